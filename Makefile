@@ -1,0 +1,65 @@
+# The whole project from a fresh clone: `make demo` shows it, `make test` proves it.
+# `make help` lists the targets. Nothing but Python 3.11 or later, make and (for the tests) a
+# system Chromium is needed; everything else goes into .venv.
+
+PYTHON ?= python3
+# Where torch comes from. The default takes what pip's own index offers; set TORCH_INDEX to the
+# index of another build (CPU only, or another CUDA), and TORCH to another version.
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+MANAGE := $(BIN)/python manage.py
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
+
+$(READY): requirements/base.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; name it with make PYTHON=..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+		|| { echo "No virtual environment could be made: install python3-venv." >&2; exit 2; }
+	@echo "Installing into .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@$(BIN)/python -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda or "none")'
+	@touch $@
+
+.PHONY: install
+install: $(READY) ## make .venv with everything the project needs
+
+.PHONY: demo
+demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line)
+	@$(MANAGE) demo $(if $(ONCE),--once) $(if $(JSON),--json)
+
+.PHONY: test
+test: $(READY) chromium ## every test, on real PostgreSQL, Redis, Celery and Chromium
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| command -v google-chrome >/dev/null \
+		|| { echo "The tests need a system Chromium: apt-get install chromium" >&2; exit 2; }
+
+.PHONY: lint
+lint: $(READY) ## format, types, walls between the rooms, agreement of the requirement lists
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.requirements
+
+.PHONY: screenshots
+screenshots: $(READY) chromium ## the pictures of the docs, from the running demo
+	@$(MANAGE) screenshots
+
+.PHONY: clean
+clean: ## stop the demo's servers and delete .venv and all that the demo keeps
+	@test ! -x $(BIN)/python || $(BIN)/python -m config.services remove || true
+	@rm -rf .venv .demo

@@ -1,0 +1,5 @@
+"""The demo project: a Norwegian home-services marketplace."""
+
+from .celery import app as celery_app
+
+__all__ = ["celery_app"]

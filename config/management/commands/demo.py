@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+from rich.console import Console
+
+from config.demo import postings, processes, show
+from config.services.command import ROOT
+from marketplace_ai.management.console import progress, refuse
+from marketplace_ai.models import ClassifierVersion, Encoder
+from marketplace_ai.queue import health
+
+LOGIN = PASSWORD = "demo"
+#: Seconds within which the worker's drainer has loaded its libraries and shows itself.
+WORKER_SECONDS = 120.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Show the whole: a Norwegian home-services marketplace whose new postings tag "
+        "themselves. Loads the catalogue, fits the classifier, starts a worker and the web "
+        "server, creates sample postings and shows what became of them."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--once", action="store_true", help="on sample postings created anew, then end"
+        )
+        parser.add_argument("--json", action="store_true", help="the summary as the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        console = Console(stderr=options["json"])
+        started = time.monotonic()
+        ROOT.mkdir(exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            self._prepare(console)
+            port = processes.free_port()
+            stack.enter_context(processes.started(processes.web(port), ROOT / "web.log"))
+            worker = stack.enter_context(
+                processes.started(processes.worker(), ROOT / "worker.log")
+            )
+            console.print("Starting a Celery worker …")
+            self._wait_for_worker(worker)
+            if options["once"]:
+                postings.remove()
+            setup = time.monotonic() - started
+
+            started = time.monotonic()
+            samples = postings.existing() or postings.create()
+            try:
+                with progress("Tagging new postings", len(samples)) as advance:
+                    postings.wait(samples, advance)
+            except TimeoutError as error:
+                refuse(f"{error} See {ROOT / 'worker.log'}.")
+            counts, decided = postings.summarize(samples)
+            counts.seconds_setup = round(setup, 1)
+            counts.seconds_tagging = round(time.monotonic() - started, 1)
+
+            show.table(decided, console)
+            show.summary(counts, console)
+            if not options["once"]:
+                show.invitation(f"http://127.0.0.1:{port}/", LOGIN, PASSWORD, console)
+                with contextlib.suppress(KeyboardInterrupt):
+                    worker.wait()
+                console.print("\nStopping …")
+        if options["json"]:
+            self.stdout.write(json.dumps(counts.as_dict()))
+
+    def _prepare(self, console: Console) -> None:
+        console.print("Preparing the database …")
+        call_command("migrate", verbosity=0)
+        users: Any = get_user_model().objects
+        if not users.filter(username=LOGIN).exists():
+            users.create_superuser(LOGIN, password=PASSWORD)
+        data = postings.DATA
+        out = console.file
+        call_command("import_catalog", str(data / "home_services.csv"), stdout=out)
+        call_command("import_exemplars", str(data / "exemplars_nb.csv"), stdout=out)
+        if not ClassifierVersion.objects.filter(
+            in_force=True, encoder=Encoder.objects.active()
+        ).exists():
+            console.print("Preparing the encoder and fitting the classifier, once …")
+            call_command(
+                "fit_classifier", calibration=str(data / "calibration_nb.csv"), stdout=out
+            )
+
+    def _wait_for_worker(self, worker: Any) -> None:
+        deadline = time.monotonic() + WORKER_SECONDS
+        while not health.drainers():
+            if worker.poll() is not None or time.monotonic() > deadline:
+                refuse(f"The worker did not start; see {ROOT / 'worker.log'}.")
+            time.sleep(0.1)

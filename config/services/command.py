@@ -1,0 +1,61 @@
+"""Embedded services around one manage.py command, where none are configured."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from .errors import ServiceError
+from .sharing import running
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+ROOT = BASE_DIR / ".demo"
+
+#: Commands that ask neither server for anything.
+WITHOUT_SERVICES = {
+    "check",
+    "collectstatic",
+    "compilemessages",
+    "evaluate_classifier",
+    "help",
+    "makemessages",
+    "makemigrations",
+    "version",
+}
+
+
+@contextmanager
+def services_for(arguments: Sequence[str]) -> Iterator[None]:
+    """Put DATABASE_URL and REDIS_URL into the environment for the block.
+
+    Those that are given, there or in ``.env``, stay as they are; for the others the demo's
+    servers are joined or started, and stopped again by the last who leaves.
+    """
+    load_dotenv(BASE_DIR / ".env")
+    wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+    if not wanted or not _needs_services(arguments):
+        yield
+        return
+    # Without this, `kill` would end Python before the servers were stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with running(
+            ROOT, postgres="DATABASE_URL" in wanted, redis="REDIS_URL" in wanted
+        ) as urls:
+            given = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
+            os.environ.update({name: given[name] for name in wanted})
+            yield
+    except ServiceError as error:
+        sys.exit(f"{error}")
+
+
+def _needs_services(arguments: Sequence[str]) -> bool:
+    if not arguments or {"--help", "-h", "--version"} & set(arguments):
+        return False
+    return arguments[0] not in WITHOUT_SERVICES

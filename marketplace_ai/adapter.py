@@ -1,0 +1,153 @@
+"""The one small class by which a host says how its postings and categories are read.
+
+Name a subclass in ``MARKETPLACE_AI_ADAPTER``. Fields are declared, never guessed: the
+system checks say which declared field does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db import connections, router
+from django.utils.module_loading import import_string
+
+from marketplace_ai.conf import conf
+from marketplace_ai.models import get_category_model, get_job_model
+
+if TYPE_CHECKING:
+    from django.db.models import Field, Model, QuerySet
+
+
+class JobAdapter:
+    """How to read a posting's text, who may be tagged, and where a category goes."""
+
+    #: Fields of the job model whose change leads to a new decision, in the order of the text.
+    text_columns: tuple[str, ...] = ("title", "description")
+    #: Further fields that ``eligible`` looks at; their change lets a posting in again.
+    eligible_columns: tuple[str, ...] = ()
+    #: The foreign key of the job model to the category model.
+    category_field: str = "category"
+    #: A field that records who set the category ("machine" or "person"); None without one.
+    set_by_field: str | None = "category_set_by"
+    #: When a posting was created, for ``backfill_embeddings --since``; None without one.
+    created_field: str | None = "created"
+    #: A unique field of the category model that files and people use.
+    category_key_field: str = "slug"
+    #: The category model's foreign key to itself; None where categories have no parents.
+    category_parent_field: str | None = "parent"
+    #: Longest text that is encoded, in characters: about the 512 tokens of small encoders
+    #: several times over, and a bound on what one posting can cost.
+    max_chars: int = 4000
+
+    # -- postings ------------------------------------------------------------------------
+
+    def jobs(self) -> QuerySet[Any]:
+        """The postings this app may look at; a backfill walks exactly these."""
+        return cast("QuerySet[Any]", get_job_model()._base_manager.all())
+
+    def text(self, job: Any) -> str:
+        """What is encoded: by default the text columns, a line each, empty ones left out."""
+        parts = (
+            " ".join(str(getattr(job, name) or "")[: 8 * self.max_chars].split())
+            for name in self.text_columns
+        )
+        return "\n".join(part for part in parts if part)
+
+    def clean(self, text: str) -> str:
+        """A hook that takes out what must not be encoded, such as personal data."""
+        return text
+
+    def eligible(self, job: Any) -> bool:
+        """Whether this posting is to be tagged now (no draft, not deleted)."""
+        return True
+
+    # -- categories ----------------------------------------------------------------------
+
+    def category_key(self, category: Any) -> str:
+        return str(getattr(category, self.category_key_field))
+
+    def category_name(self, category: Any) -> str:
+        return str(category)
+
+    def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
+        """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.
+
+        The shipped categories only; a host with its own tree fills it its own way.
+        """
+        model: Any = get_category_model()
+        category, _ = model.objects.update_or_create(
+            slug=key,
+            defaults={
+                "parent": parent,
+                "name": names["name_nb"],
+                "name_en": names.get("name_en", ""),
+                "scope": names.get("scope_nb", ""),
+            },
+        )
+        return category
+
+    def make_job(self, title: str, description: str) -> Any:
+        """An unsaved posting for ``import_jobs`` and the demo."""
+        return get_job_model()(title=title, description=description)
+
+    def apply_categories(self, categories: Mapping[Any, Any], *, by: str) -> None:
+        """Write categories to postings: primary key of the job → of the category, or None.
+
+        Called inside the transaction that records the decisions, with the postings locked.
+        One statement, so the job model's ``save()`` and signals are not involved; listen to
+        ``marketplace_ai.signals.jobs_decided`` or override this method.
+        """
+        if not categories:
+            return
+        model = get_job_model()
+        key = _column(model._meta.pk)
+        category: Any = model._meta.get_field(self.category_field)
+        connection = connections[router.db_for_write(model)]
+        quote = connection.ops.quote_name
+        assignments = f"{quote(category.column)} = new.category"
+        params: list[Any] = [list(categories), list(categories.values())]
+        if self.set_by_field:
+            field: Any = model._meta.get_field(self.set_by_field)
+            # Nobody's, where the category was taken back.
+            assignments += (
+                f", {quote(field.column)} = CASE WHEN new.category IS NULL THEN '' ELSE %s END"
+            )
+            params.insert(0, by)
+        job_type = cast("Any", model._meta.pk).rel_db_type(connection)
+        category_type = category.db_type(connection)
+        # Only names from the model's own definition are put into the statement.
+        statement = (
+            f"UPDATE {quote(model._meta.db_table)} AS job SET {assignments} "  # noqa: S608
+            f"FROM unnest(%s::{job_type}[], %s::{category_type}[]) AS new(job, category) "
+            f"WHERE job.{quote(key)} = new.job"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+
+    # -- derived -------------------------------------------------------------------------
+
+    def watched_columns(self) -> Sequence[str]:
+        """Database columns whose change the trigger logs."""
+        meta = get_job_model()._meta
+        return [_column(meta.get_field(n)) for n in (*self.text_columns, *self.eligible_columns)]
+
+    def category_id(self, job: Any) -> Any | None:
+        """Primary key of the posting's present category, without a query."""
+        field: Any = get_job_model()._meta.get_field(self.category_field)
+        return getattr(job, field.attname)
+
+
+def get_adapter() -> JobAdapter:
+    """The adapter named by ``MARKETPLACE_AI_ADAPTER``."""
+    return cast("JobAdapter", import_string(conf.adapter)())
+
+
+def _column(field: Field[Any, Any] | Any) -> str:
+    return str(field.column)
+
+
+def job_model_and_pk() -> tuple[type[Model], str]:
+    """The job model and the column of its primary key."""
+    model = get_job_model()
+    return model, _column(model._meta.pk)

@@ -1,0 +1,76 @@
+"""Every setting of the app: its name, type, default and meaning, read when it is needed.
+
+A host sets ``MARKETPLACE_AI_<NAME>`` in its Django settings. Nothing is cached, so
+``override_settings`` works in tests without further ado.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+from django.conf import settings
+
+PREFIX = "MARKETPLACE_AI_"
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """One typed setting; its attribute name in upper case is its name behind the prefix."""
+
+    def __init__(self, default: T, help_text: str) -> None:
+        self.default = default
+        self.help_text = help_text
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.setting = PREFIX + name.upper()
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Setting[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Setting[T] | T:
+        if instance is None:
+            return self
+        value: Any = getattr(settings, self.setting, self.default)
+        return Path(value).expanduser() if isinstance(self.default, Path) else value
+
+
+class Conf:
+    category_model = Setting(
+        "marketplace_ai.Category", "The host's category model, as app_label.Model."
+    )
+    job_model = Setting("marketplace_ai.JobPosting", "The host's job model, as app_label.Model.")
+    adapter = Setting(
+        "marketplace_ai.adapter.JobAdapter", "Dotted path of the JobAdapter subclass to use."
+    )
+    encoder = Setting(
+        "embedded",
+        "What is registered and activated where no encoder is yet: 'embedded', "
+        "a sentence-transformers directory, or a hub id.",
+    )
+    cache_dir = Setting(
+        Path("~/.cache/marketplace_ai"), "Folder in which the embedded encoder is built once."
+    )
+    batch_size = Setting(64, "Postings claimed at once by a worker.")
+    poll_seconds = Setting(1.0, "Seconds after which an idle worker looks again by itself.")
+    lease_seconds = Setting(
+        30, "Seconds after which the rows of a worker that stopped renewing its lease are free."
+    )
+    encode_timeout = Setting(
+        120, "Seconds one batch may take before its worker ends itself and is started anew."
+    )
+    max_attempts = Setting(3, "Failures of one posting by itself before it is set aside.")
+    mass_update_rows = Setting(
+        1000,
+        "An UPDATE that changes the text of more postings than this renews their vectors only.",
+    )
+    wake_up = Setting(True, "Send a Celery wake-up when a posting is saved through the ORM.")
+
+
+conf = Conf()
+
+
+def known_settings() -> dict[str, Setting[Any]]:
+    """All settings by their full name."""
+    return {s.setting: s for s in vars(Conf).values() if isinstance(s, Setting)}

@@ -1,0 +1,89 @@
+"""Scores for labelled rows from fits that none of their near-duplicates took part in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .calibration import Calibration, Evidence, log_prior
+from .ground import Ground
+from .groups import folds, near_duplicate_groups
+from .labelled import Labelled
+from .pattern import label_codes
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """b labelled rows: evidence and right answers (columns; -1: no such label), their
+    near-duplicate groups, and pooled scores and probabilities that fitted nothing."""
+
+    evidence: Evidence
+    answers: npt.NDArray[np.intp]
+    groups: npt.NDArray[np.intp]
+    pooled: npt.NDArray[np.float64]
+    first: npt.NDArray[np.intp]
+    probability: npt.NDArray[np.float64]
+
+
+def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: int) -> OutOfFold:
+    """Score ``rows`` (None: the exemplars themselves), each by a fit that never saw it.
+
+    The rows are dealt into folds by near-duplicate group. An exemplar in the group of a row
+    leaves the index and the fit that score it; where there is none such, the whole ground
+    serves, for no labelled posting ever fits it. Prior, temperature and curve are fitted on
+    the other folds.
+    """
+    names = ground.names
+    none = names.index(None)
+    scored = exemplars if rows is None else rows
+    texts = [*exemplars.texts] if rows is None else [*exemplars.texts, *rows.texts]
+    groups = near_duplicate_groups(texts)
+    own, groups = groups[: len(exemplars)], groups[-len(scored) :]
+    answers = label_codes(scored.labels, names)
+    held_out = folds(groups, FOLDS, seed)
+    evidence = _evidence(ground, exemplars, own, scored, groups, held_out, seed)
+
+    pooled = np.zeros((len(scored), len(names)))
+    first = np.zeros(len(scored), dtype=np.intp)
+    probability = np.zeros(len(scored))
+    counts = None if rows is not None else label_codes(exemplars.labels, names)
+    for fold in held_out:
+        others = np.setdiff1d(np.arange(len(scored)), fold)
+        prior = log_prior(answers[others] if counts is None else counts, len(names))
+        fitted = Calibration.fit(evidence.take(others), answers[others], prior, none)
+        scores = fitted.scores(evidence.take(fold), none)
+        pooled[fold], first[fold], probability[fold] = (
+            scores.pooled,
+            scores.first,
+            scores.probability,
+        )
+    return OutOfFold(evidence, answers, groups, pooled, first, probability)
+
+
+def _evidence(
+    ground: Ground,
+    exemplars: Labelled,
+    own: npt.NDArray[np.intp],
+    scored: Labelled,
+    groups: npt.NDArray[np.intp],
+    held_out: list[npt.NDArray[np.intp]],
+    seed: int,
+) -> Evidence:
+    if not np.isin(own, groups).any():
+        return ground.evidence(ground.index(exemplars), scored)
+    parts: list[Evidence] = []
+    for fold in held_out:
+        kept = np.flatnonzero(~np.isin(own, groups[fold]))
+        left = exemplars.take(kept)
+        part = Ground.fit(left, ground.names, seed)
+        parts.append(part.evidence(part.index(left), scored.take(fold)))
+    order = np.argsort(np.concatenate(held_out))
+    return Evidence(
+        np.concatenate([part.log_density for part in parts]),
+        np.concatenate([part.margins for part in parts]),
+        np.concatenate([part.nearest for part in parts]),
+    ).take(order)

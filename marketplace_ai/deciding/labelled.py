@@ -1,0 +1,43 @@
+"""Texts with their vectors and right answers: exemplars, or postings of the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """``texts`` with unit ``vectors``, float (n, d), and ``labels``.
+
+    A label is any string that names a category for the caller; None means that the text
+    fits no category. Raises ValueError where the three do not belong together.
+    """
+
+    texts: Sequence[str]
+    vectors: npt.NDArray[np.float32]
+    labels: Sequence[str | None]
+
+    def __post_init__(self) -> None:
+        vectors = np.asarray(self.vectors, dtype=np.float32)
+        if vectors.ndim != 2 or not len(vectors) == len(self.texts) == len(self.labels):
+            raise ValueError(
+                f"{len(self.texts)} texts, {len(self.labels)} labels and vectors of shape "
+                f"{vectors.shape}: one vector and one label are needed for each text"
+            )
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or (norms == 0).any():
+            row = int(np.flatnonzero(~np.isfinite(norms) | (norms == 0))[0])
+            raise ValueError(f"the vector of row {row} is zero or not finite")
+        object.__setattr__(self, "vectors", vectors / norms)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Labelled:
+        return Labelled(
+            [self.texts[i] for i in rows], self.vectors[rows], [self.labels[i] for i in rows]
+        )

@@ -1,0 +1,159 @@
+"""What may be decided without a person, proven on labelled rows that fitted nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .bounds import Step, error_lower_bound, error_upper_bound, fixed_sequence, rows_needed
+
+Floats = npt.NDArray[np.float64]
+
+#: The search walks from the surest rows to all of them in this many equal steps.
+STEPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to decide without a person, and what it showed on the labelled rows.
+
+    ``threshold`` is None where nothing could be promised; then ``rows`` and ``errors``
+    count what the search looked at first. ``rows_needed``: labelled rows of this kind still
+    missing if no further error is seen, 0 where the promise stands.
+    """
+
+    threshold: float | None
+    candidates: int
+    rows: int
+    errors: int
+    coverage: float
+    error_bound: float
+    rows_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryPromise:
+    """One category's own rows: answers ``rows``, of them and others tagged ``automatic``.
+
+    ``promised``: its own automatic rows prove the target without help from the others;
+    ``automated``: it is decided without a person (its own rows do not refute the target).
+    """
+
+    label: str
+    rows: int
+    automatic: int
+    errors: int
+    promised: bool
+    automated: bool
+    rows_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Rules for a leaf, for "none of these" and for a parent, and every category's figures.
+
+    ``calibrated_on`` is "postings" or "exemplars" (no labelled postings were given, so
+    cross-validation on exemplars stood in); ``unknown_labels`` counts labelled postings whose
+    category has no exemplar (each is an error if tagged); ``first_choice`` is the share of
+    rows with a category whose best category is the right one (None: no such row).
+    """
+
+    target_precision: float
+    confidence: float
+    calibrated_on: str
+    rows: int
+    groups: int
+    unknown_labels: int
+    first_choice: float | None
+    automatic: Rule
+    none: Rule
+    parent: Rule
+    categories: tuple[CategoryPromise, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Promise:
+        rules = {name: Rule(**values[name]) for name in ("automatic", "none", "parent")}
+        categories = tuple(CategoryPromise(**row) for row in values["categories"])
+        return cls(**{**values, **rules, "categories": categories})
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Candidates for one rule among the labelled rows: how sure, whether wrong, which group.
+
+    ``confidence`` float (r,), ``wrong`` bool (r,), ``groups`` intp (r,) of near-duplicates.
+    """
+
+    confidence: Floats
+    wrong: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.intp]
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Trial:
+        return Trial(self.confidence[rows], self.wrong[rows], self.groups[rows])
+
+    def counted(self) -> tuple[int, int]:
+        """Groups, and groups with any error: twins are one piece of evidence, not two."""
+        return len(np.unique(self.groups)), len(np.unique(self.groups[self.wrong]))
+
+    def steps(self, target_precision: float, confidence: float) -> Iterator[Step]:
+        """Thresholds from strict to loose, fixed by how many rows reach them.
+
+        Sizes depend on the number of candidates and the promise alone, never on which are
+        wrong. The first is large enough to survive one error where there are rows for
+        that: one that allows none would end most searches by bad luck.
+        """
+        total, _ = self.counted()
+        smallest = rows_needed(target_precision, confidence)
+        tolerant = rows_needed(target_precision, confidence, errors=1)
+        first = tolerant if tolerant <= total else smallest
+        ranked = np.sort(self.confidence)[::-1]
+        sizes = {first, *np.linspace(0, total, STEPS + 1).astype(int), total}
+        for size in sorted(size for size in sizes if first <= size <= total):
+            threshold = float(ranked[size - 1])
+            rows, errors = self.take(self.confidence >= threshold).counted()
+            yield Step(threshold, rows, errors)
+
+
+def prove(trial: Trial, total: int, target_precision: float, confidence: float) -> Rule:
+    """Find the loosest threshold that keeps the promise; ``total``: rows of every kind."""
+    passed = fixed_sequence(trial.steps(target_precision, confidence), target_precision, confidence)
+    if passed is None:
+        first = next(trial.steps(target_precision, confidence), None)
+        rows, errors = (first.rows, first.errors) if first else trial.counted()
+        missing = max(0, rows_needed(target_precision, confidence, errors) - rows)
+        bound = error_upper_bound(errors, rows, confidence)
+        return Rule(None, len(trial.wrong), rows, errors, 0.0, bound, missing)
+    rows, errors = passed.rows, passed.errors
+    bound = error_upper_bound(errors, rows, confidence)
+    covered = int((trial.confidence >= passed.threshold).sum()) / max(total, 1)
+    return Rule(passed.threshold, len(trial.wrong), rows, errors, covered, bound, 0)
+
+
+def by_category(
+    names: Sequence[str],
+    answers: npt.NDArray[np.intp],
+    first: npt.NDArray[np.intp],
+    trial: Trial,
+    target_precision: float,
+    confidence: float,
+) -> tuple[CategoryPromise, ...]:
+    """Each category's own evidence; ``trial`` holds one row per answer, automatic or not
+    told apart by a confidence of -inf."""
+    tagged = np.isfinite(trial.confidence)
+    found = []
+    for code, name in enumerate(names):
+        rows, errors = trial.take(tagged & (first == code)).counted()
+        enough = error_upper_bound(errors, rows, confidence) <= 1 - target_precision
+        refuted = error_lower_bound(errors, rows, confidence) > 1 - target_precision
+        missing = max(0, rows_needed(target_precision, confidence, errors) - rows)
+        answered = int((answers == code).sum())
+        found.append(CategoryPromise(name, answered, rows, errors, enough, not refuted, missing))
+    return tuple(found)

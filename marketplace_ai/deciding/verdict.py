@@ -1,0 +1,48 @@
+"""What is said about one posting, and the exemplars that said it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["automatic", "automatic_parent", "review", "none"]
+
+MAX_CHOICES = 5
+MAX_MATCHES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An exemplar that voted: hybrid similarity up to 1, and its share of the whole score."""
+
+    exemplar_id: int
+    label: str | None
+    similarity: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The first choice, how likely it is right, and whether a person is needed.
+
+    ``label`` is the first choice (None: fits no category) and ``probability`` its
+    calibrated chance; ``best_category`` the best with "none" left out; ``parent`` what is
+    applied when only the parent is certain. ``threshold`` is the one the outcome had to
+    reach; None where nothing is promised for such a posting.
+
+    ``score`` is the first choice's part of the pooled score, which is 1 over all labels and
+    decides. It adds up: the shares of the matches with the same label, plus ``rest`` (its
+    exemplars not among the matches), plus ``own_share`` (the category's own pattern).
+    """
+
+    label: str | None
+    probability: float
+    threshold: float | None
+    outcome: Outcome
+    best_category: str | None
+    parent: str | None
+    choices: tuple[tuple[str | None, float], ...]
+    matches: tuple[Match, ...]
+    score: float
+    own_share: float
+    rest: float

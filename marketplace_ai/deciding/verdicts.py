@@ -1,0 +1,130 @@
+"""Weighed postings to verdicts: calibrated choices, the rule that applies, the matches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from .calibration import OWN_PART, Calibration, Scores
+from .ground import Names, Weighed
+from .promise import Promise
+from .taxonomy import parent_columns, sum_by_parent
+from .verdict import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Verdict
+
+
+def judge(
+    weighed: Weighed,
+    calibration: Calibration,
+    promise: Promise,
+    parents: Mapping[str, str | None],
+    ids: npt.NDArray[np.int64],
+) -> list[Verdict]:
+    """Turn b weighed postings into verdicts; ``ids`` (n,) are the exemplars' keys."""
+    names, fitted = weighed.names, len(calibration.log_prior)
+    none = names.index(None)
+    prior = calibration.log_prior
+    if len(names) > fitted:  # labels newer than the fit are as rare as the rarest known
+        prior = np.concatenate([prior, np.full(len(names) - fitted, prior.min())])
+    scores = calibration.with_prior(prior).scores(weighed.evidence, none)
+    choices = _chances(scores)
+    categories = scores.pooled.copy()
+    categories[:, none] = -1.0
+    best = categories.argmax(axis=1)
+    tops, columns = parent_columns(names, parents)
+    sums = sum_by_parent(scores.pooled, columns, max(len(tops), 1))
+    automated = {row.label for row in promise.categories if row.automated}
+
+    verdicts = []
+    for row, first in enumerate(scores.first):
+        label, probability = names[first], float(scores.probability[row])
+        top = int(sums[row].argmax())
+        outcome, threshold = _outcome(label, probability, float(sums[row, top]), promise, automated)
+        matches, own, rest = _explain(weighed, scores, row, names, ids)
+        ranked = np.argsort(-choices[row], kind="stable")[:MAX_CHOICES]
+        verdicts.append(
+            Verdict(
+                label=label,
+                probability=probability,
+                threshold=threshold,
+                outcome=outcome,
+                best_category=names[best[row]],
+                parent=tops[top] if outcome == "automatic_parent" else None,
+                choices=tuple((names[code], float(choices[row, code])) for code in ranked),
+                matches=matches,
+                score=float(scores.pooled[row, first]),
+                own_share=own,
+                rest=rest,
+            )
+        )
+    return verdicts
+
+
+def _outcome(
+    label: str | None,
+    probability: float,
+    parent_score: float,
+    promise: Promise,
+    automated: set[str],
+) -> tuple[Outcome, float | None]:
+    """Apply the rules in their order; a label newer than the fit is a person's to confirm."""
+    if label is None:
+        threshold = promise.none.threshold
+        certain = threshold is not None and probability >= threshold
+        return ("none" if certain else "review"), threshold
+    threshold = promise.automatic.threshold if label in automated else None
+    if threshold is not None and probability >= threshold:
+        return "automatic", threshold
+    above = promise.parent.threshold
+    if above is not None and parent_score >= above:
+        return "automatic_parent", above
+    return "review", threshold
+
+
+def _chances(scores: Scores) -> npt.NDArray[np.float64]:
+    """Spread what the first choice's probability leaves over the others by their scores.
+
+    None of them may exceed the first, so that the order of choices stays that of the scores.
+    """
+    rows = np.arange(len(scores.first))
+    first = scores.pooled[rows, scores.first]
+    left = (1 - scores.probability) / np.maximum(1 - first, 1e-12)
+    chances = np.minimum(scores.pooled * left[:, None], scores.probability[:, None])
+    chances[rows, scores.first] = scores.probability
+    return chances
+
+
+def _explain(
+    weighed: Weighed,
+    scores: Scores,
+    row: int,
+    names: Names,
+    ids: npt.NDArray[np.int64],
+) -> tuple[tuple[Match, ...], float, float]:
+    """The exemplars with the largest shares, the pattern's share, and what is not shown.
+
+    An exemplar's share is its part of its label's vote, times that vote's part of the
+    pooled score; over all exemplars and all patterns the shares sum to 1.
+    """
+    first = scores.first[row]
+    own = OWN_PART * float(scores.own[row, first])
+    mass = weighed.vote.mass[row]
+    worth = (1 - OWN_PART) * scores.voted[row] / np.where(mass > 0, mass, 1.0)
+    shares = weighed.vote.kernel[row] * worth[weighed.codes]
+    shown = np.arange(len(shares))
+    if len(shares) > MAX_MATCHES:
+        shown = np.argpartition(-shares, MAX_MATCHES)[:MAX_MATCHES]
+    shown = shown[np.argsort(-shares[shown], kind="stable")]
+    matches = tuple(
+        Match(
+            int(ids[i]),
+            names[weighed.codes[i]],
+            float(weighed.similarity[row, i]),
+            float(shares[i]),
+        )
+        for i in shown
+    )
+    seen = sum(float(shares[i]) for i in shown if weighed.codes[i] == first)
+    rest = max(0.0, float(scores.pooled[row, first]) - own - seen)
+    return matches, own, rest

@@ -1,0 +1,189 @@
+"""What can be wrong, and its cure: the findings behind ``doctor``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.core import checks
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from marketplace_ai.conf import conf
+from marketplace_ai.models import ClassifierVersion, Encoder, Exemplar, ExemplarState
+from marketplace_ai.queue import health, trigger, wake_up
+from marketplace_ai.queue.sql import alias
+
+#: A fresh posting that waits longer than this has no worker that keeps up.
+SLOW = dt.timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``cure`` is empty where nothing is to be done.
+
+    ``ok`` False makes ``doctor`` fail; a finding may be ok and still suggest a cure.
+    """
+
+    name: str
+    ok: bool
+    message: str
+    cure: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine() -> Iterator[Finding]:
+    """All findings, services first; what hangs on a dead database is left out."""
+    database = _database()
+    yield database
+    yield _broker()
+    yield from _system_checks()
+    if not database.ok:
+        return
+    parts: list[Callable[[], Iterator[Finding]]] = [_triggers, _workers, _queue, _encoder, _classifier]
+    for part in parts:
+        try:
+            yield from part()
+        except DatabaseError as error:
+            yield Finding(
+                part.__name__.strip("_"), False, " ".join(str(error).split()),
+                "Run manage.py migrate.",
+            )  # fmt: skip
+
+
+def _database() -> Finding:
+    connection = connections[alias()]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('server_version'), "
+                "(SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+            )
+            version, vector = cursor.fetchone()
+    except DatabaseError as error:
+        return Finding(
+            "database", False, " ".join(str(error).split()),
+            "Start PostgreSQL, or correct DATABASES.",
+        )  # fmt: skip
+    message = f"PostgreSQL {version}, pgvector {vector or 'not installed'}"
+    return Finding("database", vector is not None, message, "" if vector else "Run manage.py migrate.")
+
+
+def _broker() -> Finding:
+    from celery import current_app
+
+    try:
+        with current_app.connection_for_write(
+            transport_options=dict(wake_up.TRANSPORT)
+        ) as connection:
+            connection.ensure_connection(max_retries=0, timeout=1)
+    except Exception as error:  # noqa: BLE001 (whatever a transport raises means: not there)
+        return Finding(
+            "broker", False, f"The broker cannot be reached: {error}",
+            "Start Redis. Until then postings are found by polling, and interactive tasks wait.",
+        )  # fmt: skip
+    return Finding("broker", True, f"{current_app.conf.broker_url.split('@')[-1]} answers")
+
+
+def _system_checks() -> Iterator[Finding]:
+    for message in checks.run_checks(tags=["marketplace_ai"]):
+        yield Finding(
+            str(message.id), message.level < checks.ERROR, str(message.msg), str(message.hint or "")
+        )
+
+
+def _triggers() -> Iterator[Finding]:
+    for found in trigger.status():
+        cure = {
+            "installed": "",
+            "disabled": f"ALTER TABLE {found.table} ENABLE TRIGGER {found.name}",
+        }.get(found.state, "Run manage.py migrate: it installs the triggers.")
+        yield Finding(
+            "trigger", found.state == "installed",
+            f"{found.name} on {found.table} is {found.state}", cure,
+        )  # fmt: skip
+
+
+def _workers() -> Iterator[Finding]:
+    alive = health.drainers()
+    if alive:
+        yield Finding("worker", True, f"{len(alive)} running: {', '.join(alive)}")
+    else:
+        yield Finding(
+            "worker", False, "No worker is running.",
+            "Start a Celery worker (celery -A PROJECT worker), or manage.py process_pending.",
+        )  # fmt: skip
+
+
+def _queue() -> Iterator[Finding]:
+    state = health.queue()
+    message = (
+        f"{state.logged} new changes, {state.pending} pending ({state.claimed} being worked on), "
+        f"the oldest fresh one for {state.oldest.total_seconds():.0f} s"
+    )
+    late = state.oldest > SLOW
+    yield Finding(
+        "queue", not late, message, "Start more workers, or look at their log." if late else ""
+    )
+    if state.set_aside:
+        yield Finding(
+            "set aside", False, f"{state.set_aside} postings were set aside after failures.",
+            "See their errors in admin under Pending postings, and put them back from there.",
+        )  # fmt: skip
+    if state.rescans:
+        yield Finding(
+            "rescan", False,
+            "A trigger could not say which postings changed (its warning is in PostgreSQL's log).",
+            "Run manage.py migrate, then manage.py backfill_embeddings.",
+        )  # fmt: skip
+
+
+def _encoder() -> Iterator[Finding]:
+    from marketplace_ai.lifecycle.encoders import name_for
+
+    active = Encoder.objects.active()
+    if active is None:
+        yield Finding(
+            "encoder", True, "None is registered yet.",
+            f"The first worker registers {conf.encoder!r}.",
+        )  # fmt: skip
+        return
+    yield Finding("encoder", True, f"{active.name} ({active.dimension} dimensions) is active")
+    if name_for(conf.encoder) != active.name:
+        yield Finding(
+            "encoder setting", True,
+            f"MARKETPLACE_AI_ENCODER names {conf.encoder!r}, but {active.name!r} is active.",
+            "The active one decides. Register and activate the other, or correct the setting.",
+        )  # fmt: skip
+
+
+def _classifier() -> Iterator[Finding]:
+    count = Exemplar.objects.filter(state=ExemplarState.ACTIVE).count()
+    if not count:
+        yield Finding(
+            "exemplars", False, "There are no exemplars.",
+            "Run manage.py import_exemplars FILE, or import_exemplars --from-jobs.",
+        )  # fmt: skip
+        return
+    yield Finding("exemplars", True, f"{count} vote")
+    version = ClassifierVersion.objects.filter(
+        in_force=True, encoder=Encoder.objects.active()
+    ).first()
+    if version is None:
+        yield Finding(
+            "classifier", False, "None is fitted: every posting goes to review.",
+            "Run manage.py fit_classifier --calibration FILE.",
+        )  # fmt: skip
+    elif version.calibrated_on == ClassifierVersion.Calibration.EXEMPLARS:
+        yield Finding(
+            "classifier", True,
+            f"Version {version.pk} is calibrated by cross-validation on exemplars, which are no "
+            "sample of what comes in.",
+            "Run manage.py fit_classifier --calibration FILE with labelled postings.",
+        )  # fmt: skip
+    else:
+        yield Finding("classifier", True, f"Version {version.pk} is in force")

@@ -1,0 +1,92 @@
+"""Classifier versions: fitted on the exemplars in force, stored, put in force at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Decision,
+    Encoder,
+    Exemplar,
+    ExemplarState,
+    Outcome,
+    get_category_model,
+)
+from marketplace_ai.neighbors import store
+from marketplace_ai.queue import backfill
+from marketplace_ai.queue.sql import alias
+
+
+def in_force(encoder: Encoder) -> int | None:
+    """Primary key of the version that decides with this encoder."""
+    return (
+        ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+        .values_list("pk", flat=True)
+        .first()
+    )
+
+
+def load(version: int) -> Classifier:
+    """A stored classifier; ValueError where its bytes are damaged."""
+    stored = ClassifierVersion.objects.values_list("artifact", flat=True).get(pk=version)
+    return Classifier.from_bytes(bytes(stored))
+
+
+def fit(
+    encoder: Encoder,
+    calibration: Labelled | None,
+    *,
+    target_precision: float = 0.97,
+    confidence: float = 0.95,
+) -> ClassifierVersion:
+    """Fit on all exemplars that vote now and put the result in force.
+
+    ``calibration``: labelled postings of the stream; without them cross-validation on the exemplars stands in. Raises ValueError where there is too little.
+    """
+    exemplars = store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    classifier = Classifier.fit(
+        Labelled(exemplars.texts, exemplars.vectors, exemplars.labels),
+        calibration,
+        target_precision=target_precision,
+        confidence=confidence,
+        parents=parents(),
+    )
+    with transaction.atomic(using=alias()):
+        ClassifierVersion.objects.filter(encoder=encoder, in_force=True).update(in_force=False)
+        return ClassifierVersion.objects.create(
+            encoder=encoder,
+            artifact=classifier.to_bytes(),
+            target_precision=target_precision,
+            confidence=confidence,
+            calibrated_on=classifier.calibrated_on,
+            figures=classifier.promise.as_dict(),
+            exemplar_generation=exemplars.generation,
+            in_force=True,
+        )
+
+
+def parents() -> dict[str, str | None]:
+    """Each category's parent, as the classifier's labels."""
+    field = get_adapter().category_parent_field
+    if field is None:
+        return {}
+    rows: Any = get_category_model()._base_manager.values_list("pk", field)
+    return {str(pk): None if parent is None else str(parent) for pk, parent in rows}
+
+
+def queue_undecided() -> int:
+    """Queue postings that were seen before anything was fitted; how many."""
+    undecided = Decision.objects.filter(
+        current=True, outcome=Outcome.REVIEW, classifier__isnull=True, answered=False
+    ).values_list("job_id", flat=True)
+    return backfill.queue(list(undecided))
+
+
+def quarantine(exemplar_id: int) -> None:
+    """Take an exemplar out of the vote; a person can put it back."""
+    Exemplar.objects.filter(pk=exemplar_id).update(state=ExemplarState.QUARANTINED)

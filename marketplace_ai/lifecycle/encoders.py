@@ -1,0 +1,85 @@
+"""Encoder versions: registered after a trial, one of them active."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from django.db import connections, transaction
+from django.db.models.functions import Now
+
+from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError, TextEncoder, check_vectors, load_encoder
+from marketplace_ai.models import Encoder, EncoderState
+from marketplace_ai.queue.sql import alias
+
+from . import partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TRIAL = ["Male stue og gang, ca. 40 kvm", "Bytte stoppekran"]
+#: Transaction-level advisory lock: two workers that start together register once.
+REGISTRATION_LOCK = 0x6D414932
+
+
+def load(encoder: Encoder) -> TextEncoder:
+    """The encoder of a registered version; EncoderError where its weights have changed."""
+    loaded = load_encoder(
+        encoder.source, cache_dir=conf.cache_dir, revision=encoder.revision or None
+    )
+    if loaded.weights_hash != encoder.weights_hash:
+        raise EncoderError(
+            f"The weights of {encoder.source} are not those that were registered as "
+            f"{encoder.name!r}: put the registered files back, or register the new ones as a "
+            "new encoder."
+        )
+    return loaded
+
+
+def ensure_active(
+    progress: Callable[[str], None] = lambda line: None,
+) -> tuple[Encoder, TextEncoder]:
+    """The active encoder, loaded; where there is none yet, that of the setting is made so."""
+    active = Encoder.objects.active()
+    if active is not None:
+        return active, load(active)
+    progress(f"Preparing the encoder {conf.encoder!r} …")
+    loaded = load_encoder(conf.encoder, cache_dir=conf.cache_dir)
+    check_vectors(loaded.encode(TRIAL), len(TRIAL), loaded.dimension)
+    with transaction.atomic(using=alias()):
+        with connections[alias()].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REGISTRATION_LOCK])
+        active = Encoder.objects.active()
+        if active is None:
+            active = _register(name_for(conf.encoder), loaded)
+            activate(active)
+    return active, loaded
+
+
+def _register(name: str, loaded: TextEncoder) -> Encoder:
+    encoder = Encoder.objects.create(
+        name=name,
+        source=loaded.source,
+        dimension=loaded.dimension,
+        max_tokens=loaded.max_tokens,
+        prompts=loaded.prompts,
+        precision=loaded.precision,
+        weights_hash=loaded.weights_hash,
+    )
+    partitions.create(encoder)
+    return encoder
+
+
+def activate(encoder: Encoder) -> None:
+    """Put an encoder in force and the former one out of it, in one transaction."""
+    with transaction.atomic(using=alias()):
+        Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
+        Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())
+        encoder.refresh_from_db()
+
+
+def name_for(source: str) -> str:
+    """A slug for a source: the last part of a directory or hub id."""
+    last = source.rstrip("/").rsplit("/", 1)[-1]
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "encoder"

@@ -1,0 +1,96 @@
+"""From exemplars and labelled postings to a classifier in force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai import deciding
+from marketplace_ai.encoding import encode_each
+from marketplace_ai.imports import NONE, categories_by_key
+from marketplace_ai.lifecycle import classifiers
+from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.tables import Row, TableError, read_csv
+from marketplace_ai.text import is_blank, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from marketplace_ai.encoding import TextEncoder
+    from marketplace_ai.models import ClassifierVersion
+
+#: Texts encoded between two steps of a progress bar.
+STEP = 128
+
+Labelled = list[tuple[str, str | None]]
+
+
+def read_labelled(path: str | None) -> Labelled:
+    """(text, label) of each row; labels are the classifier's, None for "fits none"."""
+    if path is None:
+        return []
+    rows = read_csv(path, ("category",), ("text", "title", "description"))
+    if rows and "text" not in rows[0].values and "title" not in rows[0].values:
+        raise TableError(f"{path}: it needs a column text, or title and description.")
+    known = categories_by_key()
+    result: Labelled = []
+    for row in rows:
+        key = row["category"]
+        if key != NONE and key not in known:
+            raise TableError(f"{path}, line {row.line}: there is no category {key!r}.")
+        text = posting_text(row)
+        if is_blank(text):
+            raise TableError(f"{path}, line {row.line}: the text is empty.")
+        result.append((text, None if key == NONE else str(known[key].pk)))
+    return result
+
+
+def posting_text(row: Row) -> str:
+    """The text of a row as the same posting would have it in the database."""
+    adapter = get_adapter()
+    text = row.values.get("text")
+    if text is None:
+        text = adapter.text(adapter.make_job(row["title"], row.values.get("description", "")))
+    limit = adapter.max_chars
+    return prepare(adapter.clean(prepare(text, limit)), limit)
+
+
+def fit(
+    labelled: Labelled,
+    *,
+    target_precision: float,
+    confidence: float,
+    progress: Callable[[int], None],
+) -> ClassifierVersion:
+    """Encode what has no vector yet, fit, put in force; postings that waited are queued."""
+    pipeline = Pipeline()
+    pipeline.refresh(progress)
+    assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
+    calibration = None
+    if labelled:
+        texts = [text for text, _ in labelled]
+        vectors = _encode(pipeline.texts, texts, progress)
+        calibration = deciding.Labelled(texts, vectors, [label for _, label in labelled])
+    version = classifiers.fit(
+        pipeline.encoder, calibration, target_precision=target_precision, confidence=confidence
+    )
+    classifiers.queue_undecided()
+    return version
+
+
+def _encode(
+    encoder: TextEncoder, texts: list[str], progress: Callable[[int], None]
+) -> NDArray[np.float32]:
+    parts = []
+    for start in range(0, len(texts), STEP):
+        step = texts[start : start + STEP]
+        for text, vector in zip(step, encode_each(encoder, step), strict=True):
+            if isinstance(vector, Exception):
+                raise TableError(f"This text cannot be encoded ({vector}): {text[:80]!r}")
+            parts.append(vector)
+        progress(len(step))
+    return np.stack(parts)

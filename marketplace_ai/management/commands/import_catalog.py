@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from marketplace_ai.imports import import_catalog
+from marketplace_ai.management.console import refuse
+from marketplace_ai.tables import TableError
+
+
+class Command(BaseCommand):
+    help = (
+        "Load categories from a CSV file with the columns slug, parent, name_nb and, if you "
+        "like, name_en and scope_nb. A slug that is there already is updated. "
+        "All rows are checked first; nothing is written if one is wrong."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", help="CSV file in UTF-8")
+        parser.add_argument("--dry-run", action="store_true", help="check the file, write nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            count = import_catalog(options["file"], dry_run=options["dry_run"])
+        except TableError as error:
+            refuse(str(error))
+        verb = "would be loaded" if options["dry_run"] else "loaded"
+        self.stdout.write(f"{count} categories {verb}.")

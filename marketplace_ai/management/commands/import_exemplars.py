@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from marketplace_ai.imports import ExemplarCounts, exemplars_from_jobs, import_exemplars
+from marketplace_ai.management.console import refuse
+from marketplace_ai.tables import TableError
+
+
+class Command(BaseCommand):
+    help = (
+        "Load labelled texts that vote: from a CSV file with the columns text and category "
+        "(a category's key, or 'none' for a text that fits no category), or, with --from-jobs, "
+        "from the postings whose category a person set. What is there already is left alone."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", nargs="?", help="CSV file in UTF-8")
+        parser.add_argument("--from-jobs", action="store_true", help="take the host's own postings")
+        parser.add_argument(
+            "--per-category", type=int, default=200, metavar="N",
+            help="with --from-jobs: at most N postings of a category, newest first (default 200)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--create-categories", action="store_true",
+            help="make categories that the file names and the catalogue lacks",
+        )  # fmt: skip
+        parser.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if bool(options["file"]) == options["from_jobs"]:
+            refuse("Give either a CSV file or --from-jobs.")
+        try:
+            counts: ExemplarCounts
+            if options["from_jobs"]:
+                counts = exemplars_from_jobs(
+                    per_category=options["per_category"], dry_run=options["dry_run"]
+                )
+            else:
+                counts = import_exemplars(
+                    options["file"],
+                    create_categories=options["create_categories"],
+                    dry_run=options["dry_run"],
+                )
+        except TableError as error:
+            refuse(str(error))
+        verb = "would be added" if options["dry_run"] else "added"
+        self.stdout.write(
+            f"{counts.added} exemplars {verb}, {counts.known} were there already, "
+            f"{counts.categories_created} categories created."
+        )

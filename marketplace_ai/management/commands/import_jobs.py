@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from marketplace_ai.imports import import_jobs
+from marketplace_ai.management.console import refuse
+from marketplace_ai.tables import TableError
+
+
+class Command(BaseCommand):
+    help = (
+        "Create postings from a CSV file with the columns title and description, through the "
+        "job model like any other writer; other columns are ignored. All rows are checked first."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", help="CSV file in UTF-8")
+        parser.add_argument("--dry-run", action="store_true", help="check the file, write nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            jobs = import_jobs(options["file"], dry_run=options["dry_run"])
+        except TableError as error:
+            refuse(str(error))
+        verb = "would be created" if options["dry_run"] else "created"
+        self.stdout.write(f"{len(jobs)} postings {verb}.")

@@ -1,0 +1,96 @@
+"""How commands speak: progress for a terminal, plain lines for a log, JSON alone for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+
+#: Seconds between the plain lines of long work.
+LINE_SECONDS = 10.0
+
+Advance = Callable[[int], None]
+
+
+def refuse(message: str) -> NoReturn:
+    """End with one clear sentence on stderr and exit code 2: bad usage or bad input."""
+    raise CommandError(message, returncode=2)
+
+
+def print_json(command: BaseCommand, value: Any) -> None:
+    command.stdout.write(json.dumps(value, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def progress(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
+    """A bar with rate and remaining time on stderr; ``advance(n)`` moves it."""
+    if quiet:
+        yield lambda n: None
+    elif sys.stderr.isatty():
+        yield from _bar(title, total)
+    else:
+        yield from _lines(title, total)
+
+
+def _bar(title: str, total: int | None) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ]
+    started = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, rate="")
+
+        def advance(n: int) -> None:
+            bar.advance(task, n)
+            done = bar.tasks[task].completed
+            rate = done / max(time.monotonic() - started, 1e-6)
+            bar.update(task, rate=f"{rate:,.0f}/s")
+
+        yield advance
+
+
+def _lines(title: str, total: int | None) -> Iterator[Advance]:
+    out = OutputWrapper(sys.stderr)
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done, last
+        done += n
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS:
+            last = now
+            out.write(_line(title, done, total, now - started))
+
+    out.write(f"{title} …")
+    yield advance
+    out.write(_line(title, done, total, time.monotonic() - started))
+
+
+def _line(title: str, done: int, total: int | None, seconds: float) -> str:
+    rate = done / max(seconds, 1e-6)
+    of = f" of {total:,}" if total else ""
+    left = f", {max(total - done, 0) / rate:.0f} s left" if total and rate and done < total else ""
+    return f"{title}: {done:,}{of} in {seconds:.1f} s ({rate:,.0f}/s{left})"

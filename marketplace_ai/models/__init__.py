@@ -1,0 +1,34 @@
+"""Tables of the app. Category and JobPosting are swappable; all the others are its own."""
+
+from .category import Category
+from .classifier_version import ClassifierVersion
+from .decision import Decision, Match, Outcome
+from .embeddings import ExemplarEmbedding, JobEmbedding
+from .encoder import Encoder, EncoderState
+from .exemplar import Exemplar, ExemplarGeneration, ExemplarSource, ExemplarState
+from .job_posting import JobPosting
+from .queue import ChangeKind, JobChange, PendingJob, Priority
+from .swapped import get_category_model, get_job_model
+
+__all__ = [
+    "Category",
+    "ChangeKind",
+    "ClassifierVersion",
+    "Decision",
+    "Encoder",
+    "EncoderState",
+    "Exemplar",
+    "ExemplarEmbedding",
+    "ExemplarGeneration",
+    "ExemplarSource",
+    "ExemplarState",
+    "JobChange",
+    "JobEmbedding",
+    "JobPosting",
+    "Match",
+    "Outcome",
+    "PendingJob",
+    "Priority",
+    "get_category_model",
+    "get_job_model",
+]

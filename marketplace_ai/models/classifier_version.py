@@ -1,0 +1,45 @@
+"""What was fitted for one encoder: how exemplars vote and when a vote is certain."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from .encoder import Encoder
+
+
+class ClassifierVersion(models.Model):
+    """A fitted classifier with its figures; at most one is in force for an encoder."""
+
+    class Calibration(models.TextChoices):
+        POSTINGS = "postings", _("labelled postings")
+        EXEMPLARS = "exemplars", _("cross-validation on exemplars")
+
+    encoder = models.ForeignKey(
+        Encoder, verbose_name=_("encoder"), on_delete=models.PROTECT, related_name="classifiers"
+    )
+    artifact = models.BinaryField(_("artifact"), help_text=_("safetensors; never pickle"))
+    target_precision = models.FloatField(_("promised precision"))
+    confidence = models.FloatField(_("confidence of the promise"))
+    calibrated_on = models.CharField(
+        _("calibrated on"), max_length=10, choices=Calibration.choices
+    )
+    figures = models.JSONField(_("figures"), default=dict)
+    exemplar_generation = models.BigIntegerField(_("fitted at exemplar generation"))
+    in_force = models.BooleanField(_("in force"), default=False)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("classifier version")
+        verbose_name_plural = _("classifier versions")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["encoder"],
+                condition=Q(in_force=True),
+                name="marketplace_ai_one_classifier_in_force",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk}"

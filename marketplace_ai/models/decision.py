@@ -1,0 +1,144 @@
+"""Answers about postings, the machine's and people's, with the matches behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.conf import conf
+
+from .classifier_version import ClassifierVersion
+from .encoder import Encoder
+from .fields import RealField
+
+MAX_MATCHES = 20
+
+
+class Outcome(models.TextChoices):
+    AUTOMATIC = "automatic", _("automatic")
+    AUTOMATIC_PARENT = "automatic_parent", _("automatic, parent only")
+    REVIEW = "review", _("to review")
+    NONE = "none", _("fits none")
+    KEPT = "kept", _("kept a person's category")
+    CONFIRMED = "confirmed", _("confirmed")
+    CORRECTED = "corrected", _("corrected")
+
+
+PERSONS = (Outcome.CONFIRMED, Outcome.CORRECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One exemplar that voted: its similarity in [-1, 1] and its share of the decision."""
+
+    exemplar_id: int
+    similarity: float
+    share: float
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def current(self) -> DecisionQuerySet:
+        return self.filter(current=True)
+
+    def waiting(self) -> DecisionQuerySet:
+        """What a person should look at."""
+        return self.filter(current=True, outcome=Outcome.REVIEW)
+
+
+class Decision(models.Model):
+    """One answer about one posting. Rows are added, never changed but for ``current``.
+
+    ``category`` is what was decided or proposed; empty means "fits none" (or, with
+    outcome *review* and no probability, that there was nothing to go by).
+    ``machine_category`` is what the machine last wrote to the posting and ``answered``
+    whether a person ever answered: both are carried from row to row, so the current row
+    alone tells whether a category on the posting is the machine's own.
+    """
+
+    job = models.ForeignKey(
+        conf.job_model, verbose_name=_("posting"), on_delete=models.DO_NOTHING,
+        db_constraint=False, db_index=False, related_name="+",
+    )  # fmt: skip
+    encoder = models.ForeignKey(
+        Encoder, verbose_name=_("encoder"), null=True, on_delete=models.PROTECT, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    classifier = models.ForeignKey(
+        ClassifierVersion, verbose_name=_("classifier"), null=True, on_delete=models.PROTECT,
+        db_index=False, related_name="+",
+    )  # fmt: skip
+    category = models.ForeignKey(
+        conf.category_model, verbose_name=_("category"), null=True, on_delete=models.DO_NOTHING,
+        db_constraint=False, related_name="+",
+    )  # fmt: skip
+    category_key = models.CharField(_("category key"), max_length=200, blank=True)
+    category_name = models.CharField(_("category name"), max_length=300, blank=True)
+    probability = models.FloatField(_("probability"), null=True)
+    threshold = models.FloatField(_("threshold in force"), null=True)
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
+    # Compared with, never followed: it needs neither an index nor a constraint, which would
+    # cost every insert. A deleted category leaves a key that equals no other.
+    machine_category = models.ForeignKey(
+        conf.category_model, null=True, on_delete=models.DO_NOTHING, db_constraint=False,
+        db_index=False, related_name="+",
+    )  # fmt: skip
+    answered = models.BooleanField(_("answered by a person"), default=False)
+    text_digest = models.BinaryField(_("digest of the text"))
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("decided by"), null=True,
+        on_delete=models.SET_NULL, db_index=False, related_name="+",
+    )  # fmt: skip
+    decided = models.DateTimeField(_("decided"), db_index=True)
+    current = models.BooleanField(_("current"), default=True)
+
+    # As they were when it was decided: exemplars that voted, largest share first, and the
+    # share of the category's own pattern. Arrays, because a row a match costs 24 times more.
+    match_exemplars = ArrayField(models.BigIntegerField(), default=list)
+    match_similarities = ArrayField(RealField(), default=list)
+    match_shares = ArrayField(RealField(), default=list)
+    own_share = models.FloatField(_("the category's own share"), default=0.0)
+    # The best choices with their probabilities; the key is empty for "fits none".
+    choice_keys = ArrayField(models.TextField(), default=list)
+    choice_probabilities = ArrayField(RealField(), default=list)
+
+    objects = DecisionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job"], condition=Q(current=True), name="marketplace_ai_one_current"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["job", "id"], name="marketplace_ai_dec_job"),
+            models.Index(
+                fields=["decided_by"],
+                condition=Q(decided_by__isnull=False),
+                name="marketplace_ai_dec_person",
+            ),
+            models.Index(
+                fields=["outcome", "-id"],
+                condition=Q(current=True),
+                name="marketplace_ai_dec_outcome",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.category_name or self.get_outcome_display()}"
+
+    @property
+    def matches(self) -> list[Match]:
+        """The exemplars that voted, largest share first."""
+        return [
+            Match(exemplar, similarity, share)
+            for exemplar, similarity, share in zip(
+                self.match_exemplars, self.match_similarities, self.match_shares, strict=True
+            )
+        ]

@@ -1,0 +1,64 @@
+"""Vectors of postings and of exemplars, one for each encoder version.
+
+``halfvec`` halves the space of float32; the loss (about 1e-3) is far below what decides.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from pgvector.django import HalfVectorField
+
+from marketplace_ai.conf import conf
+
+from .encoder import Encoder
+from .exemplar import Exemplar
+
+
+class JobEmbedding(models.Model):
+    """A posting's vector. The table is partitioned by encoder: retiring one is a DROP.
+
+    The key starts with the job so that the cascade of a deleted job finds its rows.
+    """
+
+    pk = models.CompositePrimaryKey("job_id", "encoder_id")
+    job = models.ForeignKey(
+        conf.job_model, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    encoder = models.ForeignKey(
+        Encoder, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="+"
+    )
+    vector = HalfVectorField(_("vector"))
+    text_digest = models.BinaryField(_("digest of the encoded text"))
+
+    class Meta:
+        verbose_name = _("job embedding")
+        verbose_name_plural = _("job embeddings")
+
+    def __str__(self) -> str:
+        return f"{self.job_id} / {self.encoder_id}"
+
+
+class ExemplarEmbedding(models.Model):
+    """An exemplar's vector. ``generation`` is stamped by the database at every change."""
+
+    exemplar = models.ForeignKey(Exemplar, on_delete=models.CASCADE, related_name="embeddings")
+    encoder = models.ForeignKey(Encoder, on_delete=models.CASCADE, related_name="+")
+    vector = HalfVectorField(_("vector"))
+    generation = models.BigIntegerField(default=0, editable=False, db_default=0)
+
+    class Meta:
+        verbose_name = _("exemplar embedding")
+        verbose_name_plural = _("exemplar embeddings")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exemplar", "encoder"], name="marketplace_ai_exemplar_encoder"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["encoder", "generation"], name="marketplace_ai_exemb_gen")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.exemplar_id} / {self.encoder_id}"

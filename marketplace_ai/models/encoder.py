@@ -1,0 +1,57 @@
+"""Registered encoder versions, and which one is in force."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class EncoderState(models.TextChoices):
+    BUILDING = "building", _("building")
+    READY = "ready", _("ready")
+    ACTIVE = "active", _("active")
+    RETIRED = "retired", _("retired")
+
+
+class EncoderQuerySet(models.QuerySet["Encoder"]):
+    def active(self) -> Encoder | None:
+        """The one encoder in force, or None before the first was registered."""
+        return self.filter(state=EncoderState.ACTIVE).first()
+
+
+class Encoder(models.Model):
+    """One version of the model that turns texts into vectors."""
+
+    name = models.SlugField(_("name"), max_length=100, unique=True)
+    source = models.CharField(
+        _("source"), max_length=500, help_text=_("'embedded', a directory, or a hub id.")
+    )
+    revision = models.CharField(_("revision"), max_length=100, blank=True)
+    dimension = models.PositiveIntegerField(_("dimension"))
+    max_tokens = models.PositiveIntegerField(_("longest text, in tokens"))
+    prompts = models.JSONField(_("prompts"), default=dict, blank=True)
+    precision = models.CharField(_("precision"), max_length=20)
+    weights_hash = models.CharField(_("hash of the weights"), max_length=64)
+    state = models.CharField(
+        _("state"), max_length=10, choices=EncoderState.choices, default=EncoderState.BUILDING
+    )
+    metrics = models.JSONField(_("metrics"), default=dict, blank=True)
+    registered = models.DateTimeField(_("registered"), auto_now_add=True)
+    activated = models.DateTimeField(_("activated"), null=True, blank=True)
+
+    objects = EncoderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("encoder")
+        verbose_name_plural = _("encoders")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"],
+                condition=Q(state=EncoderState.ACTIVE),
+                name="marketplace_ai_one_active_encoder",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

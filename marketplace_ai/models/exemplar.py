@@ -1,0 +1,111 @@
+"""Labelled texts that vote: only people's labels, never the machine's own."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.conf import conf
+
+
+class ExemplarSource(models.TextChoices):
+    IMPORTED = "imported", _("imported")
+    HOST = "host", _("a posting's own category")
+    REVIEWED = "reviewed", _("reviewed")
+
+
+class ExemplarState(models.TextChoices):
+    ACTIVE = "active", _("active")
+    QUARANTINED = "quarantined", _("quarantined")
+
+
+class Exemplar(models.Model):
+    """A text and the category a person gave it; ``is_none`` marks one that fits none.
+
+    An exemplar whose category was deleted is quarantined by the database: an empty
+    category alone must never read as "fits none". The text never changes.
+    """
+
+    text = models.TextField(_("text"))
+    text_digest = models.BinaryField(_("digest of the text"), editable=False)
+    category = models.ForeignKey(
+        conf.category_model,
+        verbose_name=_("category"),
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
+    category_key = models.CharField(
+        _("category key"), max_length=200, blank=True, editable=False,
+        help_text=_("The category as it was, readable when it is gone."),
+    )  # fmt: skip
+    is_none = models.BooleanField(_("fits no category"), default=False)
+    source = models.CharField(_("source"), max_length=10, choices=ExemplarSource.choices)
+    state = models.CharField(
+        _("state"), max_length=12, choices=ExemplarState.choices, default=ExemplarState.ACTIVE
+    )
+    job = models.ForeignKey(
+        conf.job_model,
+        verbose_name=_("made of"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("created by"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    generation = models.BigIntegerField(default=0, editable=False, db_default=0, db_index=True)
+
+    class Meta:
+        verbose_name = _("exemplar")
+        verbose_name_plural = _("exemplars")
+        constraints = [
+            models.CheckConstraint(
+                name="marketplace_ai_exemplar_none_or_category",
+                condition=Q(is_none=False) | Q(category__isnull=True),
+                violation_error_message=_("An exemplar that fits none has no category."),
+            ),
+            # One label for one text and origin: a second import adds nothing, an
+            # answer changed its mind replaces the exemplar of the same posting.
+            models.UniqueConstraint(
+                fields=["text_digest", "category_key", "job"],
+                nulls_distinct=False,
+                name="marketplace_ai_exemplar_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.text if len(self.text) <= 80 else self.text[:79] + "…"
+
+
+class ExemplarGeneration(models.Model):
+    """One row that every change of exemplars or their vectors moves forward.
+
+    Its row lock puts the changes in the order of their commits, so a worker that has
+    seen generation *g* has missed nothing at or below *g*. ``removals`` counts deletions,
+    which leave no row behind to be found by generation.
+    """
+
+    value = models.BigIntegerField(default=0)
+    removals = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("exemplar generation")
+        verbose_name_plural = _("exemplar generations")
+
+    def __str__(self) -> str:
+        return str(self.value)

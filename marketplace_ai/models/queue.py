@@ -1,0 +1,109 @@
+"""The durable queue: a log that triggers append to, and the work that is left to do."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.conf import conf
+
+from .encoder import Encoder
+
+
+class ChangeKind(models.TextChoices):
+    CREATED = "created", _("created")
+    EDITED = "edited", _("edited")
+    MASS = "mass", _("edited with many others")
+    RESCAN = "rescan", _("something changed, it is not known what")
+
+
+class JobChange(models.Model):
+    """What the trigger saw. No key, index or foreign key in the database: it must cost a
+    host's INSERT next to nothing. ``job`` is empty only for a rescan."""
+
+    job = models.ForeignKey(
+        conf.job_model, null=True, on_delete=models.DO_NOTHING, db_constraint=False,
+        db_index=False, related_name="+",
+    )  # fmt: skip
+    kind = models.CharField(_("kind"), max_length=8, choices=ChangeKind.choices)
+    logged = models.DateTimeField(_("logged"))
+
+    class Meta:
+        verbose_name = _("job change")
+        verbose_name_plural = _("job changes")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.job_id}"
+
+
+class Priority(models.IntegerChoices):
+    BACKFILL = 0, _("backfill")
+    FRESH = 100, _("fresh")
+
+
+class PendingJobQuerySet(models.QuerySet["PendingJob"]):
+    def due(self) -> PendingJobQuerySet:
+        """Waiting or being worked on."""
+        return self.filter(set_aside__isnull=True)
+
+    def aside(self) -> PendingJobQuerySet:
+        return self.filter(set_aside__isnull=False)
+
+
+class PendingJob(models.Model):
+    """One posting to be encoded: with the active encoder and decided (``encoder`` empty),
+    or for an encoder that is being built (its vector only).
+
+    A claim sets ``token``, ``worker`` and ``lease_until`` together. ``alone`` says that a
+    batch with this row in it was lost, so it is claimed by itself from then on.
+    """
+
+    job = models.ForeignKey(
+        conf.job_model, verbose_name=_("posting"), on_delete=models.DO_NOTHING,
+        db_constraint=False, db_index=False, related_name="+",
+    )  # fmt: skip
+    encoder = models.ForeignKey(
+        Encoder, verbose_name=_("for encoder"), null=True, blank=True, on_delete=models.CASCADE,
+        related_name="+",
+    )  # fmt: skip
+    priority = models.SmallIntegerField(
+        _("priority"), choices=Priority.choices, default=Priority.FRESH
+    )
+    vector_only = models.BooleanField(_("vector only"), default=False)
+    alone = models.BooleanField(_("claimed alone"), default=False)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    queued = models.DateTimeField(_("queued"))
+    not_before = models.DateTimeField(_("not before"))
+    token = models.UUIDField(_("claim"), null=True, editable=False)
+    worker = models.IntegerField(_("worker"), null=True, editable=False)
+    lease_until = models.DateTimeField(_("lease until"), null=True, editable=False)
+    last_error = models.TextField(_("last error"), blank=True)
+    set_aside = models.DateTimeField(_("set aside"), null=True, blank=True)
+
+    objects = PendingJobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("pending posting")
+        verbose_name_plural = _("pending postings")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "encoder"], nulls_distinct=False, name="marketplace_ai_pending_once"
+            )
+        ]
+        indexes = [
+            models.Index(
+                F("priority").desc(),
+                "id",
+                condition=Q(token__isnull=True, set_aside__isnull=True),
+                name="marketplace_ai_pending_free",
+            ),
+            models.Index(
+                fields=["token"],
+                condition=Q(token__isnull=False),
+                name="marketplace_ai_pending_claimed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}"

@@ -1,0 +1,160 @@
+"""The exemplars kept in memory: every similarity of a batch in one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from .ngrams import BUCKETS, NgramFeatures
+
+Floats = npt.NDArray[np.float32]
+
+
+class ExemplarIndex:
+    """All exemplars of one encoder, brought up to date by the changed rows alone.
+
+    ``generation`` is whatever number the owner keeps the state by; it is only stored.
+    A removed row leaves an empty slot until a quarter of the slots are empty, and vectors
+    grow by half at a time, so an update costs by the rows that change.
+    """
+
+    def __init__(self, dimension: int, features: NgramFeatures, generation: int = 0) -> None:
+        self.features = features
+        self.dimension = dimension
+        self.generation = generation
+        self._used = 0
+        self._slot: dict[int, int] = {}
+        self._ids = np.zeros(0, dtype=np.int64)
+        self._codes = np.zeros(0, dtype=np.int32)
+        self._vectors: Floats = np.zeros((0, dimension), dtype=np.float32)
+        self._grams = sp.csr_matrix((0, BUCKETS), dtype=np.float32)
+        self._code: dict[str | None, int] = {}
+        self._live: npt.NDArray[np.intp] | slice = slice(0, 0)
+
+    def __len__(self) -> int:
+        return len(self._slot)
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Primary keys of the exemplars, int64 (n,), in the order of every other column."""
+        return self._ids[self._live]
+
+    @property
+    def label_names(self) -> tuple[str | None, ...]:
+        """Every label ever seen here; ``codes`` point into it."""
+        return tuple(self._code)
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """Labels as positions in ``label_names``, int32 (n,)."""
+        return self._codes[self._live]
+
+    @property
+    def labels(self) -> list[str | None]:
+        names = self.label_names
+        return [names[code] for code in self.codes]
+
+    @property
+    def vectors(self) -> Floats:
+        """Unit vectors, float32 (n, d)."""
+        return self._vectors[self._live]
+
+    @property
+    def grams(self) -> sp.csr_matrix:
+        """Text features, csr float32 (n, BUCKETS)."""
+        return self._grams[self._live]
+
+    def update(
+        self,
+        ids: Sequence[int],
+        texts: Sequence[str],
+        labels: Sequence[str | None],
+        vectors: Floats,
+        removed_ids: Iterable[int] = (),
+    ) -> None:
+        """Add or replace n exemplars, and forget those removed.
+
+        ``labels``: None for one that fits no category; ``vectors`` float (n, d). Unknown ids
+        to remove are ignored; an id that is both removed and given stays. Raises ValueError,
+        before anything changes, for columns that do not belong together, for vectors of
+        another dimension and for such as are zero or not finite.
+        """
+        keys = [int(key) for key in ids]
+        if not len(keys) == len(texts) == len(labels) == len(vectors):
+            raise ValueError(
+                f"columns of exemplars differ in length: {len(keys)} ids, {len(texts)} texts, "
+                f"{len(labels)} labels, {len(vectors)} vectors"
+            )
+        if len(set(keys)) < len(keys):
+            raise ValueError("an exemplar id comes twice in one update")
+        if keys:
+            # Both may raise, so both come before the first change.
+            unit, grams = self._unit(vectors), self.features.transform(texts)
+        for key in {*keys, *map(int, removed_ids)} & self._slot.keys():
+            del self._slot[key]
+        if keys:
+            self._append(keys, labels, unit, grams)
+        self._settle()
+
+    def similarities(self, vectors: Floats, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Compare b postings with all n exemplars, exactly.
+
+        Returns the cosine of the vectors and the cosine of the text features, both float32
+        (b, n), columns in the order of ``ids``.
+        """
+        return self.compare(vectors, self.features.transform(texts))
+
+    def compare(self, vectors: Floats, grams: sp.csr_matrix) -> tuple[Floats, Floats]:
+        """``similarities`` for texts already turned into features, csr (b, BUCKETS)."""
+        if len(vectors) != grams.shape[0]:
+            raise ValueError(f"{len(vectors)} vectors for {grams.shape[0]} texts")
+        cosine = self._unit(vectors) @ self._vectors[: self._used].T
+        # Few rows against many: the batch as the dense side keeps the exemplars' rows as
+        # they lie in memory, and only the n-grams of the batch take part.
+        columns = np.unique(grams.indices)
+        text = (self._grams[:, columns] @ grams[:, columns].T.toarray()).T
+        return cosine[:, self._live], np.ascontiguousarray(text[:, self._live], dtype=np.float32)
+
+    def _unit(self, vectors: Floats) -> Floats:
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+            raise ValueError(
+                f"vectors have shape {vectors.shape}, expected (n, {self.dimension}): "
+                "they come from another encoder"
+            )
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or (norms == 0).any():
+            raise ValueError("a vector is zero or not finite: it has no direction to compare")
+        return np.asarray(vectors / norms, dtype=np.float32)
+
+    def _append(
+        self, keys: list[int], labels: Sequence[str | None], unit: Floats, grams: sp.csr_matrix
+    ) -> None:
+        start, end = self._used, self._used + len(keys)
+        if end > len(self._vectors):
+            room = max(end, len(self._vectors) * 3 // 2)
+            self._ids = np.resize(self._ids, room)
+            self._codes = np.resize(self._codes, room)
+            grown = np.zeros((room, self.dimension), dtype=np.float32)
+            grown[:start] = self._vectors[:start]
+            self._vectors = grown
+        self._vectors[start:end] = unit
+        self._ids[start:end] = keys
+        self._codes[start:end] = [self._code.setdefault(x, len(self._code)) for x in labels]
+        self._slot.update(zip(keys, range(start, end), strict=True))
+        self._grams = sp.vstack([self._grams, grams], format="csr") if start else grams
+        self._used = end
+
+    def _settle(self) -> None:
+        slots = np.sort(np.fromiter(self._slot.values(), dtype=np.intp, count=len(self._slot)))
+        if len(slots) * 4 < self._used * 3:
+            self._ids, self._codes = self._ids[slots], self._codes[slots]
+            self._vectors, self._grams = self._vectors[slots], self._grams[slots]
+            self._used = len(slots)
+            self._slot = {int(key): slot for slot, key in enumerate(self._ids)}
+            slots = np.arange(self._used)
+        # A plain slice copies nothing; most of the time no slot is empty.
+        self._live = slice(0, self._used) if len(slots) == self._used else slots

@@ -1,0 +1,191 @@
+"""The way of a posting, top to bottom; the one place where the rooms meet.
+
+A claimed batch is read, encoded, compared with the exemplars, decided and written. No database
+transaction is open while it is encoded.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.encoding import encode_each
+from marketplace_ai.lifecycle import classifiers, encoders
+from marketplace_ai.models import Encoder, Outcome, get_category_model
+from marketplace_ai.neighbors import store
+from marketplace_ai.neighbors.index import ExemplarIndex
+from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue.write import Encoded, Proposal, Written, prepared_text, write
+from marketplace_ai.text import digest, is_blank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from marketplace_ai.deciding import Classifier, Verdict
+    from marketplace_ai.encoding import TextEncoder
+    from marketplace_ai.queue.claim import Claim, Claimed
+
+logger = logging.getLogger(__name__)
+
+#: Exemplars encoded at once when they are new.
+EXEMPLAR_BATCH = 256
+
+#: Nothing was fitted yet, so nothing can be proposed: a person looks at it.
+UNDECIDED = Proposal(Outcome.REVIEW, None)
+#: A text without a letter or digit fits nothing, whatever is fitted.
+BLANK = Proposal(Outcome.NONE, None)
+
+
+class Pipeline:
+    """An encoder, a classifier and the exemplars, resident, and the work done with them."""
+
+    def __init__(self) -> None:
+        self.encoder: Encoder | None = None
+        self.texts: TextEncoder | None = None
+        self.classifier: Classifier | None = None
+        self.classifier_id: int | None = None
+        self.index: ExemplarIndex | None = None
+        self._removals = 0
+
+    # -- what is resident ----------------------------------------------------------------
+
+    def refresh(self, progress: Callable[[int], None] = lambda encoded: None) -> None:
+        """Follow what is in force: encoder, classifier, exemplars. One query when nothing is new."""
+        encoder = Encoder.objects.active()
+        if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
+            self.encoder, self.texts = encoders.ensure_active(logger.info)
+            self.texts.warm_up()
+            self.classifier_id = self.classifier = self.index = None
+        version = classifiers.in_force(self.encoder)
+        if version != self.classifier_id:
+            self.classifier = classifiers.load(version) if version else None
+            self.classifier_id, self.index = version, None
+        self._take_in_exemplars(progress)
+
+    def _take_in_exemplars(self, progress: Callable[[int], None]) -> None:
+        assert self.encoder is not None  # noqa: S101 (refresh has set it)
+        if self.index is not None and store.generation() == (self.index.generation, self._removals):
+            return
+        self.encode_exemplars(progress)
+        if self.classifier is None:
+            return
+        index = self.index
+        if index is None:
+            index = ExemplarIndex(self.encoder.dimension, self.classifier.ngrams, -1)
+        changed = store.changes(
+            self.encoder.pk,
+            self.encoder.dimension,
+            since=index.generation,
+            removals=self._removals,
+            known=index.ids.tolist(),
+        )
+        index.update(changed.ids, changed.texts, changed.labels, changed.vectors, changed.gone)
+        index.generation, self._removals = changed.generation, changed.removals
+        self.index = index
+
+    def encode_exemplars(self, progress: Callable[[int], None] = lambda encoded: None) -> int:
+        """Give every active exemplar a vector of the active encoder; how many were encoded."""
+        assert self.encoder is not None and self.texts is not None  # noqa: S101
+        total = 0
+        while rows := store.without_vector(self.encoder.pk, EXEMPLAR_BATCH):
+            vectors = encode_each(self.texts, [text for _, text in rows])
+            good = [(i, v) for (i, _), v in zip(rows, vectors, strict=True) if not isinstance(v, Exception)]
+            bad = [(i, v) for (i, _), v in zip(rows, vectors, strict=True) if isinstance(v, Exception)]
+            if good:
+                store.store(self.encoder.pk, [i for i, _ in good], np.stack([v for _, v in good]))
+            for exemplar, error in bad:
+                classifiers.quarantine(exemplar)
+                logger.error("Exemplar %s cannot be encoded and is quarantined: %s", exemplar, error)
+            total += len(rows)
+            progress(len(rows))
+        return total
+
+    # -- a batch ---------------------------------------------------------------------------
+
+    def process(self, claim: Claim) -> Written:
+        """Work a claimed batch off. Faults of single postings are recorded with them; those of
+        the encoder or the database are raised, and the rows are the caller's to give back."""
+        assert self.encoder is not None  # noqa: S101
+        texts, gone = self._read(claim)
+        claims.finish(claim.token, gone)
+        batch = self._encode(claim, texts)
+        return write(claim, self.encoder, self.classifier_id, batch)
+
+    def _read(self, claim: Claim) -> tuple[list[tuple[Claimed, str]], list[int]]:
+        """The rows with their texts, and the rows whose posting is gone or not to be tagged."""
+        adapter = get_adapter()
+        jobs: dict[Any, Any] = {
+            job.pk: job for job in adapter.jobs().filter(pk__in=[row.job_id for row in claim.rows])
+        }
+        texts: list[tuple[Claimed, str]] = []
+        gone: list[int] = []
+        for row in claim.rows:
+            job = jobs.get(row.job_id)
+            try:
+                if job is None or not adapter.eligible(job):
+                    gone.append(row.id)
+                else:
+                    texts.append((row, prepared_text(adapter, job)))
+            except Exception as error:  # noqa: BLE001 (a host's hook; it must not stop the others)
+                claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
+                logger.exception("The adapter failed on posting %s", row.job_id)
+        return texts, gone
+
+    def _encode(self, claim: Claim, texts: Sequence[tuple[Claimed, str]]) -> list[Encoded]:
+        assert self.texts is not None  # noqa: S101
+        results: list[Encoded] = []
+        speaking = [(row, text) for row, text in texts if not is_blank(text)]
+        for row, text in texts:
+            if is_blank(text):
+                results.append(Encoded(row.id, row.job_id, digest(text), None, BLANK))
+        # Equal texts are encoded once; each posting keeps its own vector and decision.
+        distinct = list(dict.fromkeys(text for _, text in speaking))
+        by_text = dict(zip(distinct, encode_each(self.texts, distinct), strict=True))
+        good: list[tuple[Claimed, str, NDArray[np.float32]]] = []
+        for row, text in speaking:
+            vector = by_text[text]
+            if isinstance(vector, Exception):
+                claims.fail(claim.token, row.id, f"{type(vector).__name__}: {vector}")
+                logger.error("Posting %s cannot be encoded: %s", row.job_id, vector)
+            else:
+                good.append((row, text, vector))
+        proposals = self.propose([t for _, t, _ in good], [v for _, _, v in good])
+        for (row, text, vector), proposal in zip(good, proposals, strict=True):
+            results.append(Encoded(row.id, row.job_id, digest(text), vector, proposal))
+        return results
+
+    def propose(
+        self, texts: Sequence[str], vectors: Sequence[NDArray[np.float32]]
+    ) -> list[Proposal]:
+        """What the classifier in force says of encoded texts."""
+        if not texts:
+            return []
+        if self.classifier is None or self.index is None or not len(self.index):
+            return [UNDECIDED] * len(texts)
+        verdicts = self.classifier.decide(self.index, np.stack(list(vectors)), list(texts))
+        return [_proposal(verdict) for verdict in verdicts]
+
+
+def _proposal(verdict: Verdict) -> Proposal:
+    outcome = Outcome(verdict.outcome)
+    parent_only = outcome is Outcome.AUTOMATIC_PARENT
+    return Proposal(
+        outcome=outcome,
+        category=_key(verdict.parent if parent_only else verdict.label),
+        probability=verdict.probability,
+        threshold=verdict.threshold,
+        matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
+        own_share=verdict.own_share,
+        choices=tuple((_key(label), p) for label, p in verdict.choices),
+    )
+
+
+def _key(label: str | None) -> Any | None:
+    """A classifier's label as the category's primary key."""
+    pk = get_category_model()._meta.pk
+    return None if label is None or pk is None else pk.to_python(label)

@@ -1,0 +1,102 @@
+"""Claims: who works on which postings, for how long, and what becomes of lost ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, transaction
+
+from marketplace_ai.conf import conf
+
+from . import sql
+
+LOST_ALONE = (
+    "The worker ended or froze while it worked on this posting alone. "
+    "The text may exhaust its memory or crash the encoder."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One row of the queue in this worker's hands."""
+
+    id: int
+    job_id: Any
+    vector_only: bool
+    attempts: int
+    priority: int
+    queued: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A batch with the token that fences its write. ``encoder_id`` None: the active one."""
+
+    token: uuid.UUID
+    encoder_id: int | None
+    alone: bool
+    rows: list[Claimed]
+
+
+def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) -> Claim | None:
+    """The next batch in order of priority and age, or None; committed when it returns."""
+    token = uuid.uuid4()
+    values = {
+        "token": token,
+        "worker": worker,
+        "lease": conf.lease_seconds,
+        "alone": alone,
+        "encoder": encoder_id,
+        "limit": 1 if alone else conf.batch_size,
+    }
+    rows = [Claimed(*row) for row in _execute(sql.CLAIM, values)]
+    # RETURNING has no order; a batch is worked off in the order of its claim.
+    rows.sort(key=lambda row: (-row.priority, row.id))
+    return Claim(token, encoder_id, alone, rows) if rows else None
+
+
+def recover() -> int:
+    """Free what dead and frozen workers hold; how many rows were freed."""
+    values = {
+        "liveness": sql.LIVENESS_CLASS,
+        "max_attempts": conf.max_attempts,
+        "reason": LOST_ALONE,
+    }
+    return len(_execute(sql.RECOVER, values))
+
+
+def release(token: uuid.UUID, ids: list[int], *, delay: float = 0.0) -> None:
+    """Give rows back uncounted, to be claimed again after ``delay`` seconds."""
+    _execute(sql.RELEASE, {"token": token, "ids": ids, "delay": delay})
+
+
+def fail(token: uuid.UUID, row_id: int, error: str) -> None:
+    """Count a failure that was this posting's own; at the bound it is set aside."""
+    # A NUL in an exception's text must not make its own recording fail.
+    message = error.replace("\x00", " ").encode("utf-8", "replace").decode()[:2000]
+    _execute(
+        sql.FAIL,
+        {"token": token, "id": row_id, "error": message, "max_attempts": conf.max_attempts},
+    )
+
+
+def isolate(token: uuid.UUID) -> None:
+    """Have the rows of a failed batch claimed one by one, to find the one that fails."""
+    _execute(sql.ISOLATE, {"token": token})
+
+
+def finish(token: uuid.UUID, ids: list[int]) -> None:
+    """Take rows off the queue that need nothing more."""
+    _execute(sql.FINISH, {"token": token, "ids": ids})
+
+
+def _execute(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with (
+        transaction.atomic(using=sql.alias()),
+        connections[sql.alias()].cursor() as cursor,
+    ):
+        cursor.execute(statement, values)
+        return list(cursor.fetchall()) if cursor.description else []

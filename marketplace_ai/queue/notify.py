@@ -1,0 +1,50 @@
+"""How a wake-up reaches drainers in other processes: PostgreSQL's NOTIFY.
+
+Never sent by a trigger: NOTIFY takes a lock over the whole database at commit, which a busy
+host would feel at every save.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from django.db import connections
+
+from . import sql
+from .lease import connect
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+CHANNEL = "marketplace_ai_wake_up"
+
+
+def announce() -> None:
+    """Wake every listening drainer."""
+    with connections[sql.alias()].cursor() as cursor:
+        cursor.execute(f"NOTIFY {CHANNEL}")
+
+
+class Listener:
+    """An idle connection on which a drainer waits for work or for its time to poll."""
+
+    def __init__(self) -> None:
+        self._connection: Connection[Any] | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most ``seconds``; whether somebody woke us. psycopg.Error on a dead database."""
+        try:
+            if self._connection is None:
+                self._connection = connect("listener")
+                self._connection.execute(f"LISTEN {CHANNEL}")
+            woken = any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+        except psycopg.Error:
+            self.close()
+            raise
+        return woken
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None

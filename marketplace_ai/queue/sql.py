@@ -1,0 +1,193 @@
+"""Every hand-written statement of the queue, once, with its reason.
+
+Our own tables have fixed names. The host's job table and key stand as {job_table} and
+{job_key}, which are quoted names of the model, filled in by ``statement``; values are always
+parameters. A test runs EXPLAIN on each statement.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.db import connections, router
+
+from marketplace_ai.adapter import job_model_and_pk
+from marketplace_ai.models import PendingJob
+
+#: First key of the advisory locks by which drainers show that they live ("mAI1" as a number).
+LIVENESS_CLASS = 0x6D414931
+
+# Move changes from the log to the queue, duplicates folded.
+# - Read in physical order from where this pass is (a TID range scan): no index is needed, and
+#   rows that must wait do not keep those behind them from being read.
+# - A job that the host holds FOR UPDATE stays in the log; the foreign key's check would wait.
+# - A job that is gone is forgotten.
+# - A row that is claimed keeps its claim: the write compares texts under the job's lock.
+# - Mass edits of postings already decided renew the vector only, behind all fresh work.
+INTAKE = """
+WITH log AS MATERIALIZED (
+    SELECT ctid AS place, job_id, kind, logged
+    FROM marketplace_ai_jobchange
+    WHERE ctid > %(after)s::tid AND job_id IS NOT NULL
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), job AS MATERIALIZED (
+    SELECT {job_key} AS id FROM {job_table}
+    WHERE {job_key} IN (SELECT job_id FROM log)
+    ORDER BY {job_key}
+    FOR KEY SHARE SKIP LOCKED
+), done AS (
+    DELETE FROM marketplace_ai_jobchange AS change USING log
+    WHERE change.ctid = log.place AND (
+        log.job_id IN (SELECT id FROM job)
+        OR NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.job_id)
+    )
+    RETURNING change.job_id
+), queued AS (
+    INSERT INTO marketplace_ai_pendingjob AS pending
+        (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+    SELECT log.job_id,
+           CASE WHEN bool_and(log.kind = 'mass') THEN 0 ELSE 100 END,
+           bool_and(log.kind = 'mass') AND EXISTS (
+               SELECT FROM marketplace_ai_decision AS decision
+               WHERE decision.job_id = log.job_id AND decision.current),
+           false, 0, min(log.logged), now(), ''
+    FROM log JOIN job ON job.id = log.job_id
+    GROUP BY log.job_id
+    ORDER BY log.job_id
+    ON CONFLICT (job_id, encoder_id) DO UPDATE SET
+        priority = greatest(pending.priority, excluded.priority),
+        vector_only = pending.vector_only AND excluded.vector_only,
+        attempts = CASE WHEN pending.set_aside IS NULL THEN pending.attempts ELSE 0 END,
+        set_aside = NULL,
+        not_before = least(pending.not_before, excluded.not_before)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
+       (SELECT count(*) FROM done), (SELECT count(*) FROM queued)
+"""
+
+# Take the next rows of one kind. The claim is committed before anything is encoded, so it
+# is short, and a killed worker leaves a lease behind instead of a lock.
+CLAIM = """
+UPDATE marketplace_ai_pendingjob AS pending
+SET token = %(token)s, worker = %(worker)s,
+    lease_until = now() + make_interval(secs => %(lease)s)
+FROM (
+    SELECT id FROM marketplace_ai_pendingjob
+    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+      AND alone = %(alone)s AND encoder_id IS NOT DISTINCT FROM %(encoder)s::bigint
+    ORDER BY priority DESC, id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+) AS next
+WHERE pending.id = next.id
+RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pending.priority,
+          pending.queued
+"""
+
+RENEW = """
+UPDATE marketplace_ai_pendingjob
+SET lease_until = now() + make_interval(secs => %(lease)s)
+WHERE token = %(token)s
+"""
+
+# Free the rows of workers that died (their advisory lock is gone) or froze (their lease is
+# over). Only a row that was claimed by itself has had an attempt of its own.
+RECOVER = """
+WITH alive AS MATERIALIZED (
+    SELECT objid::bigint AS worker FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), lost AS (
+    SELECT id FROM marketplace_ai_pendingjob
+    WHERE token IS NOT NULL
+      AND (lease_until < now() OR worker NOT IN (SELECT worker FROM alive))
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE marketplace_ai_pendingjob AS pending
+SET token = NULL, worker = NULL, lease_until = NULL, alone = true,
+    attempts = attempts + alone::int,
+    set_aside = CASE WHEN alone AND attempts + 1 >= %(max_attempts)s THEN now() END,
+    last_error = CASE WHEN alone THEN %(reason)s ELSE last_error END
+FROM lost WHERE pending.id = lost.id
+RETURNING pending.id
+"""
+
+# Give claimed rows back, uncounted: their time has not come, or the fault was not theirs.
+RELEASE = """
+UPDATE marketplace_ai_pendingjob
+SET token = NULL, worker = NULL, lease_until = NULL,
+    not_before = now() + make_interval(secs => %(delay)s)
+WHERE id = ANY(%(ids)s) AND token = %(token)s
+"""
+
+# A batch failed and nobody knows through which of its rows: each is tried alone, uncounted.
+ISOLATE = """
+UPDATE marketplace_ai_pendingjob
+SET token = NULL, worker = NULL, lease_until = NULL, alone = true
+WHERE token = %(token)s
+"""
+
+# A posting failed by itself: count it, wait longer each time, set it aside at the bound.
+FAIL = """
+UPDATE marketplace_ai_pendingjob
+SET token = NULL, worker = NULL, lease_until = NULL, alone = true, attempts = attempts + 1,
+    set_aside = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
+    not_before = now() + make_interval(secs => 2 ^ least(attempts + 1, 10)),
+    last_error = %(error)s
+WHERE id = %(id)s AND token = %(token)s
+"""
+
+# The fence, second half: what of the claim is still mine.
+LOCK_CLAIMED = """
+SELECT id, vector_only FROM marketplace_ai_pendingjob
+WHERE token = %(token)s AND id = ANY(%(ids)s)
+ORDER BY id FOR UPDATE
+"""
+
+FINISH = "DELETE FROM marketplace_ai_pendingjob WHERE id = ANY(%(ids)s) AND token = %(token)s"
+
+STORE_VECTORS = """
+INSERT INTO marketplace_ai_jobembedding (job_id, encoder_id, vector, text_digest)
+SELECT new.job, %(encoder)s, new.vector, new.digest
+FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)s::halfvec[], %(digests)s::bytea[])
+     AS new(job, vector, digest)
+ON CONFLICT (job_id, encoder_id)
+DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
+"""
+
+# Queue what has no vector of this encoder, in the order of the key, so that it can go on
+# anywhere. {jobs} is the adapter's own queryset as SQL.
+BACKFILL = """
+INSERT INTO marketplace_ai_pendingjob
+    (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
+FROM unnest(%(jobs)s::{job_key_type}[]) AS missing(id)
+WHERE EXISTS (SELECT FROM {job_table} WHERE {job_key} = missing.id FOR KEY SHARE SKIP LOCKED)
+ON CONFLICT (job_id, encoder_id) DO NOTHING
+"""
+
+
+def statement(template: str) -> str:
+    """The statement with the host's names filled in."""
+    model, key = job_model_and_pk()
+    quote = connections[alias()].ops.quote_name
+    return template.format(
+        job_table=quote(model._meta.db_table),
+        job_key=quote(key),
+        job_key_type=_key_type(model._meta.label),
+    )
+
+
+@cache
+def _key_type(label: str) -> str:
+    model, _ = job_model_and_pk()
+    pk = model._meta.pk
+    assert pk is not None  # noqa: S101 (every model has one)
+    return str(pk.rel_db_type(connections[alias()]))
+
+
+def alias() -> str:
+    """The database that holds the queue, which is the job table's own."""
+    return router.db_for_write(PendingJob)

@@ -1,0 +1,204 @@
+"""The triggers by which the database itself notices new and edited postings.
+
+Statement-level with transition tables, one per operation: a million rows by one INSERT cost
+one statement more. They append to a log and never fail the host's save: whatever goes wrong
+becomes a coarser entry and a warning.
+
+Our own instead of django-pgtrigger: the functions must be SECURITY DEFINER with a fixed
+search_path and a lock_timeout, which its template cannot say, and a reusable app should not
+patch its host's schema editor and makemigrations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, transaction
+
+from marketplace_ai.adapter import get_adapter, job_model_and_pk
+from marketplace_ai.conf import conf
+from marketplace_ai.models import JobChange
+
+from .sql import alias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OPERATIONS = {"marketplace_ai_created": "INSERT", "marketplace_ai_edited": "UPDATE"}
+
+FUNCTION = """
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '100ms' AS $body$
+BEGIN
+    INSERT INTO {log} (job_id, kind, logged)
+    {changed};
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'marketplace_ai: % (%); see manage.py doctor', SQLERRM, SQLSTATE;
+    BEGIN
+        INSERT INTO {log} (job_id, kind, logged) SELECT after.{key}, '{kind}', now() FROM new_rows AS after;
+    EXCEPTION WHEN OTHERS THEN
+        BEGIN
+            INSERT INTO {log} (job_id, kind, logged) VALUES (NULL, 'rescan', now());
+        EXCEPTION WHEN OTHERS THEN
+            NULL;
+        END;
+    END;
+    RETURN NULL;
+END
+$body$
+"""
+
+CREATED = "SELECT after.{key}, 'created', now() FROM new_rows AS after"
+
+# Not named old and new, which PL/pgSQL keeps for row triggers. As text, because not every type can be compared; a changed primary key finds no old row.
+EDITED = """SELECT after.{key},
+           CASE WHEN count(*) OVER () > {mass} THEN 'mass' ELSE 'edited' END, now()
+    FROM new_rows AS after LEFT JOIN old_rows AS before ON before.{key} = after.{key}
+    WHERE before.{key} IS NULL OR {differs}"""
+
+TRIGGER = """
+CREATE TRIGGER {name} AFTER {operation} ON {table} {referencing}
+FOR EACH STATEMENT EXECUTE FUNCTION {name}()
+"""
+
+INSTALLED = """
+SELECT trigger.tgname, class.oid = to_regclass(%s), trigger.tgenabled <> 'D',
+       obj_description(trigger.oid, 'pg_trigger'), trigger.tgrelid::regclass::text
+FROM pg_trigger AS trigger
+JOIN pg_class AS class ON class.oid = trigger.tgrelid
+WHERE trigger.tgname = ANY(%s) AND NOT trigger.tgisinternal
+  AND class.relnamespace = current_schema()::regnamespace
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerStatus:
+    """``state``: installed, missing, outdated, disabled, or misplaced (on another table)."""
+
+    name: str
+    table: str
+    state: str
+
+
+def definitions() -> dict[str, list[str]]:
+    """The statements that make each trigger, by its name, for the models now in force."""
+    model, key = job_model_and_pk()
+    connection = connections[alias()]
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT quote_ident(current_schema())")
+        schema = cursor.fetchone()[0]
+    column = quote(key)
+    differs = " OR ".join(
+        f"after.{quote(name)}::text IS DISTINCT FROM before.{quote(name)}::text"
+        for name in get_adapter().watched_columns()
+    )
+    bodies = {
+        "marketplace_ai_created": CREATED.format(key=column),
+        "marketplace_ai_edited": EDITED.format(
+            key=column, mass=int(conf.mass_update_rows), differs=differs
+        ),
+    }
+    result = {}
+    for name, operation in OPERATIONS.items():
+        referencing = "REFERENCING NEW TABLE AS new_rows"
+        if operation == "UPDATE":
+            referencing = "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"
+        function = FUNCTION.format(
+            name=name,
+            schema=schema,
+            log=quote(JobChange._meta.db_table),
+            changed=bodies[name],
+            key=column,
+            kind=name.removeprefix("marketplace_ai_"),
+        )
+        trigger = TRIGGER.format(
+            name=name,
+            operation=operation,
+            table=quote(model._meta.db_table),
+            referencing=referencing,
+        )
+        result[name] = [function, trigger]
+    return result
+
+
+def status() -> list[TriggerStatus]:
+    """How each trigger stands in the database."""
+    model, _ = job_model_and_pk()
+    table = model._meta.db_table
+    found = {name: rest for name, *rest in _installed(table)}
+    result = []
+    for name, statements in definitions().items():
+        right_table, enabled, comment, where = found.get(name, (True, True, None, table))
+        if name not in found:
+            state = "missing"
+        elif not right_table:
+            state = "misplaced"
+        elif comment != fingerprint(statements):
+            state = "outdated"
+        else:
+            state = "installed" if enabled else "disabled"
+        result.append(TriggerStatus(name, where, state))
+    return result
+
+
+def install() -> list[str]:
+    """Make all triggers as they should be; the names of those that were changed.
+
+    A trigger that somebody disabled is left alone: it was a person's decision, and
+    ``doctor`` speaks of it.
+    """
+    model, _ = job_model_and_pk()
+    connection = connections[alias()]
+    table = connection.ops.quote_name(model._meta.db_table)
+    wanted = definitions()
+    changed = [s.name for s in status() if s.state in ("missing", "outdated", "misplaced")]
+    with transaction.atomic(using=alias()), connection.cursor() as cursor:
+        for name in changed:
+            _drop(cursor, [name])
+            for sql in wanted[name]:
+                cursor.execute(sql)
+            comment = fingerprint(wanted[name])
+            cursor.execute(f"COMMENT ON TRIGGER {name} ON {table} IS '{comment}'")
+    return changed
+
+
+def uninstall() -> None:
+    """Take the triggers away, wherever they are; the first step of removing the app."""
+    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        _drop(cursor, OPERATIONS)
+
+
+def fingerprint(statements: Iterable[str]) -> str:
+    return hashlib.sha256("".join(statements).encode()).hexdigest()[:16]
+
+
+def install_after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
+    """Receiver of ``post_migrate``: triggers follow the models without a step of the host's."""
+    if sender.name != "marketplace_ai" or using != alias():
+        return
+    model, _ = job_model_and_pk()
+    tables = connections[using].introspection.table_names()
+    if {model._meta.db_table, JobChange._meta.db_table} <= set(tables):
+        changed = install()
+        if changed and kwargs.get("verbosity", 1) >= 1:
+            print(f"  Installed triggers on {model._meta.db_table}: {', '.join(changed)}")
+
+
+def _installed(table: str) -> list[tuple[Any, ...]]:
+    connection = connections[alias()]
+    with connection.cursor() as cursor:
+        cursor.execute(INSTALLED, [connection.ops.quote_name(table), list(OPERATIONS)])
+        return list(cursor.fetchall())
+
+
+def _drop(cursor: Any, names: Iterable[str]) -> None:
+    names = list(names)
+    for name, _right, _enabled, _comment, where in _installed(""):
+        if name in names:
+            cursor.execute(f"DROP TRIGGER {name} ON {where}")
+    for name in names:
+        cursor.execute(f"DROP FUNCTION IF EXISTS {name}()")

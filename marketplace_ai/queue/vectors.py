@@ -1,0 +1,64 @@
+"""Vectors to and from PostgreSQL in binary: the one seam to pgvector's psycopg adapter."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import psycopg
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import register_halfvec_info
+from psycopg.pq import Format
+from psycopg.types import TypeInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from numpy.typing import NDArray
+    from psycopg import Connection, Cursor
+
+_known: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+@contextmanager
+def cursor(wrapper: BaseDatabaseWrapper, *, binary: bool = False) -> Iterator[Cursor[Any]]:
+    """A psycopg cursor on a Django connection that takes and gives halfvec values.
+
+    Parameters go to the server as they are (Django's own cursor writes them into the
+    statement as text, which for vectors costs more than storing them).
+    """
+    wrapper.ensure_connection()
+    with wrapper.wrap_database_errors:
+        _register(wrapper.connection)
+        with psycopg.Cursor(wrapper.connection) as result:
+            result.format = Format.BINARY if binary else Format.TEXT
+            yield result
+
+
+def _register(connection: Connection[Any]) -> None:
+    # A cursor copies its connection's types when it is made, so this comes before.
+    if connection in _known:
+        return
+    info = TypeInfo.fetch(connection, "halfvec")
+    if info is None:
+        raise RuntimeError(
+            "This database has no halfvec type: install pgvector 0.8.4 or later and run "
+            "CREATE EXTENSION vector, then migrate."
+        )
+    register_halfvec_info(connection, info)
+    _known[connection] = True
+
+
+def to_database(vectors: NDArray[np.float32]) -> list[HalfVector]:
+    """(n, d) float32 rows as values for a ``halfvec[]`` parameter."""
+    return [HalfVector(row) for row in vectors]
+
+
+def from_database(rows: list[HalfVector], dimension: int) -> NDArray[np.float32]:
+    """Fetched halfvec values as one (n, d) float32 matrix."""
+    if not rows:
+        return np.empty((0, dimension), dtype=np.float32)
+    return np.stack([row.to_numpy() for row in rows]).astype(np.float32)

@@ -1,0 +1,188 @@
+"""Migration operations for what Django's models cannot say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import migrations
+from pgvector.django import VectorExtension
+
+
+class RequireVector(VectorExtension):
+    """The vector extension, made where it is not there; never dropped: others may use it."""
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        pass
+
+
+class DatabaseForeignKey(migrations.operations.base.Operation):
+    """A foreign key whose ON DELETE the database itself carries out.
+
+    The models say ``db_constraint=False`` and ``DO_NOTHING``: a host's DELETE, by whatever
+    road it comes, then costs no query of Django's and can never be refused by us.
+    """
+
+    reversible = True
+    reduces_to_sql = True
+
+    def __init__(self, model_name: str, field_name: str, on_delete: str) -> None:
+        if on_delete not in ("CASCADE", "SET NULL"):
+            raise ValueError(f"on_delete must be CASCADE or SET NULL, not {on_delete!r}")
+        self.model_name, self.field_name, self.on_delete = model_name, field_name, on_delete
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        pass
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        field = model._meta.get_field(self.field_name)
+        target = field.remote_field.model
+        quote = schema_editor.quote_name
+        schema_editor.execute(
+            f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self._name(model, field))} "
+            f"FOREIGN KEY ({quote(field.column)}) REFERENCES {quote(target._meta.db_table)} "
+            f"({quote(target._meta.pk.column)}) ON DELETE {self.on_delete}"
+        )
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        field = model._meta.get_field(self.field_name)
+        quote = schema_editor.quote_name
+        schema_editor.execute(
+            f"ALTER TABLE {quote(model._meta.db_table)} "
+            f"DROP CONSTRAINT IF EXISTS {quote(self._name(model, field))}"
+        )
+
+    @staticmethod
+    def _name(model: Any, field: Any) -> str:
+        return f"{model._meta.db_table}_{field.column}_fk"
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [self.model_name, self.field_name, self.on_delete], {}
+
+    def describe(self) -> str:
+        return f"Foreign key {self.model_name}.{self.field_name} ON DELETE {self.on_delete}"
+
+
+class CreatePartitionedModel(migrations.CreateModel):
+    """A table that is partitioned by the values of one column."""
+
+    def __init__(self, *args: Any, partition_by: str, **kwargs: Any) -> None:
+        self.partition_by = partition_by
+        super().__init__(*args, **kwargs)
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.name)
+        sql, params = schema_editor.table_sql(model)
+        column = schema_editor.quote_name(model._meta.get_field(self.partition_by).column)
+        schema_editor.execute(f"{sql} PARTITION BY LIST ({column})", params or None)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        name, args, kwargs = super().deconstruct()
+        return name, args, {**kwargs, "partition_by": self.partition_by}
+
+
+class DropPrimaryKeyIndex(migrations.operations.base.Operation):
+    """Django wants a primary key in every model; an append-only log pays for none."""
+
+    reversible = True
+    reduces_to_sql = True
+
+    def __init__(self, model_name: str) -> None:
+        self.model_name = model_name
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        pass
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        table = to_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        schema_editor.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (id)")
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [self.model_name], {}
+
+    def describe(self) -> str:
+        return f"Drop the primary key index of {self.model_name}"
+
+
+class ExemplarGenerations(migrations.RunSQL):
+    """Triggers that number every change of exemplars and their vectors, however it is made.
+
+    The statement's trigger takes the one row's lock first, so numbers follow the order of
+    commits. An exemplar that lost its category is quarantined: it must not read as "none".
+    """
+
+    def __init__(self) -> None:
+        super().__init__(GENERATIONS, GENERATIONS_UNDONE)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [], {}
+
+
+class TriggersGoFirst(migrations.RunPython):
+    """Nothing on the way up; on the way down the job table's triggers go before their log."""
+
+    def __init__(self) -> None:
+        super().__init__(migrations.RunPython.noop, _uninstall_triggers)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [], {}
+
+
+def _uninstall_triggers(apps: Any, schema_editor: Any) -> None:
+    from marketplace_ai.queue import trigger
+
+    trigger.uninstall()
+
+
+GENERATIONS = """
+INSERT INTO marketplace_ai_exemplargeneration (value, removals) VALUES (0, 0);
+
+CREATE FUNCTION marketplace_ai_exemplars_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE marketplace_ai_exemplargeneration SET value = value + 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION marketplace_ai_exemplar_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.generation := (SELECT value FROM marketplace_ai_exemplargeneration);
+    IF TG_TABLE_NAME = 'marketplace_ai_exemplar' THEN
+        IF NEW.category_id IS NULL AND NOT NEW.is_none THEN
+            NEW.state := 'quarantined';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION marketplace_ai_exemplars_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE marketplace_ai_exemplargeneration SET value = value + 1, removals = removals + 1;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER marketplace_ai_1_change BEFORE INSERT OR UPDATE ON marketplace_ai_exemplar
+FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplars_change();
+CREATE TRIGGER marketplace_ai_2_number BEFORE INSERT OR UPDATE ON marketplace_ai_exemplar
+FOR EACH ROW EXECUTE FUNCTION marketplace_ai_exemplar_changes();
+CREATE TRIGGER marketplace_ai_3_go AFTER DELETE ON marketplace_ai_exemplar
+FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplars_go();
+CREATE TRIGGER marketplace_ai_1_change BEFORE INSERT OR UPDATE ON marketplace_ai_exemplarembedding
+FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplars_change();
+CREATE TRIGGER marketplace_ai_2_number BEFORE INSERT OR UPDATE ON marketplace_ai_exemplarembedding
+FOR EACH ROW EXECUTE FUNCTION marketplace_ai_exemplar_changes();
+"""
+
+GENERATIONS_UNDONE = """
+DROP TRIGGER marketplace_ai_1_change ON marketplace_ai_exemplar;
+DROP TRIGGER marketplace_ai_2_number ON marketplace_ai_exemplar;
+DROP TRIGGER marketplace_ai_3_go ON marketplace_ai_exemplar;
+DROP TRIGGER marketplace_ai_1_change ON marketplace_ai_exemplarembedding;
+DROP TRIGGER marketplace_ai_2_number ON marketplace_ai_exemplarembedding;
+DROP FUNCTION marketplace_ai_exemplars_change(), marketplace_ai_exemplar_changes(),
+              marketplace_ai_exemplars_go();
+"""

@@ -1,0 +1,14 @@
+"""Celery entry points: arguments in, one call."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from .queue import notify
+from .queue.wake_up import TASK
+
+
+@shared_task(name=TASK, ignore_result=True)
+def wake_up() -> None:
+    """Make idle drainers look for work now."""
+    notify.announce()

@@ -1,0 +1,196 @@
+"""The one loop that works postings off; it polls, and needs neither Celery nor Redis.
+
+Each step is small and says whether it found work. Infrastructure errors end a turn, not the
+loop: rows whose write failed are given back or freed by their lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+)
+from django.db.backends.signals import connection_created
+
+from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError
+from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue import intake, sql
+from marketplace_ai.queue.lease import Liveness, Renewal
+from marketplace_ai.queue.notify import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marketplace_ai.pipeline import Pipeline
+    from marketplace_ai.queue.write import Written
+
+logger = logging.getLogger(__name__)
+
+#: Faults of connections, locks, timeouts, or a schema in the middle of a migration: no
+#: posting is to blame. (psycopg's own come from connections that Django does not manage.)
+INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
+#: Dead and frozen workers are looked for this often, in seconds.
+RECOVER_SECONDS = 1.0
+#: Longest pause after errors of the database, in seconds.
+MAX_BACKOFF = 10.0
+#: A frozen worker must not hold locks in an open transaction; one statement of ours takes
+#: milliseconds, so these bounds only ever end what has gone wrong.
+SESSION = "SET idle_in_transaction_session_timeout = '15s'; SET lock_timeout = '10s'"
+
+
+class Drainer:
+    """Works the queue off until told to stop.
+
+    ``on_batch`` is called after each batch, for progress. ``parent`` is the process to end
+    with (a supervisor that was killed cannot tell us).
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        parent: int | None = None,
+        on_batch: Callable[[Written], None] = lambda written: None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.liveness = Liveness()
+        self.listener = Listener()
+        self._parent = parent
+        self._on_batch = on_batch
+        self._stopping = threading.Event()
+        self._next_recovery = 0.0
+        self._alone_next = False
+        connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.drainer")
+
+    def stop(self, *signal_arguments: Any) -> None:
+        """Finish the batch in hand and return from ``run``; safe in a signal handler."""
+        self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set() or (
+            self._parent is not None and os.getppid() != self._parent
+        )
+
+    def run(self, *, until_empty: bool = False) -> None:
+        """Turn after turn until stopped, or until nothing is left that is due now."""
+        failures = 0
+        try:
+            while not self.stopping:
+                try:
+                    close_old_connections()
+                    found = self.turn()
+                    failures = 0
+                    if found:
+                        continue
+                    if until_empty and self._is_empty():
+                        return
+                    self.listener.wait(0.1 if until_empty else conf.poll_seconds)
+                except INFRASTRUCTURE as error:
+                    failures += 1
+                    pause = min(0.2 * 2**failures, MAX_BACKOFF)
+                    logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
+                    _close_broken_connections()
+                    self._stopping.wait(pause)
+        finally:
+            self.listener.close()
+            self.liveness.close()
+
+    def turn(self) -> bool:
+        """One round of all steps; whether there was anything to do."""
+        worker = self.liveness.hold()
+        if time.monotonic() >= self._next_recovery:
+            freed = claims.recover()
+            if freed:
+                logger.warning("Freed %d postings of a worker that ended or froze", freed)
+            self._next_recovery = time.monotonic() + RECOVER_SECONDS
+        collected = intake.collect() > 0
+        self.pipeline.refresh()
+        return self._work(worker) or collected
+
+    def _work(self, worker: int) -> bool:
+        """Claim and process one batch. Rows marked alone take turns with ordinary batches,
+        so that neither starves the other."""
+        self._alone_next = not self._alone_next
+        claimed = claims.claim(worker, alone=self._alone_next) or claims.claim(
+            worker, alone=not self._alone_next
+        )
+        if claimed is None:
+            return False
+        try:
+            with Renewal(claimed.token, expire=_end_process):
+                written = self.pipeline.process(claimed)
+        except (*INFRASTRUCTURE, EncoderError):
+            self._give_back(claimed)
+            raise
+        except Exception as error:
+            logger.exception("A batch of %d postings failed", len(claimed.rows))
+            if len(claimed.rows) > 1:
+                claims.isolate(claimed.token)
+            else:
+                message = f"{type(error).__name__}: {error}"
+                claims.fail(claimed.token, claimed.rows[0].id, message)
+            return True
+        self._on_batch(written)
+        return True
+
+    def _give_back(self, claimed: claims.Claim) -> None:
+        """After a fault of the infrastructure, uncounted; else their lease frees them."""
+        _close_broken_connections()
+        try:
+            claims.release(claimed.token, [row.id for row in claimed.rows], delay=1.0)
+        except INFRASTRUCTURE:
+            logger.info("The batch could not be given back; its lease will free it")
+
+    @staticmethod
+    def _is_empty() -> bool:
+        from marketplace_ai.models import JobChange, PendingJob
+
+        return (
+            not PendingJob.objects.due().exists()
+            and not JobChange.objects.filter(job__isnull=False).exists()
+        )
+
+
+def handle_signals(drainer: Drainer) -> None:
+    """SIGTERM and SIGINT finish the batch in hand."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, drainer.stop)
+
+
+def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
+    if connection.alias == sql.alias():
+        with connection.cursor() as cursor:
+            cursor.execute(SESSION)
+
+
+def _close_broken_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()
+
+
+def _end_process() -> None:
+    """A batch hung: no exception can end a device call, so the supervisor starts anew."""
+    logger.error(
+        "A batch took longer than MARKETPLACE_AI_ENCODE_TIMEOUT (%s s); this worker ends itself",
+        conf.encode_timeout,
+    )
+    os._exit(70)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,332 @@
+"""The way of a posting: created by anyone, decided without a further call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from marketplace_ai.lifecycle import fitting
+from marketplace_ai.models import (
+    Category,
+    Decision,
+    Exemplar,
+    JobEmbedding,
+    JobPosting,
+    Outcome,
+    PendingJob,
+)
+from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.worker.loop import Drainer
+
+pytestmark = pytest.mark.django_db
+
+
+def fit() -> None:
+    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+
+
+@pytest.fixture
+def fitted(exemplars: None) -> None:
+    fit()
+
+
+def drain(pipeline: Pipeline | None = None) -> None:
+    """Turn after turn while there is work; a row that waits for another attempt stays."""
+    drainer = Drainer(pipeline or Pipeline())
+    try:
+        for _ in range(30):
+            if not drainer.turn():
+                return
+        raise AssertionError("the queue does not drain")
+    finally:
+        drainer.liveness.close()
+
+
+def current(job: JobPosting) -> Decision:
+    return Decision.objects.get(job=job, current=True)
+
+
+def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
+    JobPosting.objects.create(title="Male stue")
+    JobPosting.objects.bulk_create([JobPosting(title="Klippe gress"), JobPosting(title="Bytte kran")])
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Lekkasje')")
+        with cursor.copy("COPY marketplace_ai_jobposting (title) FROM STDIN") as copy:
+            copy.write("Male tak\n")
+    drain()
+    assert Decision.objects.filter(current=True).count() == 5
+    assert JobEmbedding.objects.count() == 5
+    assert PendingJob.objects.count() == 0
+    proposed = dict(Decision.objects.values_list("job__title", "category_key"))
+    assert proposed["Klippe gress"] == "plen"
+    assert proposed["Male tak"] == "maling"
+
+
+def test_matches_are_kept_as_they_were(fitted: None) -> None:
+    job = JobPosting.objects.create(title="Male stue")
+    drain()
+    matches = current(job).matches
+    assert Exemplar.objects.get(pk=matches[0].exemplar_id).text == "Male stue"
+    assert matches[0].similarity == pytest.approx(1, abs=0.01)
+    assert [m.share for m in matches] == sorted((m.share for m in matches), reverse=True)
+
+
+def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
+    exemplars: None, posting: JobPosting
+) -> None:
+    drain()
+    assert current(posting).outcome == Outcome.REVIEW
+    assert current(posting).probability is None
+    fit()
+    drain()
+    assert current(posting).category_key == "maling"
+    assert Decision.objects.filter(job=posting).count() == 2
+
+
+def test_editing_the_text_leads_to_a_new_decision(fitted: None, posting: JobPosting) -> None:
+    drain()
+    posting.title, posting.description = "Klippe gress hver uke", ""
+    posting.save()
+    drain()
+    assert current(posting).category_key == "plen"
+    assert list(Decision.objects.filter(job=posting, current=False).values_list("category_key")) == [
+        ("maling",)
+    ]
+
+
+def test_editing_anything_else_leads_to_none(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category]
+) -> None:
+    drain()
+    posting.category = catalog["plen"]
+    posting.save()
+    drain()
+    assert Decision.objects.filter(job=posting).count() == 1
+
+
+def automatic(monkeypatch: Any, category: Category | None, outcome: Outcome) -> None:
+    """Have the classifier say one thing, to test what is made of it."""
+    from marketplace_ai.queue.write import Proposal
+
+    proposal = Proposal(outcome, category.pk if category else None, 0.99, 0.9)
+    monkeypatch.setattr(
+        Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts)
+    )
+
+
+def test_an_automatic_category_is_written(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["maling"]
+    assert posting.category_set_by == "machine"
+
+
+def test_an_automatic_category_that_no_longer_holds_is_taken_back(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(title="Noe helt annet")
+    automatic(monkeypatch, catalog["plen"], Outcome.REVIEW)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category is None
+    assert posting.category_set_by == ""
+
+
+@pytest.mark.parametrize("outcome", [Outcome.AUTOMATIC, Outcome.NONE, Outcome.REVIEW])
+def test_a_persons_category_is_never_overwritten(
+    fitted: None, catalog: dict[str, Category], monkeypatch: Any, outcome: Outcome
+) -> None:
+    job = JobPosting.objects.create(title="Male stue", category=catalog["plen"])
+    automatic(monkeypatch, None if outcome == Outcome.NONE else catalog["maling"], outcome)
+    drain()
+    job.refresh_from_db()
+    assert job.category == catalog["plen"]
+    assert current(job).outcome == Outcome.KEPT
+
+
+def test_a_persons_change_of_an_automatic_category_stands(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(category=catalog["plen"], title="Ny tekst")
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["plen"]
+    assert current(posting).outcome == Outcome.KEPT
+
+
+def test_a_category_that_a_person_took_away_is_only_proposed(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(category=None, title="Ny tekst")
+    drain()
+    posting.refresh_from_db()
+    assert posting.category is None
+    assert current(posting).outcome == Outcome.REVIEW
+
+
+def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
+    fitted: None, posting: JobPosting
+) -> None:
+    pipeline, encodes = Pipeline(), []
+    pipeline.refresh()
+    encode = pipeline.texts.encode  # type: ignore[union-attr]
+
+    def edit_meanwhile(texts: Any) -> Any:
+        encodes.append(list(texts))
+        if len(encodes) == 1:
+            JobPosting.objects.update(title="Klippe gress", description="")
+        return encode(texts)
+
+    pipeline.texts.encode = edit_meanwhile  # type: ignore[method-assign,union-attr]
+    drain(pipeline)
+    assert encodes == [["Male stue og gang\nCirka 40 kvm"], ["Klippe gress"]]
+    assert Decision.objects.filter(job=posting).count() == 1
+    assert current(posting).category_key == "plen"
+
+
+def test_deleting_while_encoding_does_no_harm(fitted: None, posting: JobPosting) -> None:
+    other = JobPosting.objects.create(title="Bytte kran")
+    pipeline = Pipeline()
+    pipeline.refresh()
+    encode = pipeline.texts.encode  # type: ignore[union-attr]
+
+    def delete_meanwhile(texts: Any) -> Any:
+        JobPosting.objects.filter(pk=posting.pk).delete()
+        return encode(texts)
+
+    pipeline.texts.encode = delete_meanwhile  # type: ignore[method-assign,union-attr]
+    drain(pipeline)
+    assert list(Decision.objects.values_list("job_id", flat=True)) == [other.pk]
+    assert list(JobEmbedding.objects.values_list("job_id", flat=True)) == [other.pk]
+
+
+def test_a_category_deleted_while_encoding_falls_to_review(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    catalog["maling"].__class__.objects.filter(slug="maling").delete()
+    drain()
+    assert current(posting).outcome == Outcome.REVIEW
+    assert current(posting).category is None
+
+
+def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> None:
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
+    jobs = [JobPosting(title=f"Male rom {n}") for n in range(20)]
+    jobs[7].title = "POISON"
+    JobPosting.objects.bulk_create(jobs)
+    pipeline = Pipeline()
+    pipeline.refresh()
+    encode = pipeline.texts.encode  # type: ignore[union-attr]
+
+    def choke(texts: Any) -> Any:
+        if any("POISON" in text for text in texts):
+            raise ValueError("cannot")
+        return encode(texts)
+
+    pipeline.texts.encode = choke  # type: ignore[method-assign,union-attr]
+    drain(pipeline)
+    assert Decision.objects.filter(current=True).count() == 19
+    row = PendingJob.objects.get()
+    assert row.job.title == "POISON"
+    assert row.set_aside is not None
+    assert row.last_error == "ValueError: cannot"
+
+
+def test_a_failing_write_is_found_and_set_aside_alone(
+    fitted: None, settings: Any, monkeypatch: Any
+) -> None:
+    """A host's own override may fail on one posting; the others must get their category."""
+    from marketplace_ai.adapter import JobAdapter
+
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
+    JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(5)])
+    bad = JobPosting.objects.get(title="Male rom 3")
+    automatic(monkeypatch, Category.objects.get(slug="maling"), Outcome.AUTOMATIC)
+    original = JobAdapter.apply_categories
+
+    def apply(self: JobAdapter, categories: Any, *, by: str) -> None:
+        if bad.pk in categories:
+            raise RuntimeError("the host says no")
+        original(self, categories, by=by)
+
+    monkeypatch.setattr(JobAdapter, "apply_categories", apply)
+    drain()
+    assert Decision.objects.filter(current=True).count() == 4
+    assert PendingJob.objects.get().job_id == bad.pk
+
+
+@pytest.mark.parametrize("title", ["", "   ", "!!! ???", "\u200b"])
+def test_a_blank_posting_fits_nothing(fitted: None, title: str) -> None:
+    job = JobPosting.objects.create(title=title)
+    drain()
+    assert current(job).outcome == Outcome.NONE
+    assert not JobEmbedding.objects.filter(job=job).exists()
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "</s> query: <mask>", "é" * 50_000, "مرحبا بكم"])
+def test_a_strange_text_is_decided(fitted: None, text: str) -> None:
+    job = JobPosting.objects.create(title="Male stue", description=text)
+    drain()
+    assert current(job).outcome in Outcome
+
+
+def test_equal_texts_are_encoded_once_and_decided_each(fitted: None) -> None:
+    JobPosting.objects.bulk_create([JobPosting(title="Male stue") for _ in range(5)])
+    pipeline, seen = Pipeline(), []
+    pipeline.refresh()
+    encode = pipeline.texts.encode  # type: ignore[union-attr]
+    pipeline.texts.encode = lambda texts: seen.extend(texts) or encode(texts)  # type: ignore
+    drain(pipeline)
+    assert seen == ["Male stue"]
+    assert Decision.objects.count() == JobEmbedding.objects.count() == 5
+
+
+def test_stored_vectors_are_unit_vectors(fitted: None, posting: JobPosting) -> None:
+    drain()
+    vector = np.array(JobEmbedding.objects.get().vector)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_new_exemplar_counts_in_the_next_batch(
+    fitted: None, catalog: dict[str, Category]
+) -> None:
+    from marketplace_ai.lifecycle.answers import answer
+
+    pipeline = Pipeline()
+    first = JobPosting.objects.create(title="Fjerne vepsebol")
+    drain(pipeline)
+    answer(first.pk, catalog["hage"].pk, None)
+    second = JobPosting.objects.create(title="Fjerne vepsebol")
+    drain(pipeline)
+    matches = current(second).matches
+    assert matches[0].exemplar_id == Exemplar.objects.get(job=first).pk
+
+
+def test_quarantine_and_deletion_silence_an_exemplar(
+    fitted: None, catalog: dict[str, Category]
+) -> None:
+    pipeline = Pipeline()
+    pipeline.refresh()
+    assert pipeline.index is not None
+    before = len(pipeline.index)
+    Exemplar.objects.get(text="Male stue").delete()
+    Exemplar.objects.filter(text="Så ny plen").update(state="quarantined")
+    Category.objects.filter(slug="rorlegger").delete()
+    pipeline.refresh()
+    assert len(pipeline.index) == before - 1 - 1 - 4
+    assert set(Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)) == {
+        "quarantined"
+    }

@@ -1,0 +1,47 @@
+"""The vote: who answers how strongly, whatever the number of exemplars."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from marketplace_ai.deciding.vote import SHARPNESS, TEXT_WEIGHT, vote
+
+
+def test_a_label_answers_by_the_mean_of_its_exemplars_not_by_their_number() -> None:
+    similarity = np.array([[0.4] * 50 + [0.4]], dtype=np.float32)
+    cast = vote(similarity, np.array([0] * 50 + [1]), labels=2)
+    assert cast.log_density[0, 0] == pytest.approx(cast.log_density[0, 1])
+    assert cast.mass[0] == pytest.approx([50, 1])
+
+
+def test_a_nearer_exemplar_counts_more_as_the_sharpness_says() -> None:
+    cast = vote(np.array([[0.5, 0.4]], dtype=np.float32), np.array([1, 0]), labels=2)
+    lead = cast.log_density[0, 1] - cast.log_density[0, 0]
+    assert lead == pytest.approx(0.1 * SHARPNESS * (1 + TEXT_WEIGHT), rel=1e-5)
+    assert cast.nearest[0] == pytest.approx(0.5)
+
+
+def test_a_label_without_exemplars_is_silent_and_columns_may_come_in_any_order() -> None:
+    random = np.random.default_rng(0)
+    similarity = random.random((5, 30)).astype(np.float32)
+    codes = random.choice([0, 2, 3], 30)
+    cast = vote(similarity, codes, labels=4)
+    assert np.isneginf(cast.log_density[:, 1]).all()
+    for label in (0, 2, 3):
+        sums = cast.kernel[:, codes == label].sum(axis=1)
+        np.testing.assert_allclose(cast.mass[:, label], sums, rtol=1e-5)
+
+
+def test_densities_of_postings_compare_on_one_scale() -> None:
+    """A posting far from everything has a low density, though its nearest gets weight 1."""
+    near, far = np.array([[0.9], [0.1]], dtype=np.float32)
+    cast = vote(np.vstack([near, far]), np.array([0]), labels=1)
+    assert cast.kernel[0] == cast.kernel[1] == 1
+    assert cast.log_density[0, 0] > cast.log_density[1, 0] + 10
+
+
+def test_no_exemplars_say_nothing() -> None:
+    cast = vote(np.zeros((3, 0), np.float32), np.zeros(0, np.intp), labels=2)
+    assert np.isneginf(cast.log_density).all()
+    assert cast.mass.shape == (3, 2)

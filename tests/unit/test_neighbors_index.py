@@ -1,0 +1,155 @@
+"""The resident index answers as a plain loop would, whatever was added and removed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketplace_ai.deciding.vote import TEXT_WEIGHT, hybrid
+from marketplace_ai.neighbors.index import ExemplarIndex
+from marketplace_ai.neighbors.ngrams import NgramFeatures
+
+DIMENSION = 8
+WORDS = ["male", "stue", "takrenne", "gjerde", "bad", "flytte", "rør", "vask", "hekk", "gulv"]
+FEATURES = NgramFeatures.fit(WORDS)
+
+
+class Rows(NamedTuple):
+    ids: list[int]
+    texts: list[str]
+    labels: list[str | None]
+    vectors: np.ndarray
+
+
+def rows(ids: list[int], version: int = 0) -> Rows:
+    """Exemplars whose text, label and vector follow from their id and version."""
+    vectors = np.array(
+        [np.random.default_rng([i, version]).standard_normal(DIMENSION) for i in ids]
+    )
+    return Rows(
+        ids,
+        [f"{WORDS[i % 10]} {WORDS[(i // 3 + version) % 10]} {i}" for i in ids],
+        [None if i % 5 == 0 else f"c{(i + version) % 3}" for i in ids],
+        vectors.reshape(-1, DIMENSION).astype(np.float32),
+    )
+
+
+def postings(count: int = 4) -> tuple[np.ndarray, list[str]]:
+    vectors = np.random.default_rng(99).standard_normal((count, DIMENSION)).astype(np.float32)
+    texts = ["male stue", "ny takrenne på huset\nog vask", "", "flytte rør"][:count]
+    return vectors, texts
+
+
+def plain_loop(exemplars: Rows, vectors: np.ndarray, texts: list[str]) -> tuple:
+    """Cosine, text and centred hybrid similarity, one pair at a time."""
+    unit = [v / np.linalg.norm(v) for v in exemplars.vectors.astype(float)]
+    mean = np.mean(unit, axis=0)
+    shape = (len(texts), len(exemplars.ids))
+    cosine, text, both = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for i, posting in enumerate(vectors.astype(float)):
+        left = posting / np.linalg.norm(posting)
+        left_gram = FEATURES.transform([texts[i]])
+        for j, right in enumerate(unit):
+            cosine[i, j] = left @ right
+            text[i, j] = (left_gram @ FEATURES.transform([exemplars.texts[j]]).T).sum()
+            a, b = left - mean, right - mean
+            centered = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+            both[i, j] = (centered + TEXT_WEIGHT * text[i, j]) / (1 + TEXT_WEIGHT)
+    return cosine, text, both, mean
+
+
+def test_similarities_and_the_hybrid_equal_a_plain_loop() -> None:
+    index = ExemplarIndex(DIMENSION, FEATURES)
+    exemplars = rows(list(range(1, 60)))
+    index.update(*exemplars)
+    vectors, texts = postings()
+    cosine, text = index.similarities(vectors, texts)
+    want_cosine, want_text, want_both, mean = plain_loop(exemplars, vectors, texts)
+    np.testing.assert_allclose(cosine, want_cosine, atol=1e-6)
+    np.testing.assert_allclose(text, want_text, atol=1e-6)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    both = hybrid(cosine, text, unit, index.vectors, mean.astype(np.float32))
+    np.testing.assert_allclose(both, want_both, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(1, 30), max_size=12), st.sets(st.integers(1, 30), max_size=12)
+        ),
+        max_size=6,
+    )
+)
+def test_any_sequence_of_updates_equals_an_index_built_at_once(
+    steps: list[tuple[set[int], set[int]]],
+) -> None:
+    index = ExemplarIndex(DIMENSION, FEATURES)
+    state: dict[int, int] = {}
+    for version, (added, removed) in enumerate(steps):
+        for key in removed:
+            state.pop(key, None)
+        state.update(dict.fromkeys(added, version))
+        index.update(*rows(sorted(added), version), removed)
+    vectors, texts = postings()
+    cosine, text = index.similarities(vectors, texts)
+    assert sorted(index.ids) == sorted(state)
+    assert len(index) == len(state)
+    for column, key in enumerate(index.ids):
+        row = rows([int(key)], state[int(key)])
+        fresh = ExemplarIndex(DIMENSION, FEATURES)
+        fresh.update(*row)
+        want_cosine, want_text = fresh.similarities(vectors, texts)
+        np.testing.assert_allclose(cosine[:, column], want_cosine[:, 0], atol=1e-6)
+        np.testing.assert_allclose(text[:, column], want_text[:, 0], atol=1e-6)
+        assert index.labels[column] == row.labels[0]
+
+
+def test_removed_rows_do_not_pile_up() -> None:
+    index = ExemplarIndex(DIMENSION, FEATURES)
+    for version in range(50):
+        index.update(*rows(list(range(20)), version))
+    assert len(index) == 20
+    assert len(index._vectors) < 60
+    assert index._grams.shape[0] < 60
+
+
+def test_an_empty_index_answers_with_no_columns() -> None:
+    index = ExemplarIndex(DIMENSION, FEATURES)
+    vectors, texts = postings()
+    assert [part.shape for part in index.similarities(vectors, texts)] == [(4, 0), (4, 0)]
+    index.update(*rows([]), [1, 2])
+    index.update(*rows([7]))
+    index.update(*rows([]), [7])
+    assert [part.shape for part in index.similarities(vectors, texts)] == [(4, 0), (4, 0)]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.ones((1, DIMENSION + 1)), "another encoder"),
+        (np.zeros((1, DIMENSION)), "zero or not finite"),
+        (np.full((1, DIMENSION), np.nan), "zero or not finite"),
+    ],
+)
+def test_a_bad_update_changes_nothing(vectors: np.ndarray, message: str) -> None:
+    index = ExemplarIndex(DIMENSION, FEATURES, generation=3)
+    index.update(*rows([1, 2]))
+    with pytest.raises(ValueError, match=message):
+        index.update([1], ["t"], ["c"], vectors.astype(np.float32), [2])
+    assert list(index.ids) == [1, 2]
+    assert index.generation == 3
+
+
+def test_columns_of_different_length_and_double_ids_are_refused() -> None:
+    index = ExemplarIndex(DIMENSION, FEATURES)
+    vectors = np.ones((2, DIMENSION), np.float32)
+    with pytest.raises(ValueError, match="differ in length"):
+        index.update([1, 2], ["t"], ["a"], vectors)
+    with pytest.raises(ValueError, match="comes twice"):
+        index.update([1, 1], ["t", "t"], ["a", "a"], vectors)
+    assert len(index) == 0
