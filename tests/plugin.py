@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,22 +11,27 @@ from pathlib import Path
 import pytest
 
 # Before the demo project is imported, whose Celery app would name its own.
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = os.environ.get(
+    "MARKETPLACE_AI_TEST_SETTINGS", "tests.settings"
+)
 
-from config.services import running  # noqa: E402
+from config.services import locks, remove, running  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent / ".services-test"
+ROOTS = Path(__file__).resolve().parent.parent / ".services-test"
 _servers = ExitStack()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Embedded servers stand in for what the environment does not give."""
+    """Embedded servers of this run's own stand in for what the environment does not give."""
     wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if wanted:
+        _remove_left_overs()
+        root = ROOTS / str(os.getpid())
+        _servers.callback(shutil.rmtree, root, ignore_errors=True)
         urls = _servers.enter_context(
             running(
-                ROOT,
+                root,
                 postgres="DATABASE_URL" in wanted,
                 redis="REDIS_URL" in wanted,
                 durable=False,
@@ -41,3 +47,15 @@ def pytest_load_initial_conftests() -> None:
 
 def pytest_unconfigure() -> None:
     _servers.close()
+
+
+def _remove_left_overs() -> None:
+    """Servers of a run that was killed: nobody holds their lock any more."""
+    for root in ROOTS.glob("*/users.lock"):
+        handle = locks.open_file(root)
+        try:
+            if locks.try_exclusive(handle):
+                remove(root.parent)
+                shutil.rmtree(root.parent, ignore_errors=True)
+        finally:
+            os.close(handle)
