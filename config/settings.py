@@ -90,9 +90,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 MARKETPLACE_AI_ENCODER = os.environ.get("MARKETPLACE_AI_ENCODER", "embedded")
-MARKETPLACE_AI_CACHE_DIR = os.environ.get(
-    "MARKETPLACE_AI_CACHE_DIR", "~/.cache/marketplace_ai"
-)
+MARKETPLACE_AI_CACHE_DIR = os.environ.get("MARKETPLACE_AI_CACHE_DIR", "~/.cache/marketplace_ai")
 
 LOGGING = {
     "version": 1,

@@ -5,6 +5,7 @@ Each has an id, so that a host can silence it, and a hint. docs/settings.md list
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -31,7 +32,9 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         if name.startswith(conf.PREFIX) and name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else "docs/settings.md lists all settings."
-            messages.append(Warning(f"There is no setting {name}.", hint=hint, id="marketplace_ai.W001"))
+            messages.append(
+                Warning(f"There is no setting {name}.", hint=hint, id="marketplace_ai.W001")
+            )
     return messages
 
 
@@ -76,7 +79,7 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def check_database(databases: list[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E003: not PostgreSQL 15 or later. E004: pgvector older than 0.8.4."""
     if not databases or alias() not in databases:
         return []

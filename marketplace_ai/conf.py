@@ -7,7 +7,7 @@ A host sets ``MARKETPLACE_AI_<NAME>`` in its Django settings. Nothing is cached,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 from django.conf import settings
 
@@ -33,7 +33,9 @@ class Setting(Generic[T]):
         if instance is None:
             return self
         value: Any = getattr(settings, self.setting, self.default)
-        return Path(value).expanduser() if isinstance(self.default, Path) else value
+        if isinstance(self.default, Path):
+            value = Path(value).expanduser()
+        return cast("T", value)
 
 
 class Conf:

@@ -44,7 +44,13 @@ def examine() -> Iterator[Finding]:
     yield from _system_checks()
     if not database.ok:
         return
-    parts: list[Callable[[], Iterator[Finding]]] = [_triggers, _workers, _queue, _encoder, _classifier]
+    parts: list[Callable[[], Iterator[Finding]]] = [
+        _triggers,
+        _workers,
+        _queue,
+        _encoder,
+        _classifier,
+    ]
     for part in parts:
         try:
             yield from part()
@@ -70,7 +76,9 @@ def _database() -> Finding:
             "Start PostgreSQL, or correct DATABASES.",
         )  # fmt: skip
     message = f"PostgreSQL {version}, pgvector {vector or 'not installed'}"
-    return Finding("database", vector is not None, message, "" if vector else "Run manage.py migrate.")
+    return Finding(
+        "database", vector is not None, message, "" if vector else "Run manage.py migrate."
+    )
 
 
 def _broker() -> Finding:

@@ -55,7 +55,7 @@ class Pipeline:
     # -- what is resident ----------------------------------------------------------------
 
     def refresh(self, progress: Callable[[int], None] = lambda encoded: None) -> None:
-        """Follow what is in force: encoder, classifier, exemplars. One query when nothing is new."""
+        """Follow what is in force: encoder, classifier, exemplars; cheap when nothing is new."""
         encoder = Encoder.objects.active()
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
             self.encoder, self.texts = encoders.ensure_active(logger.info)
@@ -94,13 +94,21 @@ class Pipeline:
         total = 0
         while rows := store.without_vector(self.encoder.pk, EXEMPLAR_BATCH):
             vectors = encode_each(self.texts, [text for _, text in rows])
-            good = [(i, v) for (i, _), v in zip(rows, vectors, strict=True) if not isinstance(v, Exception)]
-            bad = [(i, v) for (i, _), v in zip(rows, vectors, strict=True) if isinstance(v, Exception)]
+            good = [
+                (i, v)
+                for (i, _), v in zip(rows, vectors, strict=True)
+                if not isinstance(v, Exception)
+            ]
+            bad = [
+                (i, v) for (i, _), v in zip(rows, vectors, strict=True) if isinstance(v, Exception)
+            ]
             if good:
                 store.store(self.encoder.pk, [i for i, _ in good], np.stack([v for _, v in good]))
             for exemplar, error in bad:
                 classifiers.quarantine(exemplar)
-                logger.error("Exemplar %s cannot be encoded and is quarantined: %s", exemplar, error)
+                logger.error(
+                    "Exemplar %s cannot be encoded and is quarantined: %s", exemplar, error
+                )
             total += len(rows)
             progress(len(rows))
         return total
@@ -131,7 +139,7 @@ class Pipeline:
                     gone.append(row.id)
                 else:
                     texts.append((row, prepared_text(adapter, job)))
-            except Exception as error:  # noqa: BLE001 (a host's hook; it must not stop the others)
+            except Exception as error:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
                 logger.exception("The adapter failed on posting %s", row.job_id)
         return texts, gone

@@ -11,7 +11,9 @@ from pgvector.django import VectorExtension
 class RequireVector(VectorExtension):
     """The vector extension, made where it is not there; never dropped: others may use it."""
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         pass
 
 
@@ -33,18 +35,23 @@ class DatabaseForeignKey(migrations.operations.base.Operation):
     def state_forwards(self, app_label: str, state: Any) -> None:
         pass
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.field_name)
         target = field.remote_field.model
         quote = schema_editor.quote_name
         schema_editor.execute(
-            f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self._name(model, field))} "
+            f"ALTER TABLE {quote(model._meta.db_table)} "
+            f"ADD CONSTRAINT {quote(self._name(model, field))} "
             f"FOREIGN KEY ({quote(field.column)}) REFERENCES {quote(target._meta.db_table)} "
             f"({quote(target._meta.pk.column)}) ON DELETE {self.on_delete}"
         )
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.field_name)
         quote = schema_editor.quote_name
@@ -71,7 +78,9 @@ class CreatePartitionedModel(migrations.CreateModel):
         self.partition_by = partition_by
         super().__init__(*args, **kwargs)
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         model = to_state.apps.get_model(app_label, self.name)
         sql, params = schema_editor.table_sql(model)
         column = schema_editor.quote_name(model._meta.get_field(self.partition_by).column)
@@ -79,7 +88,7 @@ class CreatePartitionedModel(migrations.CreateModel):
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         name, args, kwargs = super().deconstruct()
-        return name, args, {**kwargs, "partition_by": self.partition_by}
+        return name, list(args), {**kwargs, "partition_by": self.partition_by}
 
 
 class DropPrimaryKeyIndex(migrations.operations.base.Operation):
@@ -94,11 +103,15 @@ class DropPrimaryKeyIndex(migrations.operations.base.Operation):
     def state_forwards(self, app_label: str, state: Any) -> None:
         pass
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         table = to_state.apps.get_model(app_label, self.model_name)._meta.db_table
         schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
         table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
         schema_editor.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (id)")
 

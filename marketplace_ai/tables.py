@@ -26,7 +26,9 @@ class Row:
         return self.values[column]
 
 
-def read_csv(path: str | Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[Row]:
+def read_csv(
+    path: str | Path, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[Row]:
     """All rows of a UTF-8 CSV file with a header line; cells are stripped, empty lines skipped.
 
     Raises TableError for a file that is missing, not UTF-8, holds NUL, lacks a column, or has

@@ -8,7 +8,7 @@ from .queue import notify
 from .queue.wake_up import TASK
 
 
-@shared_task(name=TASK, ignore_result=True)
+@shared_task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
 def wake_up() -> None:
     """Make idle drainers look for work now."""
     notify.announce()

@@ -12,9 +12,7 @@ from marketplace_ai.models import Category, JobPosting
 
 def pytest_report_header() -> list[str]:
     names = ["django", "celery", "psycopg", "pgvector", "torch", "sentence-transformers"]
-    return [
-        f"python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in names)
-    ]
+    return [f"python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in names)]
 
 
 CATALOG = """slug,parent,name_nb,name_en,scope_nb

@@ -45,9 +45,7 @@ def services_for(arguments: Sequence[str]) -> Iterator[None]:
     # Without this, `kill` would end Python before the servers were stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with running(
-            ROOT, postgres="DATABASE_URL" in wanted, redis="REDIS_URL" in wanted
-        ) as urls:
+        with running(ROOT, postgres="DATABASE_URL" in wanted, redis="REDIS_URL" in wanted) as urls:
             given = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
             os.environ.update({name: given[name] for name in wanted})
             yield

@@ -40,7 +40,7 @@ def load_encoder(
     if dummy := _DUMMY.fullmatch(source):
         return DummyEncoder(int(dummy[1] or 64))
     path = Path(source).expanduser()
-    if path.is_dir():
+    if source and path.is_dir():
         return _sentence_transformer(path, str(path.absolute()))
     if path.exists() or not _HUB_ID.fullmatch(source):
         raise EncoderError(

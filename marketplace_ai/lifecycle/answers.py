@@ -7,7 +7,7 @@ exemplar that votes from the next batch on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import connections, transaction
 from django.db.models.functions import Now
@@ -25,10 +25,6 @@ from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text import digest, is_blank
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
-
-
 class AnswerError(ValueError):
     """An answer that cannot be recorded, with the reason for the person who gave it."""
 
@@ -36,11 +32,13 @@ class AnswerError(ValueError):
 def answer(
     job_id: Any,
     category_id: Any | None,
-    user: AbstractBaseUser | None,
+    user: Any,
     *,
     seen: int | None = None,
 ) -> Decision:
-    """Record that ``user`` says the posting belongs to the category (None: fits none).
+    """Record that ``user`` (of AUTH_USER_MODEL, or None) gives the posting its category.
+
+    A category of None says that the posting fits none.
 
     ``seen`` is the decision that the person looked at; if another one has taken its place
     since, nothing is written. Raises AnswerError for that and for what does not exist.
@@ -100,7 +98,7 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 
 
 def _learn(
-    job_id: Any, text: str, category_id: Any | None, key: str, user: AbstractBaseUser | None
+    job_id: Any, text: str, category_id: Any | None, key: str, user: Any
 ) -> None:
     """Make the posting an exemplar, in place of what it taught before."""
     Exemplar.objects.filter(job_id=job_id, source=ExemplarSource.REVIEWED).delete()

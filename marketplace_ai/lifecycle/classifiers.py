@@ -46,7 +46,9 @@ def fit(
 ) -> ClassifierVersion:
     """Fit on all exemplars that vote now and put the result in force.
 
-    ``calibration``: labelled postings of the stream; without them cross-validation on the exemplars stands in. Raises ValueError where there is too little.
+    ``calibration``: labelled postings of the stream; without them cross-validation on the
+    exemplars stands in. Raises ValueError where there is too little.
+    exemplars stands in. Raises ValueError where there is too little.
     """
     exemplars = store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
     classifier = Classifier.fit(

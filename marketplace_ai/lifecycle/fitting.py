@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marketplace_ai.adapter import get_adapter
 from marketplace_ai import deciding
+from marketplace_ai.adapter import get_adapter
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.imports import NONE, categories_by_key
 from marketplace_ai.lifecycle import classifiers

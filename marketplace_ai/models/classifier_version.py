@@ -22,9 +22,7 @@ class ClassifierVersion(models.Model):
     artifact = models.BinaryField(_("artifact"), help_text=_("safetensors; never pickle"))
     target_precision = models.FloatField(_("promised precision"))
     confidence = models.FloatField(_("confidence of the promise"))
-    calibrated_on = models.CharField(
-        _("calibrated on"), max_length=10, choices=Calibration.choices
-    )
+    calibrated_on = models.CharField(_("calibrated on"), max_length=10, choices=Calibration.choices)
     figures = models.JSONField(_("figures"), default=dict)
     exemplar_generation = models.BigIntegerField(_("fitted at exemplar generation"))
     in_force = models.BooleanField(_("in force"), default=False)

@@ -56,9 +56,7 @@ class ExemplarEmbedding(models.Model):
                 fields=["exemplar", "encoder"], name="marketplace_ai_exemplar_encoder"
             )
         ]
-        indexes = [
-            models.Index(fields=["encoder", "generation"], name="marketplace_ai_exemb_gen")
-        ]
+        indexes = [models.Index(fields=["encoder", "generation"], name="marketplace_ai_exemb_gen")]
 
     def __str__(self) -> str:
         return f"{self.exemplar_id} / {self.encoder_id}"

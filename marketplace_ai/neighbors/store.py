@@ -10,11 +10,10 @@ from django.db import connections, transaction
 from marketplace_ai.queue import vectors
 from marketplace_ai.queue.sql import alias
 
-
 if TYPE_CHECKING:
-    import numpy as np
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 GENERATION = "SELECT value, removals FROM marketplace_ai_exemplargeneration"

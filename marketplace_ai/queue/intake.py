@@ -23,7 +23,7 @@ def collect() -> int:
         with transaction.atomic(using=sql.alias()), connection.cursor() as cursor:
             cursor.execute(statement, {"after": place, "limit": BATCH})
             seen, last, _done, queued = cursor.fetchone()
-        total += queued
+        total += int(queued)
         if seen < BATCH:
             return total
         place = last

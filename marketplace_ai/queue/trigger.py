@@ -38,7 +38,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'marketplace_ai: % (%); see manage.py doctor', SQLERRM, SQLSTATE;
     BEGIN
-        INSERT INTO {log} (job_id, kind, logged) SELECT after.{key}, '{kind}', now() FROM new_rows AS after;
+        INSERT INTO {log} (job_id, kind, logged)
+        SELECT after.{key}, '{kind}', now() FROM new_rows AS after;
     EXCEPTION WHEN OTHERS THEN
         BEGIN
             INSERT INTO {log} (job_id, kind, logged) VALUES (NULL, 'rescan', now());
@@ -53,7 +54,8 @@ $body$
 
 CREATED = "SELECT after.{key}, 'created', now() FROM new_rows AS after"
 
-# Not named old and new, which PL/pgSQL keeps for row triggers. As text, because not every type can be compared; a changed primary key finds no old row.
+# Not named old and new, which PL/pgSQL keeps for row triggers. As text, because not every type
+# can be compared; a changed primary key finds no old row.
 EDITED = """SELECT after.{key},
            CASE WHEN count(*) OVER () > {mass} THEN 'mass' ELSE 'edited' END, now()
     FROM new_rows AS after LEFT JOIN old_rows AS before ON before.{key} = after.{key}

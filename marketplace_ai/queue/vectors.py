@@ -14,7 +14,7 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from numpy.typing import NDArray
@@ -52,8 +52,8 @@ def _register(connection: Connection[Any]) -> None:
     _known[connection] = True
 
 
-def to_database(vectors: NDArray[np.float32]) -> list[HalfVector]:
-    """(n, d) float32 rows as values for a ``halfvec[]`` parameter."""
+def to_database(vectors: Iterable[NDArray[np.float32]]) -> list[HalfVector]:
+    """Float32 rows (d,), or a matrix of them, as values for a ``halfvec[]`` parameter."""
     return [HalfVector(row) for row in vectors]
 
 

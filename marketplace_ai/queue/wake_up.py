@@ -18,8 +18,6 @@ from kombu.exceptions import KombuError
 from marketplace_ai.conf import conf
 from marketplace_ai.models import get_job_model
 
-from . import sql
-
 if TYPE_CHECKING:
     from django.db.models import Model
 

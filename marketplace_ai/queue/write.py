@@ -23,7 +23,6 @@ from marketplace_ai.text import digest, prepare
 from . import claim as claims
 from . import sql, vectors
 
-
 if TYPE_CHECKING:
     import datetime as dt
 

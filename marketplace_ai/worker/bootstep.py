@@ -25,7 +25,7 @@ STEADY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 
-class DrainerStep(bootsteps.StartStopStep):
+class DrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Starts ``process_pending`` after the pool, respawns it, and stops it with the worker."""
 
     requires = {"celery.worker.components:Pool"}

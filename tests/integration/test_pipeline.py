@@ -51,7 +51,9 @@ def current(job: JobPosting) -> Decision:
 
 def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
     JobPosting.objects.create(title="Male stue")
-    JobPosting.objects.bulk_create([JobPosting(title="Klippe gress"), JobPosting(title="Bytte kran")])
+    JobPosting.objects.bulk_create(
+        [JobPosting(title="Klippe gress"), JobPosting(title="Bytte kran")]
+    )
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Lekkasje')")
         with cursor.copy("COPY marketplace_ai_jobposting (title) FROM STDIN") as copy:
@@ -92,9 +94,9 @@ def test_editing_the_text_leads_to_a_new_decision(fitted: None, posting: JobPost
     posting.save()
     drain()
     assert current(posting).category_key == "plen"
-    assert list(Decision.objects.filter(job=posting, current=False).values_list("category_key")) == [
-        ("maling",)
-    ]
+    assert list(
+        Decision.objects.filter(job=posting, current=False).values_list("category_key")
+    ) == [("maling",)]
 
 
 def test_editing_anything_else_leads_to_none(
@@ -112,9 +114,7 @@ def automatic(monkeypatch: Any, category: Category | None, outcome: Outcome) -> 
     from marketplace_ai.queue.write import Proposal
 
     proposal = Proposal(outcome, category.pk if category else None, 0.99, 0.9)
-    monkeypatch.setattr(
-        Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts)
-    )
+    monkeypatch.setattr(Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts))
 
 
 def test_an_automatic_category_is_written(
@@ -327,6 +327,6 @@ def test_quarantine_and_deletion_silence_an_exemplar(
     Category.objects.filter(slug="rorlegger").delete()
     pipeline.refresh()
     assert len(pipeline.index) == before - 1 - 1 - 4
-    assert set(Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)) == {
-        "quarantined"
-    }
+    assert set(
+        Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)
+    ) == {"quarantined"}

@@ -16,7 +16,8 @@ from marketplace_ai.management.console import progress, refuse
 from marketplace_ai.models import ClassifierVersion, Encoder
 from marketplace_ai.queue import health
 
-LOGIN = PASSWORD = "demo"
+#: Login and password of the demo's administrator, who is reachable from this machine only.
+ADMIN = "demo"
 #: Seconds within which the worker's drainer has loaded its libraries and shows itself.
 WORKER_SECONDS = 120.0
 
@@ -42,9 +43,7 @@ class Command(BaseCommand):
             self._prepare(console)
             port = processes.free_port()
             stack.enter_context(processes.started(processes.web(port), ROOT / "web.log"))
-            worker = stack.enter_context(
-                processes.started(processes.worker(), ROOT / "worker.log")
-            )
+            worker = stack.enter_context(processes.started(processes.worker(), ROOT / "worker.log"))
             console.print("Starting a Celery worker …")
             self._wait_for_worker(worker)
             if options["once"]:
@@ -65,7 +64,7 @@ class Command(BaseCommand):
             show.table(decided, console)
             show.summary(counts, console)
             if not options["once"]:
-                show.invitation(f"http://127.0.0.1:{port}/", LOGIN, PASSWORD, console)
+                show.invitation(f"http://127.0.0.1:{port}/", ADMIN, ADMIN, console)
                 with contextlib.suppress(KeyboardInterrupt):
                     worker.wait()
                 console.print("\nStopping …")
@@ -76,8 +75,8 @@ class Command(BaseCommand):
         console.print("Preparing the database …")
         call_command("migrate", verbosity=0)
         users: Any = get_user_model().objects
-        if not users.filter(username=LOGIN).exists():
-            users.create_superuser(LOGIN, password=PASSWORD)
+        if not users.filter(username=ADMIN).exists():
+            users.create_superuser(ADMIN, password=ADMIN)
         data = postings.DATA
         out = console.file
         call_command("import_catalog", str(data / "home_services.csv"), stdout=out)
@@ -86,9 +85,7 @@ class Command(BaseCommand):
             in_force=True, encoder=Encoder.objects.active()
         ).exists():
             console.print("Preparing the encoder and fitting the classifier, once …")
-            call_command(
-                "fit_classifier", calibration=str(data / "calibration_nb.csv"), stdout=out
-            )
+            call_command("fit_classifier", calibration=str(data / "calibration_nb.csv"), stdout=out)
 
     def _wait_for_worker(self, worker: Any) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
