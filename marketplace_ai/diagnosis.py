@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from django.core import checks
@@ -151,8 +152,6 @@ def _queue() -> Iterator[Finding]:
 
 
 def _encoder() -> Iterator[Finding]:
-    from marketplace_ai.lifecycle.encoders import name_for
-
     active = Encoder.objects.active()
     if active is None:
         yield Finding(
@@ -161,7 +160,7 @@ def _encoder() -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield Finding("encoder", True, f"{active.name} ({active.dimension} dimensions) is active")
-    if name_for(conf.encoder) != active.name:
+    if active.source not in (conf.encoder, str(Path(conf.encoder).expanduser().absolute())):
         yield Finding(
             "encoder setting", True,
             f"MARKETPLACE_AI_ENCODER names {conf.encoder!r}, but {active.name!r} is active.",

@@ -31,7 +31,8 @@ def write_model(model: PackedModel, folder: Path) -> None:
     _write_weights(model, folder / "model.safetensors")
     _write_tokenizer(model, folder)
     shape = model.shape
-    modules = "sentence_transformers.models"
+    base = "sentence_transformers.base.modules"
+    own = "sentence_transformers.sentence_transformer.modules"
     files: dict[str, Any] = {
         "config.json": {
             "architectures": ["BertModel"],
@@ -49,9 +50,9 @@ def write_model(model: PackedModel, folder: Path) -> None:
             "dtype": "float32",
         },
         "modules.json": [
-            {"idx": 0, "name": "0", "path": "", "type": f"{modules}.Transformer"},
-            {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{modules}.Pooling"},
-            {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{modules}.Normalize"},
+            {"idx": 0, "name": "0", "path": "", "type": f"{base}.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{own}.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{base}.Normalize"},
         ],
         "sentence_bert_config.json": {"max_seq_length": shape.positions, "do_lower_case": False},
         "config_sentence_transformers.json": {
@@ -60,12 +61,11 @@ def write_model(model: PackedModel, folder: Path) -> None:
             "similarity_fn_name": "cosine",
         },
         "1_Pooling/config.json": {
-            "word_embedding_dimension": shape.hidden,
-            "pooling_mode_cls_token": False,
-            "pooling_mode_mean_tokens": True,
-            "pooling_mode_max_tokens": False,
-            "pooling_mode_mean_sqrt_len_tokens": False,
+            "embedding_dimension": shape.hidden,
+            "pooling_mode": "mean",
+            "include_prompt": True,
         },
+        "2_Normalize/config.json": {},
     }
     for name in ("1_Pooling", "2_Normalize"):
         (folder / name).mkdir()

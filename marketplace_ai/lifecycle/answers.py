@@ -18,12 +18,13 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarSource,
     Outcome,
-    get_category_model,
     get_job_model,
 )
+from marketplace_ai.queue.categories import keep_categories
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text import digest, is_blank
+
 
 class AnswerError(ValueError):
     """An answer that cannot be recorded, with the reason for the person who gave it."""
@@ -56,7 +57,7 @@ def answer(
             raise AnswerError("The posting does not exist any more.")
         category = None
         if category_id is not None:
-            category = get_category_model()._base_manager.filter(pk=category_id).first()
+            category = keep_categories([category_id]).get(category_id)
             if category is None:
                 raise AnswerError("The category does not exist any more.")
         before = Decision.objects.filter(job_id=job_id, current=True).first()
@@ -97,9 +98,7 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 """
 
 
-def _learn(
-    job_id: Any, text: str, category_id: Any | None, key: str, user: Any
-) -> None:
+def _learn(job_id: Any, text: str, category_id: Any | None, key: str, user: Any) -> None:
     """Make the posting an exemplar, in place of what it taught before."""
     Exemplar.objects.filter(job_id=job_id, source=ExemplarSource.REVIEWED).delete()
     exemplar = Exemplar.objects.create(

@@ -66,10 +66,25 @@ def fit(
             target_precision=target_precision,
             confidence=confidence,
             calibrated_on=classifier.calibrated_on,
-            figures=classifier.promise.as_dict(),
+            figures=_figures(classifier),
             exemplar_generation=exemplars.generation,
             in_force=True,
         )
+
+
+def _figures(classifier: Classifier) -> dict[str, Any]:
+    """What was promised, each category with the key and name that people know it by."""
+    adapter = get_adapter()
+    figures = classifier.promise.as_dict()
+    model = get_category_model()
+    assert model._meta.pk is not None  # noqa: S101 (every model has one)
+    keys = [model._meta.pk.to_python(row["label"]) for row in figures["categories"]]
+    categories: dict[Any, Any] = model._base_manager.in_bulk(keys)
+    for key, row in zip(keys, figures["categories"], strict=True):
+        category = categories.get(key)
+        row["key"] = adapter.category_key(category) if category is not None else row["label"]
+        row["name"] = adapter.category_name(category) if category is not None else row["label"]
+    return figures
 
 
 def parents() -> dict[str, str | None]:

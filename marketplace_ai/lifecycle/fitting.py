@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.db.models import Exists, OuterRef
 
 from marketplace_ai import deciding
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.imports import NONE, categories_by_key
 from marketplace_ai.lifecycle import classifiers
+from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.tables import Row, TableError, read_csv
 from marketplace_ai.text import is_blank, prepare
@@ -47,6 +49,15 @@ def read_labelled(path: str | None) -> Labelled:
             raise TableError(f"{path}, line {row.line}: the text is empty.")
         result.append((text, None if key == NONE else str(known[key].pk)))
     return result
+
+
+def exemplars_without_vector() -> int:
+    """How many exemplars a fit will have to encode first."""
+    has_vector = ExemplarEmbedding.objects.filter(
+        exemplar=OuterRef("pk"), encoder=Encoder.objects.active()
+    )
+    active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+    return active.exclude(Exists(has_vector)).count()
 
 
 def posting_text(row: Row) -> str:

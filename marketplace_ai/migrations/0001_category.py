@@ -1,7 +1,6 @@
 """The shipped category tree; by itself, so that a host's job model may point to it."""
 
 import django.db.models.deletion
-from django.conf import settings
 from django.db import migrations, models
 
 
@@ -19,7 +18,9 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=200, verbose_name='name')),
                 ('name_en', models.CharField(blank=True, max_length=200, verbose_name='English name')),
                 ('scope', models.TextField(blank=True, help_text='What belongs here, in the words customers use.', verbose_name='scope')),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to=settings.MARKETPLACE_AI_CATEGORY_MODEL, verbose_name='parent')),
+                # Always to itself, also where a host's model stands in its place: the setting,
+                # which makemigrations would write here, names that one.
+                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='marketplace_ai.category', verbose_name='parent')),
             ],
             options={
                 'verbose_name': 'category',

@@ -13,7 +13,6 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     Outcome,
-    get_category_model,
     get_job_model,
 )
 from marketplace_ai.ownership import Owner, owner
@@ -22,6 +21,7 @@ from marketplace_ai.text import digest, prepare
 
 from . import claim as claims
 from . import sql, vectors
+from .categories import keep_categories
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -189,7 +189,7 @@ def _decide(
             job_id__in=[item.job_id for item in items], current=True
         ).only("job_id", "machine_category_id", "answered")
     }
-    categories = _live_categories(items)
+    categories = _proposed_categories(items)
     rows, to_apply = [], {}
     for item in items:
         job, before = jobs[item.job_id], previous.get(item.job_id)
@@ -254,19 +254,7 @@ def _outcome(proposal: Proposal, category_lives: bool, owned_by: Owner) -> Outco
     return proposal.outcome
 
 
-def _live_categories(items: list[Encoded]) -> dict[Any, Any]:
-    """Categories that were proposed and still exist, kept from being deleted meanwhile."""
+def _proposed_categories(items: list[Encoded]) -> dict[Any, Any]:
     wanted = {item.proposal.category for item in items}
     wanted |= {key for item in items for key, _ in item.proposal.choices}
-    wanted.discard(None)
-    model = get_category_model()
-    with connections[sql.alias()].cursor() as cursor:
-        quote = connections[sql.alias()].ops.quote_name
-        key = quote(str(model._meta.pk.column if model._meta.pk else ""))
-        cursor.execute(
-            f"SELECT {key} FROM {quote(model._meta.db_table)} "  # noqa: S608 (model names only)
-            f"WHERE {key} = ANY(%s) ORDER BY {key} FOR KEY SHARE",
-            [list(wanted)],
-        )
-        alive = [row[0] for row in cursor.fetchall()]
-    return dict(model._base_manager.using(sql.alias()).in_bulk(alive))
+    return keep_categories(wanted - {None})

@@ -87,6 +87,8 @@ class Drainer:
     def run(self, *, until_empty: bool = False) -> None:
         """Turn after turn until stopped, or until nothing is left that is due now."""
         failures = 0
+        # A connection that was open before would lack what _configure_session sets.
+        connections[sql.alias()].close()
         try:
             while not self.stopping:
                 try:

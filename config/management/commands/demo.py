@@ -18,6 +18,8 @@ from marketplace_ai.queue import health
 
 #: Login and password of the demo's administrator, who is reachable from this machine only.
 ADMIN = "demo"
+#: Width of the table in a log, in characters.
+LOG_WIDTH = 110
 #: Seconds within which the worker's drainer has loaded its libraries and shows itself.
 WORKER_SECONDS = 120.0
 
@@ -37,6 +39,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(stderr=options["json"])
+        if not console.is_terminal:
+            console = Console(stderr=options["json"], width=LOG_WIDTH)
         started = time.monotonic()
         ROOT.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -31,12 +32,12 @@ class Command(BaseCommand):
         from marketplace_ai.tables import TableError
 
         quiet = options["json"]
-        exemplars = Exemplar.objects.filter(state=ExemplarState.ACTIVE).count()
-        if not exemplars:
+        if not Exemplar.objects.filter(state=ExemplarState.ACTIVE).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
             labelled = fitting.read_labelled(options["calibration"])
-            with progress("Encoding", exemplars + len(labelled), quiet=quiet) as advance:
+            new = fitting.exemplars_without_vector() + len(labelled)
+            with progress("Encoding", new, quiet=quiet) as advance:
                 version = fitting.fit(
                     labelled,
                     target_precision=options["target_precision"],
@@ -55,5 +56,41 @@ class Command(BaseCommand):
             f"Classifier {version.pk} is in force: exemplars of generation "
             f"{version.exemplar_generation}, calibrated on {version.get_calibrated_on_display()}."
         )
-        for line in version.figures.get("summary", []):
+        for line in summary(version.figures):
             self.stdout.write(line)
+
+
+def summary(figures: dict[str, Any]) -> Iterator[str]:
+    """What was found and is promised, first over all, then for each category."""
+    target, confidence = figures["target_precision"], figures["confidence"]
+    if figures["first_choice"] is not None:
+        yield (
+            f"First choice right on {figures['first_choice']:.1%} of the labelled rows that "
+            f"have a category ({figures['rows']} rows, scored by what they did not fit)."
+        )
+    if figures["unknown_labels"]:
+        yield f"{figures['unknown_labels']} labelled rows have a category without exemplars."
+    yield f"Promised: {target:.0%} right with confidence {confidence:.0%}."
+    for name, rule in (("a category", "automatic"), ("its parent", "parent"), ("none", "none")):
+        found = figures[rule]
+        if found["threshold"] is None:
+            yield (
+                f"  {name:<11} not automatic: {found['errors']} errors in the surest "
+                f"{found['rows']}; {found['rows_needed']} more labelled rows needed, without "
+                "further errors."
+            )
+        else:
+            yield (
+                f"  {name:<11} automatic from {found['threshold']:.3f} on: {found['coverage']:.0%} "
+                f"of the rows, {found['errors']} errors in {found['rows']}."
+            )
+    yield f"{'category':<26}{'rows':>6}{'auto':>6}{'errors':>8}  promise"
+    for row in figures["categories"]:
+        if row["promised"]:
+            promise = "its own"
+        elif not row["automated"]:
+            promise = "none: its own rows refute it"
+        else:
+            promise = f"with all others; {row['rows_needed']} more rows for its own"
+        counts = f"{row['rows']:>6}{row['automatic']:>6}{row['errors']:>8}"
+        yield f"{row['key'][:25]:<26}{counts}  {promise}"

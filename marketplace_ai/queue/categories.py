@@ -1,0 +1,37 @@
+"""Categories that must not go while something is written that points to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from marketplace_ai.models import get_category_model
+
+from . import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def keep_categories(keys: Iterable[Any]) -> dict[Any, Any]:
+    """Those of the categories that exist, by primary key, kept until the transaction ends.
+
+    Taken first and in the order of their keys by everyone who writes, so that a category's
+    deletion and a write wait for each other instead of blocking each other for good.
+    """
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    model = get_category_model()
+    assert model._meta.pk is not None  # noqa: S101 (every model has one)
+    connection = connections[sql.alias()]
+    quote = connection.ops.quote_name
+    key, table = quote(model._meta.pk.column), quote(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {key} FROM {table} WHERE {key} = ANY(%s) ORDER BY {key} FOR KEY SHARE",  # noqa: S608 (names of the model only)
+            [wanted],
+        )
+        there = [row[0] for row in cursor.fetchall()]
+    return dict(model._base_manager.using(sql.alias()).in_bulk(there))
