@@ -39,6 +39,8 @@ def connect(role: str) -> psycopg.Connection[Any]:
     parameters.setdefault("connect_timeout", 10)
     # A peer that vanished without a word is noticed within the lease.
     parameters |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    # Also while an answer is awaited, when keepalives are silent; in milliseconds.
+    parameters["tcp_user_timeout"] = 25_000
     return psycopg.connect(**parameters, autocommit=True)
 
 
@@ -51,25 +53,26 @@ class Liveness:
 
     def hold(self) -> int:
         """Make sure the lock is held; this drainer's number (another one after a reconnect)."""
-        if self._connection is not None and not self._connection.closed:
+        if self._connection is not None:
             try:
                 self._connection.execute("SELECT 1")
                 return self.worker
             except psycopg.Error:
-                self._connection.close()
-        self._connection = connect("drainer")
+                self.close()
+        connection = connect("drainer")
         while True:
             worker = secrets.randbelow(2**31 - 1) + 1
-            held = self._connection.execute(
+            held = connection.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [sql.LIVENESS_CLASS, worker]
             ).fetchone()
             if held and held[0]:
-                self.worker = worker
+                self._connection, self.worker = connection, worker
                 return worker
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+        self._connection = None
 
 
 class Renewal:

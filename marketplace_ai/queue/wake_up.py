@@ -6,6 +6,7 @@ alone for a while: with Redis dead, a save must not wait for it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -78,18 +79,25 @@ class Publisher:
     def _publish(self) -> None:
         app: Celery = current_app._get_current_object()
         broker = (app, app.conf.broker_write_url)
-        if self._connection is None or self._broker != broker:
-            self._drop()
-            self._connection, self._broker = _connect(app), broker
-        app.send_task(
-            TASK, connection=self._connection, retry=False, expires=10, ignore_result=True
-        )
+        if self._connection is not None and self._broker == broker:
+            try:
+                return _send(app, self._connection)
+            except Exception as error:  # noqa: BLE001 (an old connection says nothing of the broker)
+                logger.debug("The connection to the broker is made anew: %s", error)
+        self._drop()
+        self._connection, self._broker = _connect(app), broker
+        return _send(app, self._connection)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Not release(), which would speak with a broker that is gone.
-            connection.collapse()
+            # Not release(): with some transports it waits for a broker that is gone.
+            with contextlib.suppress(Exception):
+                connection.collect(socket_timeout=TRANSPORT["socket_timeout"])
+
+
+def _send(app: Celery, connection: Connection) -> None:
+    app.send_task(TASK, connection=connection, retry=False, expires=10, ignore_result=True)
 
 
 def _connect(app: Celery) -> Connection:

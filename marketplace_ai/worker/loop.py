@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness, Renewal
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
 #: Dead and frozen workers are looked for this often, in seconds.
 RECOVER_SECONDS = 1.0
+#: A waiting drainer notices a stop, or the end of its parent, within this many seconds.
+NOTICE_SECONDS = 0.5
 #: Longest pause after errors of the database, in seconds.
 MAX_BACKOFF = 10.0
 #: A frozen worker must not hold locks in an open transaction; one statement of ours takes
@@ -69,20 +71,19 @@ class Drainer:
         self.listener = Listener()
         self._parent = parent
         self._on_batch = on_batch
-        self._stopping = threading.Event()
+        self._stopped = False
         self._next_recovery = 0.0
         self._alone_next = False
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.drainer")
 
     def stop(self, *signal_arguments: Any) -> None:
         """Finish the batch in hand and return from ``run``; safe in a signal handler."""
-        self._stopping.set()
+        # A plain mark: an Event that is being waited for would deadlock in a signal handler.
+        self._stopped = True
 
     @property
     def stopping(self) -> bool:
-        return self._stopping.is_set() or (
-            self._parent is not None and os.getppid() != self._parent
-        )
+        return self._stopped or (self._parent is not None and os.getppid() != self._parent)
 
     def run(self, *, until_empty: bool = False) -> None:
         """Turn after turn until stopped, or until nothing is left that is due now."""
@@ -99,16 +100,23 @@ class Drainer:
                         continue
                     if until_empty and self._is_empty():
                         return
-                    self.listener.wait(0.1 if until_empty else conf.poll_seconds)
+                    self._wait(0.1 if until_empty else conf.poll_seconds, self.listener.wait)
                 except INFRASTRUCTURE as error:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
                     _close_broken_connections()
-                    self._stopping.wait(pause)
+                    self._wait(pause, _sleep)
         finally:
             self.listener.close()
             self.liveness.close()
+
+    def _wait(self, seconds: float, wait: Callable[[float], bool]) -> None:
+        """Wait until something wakes us; in pieces, so that a stop is noticed in between."""
+        until = time.monotonic() + seconds
+        while not self.stopping and (left := until - time.monotonic()) > 0:
+            if wait(min(left, NOTICE_SECONDS)):
+                return
 
     def turn(self) -> bool:
         """One round of all steps; whether there was anything to do."""
@@ -172,6 +180,11 @@ def handle_signals(drainer: Drainer) -> None:
         signal.signal(number, drainer.stop)
 
 
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
     if connection.alias == sql.alias():
         with connection.cursor() as cursor:
@@ -191,7 +204,7 @@ def _end_process() -> None:
         "A batch took longer than MARKETPLACE_AI_ENCODE_TIMEOUT (%s s); this worker ends itself",
         conf.encode_timeout,
     )
-    os._exit(70)
+    os._exit(EXIT_HUNG)
 
 
 def _one_line(error: BaseException) -> str:
