@@ -43,8 +43,13 @@ class JobEmbedding(models.Model):
 class ExemplarEmbedding(models.Model):
     """An exemplar's vector. ``generation`` is stamped by the database at every change."""
 
-    exemplar = models.ForeignKey(Exemplar, on_delete=models.CASCADE, related_name="embeddings")
-    encoder = models.ForeignKey(Encoder, on_delete=models.CASCADE, related_name="+")
+    # By the database too: an exemplar may go with the posting it was made of.
+    exemplar = models.ForeignKey(
+        Exemplar, on_delete=models.DO_NOTHING, db_constraint=False, related_name="embeddings"
+    )
+    encoder = models.ForeignKey(
+        Encoder, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
     vector = HalfVectorField(_("vector"))
     generation = models.BigIntegerField(default=0, editable=False, db_default=0)
 

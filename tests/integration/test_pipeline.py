@@ -19,6 +19,7 @@ from marketplace_ai.models import (
     PendingJob,
 )
 from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.queue import trigger
 from marketplace_ai.worker.loop import Drainer
 
 pytestmark = pytest.mark.django_db
@@ -330,3 +331,25 @@ def test_quarantine_and_deletion_silence_an_exemplar(
     assert set(
         Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)
     ) == {"quarantined"}
+
+
+def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, settings: Any) -> None:
+    JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
+    drain()
+    before = list(JobEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    trigger.install()
+    JobPosting.objects.update(description="Ny standardtekst")
+    drain()
+    after = list(JobEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    assert all(bytes(a) != bytes(b) for a, b in zip(before, after, strict=True))
+    assert Decision.objects.count() == 3
+
+
+def test_undecided_postings_in_a_mass_edit_are_still_decided(fitted: None, settings: Any) -> None:
+    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    trigger.install()
+    JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
+    JobPosting.objects.update(description="Ny standardtekst")
+    drain()
+    assert Decision.objects.count() == 3

@@ -1,0 +1,115 @@
+"""What holds for postings now: their decisions, whose their category is, what is proposed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.models import (
+    Decision,
+    Outcome,
+    PendingJob,
+    get_category_model,
+    get_job_model,
+)
+from marketplace_ai.models.decision import PERSONS
+from marketplace_ai.ownership import Owner, owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: Columns of a list; the arrays with the matches stay in the database.
+ARRAYS = (
+    "match_exemplars", "match_similarities", "match_shares", "choice_keys", "choice_probabilities",
+)  # fmt: skip
+FITS_NONE = _("fits none")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One posting's row in a list: no attribute needs another query."""
+
+    category_name: str
+    decision: Decision | None
+    pending: PendingJob | None
+    set_by: str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a confirmation would make true; ``category_id`` None: the posting fits none."""
+
+    category_id: Any | None
+    name: str | Promise
+
+
+def decisions_of(job_ids: Iterable[Any]) -> dict[Any, Decision]:
+    """Current decisions by posting, in one query, without their matches."""
+    rows = Decision.objects.current().filter(job_id__in=list(job_ids)).defer(*ARRAYS)
+    return {decision.job_id: decision for decision in rows}
+
+
+def states(jobs: Sequence[Any]) -> dict[Any, State]:
+    """All that a list shows of these postings, in at most three queries."""
+    adapter = get_adapter()
+    decisions = decisions_of(job.pk for job in jobs)
+    undecided = [job.pk for job in jobs if job.pk not in decisions]
+    pending = {
+        row.job_id: row
+        for row in PendingJob.objects.filter(job_id__in=undecided, encoder__isnull=True)
+    }
+    wanted = {adapter.category_id(job) for job in jobs} - {None}
+    categories = get_category_model()._base_manager.in_bulk(list(wanted))
+    result = {}
+    for job in jobs:
+        category = adapter.category_id(job)
+        decision = decisions.get(job.pk)
+        name = adapter.category_name(categories[category]) if category in categories else ""
+        result[job.pk] = State(name, decision, pending.get(job.pk), set_by(category, decision))
+    return result
+
+
+def set_by(category: Any | None, decision: Decision | None) -> str | Promise:
+    """Who gave the posting its present category, or said that none fits."""
+    whose = whose_category(category, decision)
+    if whose is not Owner.MACHINE:
+        return _("a person")
+    if category is not None or (decision and decision.outcome == Outcome.NONE):
+        return _("automatic")
+    return _("nobody")
+
+
+def whose_category(category: Any | None, decision: Decision | None) -> Owner:
+    machine = decision.machine_category_id if decision else None
+    return owner(category, machine, decision.answered if decision else False)
+
+
+def proposed(decision: Decision | None) -> Proposed | None:
+    """What the decision proposes; None where it says nothing that could be confirmed."""
+    if decision is None:
+        return None
+    if decision.category_id is not None:
+        return Proposed(decision.category_id, decision.category_name)
+    if decision.category_key:
+        return None  # its category was deleted since
+    if decision.probability is not None or decision.outcome in (Outcome.NONE, *PERSONS):
+        return Proposed(None, FITS_NONE)
+    return None  # nothing was fitted when it was made
+
+
+def overrules_person(decision: Decision, category: Any | None) -> bool:
+    """Whether confirming would replace another category that a person chose."""
+    return (
+        whose_category(category, decision) is Owner.PERSON and decision.category_id != category
+    )
+
+
+def current_categories(job_ids: Iterable[Any]) -> dict[Any, Any | None]:
+    """The postings' present categories, as primary keys."""
+    field: Any = get_job_model()._meta.get_field(get_adapter().category_field)
+    rows: Any = get_job_model()._base_manager.filter(pk__in=list(job_ids))
+    return dict(rows.values_list("pk", field.attname))

@@ -1,0 +1,92 @@
+"""Encoder versions: registered after a trial, their weights checked, their vectors apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from marketplace_ai.diagnosis import examine
+from marketplace_ai.encoding import EncoderError
+from marketplace_ai.lifecycle import encoders, partitions
+from marketplace_ai.models import Encoder, EncoderState, JobEmbedding, JobPosting
+from marketplace_ai.pipeline import Pipeline
+
+from .test_pipeline import current, drain
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_setting_is_registered_and_activated_where_none_is(db: Any) -> None:
+    encoder, loaded = encoders.ensure_active()
+    assert (encoder.source, encoder.state) == ("dummy:64", EncoderState.ACTIVE)
+    assert encoder.dimension == loaded.dimension
+    assert encoders.ensure_active()[0] == encoder
+    assert Encoder.objects.count() == 1
+
+
+def test_afterwards_the_active_one_decides_and_doctor_tells(settings: Any) -> None:
+    encoders.ensure_active()
+    settings.MARKETPLACE_AI_ENCODER = "dummy:32"
+    assert encoders.ensure_active()[0].source == "dummy:64"
+    assert "encoder setting" in {finding.name for finding in examine()}
+
+
+def test_a_partition_holds_its_dimension_only(posting: JobPosting) -> None:
+    encoder, _ = encoders.ensure_active()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        JobEmbedding.objects.create(
+            job=posting, encoder=encoder, vector=[1.0, 0.0], text_digest=b""
+        )
+
+
+def test_other_weights_than_registered_are_refused(db: Any) -> None:
+    encoder, _ = encoders.ensure_active()
+    Encoder.objects.update(weights_hash="0" * 64)
+    encoder.refresh_from_db()
+    with pytest.raises(EncoderError, match="not those that were registered"):
+        encoders.load(encoder)
+
+
+def test_two_encoders_vectors_live_side_by_side(posting: JobPosting, settings: Any) -> None:
+    drain()
+    settings.MARKETPLACE_AI_ENCODER = "dummy:32"
+    Encoder.objects.update(state=EncoderState.READY)
+    second, _ = encoders.ensure_active()
+    JobPosting.objects.update(title="En ny tekst")
+    drain()
+    assert JobEmbedding.objects.filter(job=posting).count() == 2
+    assert current(posting).encoder == second
+
+
+def test_an_encoder_switched_while_encoding_is_not_written(
+    posting: JobPosting, settings: Any
+) -> None:
+    pipeline = Pipeline()
+    pipeline.refresh()
+    encode, first = pipeline.texts.encode, pipeline.encoder  # type: ignore[union-attr]
+
+    def switch_meanwhile(texts: Any) -> Any:
+        settings.MARKETPLACE_AI_ENCODER = "dummy:32"
+        Encoder.objects.update(state=EncoderState.READY)
+        encoders.ensure_active()
+        return encode(texts)
+
+    pipeline.texts.encode = switch_meanwhile  # type: ignore[method-assign,union-attr]
+    drain(pipeline)
+    assert not JobEmbedding.objects.filter(encoder=first).exists()
+    assert current(posting).encoder.source == "dummy:32"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_search_index_is_built_once_and_redone_when_half_built(posting: JobPosting) -> None:
+    encoder, _ = encoders.ensure_active()
+    assert partitions.create_search_index(encoder)
+    assert not partitions.create_search_index(encoder)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
+            [f"{partitions.name(encoder)}_hnsw"],
+        )
+    assert partitions.create_search_index(encoder)

@@ -1,0 +1,77 @@
+"""What the docs name exists, and what exists is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from marketplace_ai.conf import known_settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = dict(
+        re.findall(
+            r"^\| `(MARKETPLACE_AI_\w+)` \| `(.+?)` \|", text(ROOT / "docs/settings.md"), re.M
+        )
+    )
+    defaults = {name: s.default for name, s in known_settings().items()}
+    assert rows == {
+        name: f'"{value}"' if isinstance(value, str | Path) else repr(value)
+        for name, value in defaults.items()
+    }
+
+
+def test_every_check_is_documented() -> None:
+    documented = set(
+        re.findall(r"^\| `(marketplace_ai\.[EW]\d+)`", text(ROOT / "docs/settings.md"), re.M)
+    )
+    in_code = set(
+        re.findall(r'id="(marketplace_ai\.[EW]\d+)"', text(ROOT / "marketplace_ai/checks.py"))
+    )
+    assert documented == in_code
+
+
+def test_every_command_is_documented() -> None:
+    folder = ROOT / "marketplace_ai/management/commands"
+    commands = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    documented = set(re.findall(r"^\| `(\w+)", text(ROOT / "docs/commands.md"), re.M))
+    assert commands == documented
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", text(path)):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text(ROOT / "Makefile"), re.M))
+    assert (
+        set(
+            re.findall(
+                r"\bmake ([a-z-]+)",
+                re.sub(r"[^`]*?(`[^`]*`|```.*?```)|[^`]+", r"\1 ", text(path), flags=re.S),
+            )
+        )
+        <= targets
+    )
+
+
+def test_python_in_the_docs_compiles() -> None:
+    for path in DOCS:
+        for block in re.findall(r"```python\n(.*?)```", text(path), re.S):
+            compile(block, str(path), "exec")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text(ROOT / "README.md").splitlines()) < 150

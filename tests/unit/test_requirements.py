@@ -1,0 +1,6 @@
+from tests.requirements import differences, lines
+
+
+def test_the_lists_agree() -> None:
+    assert lines("base.txt")
+    assert differences() == []
