@@ -58,7 +58,10 @@ def foreign_router(path: Path) -> None:
         (lambda p: (p / "modules.json").write_text("[]"), "not a list of modules"),
         (lambda p: (p / "modules.json").write_text('{"a": 1}'), "not a list of modules"),
         (lambda p: write_modules(p, "modeling_mine.Model"), "the class modeling_mine.Model"),
-        (lambda p: write_modules(p, "sentence_transformers_evil.M"), "sentence_transformers_evil"),
+        (
+            lambda p: write_modules(p, "sentence_transformers_evil.M"),
+            "the class sentence_transformers_e",
+        ),
         (lambda p: write_modules(p, TYPE, "../other"), r"folder \.\./other.*outside"),
         (foreign_router, "the class os.path.Query"),
         (lambda p: (p / "modeling_mine.py").write_text("1"), "modeling_mine.py is program code"),
