@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from marketplace_ai.conf import conf
-from marketplace_ai.models import get_category_model, get_job_model
+from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
@@ -73,23 +74,33 @@ class JobAdapter:
     def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
         """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.
 
-        The shipped categories only; a host with its own tree fills it its own way.
+        The shipped categories only; a host with its own tree fills it its own way. A column
+        that the file lacks leaves what is there. Raises ValidationError for what the model
+        does not allow.
         """
         model: Any = get_category_model()
-        category, _ = model.objects.update_or_create(
-            slug=key,
-            defaults={
-                "parent": parent,
-                "name": names["name_nb"],
-                "name_en": names.get("name_en", ""),
-                "scope": names.get("scope_nb", ""),
-            },
-        )
+        if model is not Category:
+            raise self._not_said("create_category", model)
+        category = model.objects.filter(slug=key).first() or model(slug=key)
+        category.parent, category.name = parent, names["name_nb"]
+        for column, field in (("name_en", "name_en"), ("scope_nb", "scope")):
+            if column in names:
+                setattr(category, field, names[column])
+        category.full_clean()
+        category.save()
         return category
 
     def make_job(self, title: str, description: str) -> Any:
-        """An unsaved posting for ``import_jobs`` and the demo."""
-        return get_job_model()(title=title, description=description)
+        """An unsaved posting for ``import_jobs``, labelled files and the demo."""
+        model = get_job_model()
+        if model is not JobPosting:
+            raise self._not_said("make_job", model)
+        return model(title=title, description=description)
+
+    def _not_said(self, method: str, model: type[Model]) -> ImproperlyConfigured:
+        return ImproperlyConfigured(
+            f"{type(self).__name__} must say how: override {method}() for {model._meta.label}."
+        )
 
     def apply_categories(self, categories: Mapping[Any, Any], *, by: str) -> None:
         """Write categories to postings: primary key of the job → of the category, or None.

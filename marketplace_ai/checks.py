@@ -7,17 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections
+from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
 from .models import get_category_model, get_job_model
 from .queue.sql import alias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.models import Model
 
 MIN_POSTGRESQL = 150000
 MIN_PGVECTOR = (0, 8, 4)
@@ -30,8 +36,14 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for name in dir(settings):
         if name.startswith(conf.PREFIX) and name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "docs/settings.md lists all settings."
+            # Without the prefix, which would make any two names alike.
+            short = {known_name.removeprefix(conf.PREFIX): known_name for known_name in known}
+            near = get_close_matches(name.removeprefix(conf.PREFIX), short, n=1)
+            hint = (
+                f"Did you mean {short[near[0]]}?"
+                if near
+                else "docs/settings.md lists all settings."
+            )
             messages.append(
                 Warning(f"There is no setting {name}.", hint=hint, id="marketplace_ai.W001")
             )
@@ -40,7 +52,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 @register("marketplace_ai")
 def check_models(**kwargs: Any) -> list[CheckMessage]:
-    """E001: a model or the adapter that cannot be had. E002: a declared field that is not there."""
+    """E001: a model or the adapter that cannot be had. E002: a declared field that will not do."""
     try:
         job, category = get_job_model(), get_category_model()
         adapter = get_adapter()
@@ -54,28 +66,53 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
                 id="marketplace_ai.E001",
             )
         ]
-    wanted = [(job, f, "text_columns") for f in adapter.text_columns]
-    wanted += [(job, f, "eligible_columns") for f in adapter.eligible_columns]
-    wanted += [(job, adapter.category_field, "category_field")]
-    wanted += [(category, adapter.category_key_field, "category_key_field")]
-    if adapter.set_by_field:
-        wanted += [(job, adapter.set_by_field, "set_by_field")]
-    if adapter.category_parent_field:
-        wanted += [(category, adapter.category_parent_field, "category_parent_field")]
     messages: list[CheckMessage] = []
-    for model, name, attribute in wanted:
-        try:
-            model._meta.get_field(name)
-        except FieldDoesNotExist:
+    for model, attribute, name in _declared(adapter, job, category):
+        problem = _problem(model, attribute, name, category)
+        if problem:
             messages.append(
                 Error(
-                    f"{model._meta.label} has no field {name!r}.",
+                    problem,
                     hint=f"Correct {attribute} of {type(adapter).__name__}.",
                     obj=model,
                     id="marketplace_ai.E002",
                 )
             )
     return messages
+
+
+def _declared(
+    adapter: JobAdapter, job: type[Model], category: type[Model]
+) -> Iterator[tuple[type[Model], str, str]]:
+    """(model, attribute of the adapter, name of the field) of all that the adapter declares."""
+    for attribute in ("text_columns", "eligible_columns"):
+        for name in getattr(adapter, attribute):
+            yield job, attribute, name
+    single = [(job, "category_field"), (job, "set_by_field"), (job, "created_field")]
+    single += [(category, "category_key_field"), (category, "category_parent_field")]
+    for model, attribute in single:
+        if name := getattr(adapter, attribute):
+            yield model, attribute, name
+
+
+def _problem(model: type[Model], attribute: str, name: str, category: type[Model]) -> str | None:
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return f"{model._meta.label} has no field {name!r}."
+    label = f"{model._meta.label}.{name}"
+    if attribute in ("text_columns", "eligible_columns") and (
+        field not in model._meta.local_concrete_fields
+    ):
+        # The trigger sees one table only.
+        return f"{label} is no column of the table {model._meta.db_table!r}."
+    if attribute in ("category_field", "category_parent_field") and (
+        not isinstance(field, ForeignKey) or field.target_field != category._meta.pk
+    ):
+        return f"{label} is no foreign key to the primary key of {category._meta.label}."
+    if attribute == "category_field" and not field.null:
+        return f"{label} does not allow NULL, but a posting has no category until it is decided."
+    return None
 
 
 @register(Tags.database)

@@ -12,6 +12,7 @@ from django.core import checks
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
 from marketplace_ai.models import ClassifierVersion, Encoder, Exemplar, ExemplarState
 from marketplace_ai.queue import health, trigger, wake_up
@@ -42,8 +43,10 @@ def examine() -> Iterator[Finding]:
     database = _database()
     yield database
     yield _broker()
-    yield from _system_checks()
-    if not database.ok:
+    checked = list(_system_checks(database.ok))
+    yield from checked
+    # With a broken adapter or model nothing below could be read.
+    if not database.ok or not all(finding.ok for finding in checked):
         return
     parts: list[Callable[[], Iterator[Finding]]] = [
         _triggers,
@@ -98,8 +101,11 @@ def _broker() -> Finding:
     return Finding("broker", True, f"{current_app.conf.broker_url.split('@')[-1]} answers")
 
 
-def _system_checks() -> Iterator[Finding]:
-    for message in checks.run_checks(tags=["marketplace_ai"]):
+def _system_checks(with_database: bool) -> Iterator[Finding]:
+    messages = checks.run_checks(tags=["marketplace_ai"])
+    if with_database:
+        messages += check_database(databases=[alias()])
+    for message in messages:
         yield Finding(
             str(message.id), message.level < checks.ERROR, str(message.msg), str(message.hint or "")
         )

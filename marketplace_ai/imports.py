@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef
 
 from marketplace_ai.adapter import get_adapter
@@ -23,7 +24,7 @@ from marketplace_ai.tables import Row, TableError, read_csv
 from marketplace_ai.text import digest, is_blank, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 #: The category of a text that fits no category, in files.
 NONE = "none"
@@ -61,35 +62,69 @@ def import_catalog(path: str, *, dry_run: bool = False) -> int:
                 f"{path}, line {row.line}: the parent {row['parent']!r} is neither in the file "
                 "nor in the catalogue."
             )
-    ordered = list(_parents_first(path, by_slug))
-    if dry_run:
-        return len(rows)
+    ordered = _parents_first(path, by_slug, _parent_keys(known))
     with transaction.atomic(using=alias()):
         for row in ordered:
             parent = known.get(row["parent"]) if row["parent"] else None
-            try:
+            with _blaming(path, row):
                 known[row["slug"]] = adapter.create_category(row["slug"], parent, row.values)
-            except ValidationError as error:
-                raise TableError(f"{path}, line {row.line}: {'; '.join(error.messages)}") from None
+        # A dry run goes all the way, so that the models and the database have their say.
+        transaction.set_rollback(dry_run, using=alias())
     return len(rows)
 
 
-def _parents_first(path: str, rows: dict[str, Row]) -> Iterable[Row]:
-    done: set[str] = set()
-    for start in rows.values():
-        chain: list[Row] = []
-        row: Row | None = start
-        while row is not None and row["slug"] not in done:
-            if row in chain:
+def _parents_first(path: str, rows: dict[str, Row], elsewhere: dict[str, str]) -> list[Row]:
+    """The rows in an order in which they can be written.
+
+    ``elsewhere`` are the parents of the categories that are there: a row that moves a
+    category below one of those may close a circle through them.
+    """
+    parents = {**elsewhere, **{slug: row["parent"] for slug, row in rows.items()}}
+    ordered: dict[str, Row] = {}
+    for start, row in rows.items():
+        chain: list[str] = []
+        slug = start
+        while slug and slug not in ordered:
+            if slug in chain:
                 raise TableError(
-                    f"{path}, line {row.line}: {row['slug']!r} is its own ancestor. "
+                    f"{path}, line {rows.get(slug, row).line}: {slug!r} would be its own ancestor. "
                     "Correct the column parent."
                 )
-            chain.append(row)
-            row = rows.get(row["parent"])
-        for ancestor in reversed(chain):
-            done.add(ancestor["slug"])
-            yield ancestor
+            chain.append(slug)
+            slug = parents.get(slug, "")
+        ordered.update((slug, rows[slug]) for slug in reversed(chain) if slug in rows)
+    return list(ordered.values())
+
+
+def _parent_keys(known: dict[str, Any]) -> dict[str, str]:
+    """Each category's parent, by the keys that files use."""
+    adapter = get_adapter()
+    if adapter.category_parent_field is None:
+        return {}
+    parents = dict(
+        get_category_model()._base_manager.values_list("pk", adapter.category_parent_field)
+    )
+    keys = {category.pk: key for key, category in known.items()}
+    return {key: keys.get(parents.get(category.pk), "") for key, category in known.items()}
+
+
+@contextmanager
+def _blaming(path: str, row: Row) -> Iterator[None]:
+    """What the models or the database refuse, said of the row that asked for it."""
+    try:
+        yield
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{name}: {' '.join(messages)}" for name, messages in _by_field(error).items()
+        )
+        raise TableError(f"{path}, line {row.line}: {problems}") from None
+    except (DataError, IntegrityError) as error:
+        problem = " ".join(str(error).split())
+        raise TableError(f"{path}, line {row.line}: the database refuses it: {problem}") from None
+
+
+def _by_field(error: ValidationError) -> dict[str, list[str]]:
+    return error.message_dict if hasattr(error, "error_dict") else {"row": error.messages}
 
 
 def import_exemplars(
@@ -101,9 +136,11 @@ def import_exemplars(
     known = categories_by_key()
     missing: dict[str, Row] = {}
     for row in rows:
-        if not row["text"]:
-            raise TableError(f"{path}, line {row.line}: the text is empty.")
         key = row["category"]
+        text = prepare(row["text"], adapter.max_chars)
+        # "..." is a fair example of what fits no category, and of nothing else.
+        if not text or (key != NONE and is_blank(text)):
+            raise TableError(f"{path}, line {row.line}: the text has no letter and no digit.")
         if not key:
             raise TableError(
                 f"{path}, line {row.line}: the category is empty; "
@@ -118,8 +155,8 @@ def import_exemplars(
             "has it first, correct the row, or use --create-categories."
         )
     with transaction.atomic(using=alias()):
-        if not dry_run:
-            for key in missing:
+        for key, row in missing.items():
+            with _blaming(path, row):
                 known[key] = adapter.create_category(key, None, {"name_nb": key})
         added, already = _add(
             (
@@ -133,12 +170,17 @@ def import_exemplars(
             ),
             dry_run,
         )
+        transaction.set_rollback(dry_run, using=alias())
     return ExemplarCounts(added, already, len(missing))
 
 
 def exemplars_from_jobs(*, per_category: int, dry_run: bool = False) -> ExemplarCounts:
-    """Exemplars from postings whose category a person set; never from the machine's own."""
+    """Exemplars from postings whose category a person set; never from the machine's own.
+
+    The newest of each category come first, where the adapter says when a posting was made.
+    """
     adapter = get_adapter()
+    newest = [F(name).desc() for name in (adapter.created_field, "pk") if name]
     field = adapter.category_field
     machines = Decision.objects.filter(
         job_id=OuterRef("pk"), current=True, answered=False,
@@ -148,7 +190,7 @@ def exemplars_from_jobs(*, per_category: int, dry_run: bool = False) -> Exemplar
     for key, category in categories_by_key().items():
         jobs: Any = adapter.jobs().filter(**{field: category}).exclude(Exists(machines))
         exemplars = []
-        for job in jobs.order_by(F("pk").desc())[:per_category]:
+        for job in jobs.order_by(*newest)[:per_category]:
             text = prepared_text(adapter, job)
             if adapter.eligible(job) and not is_blank(text):
                 exemplars.append(_exemplar(text, category, key, ExemplarSource.HOST, job.pk))
@@ -160,21 +202,16 @@ def exemplars_from_jobs(*, per_category: int, dry_run: bool = False) -> Exemplar
 def import_jobs(path: str, *, dry_run: bool = False) -> list[Any]:
     """Postings from CSV, validated as the host's forms would; all of them or none."""
     adapter = get_adapter()
-    jobs = []
-    for row in read_csv(path, ("title", "description")):
-        job = adapter.make_job(row["title"], row["description"])
-        try:
+    rows = read_csv(path, ("title", "description"))
+    jobs = [adapter.make_job(row["title"], row["description"]) for row in rows]
+    for row, job in zip(rows, jobs, strict=True):
+        with _blaming(path, row):
             job.full_clean(exclude=_not_from_file())
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{name}: {' '.join(messages)}" for name, messages in error.message_dict.items()
-            )
-            raise TableError(f"{path}, line {row.line}: {problems}") from None
-        jobs.append(job)
     if not dry_run:
         with transaction.atomic(using=alias()):
-            for job in jobs:
-                job.save()
+            for row, job in zip(rows, jobs, strict=True):
+                with _blaming(path, row):
+                    job.save()
     return jobs
 
 
@@ -201,7 +238,7 @@ def _exemplar(
         text=text,
         text_digest=digest(text),
         category_id=category.pk if category is not None else None,
-        category_key=key,
+        category_key=key[:200],
         is_none=not key,
         source=source,
         job_id=job_id,

@@ -32,7 +32,7 @@ def read_csv(
     """All rows of a UTF-8 CSV file with a header line; cells are stripped, empty lines skipped.
 
     Raises TableError for a file that is missing, not UTF-8, holds NUL, lacks a column, or has
-    a row with more or fewer cells than the header.
+    a row with more or fewer cells than the header, or names a column twice.
     """
     path = Path(path)
     text = _text(path)
@@ -47,6 +47,11 @@ def read_csv(
                 f"{path}: the column {missing[0]!r} is missing. The first line must name the "
                 f"columns {', '.join(required)}; it names {', '.join(header) or 'none'}."
             )
+        twice = [name for name in (*required, *optional) if header.count(name) > 1]
+        if twice:
+            raise TableError(
+                f"{path}: the column {twice[0]!r} stands twice in the first line. Rename one."
+            )
         wanted = [name for name in (*required, *optional) if name in header]
         for cells in reader:
             if not cells:
@@ -54,7 +59,8 @@ def read_csv(
             if len(cells) != len(header):
                 raise TableError(
                     f"{path}, line {reader.line_num}: {len(cells)} cells where the header has "
-                    f"{len(header)}. Put a cell that holds a comma into double quotes."
+                    f"{len(header)}. Put a cell that holds a comma or a line break into "
+                    "double quotes."
                 )
             values = dict(zip(header, cells, strict=True))
             rows.append(Row(reader.line_num, {name: values[name].strip() for name in wanted}))

@@ -43,7 +43,10 @@ def read_labelled(path: str | None) -> Labelled:
     for row in rows:
         key = row["category"]
         if key != NONE and key not in known:
-            raise TableError(f"{path}, line {row.line}: there is no category {key!r}.")
+            raise TableError(
+                f"{path}, line {row.line}: there is no category {key!r}. "
+                "Import the catalogue that has it first, or correct the row."
+            )
         text = posting_text(row)
         if is_blank(text):
             raise TableError(f"{path}, line {row.line}: the text is empty.")

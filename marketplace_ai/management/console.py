@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.db import OperationalError, ProgrammingError
 
 #: Seconds between the plain lines of long work.
 LINE_SECONDS = 10.0
+
+#: SQLSTATE of a table, a column, a type and a function that do not exist.
+NOT_MIGRATED = ("42P01", "42703", "42704", "42883")
 
 Advance = Callable[[int], None]
 
@@ -20,6 +24,22 @@ Advance = Callable[[int], None]
 def refuse(message: str) -> NoReturn:
     """End with one clear sentence on stderr and exit code 2: bad usage or bad input."""
     raise CommandError(message, returncode=2)
+
+
+class DatabaseCommand(BaseCommand):
+    """A command that ends with one sentence where the database cannot be used as it is."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except OperationalError as error:
+            message = " ".join(str(error).split())
+            raise CommandError(f"The database cannot be used: {message}") from error
+        except ProgrammingError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in NOT_MIGRATED:
+                raise
+            message = str(error).splitlines()[0]
+            raise CommandError(f"{message}. Run manage.py migrate first.") from error
 
 
 def print_json(command: BaseCommand, value: Any) -> None:

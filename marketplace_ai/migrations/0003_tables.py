@@ -1,5 +1,5 @@
-"""Everything that belongs to the app itself. A host whose models are not in the first migration
-of their app names this one in ``run_before``."""
+"""Everything that belongs to the app itself. A host whose job model is not in the first migration
+of its app names this one in ``run_before``; for a category model it is 0002."""
 
 import django.contrib.postgres.fields
 import django.db.models.deletion

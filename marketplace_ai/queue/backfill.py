@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import DateTimeField, Exists, OuterRef
+from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.models import Decision, JobEmbedding, PendingJob
+from marketplace_ai.models import Decision, JobEmbedding, PendingJob, get_job_model
 
 from . import sql
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
 
     from django.db.models import QuerySet
 
+    from marketplace_ai.adapter import JobAdapter
     from marketplace_ai.models import Encoder
 
 #: Postings queued in one transaction: short enough that nothing waits for it.
@@ -35,8 +38,17 @@ def missing(encoder: Encoder, since: dt.date | None = None) -> QuerySet[Any]:
     for there in (has_vector, is_queued, is_decided):
         jobs = jobs.exclude(Exists(there))
     if since is not None:
-        jobs = jobs.filter(**{f"{adapter.created_field}__date__gte": since})
+        jobs = jobs.filter(**{f"{adapter.created_field}__gte": _start_of(since, adapter)})
     return jobs
+
+
+def _start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
+    """The day's first moment in the project's time zone, as the host's field holds moments."""
+    field = get_job_model()._meta.get_field(str(adapter.created_field))
+    if not isinstance(field, DateTimeField):
+        return day
+    start = dt.datetime.combine(day, dt.time.min)
+    return timezone.make_aware(start) if settings.USE_TZ else start
 
 
 def run(

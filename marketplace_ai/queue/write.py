@@ -24,6 +24,7 @@ from . import sql, vectors
 from .categories import keep_categories
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     import datetime as dt
 
     import numpy as np
@@ -104,12 +105,15 @@ def write(
         now: dt.datetime = cursor.fetchone()[0]
 
         kept: list[Encoded] = []
+        dropped: list[int] = []
         for item in batch:
             if item.row_id not in mine:
                 continue  # the claim was lost, or the posting deleted
             job = jobs.get(item.job_id)
             if job is None:
                 written.held.append(item.row_id)
+            elif not adapter.eligible(job):
+                dropped.append(item.row_id)
             elif digest(prepared_text(adapter, job)) != item.digest:
                 written.changed.append(item.row_id)
             else:
@@ -121,7 +125,7 @@ def write(
         applied = _decide(adapter, encoder, classifier_id, to_decide, jobs, now)
         written.decided = len(to_decide)
 
-        claims.finish(claim.token, [item.row_id for item in kept])
+        claims.finish(claim.token, [*dropped, *(item.row_id for item in kept)])
         claims.release(claim.token, written.changed)
         claims.release(claim.token, written.held, delay=HELD_DELAY)
         if to_decide:
@@ -189,11 +193,13 @@ def _decide(
             job_id__in=[item.job_id for item in items], current=True
         ).only("job_id", "machine_category_id", "answered")
     }
-    categories = _proposed_categories(items)
+    categories = keep_categories(_categories(items, previous.values()))
     rows, to_apply = [], {}
     for item in items:
         job, before = jobs[item.job_id], previous.get(item.job_id)
         machine_category = before.machine_category_id if before else None
+        if machine_category not in categories:
+            machine_category = None  # deleted since: nobody took it away
         answered = before.answered if before else False
         present = adapter.category_id(job)
         proposal = item.proposal
@@ -254,7 +260,9 @@ def _outcome(proposal: Proposal, category_lives: bool, owned_by: Owner) -> Outco
     return proposal.outcome
 
 
-def _proposed_categories(items: list[Encoded]) -> dict[Any, Any]:
-    wanted = {item.proposal.category for item in items}
-    wanted |= {key for item in items for key, _ in item.proposal.choices}
-    return keep_categories(wanted - {None})
+def _categories(items: list[Encoded], before: Iterable[Decision]) -> set[Any]:
+    """Keys of all categories that the decisions will name or be compared with."""
+    keys = {item.proposal.category for item in items}
+    keys |= {key for item in items for key, _ in item.proposal.choices}
+    keys |= {decision.machine_category_id for decision in before}
+    return keys - {None}

@@ -79,15 +79,21 @@ def shop(folder: Path, models: str, settings: str) -> None:
     (folder / "shop" / "models.py").write_text(f"from django.db import models\n{models}")
     (folder / "shop_settings.py").write_text(
         "from tests.settings import *\n"
-        "INSTALLED_APPS = ['shop', *INSTALLED_APPS]\n"
-        + textwrap.dedent(settings)
+        "INSTALLED_APPS = ['shop', *INSTALLED_APPS]\n" + textwrap.dedent(settings)
     )
 
 
 def migrate(folder: Path, settings: str, *made: str) -> dict[str, Any]:
     with fresh_database("migrating") as url:
         done = subprocess.run(
-            [sys.executable, "-W", "error::RuntimeWarning", "-m", "tests.integration.migrating", *made],
+            [
+                sys.executable,
+                "-W",
+                "error::RuntimeWarning",
+                "-m",
+                "tests.integration.migrating",
+                *made,
+            ],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -160,7 +166,9 @@ def test_a_hosts_models_with_other_names_and_keys(tmp_path: Path) -> None:
     assert "Jobs of the host" in report["zero"]["tables"]
 
 
-@pytest.mark.parametrize("name", ["'marketplace_ai.Category'", "settings.MARKETPLACE_AI_CATEGORY_MODEL"])
+@pytest.mark.parametrize(
+    "name", ["'marketplace_ai.Category'", "settings.MARKETPLACE_AI_CATEGORY_MODEL"]
+)
 def test_a_hosts_postings_with_the_shipped_categories(tmp_path: Path, name: str) -> None:
     imports = "from django.conf import settings\n"
     shop(
@@ -220,3 +228,20 @@ def test_both_models_came_after_the_hosts_first_migration(tmp_path: Path) -> Non
         dependencies="[]",
     )
     check(report, job="shop_job", category="shop_section", columns=["title", "Text"])
+
+
+def test_categories_that_came_after_the_hosts_first_migration(tmp_path: Path) -> None:
+    """The shipped postings point to them, so they must be there one migration earlier."""
+    report = later(
+        tmp_path,
+        "MARKETPLACE_AI_CATEGORY_MODEL = 'shop.Section'",
+        category="Section",
+        before="0002_job_posting",
+        dependencies="[]",
+    )
+    check(
+        report,
+        job="marketplace_ai_jobposting",
+        category="shop_section",
+        columns=["title", "description"],
+    )

@@ -353,3 +353,28 @@ def test_undecided_postings_in_a_mass_edit_are_still_decided(fitted: None, setti
     JobPosting.objects.update(description="Ny standardtekst")
     drain()
     assert Decision.objects.count() == 3
+
+
+def test_a_category_deleted_since_counts_as_nobodys(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    catalog["maling"].delete()
+    JobPosting.objects.update(title="Klippe gress")
+    automatic(monkeypatch, catalog["plen"], Outcome.AUTOMATIC)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["plen"]
+
+
+def test_a_posting_withdrawn_while_it_was_encoded_is_left_alone(
+    fitted: None, posting: JobPosting, monkeypatch: Any
+) -> None:
+    from marketplace_ai.adapter import JobAdapter
+
+    answers = iter([True, False])
+    monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: next(answers))
+    drain()
+    assert not Decision.objects.exists()
+    assert not PendingJob.objects.exists()

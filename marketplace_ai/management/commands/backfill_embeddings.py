@@ -4,10 +4,10 @@ import datetime as dt
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.management.console import print_json, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, print_json, progress, refuse
 from marketplace_ai.models import Encoder, JobChange, PendingJob, Priority
 from marketplace_ai.queue import backfill, health
 
@@ -15,7 +15,7 @@ from marketplace_ai.queue import backfill, health
 LOOK_SECONDS = 0.5
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Queue postings that have no vector of the active encoder, behind all fresh ones; "
         "workers then give them a vector and, where they have no category, decide them. "
@@ -46,8 +46,9 @@ class Command(BaseCommand):
         quiet = options["json"]
         queued = 0
         if not options["dry_run"]:
-            # What a trigger could not name is among what has no vector.
-            JobChange.objects.filter(job__isnull=True).delete()
+            if limit is None and options["since"] is None and not options["vectors_only"]:
+                # What a trigger could not name is among what has no vector.
+                JobChange.objects.filter(job__isnull=True).delete()
             with progress("Queueing", total, quiet=quiet) as advance:
                 queued = backfill.run(
                     jobs, limit=limit, vectors_only=options["vectors_only"], progress=advance

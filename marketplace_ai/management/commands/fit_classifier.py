@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandParser
 
-from marketplace_ai.management.console import print_json, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, print_json, progress, refuse
 from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarState
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Fit how the exemplars vote, the probabilities and the thresholds of what may be "
         "automatic, and put the result in force. FILE holds labelled postings like those that "
@@ -36,6 +37,8 @@ class Command(BaseCommand):
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
             labelled = fitting.read_labelled(options["calibration"])
+            if options["calibration"] and not labelled:
+                raise TableError(f"{options['calibration']}: there is no row below the header.")
             new = fitting.exemplars_without_vector() + len(labelled)
             with progress("Encoding", new, quiet=quiet) as advance:
                 version = fitting.fit(
@@ -44,7 +47,7 @@ class Command(BaseCommand):
                     confidence=options["confidence"],
                     progress=advance,
                 )
-        except (TableError, EncoderError, ValueError) as error:
+        except (TableError, EncoderError, ImproperlyConfigured, ValueError) as error:
             refuse(str(error))
         if options["json"]:
             print_json(self, {"version": version.pk, **version.figures})

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandParser
 
 from marketplace_ai.imports import import_catalog
-from marketplace_ai.management.console import refuse
+from marketplace_ai.management.console import DatabaseCommand, refuse
 from marketplace_ai.tables import TableError
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Load categories from a CSV file with the columns slug, parent, name_nb and, if you "
         "like, name_en and scope_nb. A slug that is there already is updated. "
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             count = import_catalog(options["file"], dry_run=options["dry_run"])
-        except TableError as error:
+        except (TableError, ImproperlyConfigured) as error:
             refuse(str(error))
         verb = "would be loaded" if options["dry_run"] else "loaded"
         self.stdout.write(f"{count} categories {verb}.")

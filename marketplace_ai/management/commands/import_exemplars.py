@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandParser
 
 from marketplace_ai.imports import ExemplarCounts, exemplars_from_jobs, import_exemplars
-from marketplace_ai.management.console import refuse
+from marketplace_ai.management.console import DatabaseCommand, refuse
 from marketplace_ai.tables import TableError
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Load labelled texts that vote: from a CSV file with the columns text and category "
         "(a category's key, or 'none' for a text that fits no category), or, with --from-jobs, "
@@ -32,6 +33,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["from_jobs"]:
             refuse("Give either a CSV file or --from-jobs.")
+        if options["per_category"] < 1:
+            refuse(f"--per-category must be 1 or more, not {options['per_category']}.")
         try:
             counts: ExemplarCounts
             if options["from_jobs"]:
@@ -44,7 +47,7 @@ class Command(BaseCommand):
                     create_categories=options["create_categories"],
                     dry_run=options["dry_run"],
                 )
-        except TableError as error:
+        except (TableError, ImproperlyConfigured) as error:
             refuse(str(error))
         verb = "would be added" if options["dry_run"] else "added"
         self.stdout.write(

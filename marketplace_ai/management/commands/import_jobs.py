@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandParser
 
 from marketplace_ai.imports import import_jobs
-from marketplace_ai.management.console import refuse
+from marketplace_ai.management.console import DatabaseCommand, refuse
 from marketplace_ai.tables import TableError
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Create postings from a CSV file with the columns title and description, through the "
         "job model like any other writer; other columns are ignored. All rows are checked first."
@@ -22,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             jobs = import_jobs(options["file"], dry_run=options["dry_run"])
-        except TableError as error:
+        except (TableError, ImproperlyConfigured) as error:
             refuse(str(error))
         verb = "would be created" if options["dry_run"] else "created"
         self.stdout.write(f"{len(jobs)} postings {verb}.")

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, progress, refuse
 from marketplace_ai.models import PendingJob
 
 if TYPE_CHECKING:
     from marketplace_ai.queue.write import Written
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Give pending postings their vectors and categories, in this process, until stopped "
         "by SIGTERM or Ctrl-C (the batch in hand is finished). Needs PostgreSQL only. A Celery "

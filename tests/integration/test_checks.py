@@ -1,0 +1,163 @@
+"""System checks: each says what is wrong and how to put it right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.db import connection
+
+from marketplace_ai import checks
+from marketplace_ai.adapter import JobAdapter
+
+HERE = "tests.integration.test_checks"
+
+
+def found() -> list[CheckMessage]:
+    return run_checks(tags=["marketplace_ai"])
+
+
+def only(messages: list[CheckMessage], check_id: str) -> CheckMessage:
+    assert [message.id for message in messages] == [f"marketplace_ai.{check_id}"]
+    assert messages[0].hint
+    return messages[0]
+
+
+def test_all_is_well() -> None:
+    assert found() == []
+
+
+def test_w001_names_the_nearest_setting(settings: Any) -> None:
+    settings.MARKETPLACE_AI_BACTH_SIZE = 3
+    message = only(found(), "W001")
+    assert message.msg == "There is no setting MARKETPLACE_AI_BACTH_SIZE."
+    assert message.hint == "Did you mean MARKETPLACE_AI_BATCH_SIZE?"
+
+
+def test_w001_of_a_name_that_is_near_to_none(settings: Any) -> None:
+    settings.MARKETPLACE_AI_X = 3
+    assert "docs/settings.md" in str(only(found(), "W001").hint)
+
+
+class NoAdapter:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("JOB_MODEL", "shop.Job", "MARKETPLACE_AI_JOB_MODEL is 'shop.Job'"),
+        ("CATEGORY_MODEL", "Section", "must have the form 'app_label.Model'"),
+        ("ADAPTER", "shop.ai.Adapter", "shop"),
+        ("ADAPTER", f"{HERE}.Missing", "Missing"),
+        ("ADAPTER", f"{HERE}.NoAdapter", "is no JobAdapter"),
+    ],
+)
+def test_e001_a_model_or_adapter_that_cannot_be_had(
+    settings: Any, setting: str, value: str, said: str
+) -> None:
+    setattr(settings, f"MARKETPLACE_AI_{setting}", value)
+    assert said in only(found(), "E001").msg
+
+
+class Declared(JobAdapter):
+    """Filled in by each test."""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [
+        ("text_columns", ("title", "headline"), "JobPosting has no field 'headline'."),
+        ("eligible_columns", ("status",), "JobPosting has no field 'status'."),
+        ("category_field", "section", "JobPosting has no field 'section'."),
+        ("set_by_field", "by", "JobPosting has no field 'by'."),
+        ("created_field", "posted", "JobPosting has no field 'posted'."),
+        ("category_key_field", "code", "Category has no field 'code'."),
+        ("category_parent_field", "above", "Category has no field 'above'."),
+        ("category_field", "title", "is no foreign key to the primary key of"),
+        ("category_parent_field", "name", "is no foreign key to the primary key of"),
+    ],
+)
+def test_e002_a_declared_field_that_will_not_do(
+    settings: Any, monkeypatch: Any, attribute: str, value: Any, said: str
+) -> None:
+    settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
+    assert found() == []
+    monkeypatch.setattr(Declared, attribute, value)
+    message = only(found(), "E002")
+    assert said in message.msg
+    assert message.hint == f"Correct {attribute} of Declared."
+
+
+def test_e002_a_text_that_lies_in_another_table(settings: Any, monkeypatch: Any) -> None:
+    settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
+    # The reverse side of Category.parent: a field without a column.
+    monkeypatch.setattr(checks, "get_job_model", checks.get_category_model)
+    monkeypatch.setattr(Declared, "text_columns", ("children",))
+    monkeypatch.setattr(Declared, "category_field", "parent")
+    monkeypatch.setattr(Declared, "set_by_field", None)
+    monkeypatch.setattr(Declared, "created_field", None)
+    assert "is no column of the table" in only(found(), "E002").msg
+
+
+def test_e002_a_category_that_is_always_wanted(settings: Any, monkeypatch: Any) -> None:
+    settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
+    category = checks.get_job_model()._meta.get_field("category")
+    monkeypatch.setattr(category, "null", False)
+    assert "does not allow NULL" in only(found(), "E002").msg
+
+
+def test_fields_that_a_host_does_not_have_are_not_asked_for(
+    settings: Any, monkeypatch: Any
+) -> None:
+    settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
+    for attribute in ("set_by_field", "created_field", "category_parent_field"):
+        monkeypatch.setattr(Declared, attribute, None)
+    assert found() == []
+
+
+@pytest.mark.django_db
+class TestDatabase:
+    def found(self) -> list[CheckMessage]:
+        messages = run_checks(tags=["database"], databases=["default"])
+        return [message for message in messages if str(message.id).startswith("marketplace_ai")]
+
+    def test_all_is_well(self) -> None:
+        assert self.found() == []
+
+    def test_e003_another_database(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(connection, "vendor", "sqlite")
+        assert only(self.found(), "E003").msg == "The database is sqlite."
+
+    def test_e003_an_old_postgresql(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(checks, "MIN_POSTGRESQL", 990000)
+        assert "is too old" in only(self.found(), "E003").msg
+
+    def test_e004_an_old_pgvector(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))
+        assert "0.8.4 or later" in str(only(self.found(), "E004").hint)
+
+    def test_e004_no_pgvector(self, monkeypatch: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP EXTENSION vector CASCADE")
+        monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))
+        # Not installed yet: what could be installed is looked at.
+        assert "pgvector is 0." in only(self.found(), "E004").msg
+
+    def test_doctor_speaks_of_it(self, monkeypatch: Any) -> None:
+        from marketplace_ai.diagnosis import examine
+
+        monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))
+        findings = {finding.name: finding for finding in examine()}
+        assert not findings["marketplace_ai.E004"].ok
+
+
+@pytest.mark.django_db
+def test_doctor_stops_at_a_broken_adapter(settings: Any) -> None:
+    from marketplace_ai.diagnosis import examine
+
+    settings.MARKETPLACE_AI_ADAPTER = "shop.ai.Adapter"
+    last = list(examine())[-1]
+    assert (last.name, last.ok) == ("marketplace_ai.E001", False)
+    assert last.cure
