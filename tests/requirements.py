@@ -1,4 +1,4 @@
-"""Whether requirements/*.txt and pyproject.toml ask for the same: `python -m tests.requirements`."""
+"""Whether the requirement lists and pyproject.toml agree: `python -m tests.requirements`."""
 
 from __future__ import annotations
 

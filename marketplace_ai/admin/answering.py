@@ -129,7 +129,9 @@ def fits_none(
     _finish(request, tally)
 
 
-def answer_one(request: HttpRequest, job_id: Any, category_id: Any | None, seen: int | None) -> bool:
+def answer_one(
+    request: HttpRequest, job_id: Any, category_id: Any | None, seen: int | None
+) -> bool:
     """Record one answer and say what happened; whether it was recorded."""
     tally = Tally()
     _record(request, tally, job_id, category_id, seen)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     ModelAdmin = admin.ModelAdmin[Any]
+    AdminMixin = ModelAdmin
     Pages = Paginator[Any]
 else:
     ModelAdmin = admin.ModelAdmin
+    AdminMixin = object
     Pages = Paginator
 
 #: Rows counted and paged through; who looks further filters or searches instead.
@@ -47,7 +49,7 @@ class CappedPaginator(Pages):
         return self._counted > LARGEST_COUNT
 
 
-class LargeTable:
+class LargeTable(AdminMixin):
     """For a ModelAdmin over a table that may have tens of millions of rows."""
 
     paginator = CappedPaginator

@@ -37,6 +37,8 @@ class State:
     decision: Decision | None
     pending: PendingJob | None
     set_by: str | Promise
+    #: What could be confirmed, where it is not the present category.
+    proposal: str | Promise | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,13 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
         category = adapter.category_id(job)
         decision = decisions.get(job.pk)
         name = adapter.category_name(categories[category]) if category in categories else ""
-        result[job.pk] = State(name, decision, pending.get(job.pk), set_by(category, decision))
+        result[job.pk] = State(
+            category_name=name,
+            decision=decision,
+            pending=pending.get(job.pk),
+            set_by=set_by(category, decision),
+            proposal=_open_proposal(category, decision),
+        )
     return result
 
 
@@ -81,6 +89,16 @@ def set_by(category: Any | None, decision: Decision | None) -> str | Promise:
     if category is not None or (decision and decision.outcome == Outcome.NONE):
         return _("automatic")
     return _("nobody")
+
+
+def _open_proposal(category: Any | None, decision: Decision | None) -> str | Promise | None:
+    """The name of a proposal that the posting's category does not show already."""
+    what = proposed(decision)
+    if what is None or decision is None or decision.outcome in PERSONS:
+        return None
+    if decision.outcome == Outcome.REVIEW or what.category_id != category:
+        return what.name
+    return None
 
 
 def whose_category(category: Any | None, decision: Decision | None) -> Owner:
@@ -103,9 +121,7 @@ def proposed(decision: Decision | None) -> Proposed | None:
 
 def overrules_person(decision: Decision, category: Any | None) -> bool:
     """Whether confirming would replace another category that a person chose."""
-    return (
-        whose_category(category, decision) is Owner.PERSON and decision.category_id != category
-    )
+    return whose_category(category, decision) is Owner.PERSON and decision.category_id != category
 
 
 def current_categories(job_ids: Iterable[Any]) -> dict[Any, Any | None]:

@@ -45,7 +45,10 @@ def percent(value: float | None) -> str:
     """A number in [0, 1] for people, in their language: ``93.4%``."""
     if value is None:
         return ""
-    return _("%(number)s%%") % {"number": number_format(100 * value, 1)}
+    shown = round(100 * value, 1)
+    if value < 1 <= shown / 100:
+        shown = 99.9  # what is not certain never reads as if it were
+    return _("%(number)s%%") % {"number": number_format(shown, 1)}
 
 
 def bar_value(value: float, largest: float = 1.0) -> str:
@@ -59,9 +62,7 @@ def shortened(text: str, length: int = 90) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def admin_url(
-    site: AdminSite, model: type[Model], name: str, pk: Any | None = None
-) -> str | None:
+def admin_url(site: AdminSite, model: type[Model], name: str, pk: Any | None = None) -> str | None:
     """The address of a model's admin page; None where the host has no admin for it."""
     meta = model._meta
     try:

@@ -64,7 +64,7 @@ def answer(
         if seen is not None and (before is None or before.pk != seen):
             raise AnswerError("Somebody else or a new text has changed the decision meanwhile.")
 
-        key = adapter.category_key(category) if category is not None else ""
+        key = adapter.category_key(category)[:200] if category is not None else ""
         proposed = before is not None and before.category_id == category_id
         text = prepared_text(adapter, job)
         if before is not None:
@@ -75,7 +75,7 @@ def answer(
             classifier_id=before.classifier_id if before else None,
             category_id=category_id,
             category_key=key,
-            category_name=adapter.category_name(category) if category is not None else "",
+            category_name=adapter.category_name(category)[:300] if category is not None else "",
             outcome=Outcome.CONFIRMED if proposed else Outcome.CORRECTED,
             answered=True,
             text_digest=digest(text),

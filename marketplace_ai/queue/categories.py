@@ -27,7 +27,7 @@ def keep_categories(keys: Iterable[Any]) -> dict[Any, Any]:
     assert model._meta.pk is not None  # noqa: S101 (every model has one)
     connection = connections[sql.alias()]
     quote = connection.ops.quote_name
-    key, table = quote(model._meta.pk.column), quote(model._meta.db_table)
+    key, table = quote(str(model._meta.pk.column)), quote(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {key} FROM {table} WHERE {key} = ANY(%s) ORDER BY {key} FOR KEY SHARE",  # noqa: S608 (names of the model only)

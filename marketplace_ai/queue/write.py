@@ -24,8 +24,8 @@ from . import sql, vectors
 from .categories import keep_categories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     import datetime as dt
+    from collections.abc import Iterable
 
     import numpy as np
     from numpy.typing import NDArray

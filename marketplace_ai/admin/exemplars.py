@@ -1,0 +1,152 @@
+"""Exemplars: the labelled texts that vote. Their label may change, their text never does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_job_model
+from marketplace_ai.text import digest, is_blank, prepare
+
+from .base import OwnAdmin, can_autocomplete
+from .current import FITS_NONE
+from .display import NOTHING, TONES, badge, object_link, shortened
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    ExemplarModelForm = forms.ModelForm[Exemplar]
+else:
+    ExemplarModelForm = forms.ModelForm
+
+
+class ExemplarForm(ExemplarModelForm):
+    class Meta:
+        model = Exemplar
+        fields = ("text", "category", "is_none", "state")
+
+    def clean_text(self) -> str:
+        """The text as it will be compared; encoders see no other form of it."""
+        text = prepare(self.cleaned_data["text"], get_adapter().max_chars)
+        if is_blank(text):
+            raise forms.ValidationError(_t("Write a text with at least one letter or digit."))
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        category, none = data.get("category"), data.get("is_none")
+        if category is not None and none:
+            raise forms.ValidationError(
+                _t("Choose a category or tick “fits no category”, not both.")
+            )
+        active = data.get("state") == ExemplarState.ACTIVE
+        if active and category is None and not none and "category" not in self.errors:
+            raise forms.ValidationError(
+                _t("An active exemplar needs a category, or the tick “fits no category”.")
+            )
+        if not self.errors:
+            self._refuse_twin(key_of(category))
+        return data
+
+    def _refuse_twin(self, key: str) -> None:
+        """The database would refuse it too, with an error that helps nobody."""
+        text = self.cleaned_data.get("text", self.instance.text)
+        twins = Exemplar.objects.filter(
+            text_digest=digest(text), category_key=key, job_id=self.instance.job_id
+        )
+        if twins.exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError(_t("There is an exemplar with this text and category."))
+
+
+def key_of(category: Any | None) -> str:
+    return get_adapter().category_key(category) if category is not None else ""
+
+
+@admin.register(Exemplar)
+class ExemplarAdmin(OwnAdmin):
+    form = ExemplarForm
+    list_display = ("text_shown", "category_shown", "source", "state_shown", "created")
+    list_filter = ("state", "source", "is_none")
+    list_select_related = ("category",)
+    search_fields = ("text", "=category_key")
+    search_help_text = _("By text or by the category's key.")
+    ordering = ("-pk",)
+    sortable_by = ()
+    actions = ("quarantine", "put_back")
+    fields = ("text", "category", "is_none", "state", "source", "made_of", "created_by", "created")
+    readonly_fields = ("source", "made_of", "created_by", "created")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.readonly_fields if obj is None else ("text", *self.readonly_fields)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.fields if obj is not None else ("text", "category", "is_none", "state")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("category",) if can_autocomplete(self.admin_site, request) else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.text_digest = digest(obj.text)
+            obj.source = ExemplarSource.IMPORTED
+            obj.created_by = request.user
+        # What a deleted category was called is kept until another one takes its place.
+        if obj.category_id is not None or obj.is_none:
+            obj.category_key = key_of(obj.category)
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("text"))
+    def text_shown(self, exemplar: Exemplar) -> str:
+        return shortened(exemplar.text)
+
+    @admin.display(description=_("category"), empty_value=NOTHING)
+    def category_shown(self, exemplar: Exemplar) -> Any:
+        if exemplar.is_none:
+            return FITS_NONE
+        if exemplar.category is None:
+            return _t("%(key)s (deleted since)") % {"key": exemplar.category_key or NOTHING}
+        return get_adapter().category_name(exemplar.category)
+
+    @admin.display(description=_("state"))
+    def state_shown(self, exemplar: Exemplar) -> Any:
+        return badge(ExemplarState(exemplar.state).label, TONES[exemplar.state])
+
+    @admin.display(description=_("made of"), empty_value=NOTHING)
+    def made_of(self, exemplar: Exemplar) -> Any:
+        if exemplar.job_id is None:
+            return None
+        label = shortened(str(exemplar.job)) or exemplar.job_id
+        return object_link(self.admin_site, get_job_model(), exemplar.job_id, label)
+
+    @admin.action(description=_("Quarantine: they no longer vote"), permissions=["change"])
+    def quarantine(self, request: HttpRequest, queryset: Any) -> None:
+        rows = queryset.filter(state=ExemplarState.ACTIVE)
+        changed = rows.update(state=ExemplarState.QUARANTINED)
+        text = ngettext(
+            "%(n)d exemplar no longer votes.", "%(n)d exemplars no longer vote.", changed
+        )
+        messages.success(request, text % {"n": changed})
+
+    @admin.action(description=_("Put back: they vote again"), permissions=["change"])
+    def put_back(self, request: HttpRequest, queryset: Any) -> None:
+        rows = queryset.filter(state=ExemplarState.QUARANTINED)
+        homeless = rows.filter(category__isnull=True, is_none=False)
+        left = homeless.count()
+        changed = rows.exclude(pk__in=homeless.values("pk")).update(state=ExemplarState.ACTIVE)
+        text = ngettext("%(n)d exemplar votes again.", "%(n)d exemplars vote again.", changed)
+        messages.success(request, text % {"n": changed})
+        if left:
+            text = ngettext(
+                "%(n)d exemplar stays in quarantine: its category was deleted. Open it and "
+                "choose another one.",
+                "%(n)d exemplars stay in quarantine: their categories were deleted. Open them "
+                "and choose other ones.",
+                left,
+            )
+            messages.warning(request, text % {"n": left})

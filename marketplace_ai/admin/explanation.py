@@ -1,0 +1,167 @@
+"""A decision of the machine's, made readable: its choices and the matches that voted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from marketplace_ai.adapter import JobAdapter, get_adapter
+from marketplace_ai.models import Decision, Encoder, Exemplar, ExemplarState, get_category_model
+
+from .current import FITS_NONE, proposed
+from .display import NOTHING, bar_value, object_link, outcome_badge, percent, shortened
+
+if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
+    from django.utils.safestring import SafeString
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the likeliest categories; ``pk`` is empty for "fits none" and for a deleted one."""
+
+    name: Any
+    bar: str
+    chance: str
+    pk: Any | None
+    choosable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRow:
+    """An exemplar that voted, or the category's own pattern (``own``)."""
+
+    label: SafeString | str
+    category: Any
+    agrees: bool
+    similarity: str
+    bar: str
+    share: str
+    own: bool = False
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Explanation:
+    """A machine's decision, ready to be read."""
+
+    decision: Decision
+    category: Any
+    outcome: SafeString
+    chance: str
+    bar: str
+    threshold: str
+    certain: bool
+    choices: list[Choice] = field(default_factory=list)
+    matches: list[MatchRow] = field(default_factory=list)
+    made_with: str = ""
+
+
+def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = None) -> Explanation:
+    """A decision with its choices and matches; two queries."""
+    adapter = adapter or get_adapter()
+    probability, threshold = decision.probability, decision.threshold
+    return Explanation(
+        decision=decision,
+        category=category_name(decision),
+        outcome=outcome_badge(decision.outcome),
+        chance=percent(probability),
+        bar=bar_value(probability or 0.0),
+        threshold=percent(threshold),
+        certain=probability is not None and threshold is not None and probability >= threshold,
+        choices=_choices(decision, adapter),
+        matches=_matches(site, decision, adapter),
+        made_with=_made_with(decision.encoder, decision.classifier_id),
+    )
+
+
+def _choices(decision: Decision, adapter: JobAdapter) -> list[Choice]:
+    keys = decision.choice_keys
+    if not keys:
+        return []
+    field_name = adapter.category_key_field
+    found = get_category_model()._base_manager.filter(
+        **{f"{field_name}__in": [k for k in keys if k]}
+    )
+    categories = {adapter.category_key(category): category for category in found}
+    choices = []
+    for key, chance in zip(keys, decision.choice_probabilities, strict=True):
+        category = categories.get(key)
+        name: Any = key or FITS_NONE
+        if category is not None:
+            name = adapter.category_name(category)
+        choices.append(
+            Choice(
+                name=name,
+                bar=bar_value(chance),
+                chance=percent(chance),
+                pk=category.pk if category is not None else None,
+                choosable=category is not None or not key,
+            )
+        )
+    return choices
+
+
+def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[MatchRow]:
+    matches = decision.matches
+    exemplars = Exemplar.objects.select_related("category").in_bulk(decision.match_exemplars)
+    # Bars are read against the largest part, not against a whole that none comes near.
+    largest = max([decision.own_share, *decision.match_shares], default=0.0)
+    rows = []
+    for match in matches:
+        exemplar = exemplars.get(match.exemplar_id)
+        share, bar = percent(match.share), bar_value(match.share, largest)
+        similarity = f"{match.similarity:.2f}"
+        if exemplar is None:
+            label = _("Exemplar %(pk)d, deleted since") % {"pk": match.exemplar_id}
+            rows.append(MatchRow(label, NOTHING, False, similarity, bar, share))
+            continue
+        none = exemplar.is_none
+        category: Any = FITS_NONE if none else exemplar.category_key
+        if exemplar.category is not None:
+            category = adapter.category_name(exemplar.category)
+        active = exemplar.state == ExemplarState.ACTIVE
+        rows.append(
+            MatchRow(
+                label=object_link(site, Exemplar, exemplar.pk, shortened(exemplar.text, 120)),
+                category=category,
+                agrees=exemplar.category_id == decision.category_id
+                and none == (decision.category_id is None),
+                similarity=similarity,
+                bar=bar,
+                share=share,
+                note="" if active else str(ExemplarState.QUARANTINED.label),
+            )
+        )
+    if decision.own_share:
+        rows.append(
+            MatchRow(
+                label=_("The category's own pattern, learnt from all its exemplars"),
+                category=category_name(decision),
+                agrees=True,
+                similarity="",
+                bar=bar_value(decision.own_share, largest),
+                share=percent(decision.own_share),
+                own=True,
+            )
+        )
+    return sorted(rows, key=lambda row: not row.own)
+
+
+def category_name(decision: Decision) -> Any:
+    """What the decision says, and whether that category still exists."""
+    if decision.category_id is None and decision.category_key:
+        return _("%(name)s (deleted since)") % {"name": decision.category_name}
+    what = proposed(decision)
+    return what.name if what else NOTHING
+
+
+def _made_with(encoder: Encoder | None, classifier_id: int | None) -> str:
+    if encoder is None or classifier_id is None:
+        return ""
+    return _("encoder %(encoder)s, classifier version %(version)s") % {
+        "encoder": encoder.name,
+        "version": classifier_id,
+    }

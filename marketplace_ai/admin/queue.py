@@ -1,0 +1,85 @@
+"""The queue: what waits, what is being worked on, what was set aside and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from marketplace_ai.models import PendingJob, get_job_model
+from marketplace_ai.queue import health
+
+from .base import ReadOnlyAdmin
+from .display import NOTHING, badge, object_link, shortened
+from .filters import QueueStateFilter
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+@admin.register(PendingJob)
+class PendingJobAdmin(ReadOnlyAdmin):
+    list_display = ("number", "posting", "state", "priority", "attempts", "queued", "error")
+    list_filter = (QueueStateFilter,)
+    list_select_related = ("job",)
+    ordering = ("pk",)
+    sortable_by = ()
+    actions = ("put_back",)
+    change_list_template = "admin/marketplace_ai/pendingjob/change_list.html"
+    fields = (
+        "posting", "state", "encoder", "vector_only", "priority", "attempts", "alone", "queued",
+        "not_before", "lease_until", "set_aside", "error_shown",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def has_put_back_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("marketplace_ai.change_pendingjob"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        queue = health.queue()
+        oldest = dt.timedelta(seconds=int(queue.oldest.total_seconds()))
+        context = {
+            "health": queue,
+            "drainers": health.drainers(),
+            "oldest": str(oldest) if queue.oldest else "",
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    @admin.display(description=_("number"))
+    def number(self, row: PendingJob) -> Any:
+        return row.pk
+
+    @admin.display(description=_("posting"))
+    def posting(self, row: PendingJob) -> Any:
+        label = shortened(str(row.job), 60) or row.job_id
+        return object_link(self.admin_site, get_job_model(), row.job_id, label)
+
+    @admin.display(description=_("state"))
+    def state(self, row: PendingJob) -> Any:
+        if row.set_aside is not None:
+            return badge(_("set aside"), "bad")
+        if row.token is not None:
+            return badge(_("being worked on"), "good")
+        return badge(_("waiting"), "attention" if row.attempts else "quiet")
+
+    @admin.display(description=_("last error"), empty_value=NOTHING)
+    def error(self, row: PendingJob) -> Any:
+        return shortened(row.last_error, 120) or None
+
+    @admin.display(description=_("last error"), empty_value=NOTHING)
+    def error_shown(self, row: PendingJob) -> Any:
+        return row.last_error or None
+
+    @admin.action(description=_("Put back what was set aside"), permissions=["put_back"])
+    def put_back(self, request: HttpRequest, queryset: Any) -> None:
+        """Have the postings tried again, with all their attempts and in a batch."""
+        changed = queryset.filter(set_aside__isnull=False).update(
+            attempts=0, set_aside=None, alone=False, not_before=Now()
+        )
+        text = ngettext("%(n)d posting is tried again.", "%(n)d postings are tried again.", changed)
+        level = messages.SUCCESS if changed else messages.WARNING
+        messages.add_message(request, level, text % {"n": changed})

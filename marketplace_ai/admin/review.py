@@ -1,0 +1,134 @@
+"""The review queue: decisions that wait for a person, and the way from one to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.models import Decision, get_job_model
+
+from . import answering
+from .base import ReadOnlyAdmin, may_answer
+from .current import ARRAYS, proposed
+from .display import NOTHING, admin_url, percent, shortened
+
+if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
+    from django.http import HttpRequest, HttpResponse
+
+#: The mark in an address that says: after the answer, go on to the next one.
+REVIEWING = "_review"
+#: Waiting decisions counted for the index; beyond it the number is of no use to anyone.
+LARGEST_NUMBER = 1000
+
+
+def waiting_number() -> str:
+    """How many postings wait for a person, for the index: ``37`` or ``1000+``."""
+    number = Decision.objects.waiting().order_by()[: LARGEST_NUMBER + 1].count()
+    return str(number) if number <= LARGEST_NUMBER else f"{LARGEST_NUMBER}+"
+
+
+def review_url(site: AdminSite) -> str:
+    return reverse("admin:marketplace_ai_decision_review", current_app=site.name)
+
+
+def after_review(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """The posting that has waited longest of those after the one just answered."""
+    try:
+        seen = int(request.POST.get("seen") or 0)
+    except ValueError:
+        seen = 0
+    waiting = Decision.objects.waiting().order_by("pk").only("pk", "job_id")
+    following = waiting.filter(pk__gt=seen).first() or waiting.first()
+    url = admin_url(site, get_job_model(), "change", following.job_id) if following else None
+    if url is None:
+        return HttpResponseRedirect(review_url(site))
+    return HttpResponseRedirect(f"{url}?{REVIEWING}=1")
+
+
+class ReviewList(ChangeList):
+    """Leads to the posting, where the matches and the buttons are."""
+
+    def url_for_result(self, result: Any) -> str:
+        url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.job_id)
+        return f"{url}?{REVIEWING}=1" if url else super().url_for_result(result)
+
+
+class ReviewQueue(ReadOnlyAdmin):
+    """A second list of decisions, not registered: what waits, oldest first."""
+
+    list_display = ("posting", "proposal", "chance", "needed", "decided")
+    list_select_related = ("job",)
+    ordering = ("pk",)
+    sortable_by = ("chance", "decided")
+    change_list_template = "admin/marketplace_ai/review_change_list.html"
+    search_help_text = _("By posting or by proposed category.")
+    actions = ("confirm_proposed", "answer_none")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return Decision.objects.waiting().defer(*ARRAYS)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ReviewList]:
+        return ReviewList
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return (f"job__{get_adapter().text_columns[0]}", "category_name")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        context = {"title": _t("Review queue"), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def has_answer_permission(self, request: HttpRequest) -> bool:
+        return may_answer(request)
+
+    @admin.display(description=_("posting"))
+    def posting(self, decision: Decision) -> Any:
+        return shortened(str(decision.job)) or decision.job_id
+
+    @admin.display(description=_("proposed category"))
+    def proposal(self, decision: Decision) -> Any:
+        what = proposed(decision)
+        return what.name if what else _("nothing")
+
+    @admin.display(description=_("probability"), ordering="probability", empty_value=NOTHING)
+    def chance(self, decision: Decision) -> Any:
+        return percent(decision.probability) or None
+
+    @admin.display(description=_("needed"))
+    def needed(self, decision: Decision) -> Any:
+        return percent(decision.threshold) or _("nothing is promised")
+
+    @admin.action(description=_("Confirm the proposed category"), permissions=["answer"])
+    def confirm_proposed(self, request: HttpRequest, queryset: Any) -> None:
+        if rows := self._chosen(request, queryset):
+            answering.confirm(request, rows)
+
+    @admin.action(description=_("Answer: none fits"), permissions=["answer"])
+    def answer_none(self, request: HttpRequest, queryset: Any) -> None:
+        if rows := self._chosen(request, queryset):
+            answering.fits_none(request, rows)
+
+    def _chosen(self, request: HttpRequest, queryset: Any) -> list[tuple[Any, Decision, int]]:
+        """The chosen decisions; those that no longer wait are told of."""
+        decisions = list(queryset.select_related(None)[: answering.LARGEST_BULK + 1])
+        if answering.too_many(request, len(decisions)):
+            return []
+        if request.POST.get("select_across") != "1":
+            gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(decisions)
+            if gone > 0:
+                text = ngettext(
+                    "%(n)d posting was answered or decided anew meanwhile.",
+                    "%(n)d postings were answered or decided anew meanwhile.",
+                    gone,
+                )
+                messages.warning(request, text % {"n": gone})
+        return [(decision.job_id, decision, decision.pk) for decision in decisions]

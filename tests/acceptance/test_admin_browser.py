@@ -1,0 +1,134 @@
+"""The admin in a real browser: an answer in two clicks, nothing outside the page, any screen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.urls import reverse
+from playwright.sync_api import Page, Route, expect, sync_playwright
+
+from marketplace_ai.models import (
+    Category,
+    Decision,
+    Exemplar,
+    ExemplarGeneration,
+    JobPosting,
+    Outcome,
+)
+from tests.integration.admin_world import HOSTILE, decide, exemplar
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+#: What a careful host allows: nothing inline, nothing from elsewhere.
+POLICY = "default-src 'self'; img-src 'self' data:"
+
+
+@pytest.fixture
+def world(transactional_db: Any) -> list[Decision]:
+    """Two postings that wait, each with matches; one speaks the language of attackers."""
+    # A test before this one has emptied all tables, the counter's row with them.
+    ExemplarGeneration.objects.get_or_create(pk=1)
+    painting = Category.objects.create(slug="maling", name="Maling")
+    lawns = Category.objects.create(slug="plen", name="Gressplen")
+    matches = (exemplar("Male vegger", painting), exemplar(HOSTILE, lawns))
+    jobs = [JobPosting.objects.create(title=t) for t in ("Male stue", HOSTILE)]
+    return [
+        decide(
+            job, painting, matches=matches, choice_keys=["maling", "plen", ""],
+            choice_probabilities=[0.8, 0.1, 0.05],
+        )
+        for job in jobs
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def page(world: Any, live_server: Any, admin_user: Any, monkeypatch: Any) -> Iterator[Page]:
+    """A signed-in page under the policy; what the browser complains of fails the test."""
+    # The browser's driver keeps an event loop in this thread, where Django sees one.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    complaints: list[str] = []
+    strangers: list[str] = []
+
+    def with_policy(route: Route) -> None:
+        if not route.request.url.startswith(live_server.url):
+            strangers.append(route.request.url)
+        response = route.fetch(max_redirects=0)
+        headers = {**response.headers, "content-security-policy": POLICY}
+        route.fulfill(response=response, headers=headers)
+
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    assert browser, "these tests need a system Chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=ARGS)
+        shown = chromium.new_page(viewport={"width": 1280, "height": 860}, locale="en-US")
+        shown.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        shown.on("pageerror", lambda error: complaints.append(str(error)))
+        shown.on("dialog", lambda dialog: (complaints.append("a dialog"), dialog.dismiss()))
+        shown.route("**/*", with_policy)
+        shown.goto(f"{live_server.url}/admin/login/")
+        shown.fill("[name=username]", "admin")
+        shown.fill("[name=password]", "password")
+        shown.click("[type=submit]")
+        yield shown
+        # The test's own queries ran beside the driver's loop, on a connection of their own.
+        connections.close_all()
+        chromium.close()
+    assert not complaints
+    assert not strangers
+
+
+def test_a_moderator_goes_through_the_queue(
+    page: Page, live_server: Any, world: list[Decision], admin_user: Any
+) -> None:
+    page.get_by_role("link", name="Review queue (2)").first.click()
+    page.get_by_role("link", name="Male stue").click()
+    expect(page.locator(".mai-matches")).to_contain_text("Male vegger")
+    page.get_by_role("button", name="Confirm: Maling").click()
+    # The next one is there by itself.
+    expect(page.locator(".mai-text")).to_have_text(HOSTILE)
+    page.locator(".select2-selection").first.click()
+    page.keyboard.type("gress")
+    page.get_by_role("option", name="Gressplen").click()
+    page.get_by_role("button", name="Use this category").click()
+    expect(page.locator("#content")).to_contain_text("Nothing waits for a person")
+
+    answers = Decision.objects.filter(current=True).order_by("job_id")
+    assert [(a.outcome, a.category_key) for a in answers] == [
+        (Outcome.CONFIRMED, "maling"),
+        (Outcome.CORRECTED, "plen"),
+    ]
+    assert {a.decided_by for a in answers} == {admin_user}
+    assert Exemplar.objects.filter(source="reviewed").count() == 2
+
+
+def test_the_form_is_saved_with_nothing_changed(
+    page: Page, live_server: Any, world: list[Decision]
+) -> None:
+    """The hidden twin of the category field must not read as a change."""
+    url = reverse("admin:marketplace_ai_jobposting_change", args=[world[0].job_id])
+    page.goto(live_server.url + url)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    assert Decision.objects.count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_fit_every_screen(
+    page: Page, live_server: Any, world: list[Decision], scheme: Any, width: int
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    for path in (
+        reverse("admin:marketplace_ai_jobposting_change", args=[world[1].job_id]),
+        reverse("admin:marketplace_ai_decision_review"),
+        reverse("admin:marketplace_ai_pendingjob_changelist"),
+        reverse("admin:marketplace_ai_decision_change", args=[world[0].pk]),
+    ):
+        page.goto(live_server.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path

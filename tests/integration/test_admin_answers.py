@@ -1,0 +1,464 @@
+"""Answers on the screens: recorded once, through the one service, by those who may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from marketplace_ai.admin import answering
+from marketplace_ai.models import Category, Decision, Exemplar, JobPosting, Outcome
+
+from .admin_world import decide, exemplar, messages_of, pend, staff
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:marketplace_ai_jobposting_changelist"
+REVIEW = "admin:marketplace_ai_decision_review"
+
+
+def page(job: JobPosting) -> str:
+    return reverse("admin:marketplace_ai_jobposting_change", args=[job.pk])
+
+
+def answer_url(job: JobPosting) -> str:
+    return reverse("admin:marketplace_ai_jobposting_answer", args=[job.pk])
+
+
+def current(job: JobPosting) -> Decision:
+    return Decision.objects.get(job=job, current=True)
+
+
+def press(client: Client, job: JobPosting, decision: Decision | None, **data: Any) -> Any:
+    seen = decision.pk if decision else ""
+    return client.post(answer_url(job), {"seen": seen, **data}, follow=True)
+
+
+def act(client: Client, action: str, jobs: list[JobPosting], shown: list[Decision]) -> Any:
+    data = {
+        "action": action,
+        "_selected_action": [job.pk for job in jobs],
+        "mai_shown": [decision.pk for decision in shown],
+    }
+    return client.post(reverse(LIST), data, follow=True)
+
+
+@pytest.fixture
+def painting(catalog: dict[str, Category]) -> Category:
+    return catalog["maling"]
+
+
+# -- the page of a posting ---------------------------------------------------------------
+
+
+def test_the_page_shows_the_matches_that_voted(
+    admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
+) -> None:
+    matches = (exemplar("Male vegger", catalog["maling"]), exemplar("Selger sykkel", None))
+    decide(
+        posting, catalog["maling"], probability=0.934, matches=matches,
+        choice_keys=["maling", "", "gone"], choice_probabilities=[0.934, 0.04, 0.02],
+    )  # fmt: skip
+    html = admin_client.get(page(posting)).content.decode()
+    for text in (
+        "Confirm: Maling", "93.4%", "95.0% needed", "Male vegger", "fits none", "0.90", "20.0%",
+        "own pattern", "40.0%", "gone", "to review",
+    ):  # fmt: skip
+        assert text in html, text
+    link = reverse("admin:marketplace_ai_exemplar_change", args=[matches[0].pk])
+    assert f'href="{link}"' in html
+    assert '<meter class="mai-bar" min="0" max="1" value="0.934">' in html
+
+
+def test_bars_are_readable_in_every_language(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    decide(posting, painting, probability=0.934)
+    html = admin_client.get(page(posting), headers={"accept-language": "nb"}).content.decode()
+    assert 'value="0.934"' in html
+    assert "93,4" in html
+
+
+def test_a_match_that_was_deleted_since_is_said_to_be(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    match = exemplar("Male vegger", painting)
+    decide(posting, painting, matches=(match,))
+    match.delete()
+    assert b"deleted since" in admin_client.get(page(posting)).content
+
+
+def test_the_page_costs_as_many_queries_for_20_matches_as_for_1(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    exemplars = [exemplar(f"Male {n}", catalog["maling" if n % 2 else "plen"]) for n in range(20)]
+    one, twenty = (JobPosting.objects.create(title=title) for title in ("En", "Tjue"))
+    decide(one, catalog["maling"], matches=tuple(exemplars[:1]))
+    decide(
+        twenty, catalog["maling"], matches=tuple(exemplars),
+        choice_keys=["maling", "plen", "rorlegger", "hage", ""],
+        choice_probabilities=[0.2] * 5,
+    )  # fmt: skip
+    for _ in range(5):
+        decide(twenty, catalog["plen"], matches=tuple(exemplars))
+    counts = []
+    admin_client.get(page(one))
+    for job in (one, twenty):
+        with CaptureQueriesContext(connection) as captured:
+            assert admin_client.get(page(job)).status_code == 200
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "Waiting to be decided since"),
+        ({"token": "0" * 32, "worker": 1, "lease_until": timezone.now()}, "Being worked on now"),
+        ({"set_aside": timezone.now(), "last_error": "out of memory"}, "out of memory"),
+        (None, "No decision yet"),
+    ],
+)
+def test_a_posting_without_decision_says_what_it_waits_for(
+    admin_client: Client, posting: JobPosting, fields: dict[str, Any] | None, expected: str
+) -> None:
+    if fields is not None:
+        pend(posting, **fields)
+    html = admin_client.get(page(posting)).content.decode()
+    assert expected in html
+    assert 'value="confirm"' not in html
+
+
+def test_confirming_is_recorded_with_its_exemplar(
+    admin_client: Client, admin_user: Any, posting: JobPosting, painting: Category
+) -> None:
+    decision = decide(posting, painting)
+    response = press(admin_client, posting, decision, answer="confirm")
+    assert response.redirect_chain[-1][0] == page(posting)
+    answered = current(posting)
+    assert (answered.outcome, answered.category_id) == (Outcome.CONFIRMED, painting.pk)
+    assert answered.decided_by == admin_user
+    assert Exemplar.objects.get(job=posting).category == painting
+    posting.refresh_from_db()
+    assert (posting.category, posting.category_set_by) == (painting, "person")
+    html = response.content.decode()
+    assert "admin" in html and "superseded" in html
+    assert 'value="confirm"' not in html  # there is nothing left to confirm
+
+
+@pytest.mark.parametrize("button", ["correct", "choice"])
+def test_another_category_is_recorded(
+    admin_client: Client, posting: JobPosting, catalog: dict[str, Category], button: str
+) -> None:
+    decision = decide(posting, catalog["maling"])
+    lawns = catalog["plen"].pk
+    data = {"choice": lawns} if button == "choice" else {"answer": "correct", "category": lawns}
+    press(admin_client, posting, decision, **data)
+    assert current(posting).outcome == Outcome.CORRECTED
+    assert current(posting).category_id == lawns
+
+
+def test_none_fits_is_recorded(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    press(admin_client, posting, decide(posting, painting), answer="none")
+    assert current(posting).category_id is None
+    assert Exemplar.objects.get(job=posting).is_none
+
+
+def test_a_proposal_that_nothing_fits_is_confirmed_as_such(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    press(admin_client, posting, decide(posting, None, probability=0.8), answer="confirm")
+    assert current(posting).outcome == Outcome.CONFIRMED
+    assert Exemplar.objects.get(job=posting).is_none
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"answer": "correct", "category": ""}, "Choose a category first."),
+        ({"answer": "correct", "category": "999999"}, "does not exist any more"),
+        ({"answer": "correct", "category": "'; DROP"}, "does not exist any more"),
+        ({"answer": "confirm", "seen": "abc"}, "does not exist any more"),
+        ({"answer": "confirm", "seen": "999999999"}, "Nothing is proposed"),
+        ({}, "Choose a category first."),
+    ],
+)
+def test_an_answer_that_cannot_be_recorded_is_a_message(
+    admin_client: Client, posting: JobPosting, painting: Category, data: Any, message: str
+) -> None:
+    decision = decide(posting, painting)
+    response = press(admin_client, posting, decision, **data)
+    assert response.status_code == 200
+    assert message in "".join(messages_of(response))
+    assert current(posting) == decision
+
+
+def test_an_answer_about_what_has_changed_meanwhile_is_a_message(
+    admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
+) -> None:
+    seen = decide(posting, catalog["maling"])
+    newer = decide(posting, catalog["plen"])
+    response = press(admin_client, posting, seen, answer="confirm")
+    assert "changed the decision meanwhile" in messages_of(response)[0]
+    assert current(posting) == newer
+    assert not Exemplar.objects.exists()
+
+
+def test_the_answer_needs_post_csrf_and_permission(
+    client: Client, posting: JobPosting, painting: Category
+) -> None:
+    decision = decide(posting, painting)
+    data = {"seen": decision.pk, "answer": "confirm"}
+    assert client.post(answer_url(posting), data).status_code == 302  # to the login
+    client.force_login(staff("viewer", "view_jobposting", "view_decision"))
+    html = client.get(page(posting)).content.decode()
+    assert "to review" in html and 'value="confirm"' not in html and "mai-answer" not in html
+    assert client.post(answer_url(posting), data).status_code == 403
+
+    moderator = staff("moderator", "view_jobposting", "change_jobposting")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(moderator)
+    assert strict.post(answer_url(posting), data).status_code == 403
+    client.force_login(moderator)
+    assert client.get(answer_url(posting)).status_code == 405
+    assert current(posting) == decision
+    assert client.post(answer_url(posting), data).status_code == 302
+    assert current(posting).decided_by == moderator
+
+
+def test_an_answer_about_a_posting_that_is_gone_is_not_found(
+    admin_client: Client, posting: JobPosting
+) -> None:
+    url = answer_url(posting)
+    posting.delete()
+    assert admin_client.post(url, {"answer": "none"}).status_code == 404
+
+
+# -- many at once ------------------------------------------------------------------------
+
+
+def test_confirming_many_leaves_alone_what_it_must(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    titles = ["god", "uten", "egen", "ferdig", "endret"]
+    good, without, own, done, changed = (JobPosting.objects.create(title=t) for t in titles)
+    painting, lawns = catalog["maling"], catalog["plen"]
+    shown = [decide(good, painting)]
+    JobPosting.objects.filter(pk=own.pk).update(category=lawns)
+    shown.append(decide(own, painting, Outcome.KEPT))
+    shown.append(decide(done, painting, Outcome.CONFIRMED, None, answered=True))
+    shown.append(decide(changed, painting))
+    newer = decide(changed, lawns)
+    decide_nothing = decide(without, None, probability=None)
+    shown.append(decide_nothing)
+
+    response = act(admin_client, "confirm_proposed", [good, without, own, done, changed], shown)
+    told = messages_of(response)
+    assert told == [
+        "Your answer about 1 posting was recorded.",
+        "1 posting was left alone: nothing is proposed for it. Open it and choose a category.",
+        "1 posting was left alone: a person gave it another category.",
+        "1 posting had this answer from a person already.",
+        "1 posting was left alone: Somebody else or a new text has changed the decision meanwhile.",
+    ]
+    assert current(good).outcome == Outcome.CONFIRMED
+    assert current(changed) == newer
+    assert Exemplar.objects.count() == 1
+
+
+def test_what_nobody_decided_yet_is_not_confirmed(
+    admin_client: Client, posting: JobPosting
+) -> None:
+    response = act(admin_client, "confirm_proposed", [posting], [])
+    assert "nothing is proposed" in messages_of(response)[0]
+    assert not Decision.objects.exists()
+
+
+def test_none_fits_for_many(admin_client: Client, catalog: dict[str, Category]) -> None:
+    jobs = [JobPosting.objects.create(title=f"Hei {n}") for n in range(3)]
+    shown = [decide(jobs[0], catalog["maling"]), decide(jobs[1], None, Outcome.NONE)]
+    response = act(admin_client, "answer_none", jobs, shown)
+    assert messages_of(response) == ["Your answers about 3 postings were recorded."]
+    assert {current(job).outcome for job in jobs} == {Outcome.CONFIRMED, Outcome.CORRECTED}
+    assert Exemplar.objects.filter(is_none=True).count() == 3
+    again = act(admin_client, "answer_none", jobs, [current(job) for job in jobs])
+    assert messages_of(again) == ["3 postings had this answer from a person already."]
+
+
+def test_more_than_can_be_answered_at_once_is_refused_whole(
+    admin_client: Client, painting: Category, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(answering, "LARGEST_BULK", 2)
+    jobs = [JobPosting.objects.create(title=str(n)) for n in range(3)]
+    shown = [decide(job, painting) for job in jobs]
+    response = act(admin_client, "confirm_proposed", jobs, shown)
+    assert "at most 2" in messages_of(response)[0]
+    assert not Exemplar.objects.exists()
+
+
+def test_who_may_only_look_has_no_actions(
+    client: Client, posting: JobPosting, painting: Category
+) -> None:
+    decision = decide(posting, painting)
+    client.force_login(staff("viewer", "view_jobposting", "view_decision", "view_exemplar"))
+    for url in (reverse(LIST), reverse(REVIEW)):
+        html = client.get(url).content.decode()
+        assert "Male stue" in html
+        assert "confirm_proposed" not in html and "answer_none" not in html
+        client.post(
+            url, {"action": "confirm_proposed", "_selected_action": [posting.pk, decision.pk]}
+        )
+    assert current(posting) == decision
+
+
+# -- the review queue --------------------------------------------------------------------
+
+
+def test_the_review_queue_has_the_oldest_first_and_nothing_else(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    old, new, done = (JobPosting.objects.create(title=t) for t in ("Gammel", "Ny", "Ferdig"))
+    decide(done, catalog["maling"])
+    decide(done, catalog["maling"], Outcome.AUTOMATIC)
+    decide(old, catalog["maling"], probability=0.9)
+    decide(new, catalog["plen"], probability=0.2)
+    response = admin_client.get(reverse(REVIEW))
+    assert [d.job.title for d in response.context["cl"].result_list] == ["Gammel", "Ny"]
+    assert f'href="{page(old)}?_review=1"' in response.content.decode()
+    least_certain = admin_client.get(reverse(REVIEW), {"o": "3"})
+    assert [d.job.title for d in least_certain.context["cl"].result_list] == ["Ny", "Gammel"]
+    found = admin_client.get(reverse(REVIEW), {"q": "gressplen"})
+    assert [d.job.title for d in found.context["cl"].result_list] == ["Ny"]
+
+
+def test_an_empty_review_queue_says_so(admin_client: Client, db: Any) -> None:
+    assert b"every posting is decided" in admin_client.get(reverse(REVIEW)).content
+
+
+def test_an_answer_in_review_leads_to_the_next_one(
+    admin_client: Client, painting: Category
+) -> None:
+    first, second = (JobPosting.objects.create(title=t) for t in ("En", "To"))
+    decisions = [decide(first, painting), decide(second, painting)]
+
+    def confirm(job: JobPosting, decision: Decision) -> str:
+        data = {"seen": decision.pk, "answer": "confirm"}
+        response = admin_client.post(answer_url(job) + "?_review=1", data)
+        return str(response["Location"])
+
+    assert confirm(second, decisions[1]) == page(first) + "?_review=1"
+    assert confirm(first, decisions[0]) == reverse(REVIEW)
+
+
+def test_the_review_queue_confirms_many_and_tells_of_those_that_are_gone(
+    admin_client: Client, painting: Category
+) -> None:
+    jobs = [JobPosting.objects.create(title=str(n)) for n in range(3)]
+    shown = [decide(job, painting) for job in jobs]
+    decide(jobs[2], painting, Outcome.AUTOMATIC)
+    response = admin_client.post(
+        reverse(REVIEW),
+        {"action": "confirm_proposed", "_selected_action": [d.pk for d in shown]},
+        follow=True,
+    )
+    assert messages_of(response) == [
+        "1 posting was answered or decided anew meanwhile.",
+        "Your answers about 2 postings were recorded.",
+    ]
+
+
+# -- the posting's own form --------------------------------------------------------------
+
+
+def save(client: Client, job: JobPosting, seen: Category | None, **changes: Any) -> Any:
+    data = {
+        "title": job.title, "description": job.description,
+        "category": seen.pk if seen else "", "initial-category": seen.pk if seen else "",
+        **changes,
+    }  # fmt: skip
+    return client.post(page(job), data)
+
+
+def test_a_category_changed_in_the_form_is_an_answer(
+    admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
+) -> None:
+    decide(posting, catalog["maling"])
+    response = save(admin_client, posting, None, category=catalog["plen"].pk, title="Klippe")
+    assert response.status_code == 302
+    assert Decision.objects.filter(job=posting).count() == 2
+    assert current(posting).outcome == Outcome.CORRECTED
+    learnt = Exemplar.objects.get(job=posting)
+    assert learnt.category == catalog["plen"]
+    assert learnt.text.startswith("Klippe")  # what was saved with it
+    posting.refresh_from_db()
+    assert (posting.category, posting.category_set_by) == (catalog["plen"], "person")
+
+
+def test_anything_else_changed_in_the_form_is_none(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    decision = decide(posting, painting, Outcome.AUTOMATIC)
+    save(admin_client, posting, painting, title="Male kjøkken")
+    assert current(posting) == decision
+    posting.refresh_from_db()
+    assert (posting.title, posting.category_set_by) == ("Male kjøkken", "machine")
+
+
+def test_what_the_machine_wrote_while_the_form_was_open_stands(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    html = admin_client.get(page(posting)).content.decode()
+    assert 'name="initial-category"' in html
+    decision = decide(posting, painting, Outcome.AUTOMATIC)
+    save(admin_client, posting, None, title="Male kjøkken")
+    posting.refresh_from_db()
+    assert (posting.title, posting.category, posting.category_set_by) == (
+        "Male kjøkken", painting, "machine",
+    )  # fmt: skip
+    assert current(posting) == decision
+
+
+def test_a_category_taken_away_in_the_form_is_none_fits(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    decide(posting, painting, Outcome.AUTOMATIC)
+    save(admin_client, posting, painting, category="")
+    assert current(posting).category_id is None
+    assert current(posting).outcome == Outcome.CORRECTED
+    posting.refresh_from_db()
+    assert (posting.category, posting.category_set_by) == (None, "")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_posting_made_in_the_admin_is_answered_only_with_a_category(
+    admin_client: Client, painting: Category, given: bool
+) -> None:
+    data = {"title": "Ny", "description": "", "category": painting.pk if given else ""}
+    admin_client.post(reverse("admin:marketplace_ai_jobposting_add"), data)
+    job = JobPosting.objects.get(title="Ny")
+    assert Decision.objects.filter(job=job).count() == int(given)
+    assert job.category_set_by == ("person" if given else "")
+
+
+def test_an_answer_that_fails_with_the_form_saves_nothing_and_says_why(
+    admin_client: Client, posting: JobPosting, painting: Category, monkeypatch: Any
+) -> None:
+    from marketplace_ai.admin import job_admin
+    from marketplace_ai.lifecycle.answers import AnswerError
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AnswerError("The category does not exist any more.")
+
+    monkeypatch.setattr(job_admin, "answer", refuse)
+    save(admin_client, posting, None, category=painting.pk, title="Annet")
+    response = admin_client.get(page(posting))
+    assert messages_of(response) == ["The category does not exist any more."]
+    posting.refresh_from_db()
+    assert (posting.title, posting.category) == ("Male stue og gang", None)
