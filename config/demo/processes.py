@@ -32,6 +32,8 @@ def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
+        # An impatient second Ctrl-C must not leave anybody behind.
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         if process.poll() is None:
             process.terminate()
             try:
@@ -39,6 +41,7 @@ def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def worker() -> list[str]:

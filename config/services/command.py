@@ -15,7 +15,8 @@ from .errors import ServiceError
 from .sharing import running
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-ROOT = BASE_DIR / ".demo"
+#: The demo's data, servers and logs.
+ROOT = Path(os.environ.get("MARKETPLACE_AI_DEMO_ROOT") or BASE_DIR / ".demo")
 
 #: Commands that ask neither server for anything.
 WITHOUT_SERVICES = {
@@ -48,9 +49,15 @@ def services_for(arguments: Sequence[str]) -> Iterator[None]:
         with running(ROOT, postgres="DATABASE_URL" in wanted, redis="REDIS_URL" in wanted) as urls:
             given = {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
             os.environ.update({name: given[name] for name in wanted})
-            yield
+            try:
+                yield
+            finally:
+                # An impatient second Ctrl-C must not leave a server behind.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     except ServiceError as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _needs_services(arguments: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.models import Decision, get_category_model
@@ -42,7 +42,9 @@ def take_answer(request: HttpRequest, job_id: Any, widget: forms.Widget | None) 
     data["category"] = data.get("choice", data.get("category", ""))
     form = AnswerForm(data, widget=widget)
     if not form.is_valid():
-        messages.error(request, _t("The category does not exist any more. Choose another one."))
+        messages.error(
+            request, gettext("The category does not exist any more. Choose another one.")
+        )
         return False
     seen, category = form.cleaned_data["seen"], form.cleaned_data["category"]
     if pressed == "none":
@@ -50,10 +52,10 @@ def take_answer(request: HttpRequest, job_id: Any, widget: forms.Widget | None) 
     if pressed == "confirm":
         what = proposed(Decision.objects.filter(pk=seen, job_id=job_id).first())
         if what is None:
-            messages.error(request, _t("Nothing is proposed that could be confirmed."))
+            messages.error(request, gettext("Nothing is proposed that could be confirmed."))
             return False
         return answer_one(request, job_id, what.category_id, seen)
     if category is None:
-        messages.error(request, _t("Choose a category first."))
+        messages.error(request, gettext("Choose a category first."))
         return False
     return answer_one(request, job_id, category.pk, seen)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_job_model
@@ -35,7 +34,7 @@ class ExemplarForm(ExemplarModelForm):
         """The text as it will be compared; encoders see no other form of it."""
         text = prepare(self.cleaned_data["text"], get_adapter().max_chars)
         if is_blank(text):
-            raise forms.ValidationError(_t("Write a text with at least one letter or digit."))
+            raise forms.ValidationError(gettext("Write a text with at least one letter or digit."))
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -43,12 +42,12 @@ class ExemplarForm(ExemplarModelForm):
         category, none = data.get("category"), data.get("is_none")
         if category is not None and none:
             raise forms.ValidationError(
-                _t("Choose a category or tick “fits no category”, not both.")
+                gettext("Choose a category or tick “fits no category”, not both.")
             )
         active = data.get("state") == ExemplarState.ACTIVE
         if active and category is None and not none and "category" not in self.errors:
             raise forms.ValidationError(
-                _t("An active exemplar needs a category, or the tick “fits no category”.")
+                gettext("An active exemplar needs a category, or the tick “fits no category”.")
             )
         if not self.errors:
             self._refuse_twin(key_of(category))
@@ -61,7 +60,9 @@ class ExemplarForm(ExemplarModelForm):
             text_digest=digest(text), category_key=key, job_id=self.instance.job_id
         )
         if twins.exclude(pk=self.instance.pk).exists():
-            raise forms.ValidationError(_t("There is an exemplar with this text and category."))
+            raise forms.ValidationError(
+                gettext("There is an exemplar with this text and category.")
+            )
 
 
 def key_of(category: Any | None) -> str:
@@ -110,7 +111,7 @@ class ExemplarAdmin(OwnAdmin):
         if exemplar.is_none:
             return FITS_NONE
         if exemplar.category is None:
-            return _t("%(key)s (deleted since)") % {"key": exemplar.category_key or NOTHING}
+            return gettext("%(key)s (deleted since)") % {"key": exemplar.category_key or NOTHING}
         return get_adapter().category_name(exemplar.category)
 
     @admin.display(description=_("state"))

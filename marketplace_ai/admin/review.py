@@ -9,9 +9,8 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpResponseRedirect
 from django.urls import reverse
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Decision, get_job_model
@@ -84,7 +83,7 @@ class ReviewQueue(ReadOnlyAdmin):
         return (f"job__{get_adapter().text_columns[0]}", "category_name")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        context = {"title": _t("Review queue"), **(extra_context or {})}
+        context = {"title": gettext("Review queue"), **(extra_context or {})}
         return super().changelist_view(request, context)
 
     def has_answer_permission(self, request: HttpRequest) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connections, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import (
@@ -54,15 +55,17 @@ def answer(
             .first()
         )
         if job is None:
-            raise AnswerError("The posting does not exist any more.")
+            raise AnswerError(gettext("The posting does not exist any more."))
         category = None
         if category_id is not None:
             category = keep_categories([category_id]).get(category_id)
             if category is None:
-                raise AnswerError("The category does not exist any more.")
+                raise AnswerError(gettext("The category does not exist any more."))
         before = Decision.objects.filter(job_id=job_id, current=True).first()
         if seen is not None and (before is None or before.pk != seen):
-            raise AnswerError("Somebody else or a new text has changed the decision meanwhile.")
+            raise AnswerError(
+                gettext("Somebody else or a new text has changed the decision meanwhile.")
+            )
 
         key = adapter.category_key(category)[:200] if category is not None else ""
         proposed = before is not None and before.category_id == category_id

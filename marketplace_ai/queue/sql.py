@@ -93,7 +93,8 @@ WHERE token = %(token)s
 """
 
 # Free the rows of workers that died (their advisory lock is gone) or froze (their lease is
-# over). Only a row that was claimed by itself has had an attempt of its own.
+# over). Only a row that was claimed by itself has had an attempt of its own, and it waits: else a
+# few quick restarts, always with the same row first, would set it aside.
 RECOVER = """
 WITH alive AS MATERIALIZED (
     SELECT objid::bigint AS worker FROM pg_locks
@@ -108,6 +109,7 @@ WITH alive AS MATERIALIZED (
 UPDATE marketplace_ai_pendingjob AS pending
 SET token = NULL, worker = NULL, lease_until = NULL, alone = true,
     attempts = attempts + alone::int,
+    not_before = now() + make_interval(secs => CASE WHEN alone THEN 2 ^ (attempts + 1) ELSE 0 END),
     set_aside = CASE WHEN alone AND attempts + 1 >= %(max_attempts)s THEN now() END,
     last_error = CASE WHEN alone THEN %(reason)s ELSE last_error END
 FROM lost WHERE pending.id = lost.id

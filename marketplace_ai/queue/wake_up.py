@@ -22,7 +22,7 @@ from marketplace_ai.models import get_job_model
 if TYPE_CHECKING:
     from celery import Celery
     from django.db.models import Model
-    from kombu import Connection
+    from kombu.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,8 @@ class Publisher:
         return _send(app, self._connection)
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+        connection: Any = self._connection
+        self._connection = None
         if connection is not None:
             # Not release(): with some transports it waits for a broker that is gone.
             with contextlib.suppress(Exception):
@@ -100,8 +101,8 @@ def _send(app: Celery, connection: Connection) -> None:
     app.send_task(TASK, connection=connection, retry=False, expires=10, ignore_result=True)
 
 
-def _connect(app: Celery) -> Connection:
-    connection = app.connection_for_write(
+def _connect(app: Celery) -> Any:
+    connection: Any = app.connection_for_write(
         transport_options=dict(TRANSPORT), connect_timeout=TRANSPORT["socket_connect_timeout"]
     )
     # One try at each of a broker's hosts.

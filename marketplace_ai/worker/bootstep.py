@@ -34,7 +34,7 @@ STOP_SECONDS, COLD_STOP_SECONDS = 30.0, 2.0
 WATCH_SECONDS = 0.2
 
 
-class DrainerStep(bootsteps.StartStopStep):
+class DrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Starts ``process_pending`` after the pool, respawns it, and stops it with the worker."""
 
     requires = {"celery.worker.components:Pool"}

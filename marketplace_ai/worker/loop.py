@@ -105,7 +105,6 @@ class Drainer:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
-                    _close_broken_connections()
                     self._wait(pause, _sleep)
         finally:
             self.listener.close()
@@ -158,7 +157,7 @@ class Drainer:
 
     def _give_back(self, claimed: claims.Claim) -> None:
         """After a fault of the infrastructure, uncounted; else their lease frees them."""
-        _close_broken_connections()
+        close_old_connections()
         try:
             claims.release(claimed.token, [row.id for row in claimed.rows], delay=1.0)
         except INFRASTRUCTURE:
@@ -189,13 +188,6 @@ def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
     if connection.alias == sql.alias():
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
-
-
-def _close_broken_connections() -> None:
-    for connection in connections.all(initialized_only=True):
-        connection.close_if_unusable_or_obsolete()
-        if connection.connection is not None and not connection.is_usable():
-            connection.close()
 
 
 def _end_process() -> None:

@@ -25,6 +25,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Liveness
+from tests.acceptance.workers import publishing_to
 
 from .test_pipeline import automatic, current, drain, fit
 
@@ -444,12 +445,9 @@ class TestDoctor:
         JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
         assert "backfill_embeddings" in doctor(capsys)[1]["rescan"]["cure"]
 
-    def test_a_broker_that_is_gone(self, capsys: Any, monkeypatch: Any) -> None:
-        from celery import current_app
-
-        monkeypatch.setattr(current_app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
-        monkeypatch.setattr(current_app.conf, "broker_url", "redis://127.0.0.1:1/0")
-        finding = doctor(capsys)[1]["broker"]
+    def test_a_broker_that_is_gone(self, capsys: Any) -> None:
+        with publishing_to("redis://127.0.0.1:1/0"):
+            finding = doctor(capsys)[1]["broker"]
         assert not finding["ok"]
         assert "Start Redis" in finding["cure"]
 

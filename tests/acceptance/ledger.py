@@ -1,0 +1,108 @@
+"""What must be true in the database when all is said and done, whatever happened on the way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+
+QUEUE = """
+SELECT (SELECT count(*) FROM marketplace_ai_jobchange),
+       count(*) FILTER (WHERE set_aside IS NULL), count(*) FILTER (WHERE set_aside IS NOT NULL)
+FROM marketplace_ai_pendingjob
+"""
+
+# One row a posting: its decisions, those that are current, equal ones beyond the first, its
+# vectors, whether vector and decision are of one text, whether the category is the decision's.
+POSTINGS = """
+SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.current),
+       count(decision.id) - count(DISTINCT decision.text_digest),
+       (SELECT count(*) FROM marketplace_ai_jobembedding AS vector WHERE vector.job_id = job.id),
+       (SELECT count(*) FROM marketplace_ai_jobembedding AS vector
+        JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
+        WHERE vector.job_id = job.id AND vector.text_digest = latest.text_digest),
+       bool_and(decision.machine_category_id IS NOT DISTINCT FROM job.category_id)
+           FILTER (WHERE decision.current)
+FROM marketplace_ai_jobposting AS job
+LEFT JOIN marketplace_ai_decision AS decision ON decision.job_id = job.id
+GROUP BY job.id, job.category_id
+ORDER BY job.id
+"""
+
+# Effects of postings that are gone.
+STRAY = """
+SELECT job_id FROM marketplace_ai_decision
+WHERE job_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
+UNION ALL
+SELECT job_id FROM marketplace_ai_jobembedding
+WHERE job_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Rows that are left in the log, in the queue, and set aside."""
+
+    logged: int
+    pending: int
+    set_aside: int
+
+    @property
+    def settled(self) -> bool:
+        return self.logged == self.pending == 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Keys of postings by what is wrong with them; all lists are empty where nothing is."""
+
+    postings: int = 0
+    lost: list[int] = field(default_factory=list)
+    decided_again: list[int] = field(default_factory=list)
+    not_one_current: list[int] = field(default_factory=list)
+    not_one_vector: list[int] = field(default_factory=list)
+    other_text: list[int] = field(default_factory=list)
+    other_category: list[int] = field(default_factory=list)
+    stray: list[int] = field(default_factory=list)
+
+    def faults(self) -> dict[str, list[int]]:
+        return {name: value for name, value in asdict(self).items() if isinstance(value, list)}
+
+
+def queue(url: str) -> Queue:
+    with psycopg.connect(url) as connection:
+        row: Any = connection.execute(QUEUE).fetchone()
+    return Queue(*row)
+
+
+def read(url: str) -> Ledger:
+    """The postings of the shipped model in the database at ``url``, checked one by one."""
+    ledger = Ledger()
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(POSTINGS).fetchall()
+        ledger.stray = [row[0] for row in connection.execute(STRAY)]
+    for job, decisions, current, again, vectors, matching, category in rows:
+        ledger.postings += 1
+        if not decisions:
+            ledger.lost.append(job)
+            continue
+        if again:
+            ledger.decided_again.append(job)
+        if current != 1:
+            ledger.not_one_current.append(job)
+        if vectors != 1:
+            ledger.not_one_vector.append(job)
+        elif matching != 1:
+            ledger.other_text.append(job)
+        if not category:
+            ledger.other_category.append(job)
+    return ledger
+
+
+def assert_exactly_once(url: str, postings: int) -> None:
+    """Every posting decided exactly once for each of its texts, one vector, nothing left over."""
+    assert queue(url) == Queue(0, 0, 0)
+    ledger = read(url)
+    assert ledger.postings == postings
+    assert not any(ledger.faults().values()), ledger.faults()
