@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
-from django.db.models.functions import Now
 
 from marketplace_ai.conf import conf
 from marketplace_ai.models import JobChange, JobPosting, PendingJob, Priority
@@ -136,7 +135,7 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     PendingJob.objects.update(alone=True)
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
-        PendingJob.objects.update(not_before=Now())  # as if its waiting time were over
+        PendingJob.objects.update(not_before="2026-01-01T00:00Z")  # its waiting time is over
         assert claims.claim(dead.hold(), alone=True)
         dead.close()
         recover_soon()
