@@ -81,6 +81,26 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+@register("marketplace_ai")
+def check_eligibility(**kwargs: Any) -> list[CheckMessage]:
+    """W002: ``eligible`` looks at something whose change nobody would notice."""
+    try:
+        adapter = get_adapter()
+    except (ImproperlyConfigured, ImportError):
+        return []  # E001 speaks of it
+    if not isinstance(adapter, JobAdapter) or adapter.eligible_columns:
+        return []
+    if type(adapter).eligible is JobAdapter.eligible:
+        return []
+    return [
+        Warning(
+            f"{type(adapter).__name__} has an eligible() of its own but no eligible_columns.",
+            hint="Name the fields it looks at: else a draft that is published is never decided.",
+            id="marketplace_ai.W002",
+        )
+    ]
+
+
 def _declared(
     adapter: JobAdapter, job: type[Model], category: type[Model]
 ) -> Iterator[tuple[type[Model], str, str]]:

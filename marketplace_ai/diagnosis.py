@@ -14,7 +14,13 @@ from django.db import connections
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
-from marketplace_ai.models import ClassifierVersion, Encoder, Exemplar, ExemplarState
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Encoder,
+    Exemplar,
+    ExemplarState,
+    PendingJob,
+)
 from marketplace_ai.queue import health, trigger, wake_up
 from marketplace_ai.queue.sql import alias
 
@@ -47,6 +53,9 @@ def examine() -> Iterator[Finding]:
     yield from checked
     # With a broken adapter or model nothing below could be read.
     if not database.ok or not all(finding.ok for finding in checked):
+        return
+    if PendingJob._meta.db_table not in connections[alias()].introspection.table_names():
+        yield Finding("tables", False, "The app's tables are not there.", "Run manage.py migrate.")
         return
     parts: list[Callable[[], Iterator[Finding]]] = [
         _triggers,

@@ -10,15 +10,20 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psycopg
+from django.db import Error as DatabaseError
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.deciding import ArtifactError
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.lifecycle import classifiers, encoders
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.neighbors import store
 from marketplace_ai.neighbors.index import ExemplarIndex
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue.write import Encoded, Proposal, Written, prepared_text, write
+from marketplace_ai.queue.proposal import Encoded, Proposal
+from marketplace_ai.queue.sql import alias
+from marketplace_ai.queue.write import Written, prepared_text, write
 from marketplace_ai.text import digest, is_blank
 
 if TYPE_CHECKING:
@@ -63,9 +68,18 @@ class Pipeline:
             self.classifier_id = self.classifier = self.index = None
         version = classifiers.in_force(self.encoder)
         if version != self.classifier_id:
-            self.classifier = classifiers.load(version) if version else None
+            self.classifier = self._load_classifier(version)
             self.classifier_id, self.index = version, None
         self._take_in_exemplars(progress)
+
+    @staticmethod
+    def _load_classifier(version: int | None) -> Classifier | None:
+        """A damaged one decides nothing, and postings go to review until another is fitted."""
+        try:
+            return classifiers.load(version) if version else None
+        except ArtifactError as error:
+            logger.error("Classifier version %s cannot be used: %s", version, error)
+            return None
 
     def _take_in_exemplars(self, progress: Callable[[int], None]) -> None:
         assert self.encoder is not None  # noqa: S101 (refresh has set it)
@@ -122,14 +136,15 @@ class Pipeline:
         texts, gone = self._read(claim)
         claims.finish(claim.token, gone)
         batch = self._encode(claim, texts)
-        return write(claim, self.encoder, self.classifier_id, batch)
+        version = self.classifier_id if self.classifier is not None else None
+        return write(claim, self.encoder, version, batch)
 
     def _read(self, claim: Claim) -> tuple[list[tuple[Claimed, str]], list[int]]:
         """The rows with their texts, and the rows whose posting is gone or not to be tagged."""
         adapter = get_adapter()
-        jobs: dict[Any, Any] = {
-            job.pk: job for job in adapter.jobs().filter(pk__in=[row.job_id for row in claim.rows])
-        }
+        # Not from a replica, where a new posting may not have arrived yet.
+        there = adapter.jobs().using(alias()).filter(pk__in=[row.job_id for row in claim.rows])
+        jobs: dict[Any, Any] = {job.pk: job for job in there}
         texts: list[tuple[Claimed, str]] = []
         gone: list[int] = []
         for row in claim.rows:
@@ -139,6 +154,8 @@ class Pipeline:
                     gone.append(row.id)
                 else:
                     texts.append((row, prepared_text(adapter, job)))
+            except (DatabaseError, psycopg.Error):
+                raise  # a timeout or a lost connection is not the posting's fault
             except Exception as error:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
                 logger.exception("The adapter failed on posting %s", row.job_id)

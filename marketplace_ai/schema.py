@@ -125,10 +125,12 @@ class DropPrimaryKeyIndex(migrations.operations.base.Operation):
 class ExemplarGenerations(migrations.RunSQL):
     """Triggers that number every change of exemplars and their vectors, however it is made.
 
-    The statement's trigger takes the one row's lock first, so numbers follow the order of
-    commits. An exemplar that lost its category is quarantined: it must not read as "none".
-    Where the row itself is gone (a test suite's flush empties every table) it starts anew at
-    the clock's seconds, above any number that a worker may have seen.
+    The first row that a statement changes takes the lock of the one generation row, so numbers
+    follow the order of commits; a statement that changes none (the cascade of an ordinary
+    posting's deletion) takes no lock at all. An exemplar that lost its category is
+    quarantined: it must not read as "none". Where the generation row is gone (a test suite's
+    flush empties every table) it starts anew at the clock's seconds, above any number that a
+    worker may have seen.
     """
 
     def __init__(self) -> None:
@@ -157,17 +159,25 @@ def _uninstall_triggers(apps: Any, schema_editor: Any) -> None:
 GENERATIONS = """
 INSERT INTO marketplace_ai_exemplargeneration (id, value, removals) VALUES (1, 0, 0);
 
-CREATE FUNCTION marketplace_ai_exemplars_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION marketplace_ai_next_generation(removal boolean) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    mine text := pg_current_xact_id() || ' ' || statement_timestamp();
+    mark text := CASE WHEN removal THEN 'marketplace_ai.removal' ELSE 'marketplace_ai.change' END;
 BEGIN
-    INSERT INTO marketplace_ai_exemplargeneration AS generation (id, value, removals)
-    VALUES (1, extract(epoch FROM clock_timestamp()), 0)
-    ON CONFLICT (id) DO UPDATE SET value = generation.value + 1;
-    RETURN NULL;
+    IF current_setting(mark, true) IS DISTINCT FROM mine THEN
+        INSERT INTO marketplace_ai_exemplargeneration AS generation (id, value, removals)
+        VALUES (1, extract(epoch FROM clock_timestamp()), extract(epoch FROM clock_timestamp()))
+        ON CONFLICT (id) DO UPDATE
+        SET value = generation.value + 1, removals = generation.removals + removal::int;
+        PERFORM set_config(mark, mine, true);
+    END IF;
+    RETURN (SELECT value FROM marketplace_ai_exemplargeneration);
 END $$;
 
 CREATE FUNCTION marketplace_ai_exemplar_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.generation := (SELECT value FROM marketplace_ai_exemplargeneration);
+    NEW.generation := marketplace_ai_next_generation(false);
     IF TG_TABLE_NAME = 'marketplace_ai_exemplar' THEN
         IF NEW.category_id IS NULL AND NOT NEW.is_none THEN
             NEW.state := 'quarantined';
@@ -176,33 +186,27 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION marketplace_ai_exemplars_go() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION marketplace_ai_exemplar_goes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO marketplace_ai_exemplargeneration AS generation (id, value, removals)
-    VALUES (1, extract(epoch FROM clock_timestamp()), extract(epoch FROM clock_timestamp()))
-    ON CONFLICT (id) DO UPDATE
-    SET value = generation.value + 1, removals = generation.removals + 1;
+    PERFORM marketplace_ai_next_generation(true);
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER marketplace_ai_1_change BEFORE INSERT OR UPDATE ON marketplace_ai_exemplar
-FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplars_change();
-CREATE TRIGGER marketplace_ai_2_number BEFORE INSERT OR UPDATE ON marketplace_ai_exemplar
+CREATE TRIGGER marketplace_ai_change BEFORE INSERT OR UPDATE ON marketplace_ai_exemplar
 FOR EACH ROW EXECUTE FUNCTION marketplace_ai_exemplar_changes();
-CREATE TRIGGER marketplace_ai_3_go AFTER DELETE OR TRUNCATE ON marketplace_ai_exemplar
-FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplars_go();
-CREATE TRIGGER marketplace_ai_1_change BEFORE INSERT OR UPDATE ON marketplace_ai_exemplarembedding
-FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplars_change();
-CREATE TRIGGER marketplace_ai_2_number BEFORE INSERT OR UPDATE ON marketplace_ai_exemplarembedding
+CREATE TRIGGER marketplace_ai_go AFTER DELETE ON marketplace_ai_exemplar
+FOR EACH ROW EXECUTE FUNCTION marketplace_ai_exemplar_goes();
+CREATE TRIGGER marketplace_ai_all_go AFTER TRUNCATE ON marketplace_ai_exemplar
+FOR EACH STATEMENT EXECUTE FUNCTION marketplace_ai_exemplar_goes();
+CREATE TRIGGER marketplace_ai_change BEFORE INSERT OR UPDATE ON marketplace_ai_exemplarembedding
 FOR EACH ROW EXECUTE FUNCTION marketplace_ai_exemplar_changes();
 """
 
 GENERATIONS_UNDONE = """
-DROP TRIGGER marketplace_ai_1_change ON marketplace_ai_exemplar;
-DROP TRIGGER marketplace_ai_2_number ON marketplace_ai_exemplar;
-DROP TRIGGER marketplace_ai_3_go ON marketplace_ai_exemplar;
-DROP TRIGGER marketplace_ai_1_change ON marketplace_ai_exemplarembedding;
-DROP TRIGGER marketplace_ai_2_number ON marketplace_ai_exemplarembedding;
-DROP FUNCTION marketplace_ai_exemplars_change(), marketplace_ai_exemplar_changes(),
-              marketplace_ai_exemplars_go();
+DROP TRIGGER marketplace_ai_change ON marketplace_ai_exemplar;
+DROP TRIGGER marketplace_ai_go ON marketplace_ai_exemplar;
+DROP TRIGGER marketplace_ai_all_go ON marketplace_ai_exemplar;
+DROP TRIGGER marketplace_ai_change ON marketplace_ai_exemplarembedding;
+DROP FUNCTION marketplace_ai_exemplar_changes(), marketplace_ai_exemplar_goes(),
+              marketplace_ai_next_generation(boolean);
 """

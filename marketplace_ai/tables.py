@@ -43,6 +43,10 @@ def read_csv(
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in required if name not in header]
         if missing:
+            if len(header) == 1 and ";" in header[0]:
+                raise TableError(
+                    f"{path}: its cells are separated by semicolons. Save it with commas."
+                )
             raise TableError(
                 f"{path}: the column {missing[0]!r} is missing. The first line must name the "
                 f"columns {', '.join(required)}; it names {', '.join(header) or 'none'}."

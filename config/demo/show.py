@@ -21,11 +21,11 @@ COLORS = {
 
 def table(decided: list[tuple[Sample, Decision]], console: Console) -> None:
     """Some postings of each outcome: title, what became of it, category, probability."""
-    view = Table(title="What became of the new postings", title_justify="left")
+    view = Table(title="What became of the new postings", title_justify="left", expand=True)
     view.add_column("Posting", no_wrap=True, overflow="ellipsis", ratio=3)
     view.add_column("Outcome", no_wrap=True, min_width=9)
     view.add_column("Category", no_wrap=True, overflow="ellipsis", ratio=2)
-    view.add_column("Probability", no_wrap=True, min_width=11, justify="right")
+    view.add_column("Prob.", no_wrap=True, min_width=5, justify="right")
     for outcome in Outcome:
         some = [pair for pair in decided if pair[1].outcome == outcome][:ROWS]
         for sample, decision in some:

@@ -117,23 +117,23 @@ def log_prior(codes: npt.NDArray[np.intp], labels: int) -> Floats:
 
 def _own(margins: Floats, voted: Floats) -> Floats:
     """Softmax of the pattern; a label it does not know keeps what the vote gives it."""
-    unknown = np.isnan(margins[0]) if len(margins) else np.zeros(margins.shape[1], bool)
-    if unknown.all():
-        return voted
-    own = np.where(unknown, voted, 0.0)
-    own[:, ~unknown] = softmax(margins[:, ~unknown], axis=1)
-    own[:, ~unknown] *= 1 - voted[:, unknown].sum(axis=1, keepdims=True)
+    # Asked row by row: cross-fitted rows come from patterns that lack different labels.
+    unknown = np.isnan(margins)
+    some = ~unknown.all(axis=1)
+    own = voted.copy()
+    kept = np.where(unknown, voted, 0.0)[some]
+    spread = softmax(np.where(unknown, -np.inf, margins)[some], axis=1)
+    own[some] = kept + spread * (1 - kept.sum(axis=1, keepdims=True))
     return own
 
 
 def _temperature(evidence: Evidence, codes: npt.NDArray[np.intp]) -> float:
-    known = np.logical_not(np.isnan(evidence.margins).any(axis=0))
-    column = np.cumsum(known) - 1
-    rows = np.flatnonzero((codes >= 0) & known[codes])
+    known = np.logical_not(np.isnan(evidence.margins))
+    rows = np.flatnonzero((codes >= 0) & known[np.arange(len(codes)), codes])
     if len(rows) < ENOUGH_ROWS:
         return 4.0  # what a few hundred labelled postings typically give
-    margins = evidence.margins[rows][:, known]
-    answers = column[codes[rows]]
+    margins = np.where(known, evidence.margins, -np.inf)[rows]
+    answers = codes[rows]
 
     def surprise(log_temperature: float) -> float:
         chances = log_softmax(margins * np.exp(log_temperature), axis=1)

@@ -21,9 +21,12 @@ STEPS = 40
 class Rule:
     """One way to decide without a person, and what it showed on the labelled rows.
 
-    ``threshold`` is None where nothing could be promised; then ``rows`` and ``errors``
-    count what the search looked at first. ``rows_needed``: labelled rows of this kind still
-    missing if no further error is seen, 0 where the promise stands.
+    ``rows`` and ``errors`` (twins count once) are those that were tested, and
+    ``error_bound`` follows from them. ``threshold`` is None where nothing could be promised;
+    then they count what the search looked at first. ``coverage``: share of all labelled
+    rows that the rule decides, without those of categories that their own rows refute.
+    ``rows_needed``: labelled rows of this kind still missing if no further error is seen, 0
+    where the promise stands.
     """
 
     threshold: float | None
@@ -104,20 +107,24 @@ class Trial:
         return len(np.unique(self.groups)), len(np.unique(self.groups[self.wrong]))
 
     def steps(self, target_precision: float, confidence: float) -> Iterator[Step]:
-        """Thresholds from strict to loose, fixed by how many rows reach them.
+        """Thresholds from strict to loose, fixed by how many groups reach them.
 
         Sizes depend on the number of candidates and the promise alone, never on which are
-        wrong. The first is large enough to survive one error where there are rows for
-        that: one that allows none would end most searches by bad luck.
+        wrong. The first is large enough to survive one error where there are groups
+        for that: one that allows none would end most searches by bad luck. The last takes
+        in every row.
         """
         total, _ = self.counted()
         smallest = rows_needed(target_precision, confidence)
         tolerant = rows_needed(target_precision, confidence, errors=1)
         first = tolerant if tolerant <= total else smallest
-        ranked = np.sort(self.confidence)[::-1]
+        order = np.argsort(-self.confidence, kind="stable")
+        ranked = self.confidence[order]
+        # A group counts from its surest row on, so the k-th group to appear makes size k.
+        appears = np.sort(np.unique(self.groups[order], return_index=True)[1])
         sizes = {first, *np.linspace(0, total, STEPS + 1).astype(int), total}
         for size in sorted(size for size in sizes if first <= size <= total):
-            threshold = float(ranked[size - 1])
+            threshold = float(ranked[appears[size - 1]] if size < total else ranked[-1])
             rows, errors = self.take(self.confidence >= threshold).counted()
             yield Step(threshold, rows, errors)
 

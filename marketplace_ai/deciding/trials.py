@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .crossfit import OutOfFold
 from .ground import Names
-from .promise import CategoryPromise, Promise, Rule, Trial, by_category, prove
+from .promise import Promise, Rule, Trial, by_category, prove
 from .taxonomy import parent_columns, sum_by_parent
 
 
@@ -30,13 +30,18 @@ def make_promise(
     leaf = scored.first != none
 
     automatic = prove(trial.take(leaf), total, target_precision, confidence)
-    reaches = leaf & (scored.probability >= (automatic.threshold or np.inf))
+    threshold = np.inf if automatic.threshold is None else automatic.threshold
+    reaches = leaf & (scored.probability >= threshold)
     labels = [name for name in names if name is not None]
     tagged = replace(trial, confidence=np.where(reaches, trial.confidence, -np.inf))
     categories = by_category(
         labels, scored.answers, scored.first, tagged, target_precision, confidence
     )
-    automatic = _without_refuted(automatic, tagged, scored, names, categories)
+    # Refuted categories are found by looking at the errors, so what remains is no test of
+    # its own: the counts and the bound stay those that were proven, with them included.
+    refuted = [names.index(row.label) for row in categories if not row.automated]
+    decided = reaches & ~np.isin(scored.first, refuted)
+    automatic = replace(automatic, coverage=int(decided.sum()) / max(total, 1))
 
     return Promise(
         target_precision=target_precision,
@@ -48,25 +53,9 @@ def make_promise(
         first_choice=_first_choice(scored, none),
         automatic=automatic,
         none=prove(trial.take(~leaf), total, target_precision, confidence),
-        parent=_parent_rule(scored, names, parents, reaches, target_precision, confidence),
+        parent=_parent_rule(scored, names, parents, decided, target_precision, confidence),
         categories=categories,
     )
-
-
-def _without_refuted(
-    rule: Rule,
-    tagged: Trial,
-    scored: OutOfFold,
-    names: Names,
-    categories: tuple[CategoryPromise, ...],
-) -> Rule:
-    """Count again without the categories whose own rows speak against the promise."""
-    refuted = {names.index(row.label) for row in categories if not row.automated}
-    if not refuted:
-        return rule
-    kept = np.isfinite(tagged.confidence) & ~np.isin(scored.first, list(refuted))
-    rows, errors = tagged.take(kept).counted()
-    return replace(rule, rows=rows, errors=errors, coverage=int(kept.sum()) / len(kept))
 
 
 def _first_choice(scored: OutOfFold, none: int) -> float | None:
@@ -82,13 +71,14 @@ def _parent_rule(
     scored: OutOfFold,
     names: Names,
     parents: Mapping[str, str | None],
-    automatic: npt.NDArray[np.bool_],
+    decided: npt.NDArray[np.bool_],
     target_precision: float,
     confidence: float,
 ) -> Rule:
+    """Prove the parent on every row that no leaf decides, as it is asked at run time."""
     found, columns = parent_columns(names, parents)
     total = len(scored.answers)
-    rest = ~automatic & (scored.first != names.index(None)) & bool(found)
+    rest = ~decided & (scored.first != names.index(None)) & bool(found)
     sums = sum_by_parent(scored.pooled, columns, max(len(found), 1))
     best = sums.argmax(axis=1)
     right = np.where(scored.answers >= 0, columns[scored.answers], -1)

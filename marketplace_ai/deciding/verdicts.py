@@ -34,7 +34,7 @@ def judge(
     best = categories.argmax(axis=1)
     tops, columns = parent_columns(names, parents)
     sums = sum_by_parent(scores.pooled, columns, max(len(tops), 1))
-    automated = {row.label for row in promise.categories if row.automated}
+    automated = {row.label: row.automated for row in promise.categories}
 
     verdicts = []
     for row, first in enumerate(scores.first):
@@ -66,14 +66,16 @@ def _outcome(
     probability: float,
     parent_score: float,
     promise: Promise,
-    automated: set[str],
+    automated: Mapping[str, bool],
 ) -> tuple[Outcome, float | None]:
     """Apply the rules in their order; a label newer than the fit is a person's to confirm."""
     if label is None:
         threshold = promise.none.threshold
         certain = threshold is not None and probability >= threshold
         return ("none" if certain else "review"), threshold
-    threshold = promise.automatic.threshold if label in automated else None
+    if label not in automated:
+        return "review", None
+    threshold = promise.automatic.threshold if automated[label] else None
     if threshold is not None and probability >= threshold:
         return "automatic", threshold
     above = promise.parent.threshold

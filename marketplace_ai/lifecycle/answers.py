@@ -61,7 +61,7 @@ def answer(
             category = keep_categories([category_id]).get(category_id)
             if category is None:
                 raise AnswerError(gettext("The category does not exist any more."))
-        before = Decision.objects.filter(job_id=job_id, current=True).first()
+        before = Decision.objects.using(alias()).filter(job_id=job_id, current=True).first()
         if seen is not None and (before is None or before.pk != seen):
             raise AnswerError(
                 gettext("Somebody else or a new text has changed the decision meanwhile.")
@@ -103,7 +103,7 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 
 def _learn(job_id: Any, text: str, category_id: Any | None, key: str, user: Any) -> None:
     """Make the posting an exemplar, in place of what it taught before."""
-    Exemplar.objects.filter(job_id=job_id, source=ExemplarSource.REVIEWED).delete()
+    Exemplar.objects.filter(job_id=job_id).delete()
     exemplar = Exemplar.objects.create(
         text=text,
         text_digest=digest(text),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import Classifier, Labelled
@@ -25,7 +26,8 @@ from marketplace_ai.queue.sql import alias
 def in_force(encoder: Encoder) -> int | None:
     """Primary key of the version that decides with this encoder."""
     return (
-        ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+        ClassifierVersion.objects.using(alias())
+        .filter(encoder=encoder, in_force=True)
         .values_list("pk", flat=True)
         .first()
     )
@@ -33,7 +35,9 @@ def in_force(encoder: Encoder) -> int | None:
 
 def load(version: int) -> Classifier:
     """A stored classifier; ValueError where its bytes are damaged."""
-    stored = ClassifierVersion.objects.values_list("artifact", flat=True).get(pk=version)
+    stored = (
+        ClassifierVersion.objects.using(alias()).values_list("artifact", flat=True).get(pk=version)
+    )
     return Classifier.from_bytes(bytes(stored))
 
 
@@ -96,12 +100,12 @@ def parents() -> dict[str, str | None]:
     return {str(pk): None if parent is None else str(parent) for pk, parent in rows}
 
 
-def queue_undecided() -> int:
-    """Queue postings that were seen before anything was fitted; how many."""
-    undecided = Decision.objects.filter(
-        current=True, outcome=Outcome.REVIEW, classifier__isnull=True, answered=False
-    ).values_list("job_id", flat=True)
-    return backfill.queue(list(undecided))
+def queue_review() -> int:
+    """Queue what waits for a person: a new classifier may need none. How many were queued."""
+    waiting = Decision.objects.filter(
+        job_id=OuterRef("pk"), current=True, outcome=Outcome.REVIEW, answered=False
+    )
+    return backfill.run(get_adapter().jobs().filter(Exists(waiting)))
 
 
 def quarantine(exemplar_id: int) -> None:

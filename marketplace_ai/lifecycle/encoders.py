@@ -34,6 +34,12 @@ def load(encoder: Encoder) -> TextEncoder:
             f"{encoder.name!r}: put the registered files back, or register the new ones as a "
             "new encoder."
         )
+    registered = (encoder.dimension, encoder.max_tokens, encoder.prompts)
+    if registered != (loaded.dimension, loaded.max_tokens, dict(loaded.prompts)):
+        raise EncoderError(
+            f"{encoder.source} has other prompts, another dimension or another length than were "
+            f"registered as {encoder.name!r}: put the registered files back, or register it anew."
+        )
     return loaded
 
 
@@ -63,7 +69,7 @@ def _register(name: str, loaded: TextEncoder) -> Encoder:
         source=loaded.source,
         dimension=loaded.dimension,
         max_tokens=loaded.max_tokens,
-        prompts=loaded.prompts,
+        prompts=dict(loaded.prompts),
         precision=loaded.precision,
         weights_hash=loaded.weights_hash,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists, OuterRef
 
 from marketplace_ai import deciding
@@ -68,7 +69,11 @@ def posting_text(row: Row) -> str:
     adapter = get_adapter()
     text = row.values.get("text")
     if text is None:
-        text = adapter.text(adapter.make_job(row["title"], row.values.get("description", "")))
+        title, description = row["title"], row.values.get("description", "")
+        try:
+            text = adapter.text(adapter.make_job(title, description))
+        except ImproperlyConfigured:  # a host's own model, which such a row cannot fill
+            text = f"{title}\n{description}"
     limit = adapter.max_chars
     return prepare(adapter.clean(prepare(text, limit)), limit)
 
@@ -80,7 +85,7 @@ def fit(
     confidence: float,
     progress: Callable[[int], None],
 ) -> ClassifierVersion:
-    """Encode what has no vector yet, fit, put in force; postings that waited are queued."""
+    """Encode what has no vector yet, fit, put in force; what waits for review is decided anew."""
     pipeline = Pipeline()
     pipeline.refresh(progress)
     assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
@@ -92,7 +97,7 @@ def fit(
     version = classifiers.fit(
         pipeline.encoder, calibration, target_precision=target_precision, confidence=confidence
     )
-    classifiers.queue_undecided()
+    classifiers.queue_review()
     return version
 
 

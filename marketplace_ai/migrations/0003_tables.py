@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='pendingjob',
-            index=models.Index(models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_pending_free'),
+            index=models.Index(models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', True), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_pending_free'),
         ),
         migrations.AddIndex(
             model_name='pendingjob',

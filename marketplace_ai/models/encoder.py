@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import models
+from django.db import models, router
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +17,8 @@ class EncoderState(models.TextChoices):
 class EncoderQuerySet(models.QuerySet["Encoder"]):
     def active(self) -> Encoder | None:
         """The one encoder in force, or None before the first was registered."""
-        return self.filter(state=EncoderState.ACTIVE).first()
+        # From the database that is written to: a replica may not know of a switch yet.
+        return self.using(router.db_for_write(self.model)).filter(state=EncoderState.ACTIVE).first()
 
 
 class Encoder(models.Model):

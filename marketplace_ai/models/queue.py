@@ -93,9 +93,10 @@ class PendingJob(models.Model):
         ]
         indexes = [
             models.Index(
+                "alone",
                 F("priority").desc(),
                 "id",
-                condition=Q(token__isnull=True, set_aside__isnull=True),
+                condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=True),
                 name="marketplace_ai_pending_free",
             ),
             models.Index(

@@ -21,13 +21,18 @@ GENERATION = "SELECT value, removals FROM marketplace_ai_exemplargeneration"
 # What changed after a generation, of the exemplar itself or of its vector for this encoder.
 # Category keys come as text: to the classifier a label is an opaque string.
 CHANGED = """
+WITH changed AS (
+    SELECT id FROM marketplace_ai_exemplar WHERE generation > %(since)s
+    UNION
+    SELECT exemplar_id FROM marketplace_ai_exemplarembedding
+    WHERE encoder_id = %(encoder)s AND generation > %(since)s
+)
 SELECT exemplar.id, exemplar.text, exemplar.category_id::text,
        exemplar.state = 'active' AND (exemplar.category_id IS NOT NULL OR exemplar.is_none),
        embedding.vector
-FROM marketplace_ai_exemplar AS exemplar
+FROM changed JOIN marketplace_ai_exemplar AS exemplar ON exemplar.id = changed.id
 LEFT JOIN marketplace_ai_exemplarembedding AS embedding
        ON embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s
-WHERE exemplar.generation > %(since)s OR embedding.generation > %(since)s
 ORDER BY exemplar.id
 """
 

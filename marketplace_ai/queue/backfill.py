@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Decision, JobEmbedding, PendingJob, get_job_model
+from marketplace_ai.text import digest
 
 from . import sql
+from .write import prepared_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,31 @@ def run(
         total, last = total + len(ids), ids[-1]
         progress(len(ids))
     return total
+
+
+def run_changed(
+    encoder: Encoder, *, progress: Callable[[int], None] = lambda looked_at: None
+) -> int:
+    """Queue postings whose text is not the one that was encoded; how many.
+
+    For edits that no trigger could name. Reads every posting that has a vector.
+    """
+    adapter = get_adapter()
+    total, last = 0, None
+    while True:
+        known = JobEmbedding.objects.filter(encoder=encoder)
+        known = known if last is None else known.filter(job_id__gt=last)
+        step = dict(known.order_by("job_id").values_list("job_id", "text_digest")[:STEP])
+        if not step:
+            return total
+        last = next(reversed(step))
+        jobs = adapter.jobs().filter(pk__in=list(step))
+        stale = [
+            job.pk for job in jobs if digest(prepared_text(adapter, job)) != bytes(step[job.pk])
+        ]
+        queue(stale)
+        total += len(stale)
+        progress(len(step))
 
 
 def queue(jobs: list[Any], *, vectors_only: bool = False) -> int:

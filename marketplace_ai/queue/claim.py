@@ -52,7 +52,9 @@ def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) ->
         "encoder": encoder_id,
         "limit": 1 if alone else conf.batch_size,
     }
-    rows = [Claimed(*row) for row in _execute(sql.CLAIM, values)]
+    rows = [
+        Claimed(*row) for row in _execute(sql.CLAIM, values, for_encoder=encoder_id is not None)
+    ]
     # RETURNING has no order; a batch is worked off in the order of its claim.
     rows.sort(key=lambda row: (-row.priority, row.id))
     return Claim(token, encoder_id, alone, rows) if rows else None
@@ -83,9 +85,9 @@ def fail(token: uuid.UUID, row_id: int, error: str) -> None:
     )
 
 
-def isolate(token: uuid.UUID) -> None:
+def isolate(token: uuid.UUID, ids: list[int]) -> None:
     """Have the rows of a failed batch claimed one by one, to find the one that fails."""
-    _execute(sql.ISOLATE, {"token": token})
+    _execute(sql.ISOLATE, {"token": token, "ids": ids})
 
 
 def finish(token: uuid.UUID, ids: list[int]) -> None:
@@ -93,10 +95,12 @@ def finish(token: uuid.UUID, ids: list[int]) -> None:
     _execute(sql.FINISH, {"token": token, "ids": ids})
 
 
-def _execute(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _execute(
+    template: str, values: dict[str, Any], *, for_encoder: bool = False
+) -> list[tuple[Any, ...]]:
     with (
         transaction.atomic(using=sql.alias()),
         connections[sql.alias()].cursor() as cursor,
     ):
-        cursor.execute(statement, values)
+        cursor.execute(sql.statement(template, for_encoder=for_encoder), values)
         return list(cursor.fetchall()) if cursor.description else []

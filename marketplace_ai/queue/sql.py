@@ -68,7 +68,8 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 """
 
 # Take the next rows of one kind. The claim is committed before anything is encoded, so it
-# is short, and a killed worker leaves a lease behind instead of a lock.
+# is short, and a killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two
+# plain predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
 CLAIM = """
 UPDATE marketplace_ai_pendingjob AS pending
 SET token = %(token)s, worker = %(worker)s,
@@ -76,7 +77,7 @@ SET token = %(token)s, worker = %(worker)s,
 FROM (
     SELECT id FROM marketplace_ai_pendingjob
     WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
-      AND alone = %(alone)s AND encoder_id IS NOT DISTINCT FROM %(encoder)s::bigint
+      AND alone = %(alone)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -86,10 +87,24 @@ RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pen
           pending.queued
 """
 
+FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
+
+# Whoever changes rows that exist locks them first, in the order of their postings, as the intake
+# does. A row that a host's DELETE is just taking away is left out instead of waited for: else one
+# open transaction of the host would stop the worker, and with it other postings' saves.
+MINE = """(
+    SELECT id FROM marketplace_ai_pendingjob
+    WHERE token = %(token)s AND id = ANY(%(ids)s)
+    ORDER BY job_id FOR UPDATE SKIP LOCKED
+)"""
+
 RENEW = """
 UPDATE marketplace_ai_pendingjob
 SET lease_until = now() + make_interval(secs => %(lease)s)
-WHERE token = %(token)s
+WHERE id IN (
+    SELECT id FROM marketplace_ai_pendingjob WHERE token = %(token)s
+    ORDER BY job_id FOR UPDATE SKIP LOCKED
+)
 """
 
 # Free the rows of workers that died (their advisory lock is gone) or froze (their lease is
@@ -121,14 +136,14 @@ RELEASE = """
 UPDATE marketplace_ai_pendingjob
 SET token = NULL, worker = NULL, lease_until = NULL,
     not_before = now() + make_interval(secs => %(delay)s)
-WHERE id = ANY(%(ids)s) AND token = %(token)s
+WHERE id IN {mine}
 """
 
 # A batch failed and nobody knows through which of its rows: each is tried alone, uncounted.
 ISOLATE = """
 UPDATE marketplace_ai_pendingjob
 SET token = NULL, worker = NULL, lease_until = NULL, alone = true
-WHERE token = %(token)s
+WHERE id IN {mine}
 """
 
 # A posting failed by itself: count it, wait longer each time, set it aside at the bound.
@@ -141,14 +156,15 @@ SET token = NULL, worker = NULL, lease_until = NULL, alone = true, attempts = at
 WHERE id = %(id)s AND token = %(token)s
 """
 
-# The fence, second half: what of the claim is still mine.
+# The fence, second half: what of the claim is still mine. Only for postings that are locked
+# already, whose rows nobody can be deleting.
 LOCK_CLAIMED = """
 SELECT id, vector_only FROM marketplace_ai_pendingjob
 WHERE token = %(token)s AND id = ANY(%(ids)s)
-ORDER BY id FOR UPDATE
+ORDER BY job_id FOR UPDATE
 """
 
-FINISH = "DELETE FROM marketplace_ai_pendingjob WHERE id = ANY(%(ids)s) AND token = %(token)s"
+FINISH = "DELETE FROM marketplace_ai_pendingjob WHERE id IN {mine}"
 
 STORE_VECTORS = """
 INSERT INTO marketplace_ai_jobembedding (job_id, encoder_id, vector, text_digest)
@@ -171,7 +187,7 @@ ON CONFLICT (job_id, encoder_id) DO NOTHING
 """
 
 
-def statement(template: str) -> str:
+def statement(template: str, *, for_encoder: bool = False) -> str:
     """The statement with the host's names filled in."""
     model, key = job_model_and_pk()
     quote = connections[alias()].ops.quote_name
@@ -179,6 +195,8 @@ def statement(template: str) -> str:
         job_table=quote(model._meta.db_table),
         job_key=quote(key),
         job_key_type=_key_type(model._meta.label),
+        mine=MINE,
+        for_encoder=FOR_ENCODER[for_encoder],
     )
 
 

@@ -17,7 +17,6 @@ from django.db import (
     InterfaceError,
     OperationalError,
     ProgrammingError,
-    close_old_connections,
     connections,
 )
 from django.db.backends.signals import connection_created
@@ -71,6 +70,7 @@ class Drainer:
         self.listener = Listener()
         self._parent = parent
         self._on_batch = on_batch
+        self._intake = intake.Intake()
         self._stopped = False
         self._next_recovery = 0.0
         self._alone_next = False
@@ -93,7 +93,6 @@ class Drainer:
         try:
             while not self.stopping:
                 try:
-                    close_old_connections()
                     found = self.turn()
                     failures = 0
                     if found:
@@ -105,6 +104,7 @@ class Drainer:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
+                    connections[sql.alias()].close()
                     self._wait(pause, _sleep)
         finally:
             self.listener.close()
@@ -125,7 +125,7 @@ class Drainer:
             if freed:
                 logger.warning("Freed %d postings of a worker that ended or froze", freed)
             self._next_recovery = time.monotonic() + RECOVER_SECONDS
-        collected = intake.collect() > 0
+        collected = self._intake.step() > 0 or not self._intake.between_passes
         self.pipeline.refresh()
         return self._work(worker) or collected
 
@@ -141,23 +141,31 @@ class Drainer:
         try:
             with Renewal(claimed.token, expire=_end_process):
                 written = self.pipeline.process(claimed)
-        except (*INFRASTRUCTURE, EncoderError):
+        except INFRASTRUCTURE:
             self._give_back(claimed)
+            raise
+        except EncoderError as error:
+            # It worked when it was warmed up, so a text of this batch may have broken it.
+            self._single_out(claimed, error)
             raise
         except Exception as error:
             logger.exception("A batch of %d postings failed", len(claimed.rows))
-            if len(claimed.rows) > 1:
-                claims.isolate(claimed.token)
-            else:
-                message = f"{type(error).__name__}: {error}"
-                claims.fail(claimed.token, claimed.rows[0].id, message)
+            self._single_out(claimed, error)
             return True
         self._on_batch(written)
         return True
 
+    def _single_out(self, claimed: claims.Claim, error: Exception) -> None:
+        """Find the posting that fails: each of a batch is tried alone, one alone is counted."""
+        if len(claimed.rows) > 1:
+            claims.isolate(claimed.token, [row.id for row in claimed.rows])
+        else:
+            message = f"{type(error).__name__}: {error}"
+            claims.fail(claimed.token, claimed.rows[0].id, message)
+
     def _give_back(self, claimed: claims.Claim) -> None:
         """After a fault of the infrastructure, uncounted; else their lease frees them."""
-        close_old_connections()
+        connections[sql.alias()].close()
         try:
             claims.release(claimed.token, [row.id for row in claimed.rows], delay=1.0)
         except INFRASTRUCTURE:

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
+from marketplace_ai.imports import exemplars_from_jobs
 from marketplace_ai.lifecycle.answers import AnswerError, answer
 from marketplace_ai.models import (
     Category,
@@ -155,3 +156,12 @@ def test_a_deleted_category_leaves_readable_decisions_and_no_voice(
     assert (current(decided).category_id, current(decided).category_key) == (None, "maling")
     exemplar = Exemplar.objects.get(job=decided)
     assert (exemplar.state, exemplar.is_none) == ("quarantined", False)
+
+
+def test_confirming_a_posting_that_is_an_exemplar_already(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    JobPosting.objects.update(category=catalog["maling"])
+    exemplars_from_jobs(per_category=10)
+    answer(decided.pk, catalog["maling"].pk, moderator)
+    assert Exemplar.objects.get(job=decided).source == ExemplarSource.REVIEWED

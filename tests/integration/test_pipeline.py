@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.core.management import call_command
+from django.db import connection, connections
 
+from marketplace_ai.encoding import EncoderError
 from marketplace_ai.lifecycle import fitting
 from marketplace_ai.models import (
     Category,
+    ClassifierVersion,
     Decision,
     Exemplar,
+    JobChange,
     JobEmbedding,
     JobPosting,
     Outcome,
@@ -112,7 +117,7 @@ def test_editing_anything_else_leads_to_none(
 
 def automatic(monkeypatch: Any, category: Category | None, outcome: Outcome) -> None:
     """Have the classifier say one thing, to test what is made of it."""
-    from marketplace_ai.queue.write import Proposal
+    from marketplace_ai.queue.proposal import Proposal
 
     proposal = Proposal(outcome, category.pk if category else None, 0.99, 0.9)
     monkeypatch.setattr(Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts))
@@ -378,3 +383,127 @@ def test_a_posting_withdrawn_while_it_was_encoded_is_left_alone(
     drain()
     assert not Decision.objects.exists()
     assert not PendingJob.objects.exists()
+
+
+def test_an_adapter_whose_text_is_never_twice_the_same_is_set_aside(
+    fitted: None, posting: JobPosting, monkeypatch: Any, settings: Any
+) -> None:
+    from marketplace_ai.adapter import JobAdapter
+    from marketplace_ai.queue.write import UNSTEADY
+
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
+    numbers = itertools.count()
+    monkeypatch.setattr(JobAdapter, "clean", lambda self, text: f"{text} {next(numbers)}")
+    drain()
+    assert PendingJob.objects.get().last_error == UNSTEADY
+
+
+def test_a_damaged_classifier_decides_nothing_and_can_be_replaced(
+    fitted: None, posting: JobPosting
+) -> None:
+    ClassifierVersion.objects.update(artifact=b"damaged")
+    drain()
+    assert (current(posting).outcome, current(posting).classifier) == (Outcome.REVIEW, None)
+    fit()
+    drain()
+    assert current(posting).category_key == "maling"
+
+
+def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: Any) -> None:
+    """As a device error does: after it every text fails, until the process is started anew."""
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 2
+    JobPosting.objects.bulk_create(
+        [JobPosting(title=t) for t in ("Male stue", "BREAK", "Male tak")]
+    )
+    for _ in range(8):
+        pipeline, broken = Pipeline(), []
+        pipeline.refresh()
+        encode = pipeline.texts.encode  # type: ignore[union-attr]
+
+        def fragile(texts: Any, encode: Any = encode, broken: Any = broken) -> Any:
+            if broken or any("BREAK" in text for text in texts):
+                broken.append(True)
+                raise RuntimeError("device-side assert")
+            return encode(texts)
+
+        pipeline.texts.encode = fragile  # type: ignore[method-assign,union-attr]
+        PendingJob.objects.update(not_before="2026-01-01T00:00Z")
+        try:
+            drain(pipeline)
+        except EncoderError:
+            continue
+    assert set(Decision.objects.values_list("job__title", flat=True)) == {"Male stue", "Male tak"}
+    assert PendingJob.objects.get().job.title == "BREAK"
+    assert PendingJob.objects.get().set_aside is not None
+
+
+def test_a_persons_category_that_was_the_machines_once_stands(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(category=catalog["plen"], title="En annen tekst")
+    drain()
+    JobPosting.objects.update(category=catalog["maling"], title="En tredje tekst")
+    automatic(monkeypatch, catalog["plen"], Outcome.REVIEW)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["maling"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting) -> None:
+    other = JobPosting.objects.create(title="Bytte kran")
+    pipeline = Pipeline()
+    pipeline.refresh()
+    host = connections["default"].copy()
+    encode = pipeline.texts.encode  # type: ignore[union-attr]
+
+    def delete_meanwhile(texts: Any) -> Any:
+        with host.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [posting.pk])
+        return encode(texts)
+
+    pipeline.texts.encode = delete_meanwhile  # type: ignore[method-assign,union-attr]
+    drainer = Drainer(pipeline)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        drainer.turn()
+        assert current(other).job_id == other.pk
+        assert PendingJob.objects.get().job_id == posting.pk
+    finally:
+        drainer.liveness.close()
+        host.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hosts_that_delete_postings_do_not_wait_for_each_other() -> None:
+    first, second = (JobPosting.objects.create(title=t) for t in "ab")
+    host = connections["default"].copy()
+    try:
+        with host.cursor() as one, connection.cursor() as two:
+            one.execute("BEGIN")
+            one.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [first.pk])
+            two.execute("SET lock_timeout = '2s'")
+            two.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [second.pk])
+    finally:
+        host.close()
+
+
+def test_backfill_finds_the_edit_that_a_trigger_could_not_name(
+    fitted: None, posting: JobPosting
+) -> None:
+    drain()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(
+            "UPDATE marketplace_ai_jobposting SET title = 'Klippe gress', description = ''"
+        )
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+    call_command("backfill_embeddings", json=True)
+    drain()
+    assert current(posting).category_key == "plen"
+    assert not JobChange.objects.exists()

@@ -197,3 +197,25 @@ def test_every_statement_is_planned(name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)
         assert cursor.fetchall()
+
+
+def test_a_claim_reads_no_more_than_it_takes() -> None:
+    """However long the queue is, rows come by the index, in its order."""
+    values = {"token": uuid.uuid4(), "worker": 1, "lease": 30, "encoder": None, "limit": 64}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_jobposting (title) "
+            "SELECT n FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute(
+            "INSERT INTO marketplace_ai_pendingjob "
+            "(job_id, priority, vector_only, alone, attempts, queued, not_before, last_error) "
+            "SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting"
+        )
+        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        for alone in (False, True):
+            cursor.execute(f"EXPLAIN {sql.statement(sql.CLAIM)}", {**values, "alone": alone})
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "marketplace_ai_pending_free" in plan, plan
+            assert "Sort" not in plan, plan
+            assert "Seq Scan" not in plan, plan

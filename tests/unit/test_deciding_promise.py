@@ -57,6 +57,19 @@ def test_twins_count_as_one_row() -> None:
     assert split.counted() == (2, 2)
 
 
+@pytest.mark.parametrize("lag", [0.0, 0.5])
+def test_the_search_counts_groups_where_every_row_has_a_twin(lag: float) -> None:
+    """200 pairs; ``lag``: how much less sure the second of each is than the first."""
+    sure = np.linspace(1, 0.6, 200)
+    pairs = Trial(
+        np.concatenate([sure, sure - lag]), np.zeros(400, bool), np.tile(np.arange(200), 2)
+    )
+    steps = list(pairs.steps(0.97, 0.95))
+    assert steps[0].rows == 157
+    assert steps[-1].threshold == pairs.confidence.min()
+    assert prove(pairs, 400, 0.97, 0.95).coverage == 1.0
+
+
 def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
     """Resample rows whose error rate rises as confidence falls; ask the population."""
     random = np.random.default_rng(3)

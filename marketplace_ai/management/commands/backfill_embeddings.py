@@ -46,13 +46,16 @@ class Command(DatabaseCommand):
         quiet = options["json"]
         queued = 0
         if not options["dry_run"]:
-            if limit is None and options["since"] is None and not options["vectors_only"]:
-                # What a trigger could not name is among what has no vector.
-                JobChange.objects.filter(job__isnull=True).delete()
+            unnamed = list(JobChange.objects.filter(job__isnull=True).values_list("pk", flat=True))
             with progress("Queueing", total, quiet=quiet) as advance:
                 queued = backfill.run(
                     jobs, limit=limit, vectors_only=options["vectors_only"], progress=advance
                 )
+            if unnamed and limit is None and options["since"] is None:
+                # A trigger could not name what changed: it may be any text.
+                with progress("Comparing texts", None, quiet=quiet) as advance:
+                    queued += backfill.run_changed(encoder, progress=advance)
+                JobChange.objects.filter(job__isnull=True, pk__in=unnamed).delete()
             if options["wait"]:
                 self._wait(quiet)
         result = {

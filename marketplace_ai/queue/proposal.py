@@ -1,0 +1,39 @@
+"""What a worker found out about postings, before any of it is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from marketplace_ai.models import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the classifier says of one posting; categories are primary keys.
+
+    ``category`` None means "fits none". ``matches`` are (exemplar id, similarity, share).
+    """
+
+    outcome: Outcome
+    category: Any | None
+    probability: float | None = None
+    threshold: float | None = None
+    matches: tuple[tuple[int, float, float], ...] = ()
+    own_share: float = 0.0
+    choices: tuple[tuple[Any | None, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One claimed posting with its vector (None: nothing to encode) and its proposal."""
+
+    row_id: int
+    job_id: Any
+    digest: bytes
+    vector: NDArray[np.float32] | None
+    proposal: Proposal
