@@ -13,6 +13,8 @@ READY := .venv/.ready
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
+# In the order that is written: what is missing is said before anything is installed.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## list the targets
@@ -38,7 +40,7 @@ demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: s
 	@$(MANAGE) demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
 .PHONY: test
-test: $(READY) chromium ## every test, on real PostgreSQL, Redis, Celery and Chromium
+test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: chromium
@@ -56,7 +58,7 @@ lint: $(READY) ## format, types, walls between the rooms, agreement of the requi
 	@$(BIN)/python -m tests.requirements
 
 .PHONY: screenshots
-screenshots: $(READY) chromium ## the pictures of the docs, from the running demo
+screenshots: chromium $(READY) ## the pictures of the docs, from the running demo
 	@$(MANAGE) screenshots
 
 .PHONY: clean

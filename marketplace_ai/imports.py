@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, OperationalError, ProgrammingError, transaction
 from django.db.models import Exists, F, OuterRef
 
 from marketplace_ai.adapter import get_adapter
@@ -25,6 +25,8 @@ from marketplace_ai.text import digest, is_blank, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from marketplace_ai.adapter import JobAdapter
 
 #: The category of a text that fits no category, in files.
 NONE = "none"
@@ -133,14 +135,16 @@ def import_exemplars(
     """Exemplars from CSV; TableError names the first row whose category does not exist."""
     adapter = get_adapter()
     rows = read_csv(path, ("text", "category"))
+    texts: list[str] = []
     known = categories_by_key()
     missing: dict[str, Row] = {}
     for row in rows:
         key = row["category"]
-        text = prepare(row["text"], adapter.max_chars)
+        text = _row_text(path, row)
         # "..." is a fair example of what fits no category, and of nothing else.
         if not text or (key != NONE and is_blank(text)):
             raise TableError(f"{path}, line {row.line}: the text has no letter and no digit.")
+        texts.append(text)
         if not key:
             raise TableError(
                 f"{path}, line {row.line}: the category is empty; "
@@ -161,12 +165,12 @@ def import_exemplars(
         added, already = _add(
             (
                 _exemplar(
-                    prepare(row["text"], adapter.max_chars),
+                    text,
                     known.get(row["category"]),
                     row["category"] if row["category"] != NONE else "",
                     ExemplarSource.IMPORTED,
                 )
-                for row in rows
+                for row, text in zip(rows, texts, strict=True)
             ),
             dry_run,
         )
@@ -178,24 +182,29 @@ def exemplars_from_jobs(*, per_category: int, dry_run: bool = False) -> Exemplar
     """Exemplars from postings whose category a person set; never from the machine's own.
 
     The newest of each category come first, where the adapter says when a posting was made.
+    TableError names the posting that the adapter cannot read; then nothing was written.
     """
     adapter = get_adapter()
-    newest = [F(name).desc() for name in (adapter.created_field, "pk") if name]
+    newest = [F("pk").desc()]
+    if adapter.created_field:
+        # PostgreSQL would call those newest that have no date.
+        newest.insert(0, F(adapter.created_field).desc(nulls_last=True))
     field = adapter.category_field
     machines = Decision.objects.filter(
         job_id=OuterRef("pk"), current=True, answered=False,
         machine_category_id=OuterRef(f"{field}_id"),
     )  # fmt: skip
     added = already = 0
-    for key, category in categories_by_key().items():
-        jobs: Any = adapter.jobs().filter(**{field: category}).exclude(Exists(machines))
-        exemplars = []
-        for job in jobs.order_by(*newest)[:per_category]:
-            text = prepared_text(adapter, job)
-            if adapter.eligible(job) and not is_blank(text):
-                exemplars.append(_exemplar(text, category, key, ExemplarSource.HOST, job.pk))
-        new, old = _add(exemplars, dry_run)
-        added, already = added + new, already + old
+    with transaction.atomic(using=alias()):
+        for key, category in categories_by_key().items():
+            jobs: Any = adapter.jobs().filter(**{field: category}).exclude(Exists(machines))
+            exemplars = []
+            for job in jobs.order_by(*newest)[:per_category]:
+                text = _job_text(adapter, job)
+                if not is_blank(text):
+                    exemplars.append(_exemplar(text, category, key, ExemplarSource.HOST, job.pk))
+            new, old = _add(exemplars, dry_run)
+            added, already = added + new, already + old
     return ExemplarCounts(added, already, 0)
 
 
@@ -229,6 +238,36 @@ def categories_by_key() -> dict[str, Any]:
     adapter = get_adapter()
     model: Any = get_category_model()
     return {adapter.category_key(category): category for category in model._base_manager.all()}
+
+
+def clean_text(text: str) -> str:
+    """A text from a file or a form as the same words in a posting would be encoded."""
+    adapter = get_adapter()
+    limit = adapter.max_chars
+    return prepare(adapter.clean(prepare(text, limit)), limit)
+
+
+def _row_text(path: str, row: Row) -> str:
+    try:
+        return clean_text(row["text"])
+    except Exception as error:
+        raise TableError(
+            f"{path}, line {row.line}: the adapter's clean() fails on this text: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _job_text(adapter: JobAdapter, job: Any) -> str:
+    """The posting's text, "" where it is not eligible."""
+    try:
+        return prepared_text(adapter, job) if adapter.eligible(job) else ""
+    except (OperationalError, ProgrammingError):
+        raise  # the database's, not the posting's
+    except Exception as error:
+        raise TableError(
+            f"The adapter fails on the posting {job.pk}: {type(error).__name__}: {error}. "
+            "Correct its eligible(), text() or clean()."
+        ) from error
 
 
 def _exemplar(

@@ -79,8 +79,27 @@ class ReadOnlyAdmin(OwnAdmin):
         return False
 
 
-def may_answer(request: HttpRequest) -> bool:
-    """Whether this user may give postings their category."""
+def job_admin(site: AdminSite) -> ModelAdmin | None:
+    """The admin that the host has registered for its postings; None without one."""
+    return site._registry.get(get_job_model())
+
+
+def visible(site: AdminSite, request: HttpRequest, rows: Any) -> Any:
+    """Those of the rows whose posting this user finds in the postings' own admin.
+
+    A host that shows a moderator some postings only says so in that admin's ``get_queryset``.
+    """
+    registered = job_admin(site)
+    if registered is None:
+        return rows
+    return rows.filter(job_id__in=registered.get_queryset(request).order_by().values("pk"))
+
+
+def may_answer(site: AdminSite, request: HttpRequest, job: Any = None) -> bool:
+    """Whether this user may give postings, or this one, their category."""
+    registered = job_admin(site)
+    if registered is not None:
+        return bool(registered.has_change_permission(request, job))
     meta = get_job_model()._meta
     return bool(request.user.has_perm(f"{meta.app_label}.change_{meta.model_name}"))
 

@@ -20,7 +20,7 @@ from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.ownership import Owner, owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 #: Columns of a list; the arrays with the matches stay in the database.
 ARRAYS = (
@@ -64,8 +64,8 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
         row.job_id: row
         for row in PendingJob.objects.filter(job_id__in=undecided, encoder__isnull=True)
     }
-    wanted = {adapter.category_id(job) for job in jobs} - {None}
-    categories = get_category_model()._base_manager.in_bulk(list(wanted))
+    wanted = {adapter.category_id(job) for job in jobs} | machine_categories(decisions.values())
+    categories = get_category_model()._base_manager.in_bulk(list(wanted - {None}))
     result = {}
     for job in jobs:
         category = adapter.category_id(job)
@@ -75,15 +75,17 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
             category_name=name,
             decision=decision,
             pending=pending.get(job.pk),
-            set_by=set_by(category, decision),
+            set_by=set_by(category, decision, categories),
             proposal=_open_proposal(category, decision),
         )
     return result
 
 
-def set_by(category: Any | None, decision: Decision | None) -> str | Promise:
+def set_by(
+    category: Any | None, decision: Decision | None, living: Container[Any]
+) -> str | Promise:
     """Who gave the posting its present category, or said that none fits."""
-    whose = whose_category(category, decision)
+    whose = whose_category(category, decision, living)
     if whose is not Owner.MACHINE:
         return _("a person")
     if category is not None or (decision and decision.outcome == Outcome.NONE):
@@ -101,8 +103,25 @@ def _open_proposal(category: Any | None, decision: Decision | None) -> str | Pro
     return None
 
 
-def whose_category(category: Any | None, decision: Decision | None) -> Owner:
+def machine_categories(decisions: Iterable[Decision]) -> set[Any]:
+    """Keys of the categories that the machine gave last; some may have been deleted since."""
+    return {decision.machine_category_id for decision in decisions} - {None}
+
+
+def living(keys: Iterable[Any]) -> set[Any]:
+    """Those of the categories that exist, by primary key."""
+    wanted = list(keys)
+    rows: Any = get_category_model()._base_manager.filter(pk__in=wanted)
+    return set(rows.values_list("pk", flat=True)) if wanted else set()
+
+
+def whose_category(
+    category: Any | None, decision: Decision | None, living: Container[Any]
+) -> Owner:
+    """Whose the present category is; ``living`` holds the keys of those that exist."""
     machine = decision.machine_category_id if decision else None
+    if machine not in living:
+        machine = None  # deleted since: nobody took it away
     return owner(category, machine, decision.answered if decision else False)
 
 
@@ -121,7 +140,9 @@ def proposed(decision: Decision | None) -> Proposed | None:
 
 def overrules_person(decision: Decision, category: Any | None) -> bool:
     """Whether confirming would replace another category that a person chose."""
-    return whose_category(category, decision) is Owner.PERSON and decision.category_id != category
+    # Only the posting's own category matters here, and that one exists.
+    whose = whose_category(category, decision, (category,))
+    return whose is Owner.PERSON and decision.category_id != category
 
 
 def current_categories(job_ids: Iterable[Any]) -> dict[Any, Any | None]:

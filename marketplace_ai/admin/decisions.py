@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.models import Decision, get_job_model
 from marketplace_ai.models.decision import PERSONS
 
-from .base import ReadOnlyAdmin
+from .base import ReadOnlyAdmin, visible
 from .current import ARRAYS, proposed
 from .display import NOTHING, object_link, outcome_badge, percent, shortened
 from .explanation import explain
@@ -37,7 +37,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = super().get_queryset(request)
+        rows = visible(self.admin_site, request, super().get_queryset(request))
         match = request.resolver_match
         # A list shows none of the arrays; the page of one decision shows them all.
         return rows.defer(*ARRAYS) if match and "object_id" not in match.kwargs else rows

@@ -10,8 +10,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.imports import clean_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_job_model
-from marketplace_ai.text import digest, is_blank, prepare
+from marketplace_ai.text import digest, is_blank
 
 from .base import OwnAdmin, can_autocomplete
 from .current import FITS_NONE
@@ -32,7 +33,7 @@ class ExemplarForm(ExemplarModelForm):
 
     def clean_text(self) -> str:
         """The text as it will be compared; encoders see no other form of it."""
-        text = prepare(self.cleaned_data["text"], get_adapter().max_chars)
+        text = clean_text(self.cleaned_data["text"])
         if is_blank(text):
             raise forms.ValidationError(gettext("Write a text with at least one letter or digit."))
         return text

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 
+#: A rest of the score smaller than this is rounding.
+LEAST_REST = 0.0005
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of the likeliest categories; ``pk`` is empty for "fits none" and for a deleted one."""
@@ -147,7 +151,20 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
                 own=True,
             )
         )
-    return sorted(rows, key=lambda row: not row.own)
+    rows.sort(key=lambda row: not row.own)
+    rest = 1.0 - decision.own_share - sum(decision.match_shares)
+    if rows and rest > LEAST_REST:
+        rows.append(
+            MatchRow(
+                label=_("All other exemplars, and the other categories' patterns"),
+                category=NOTHING,
+                agrees=False,
+                similarity="",
+                bar=bar_value(rest, max(largest, rest)),
+                share=percent(rest),
+            )
+        )
+    return rows
 
 
 def category_name(decision: Decision) -> Any:

@@ -10,8 +10,10 @@ from django.utils.translation import gettext as _
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Decision, PendingJob
 from marketplace_ai.models.decision import PERSONS
+from marketplace_ai.queue.write import prepared_text
+from marketplace_ai.text import digest
 
-from .current import Proposed, proposed, set_by
+from .current import Proposed, living, machine_categories, proposed, set_by
 from .display import admin_url, badge, link, object_link, outcome_badge, percent
 from .explanation import Explanation, category_name, explain
 
@@ -50,11 +52,12 @@ class Panel:
     history: list[Event]
     text: str
     pending: PendingJob | None
+    outdated: bool = False
     pending_link: SafeString | str = ""
 
 
 def panel(site: AdminSite, job: Any) -> Panel:
-    """Read everything about one posting: five queries, however many matches it has."""
+    """Read everything about one posting: six queries, however many matches it has."""
     adapter = get_adapter()
     rows = list(
         Decision.objects.filter(job_id=job.pk)
@@ -64,20 +67,28 @@ def panel(site: AdminSite, job: Any) -> Panel:
     current = next((row for row in rows if row.current), None)
     machine = next((row for row in rows if row.outcome not in PERSONS), None)
     pending = PendingJob.objects.filter(job_id=job.pk, encoder__isnull=True).first()
+    written = machine_categories([current]) if current is not None else set()
     what = proposed(current)
     # An answer that was given already is not there to be confirmed once more.
     if current is not None and current.outcome in PERSONS:
+        what = None
+    # A decision about another text is not there to be confirmed for this one.
+    outdated = current is not None and bytes(current.text_digest) != digest(
+        prepared_text(adapter, job)
+    )
+    if outdated:
         what = None
     return Panel(
         decision=current,
         outcome=outcome_badge(current.outcome) if current else None,
         category=category_name(current) if current else "",
-        set_by=set_by(adapter.category_id(job), current),
+        set_by=set_by(adapter.category_id(job), current, living(written)),
         proposed=what,
         machine=explain(site, machine, adapter) if machine else None,
         history=[_event(site, row) for row in rows],
         text=_beginning(adapter.text(job)),
         pending=pending,
+        outdated=outdated,
         pending_link=link(
             admin_url(site, PendingJob, "change", pending.pk), _("Its row in the queue")
         )

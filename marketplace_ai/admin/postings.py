@@ -29,6 +29,10 @@ class JobPostingAdmin(JobAdminMixin, ModelAdmin):
     fields = ("title", "description", "category", "created", "updated")
     readonly_fields = ("created", "updated")
 
+    def get_fields(self, request: HttpRequest, obj: JobPosting | None = None) -> Any:
+        # A posting that is not there yet has no times.
+        return self.fields if obj is not None else ("title", "description", "category")
+
     @admin.display(description=_("created"), ordering="created")
     def created_on(self, job: JobPosting) -> str:
         return date_format(localtime(job.created), "DATE_FORMAT")

@@ -20,6 +20,8 @@ from .filters import QueueStateFilter
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+COUNTS = ("pending", "claimed", "logged", "set_aside")
+
 
 @admin.register(PendingJob)
 class PendingJobAdmin(ReadOnlyAdmin):
@@ -43,7 +45,7 @@ class PendingJobAdmin(ReadOnlyAdmin):
         queue = health.queue()
         oldest = dt.timedelta(seconds=int(queue.oldest.total_seconds()))
         context = {
-            "health": queue,
+            "health": {name: health.shown(getattr(queue, name)) for name in COUNTS},
             "drainers": health.drainers(),
             "oldest": str(oldest) if queue.oldest else "",
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
@@ -16,7 +17,7 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Decision, get_job_model
 
 from . import answering
-from .base import ReadOnlyAdmin, may_answer
+from .base import ReadOnlyAdmin, may_answer, visible
 from .current import ARRAYS, proposed
 from .display import NOTHING, admin_url, percent, shortened
 
@@ -46,7 +47,8 @@ def after_review(site: AdminSite, request: HttpRequest) -> HttpResponse:
         seen = int(request.POST.get("seen") or 0)
     except ValueError:
         seen = 0
-    waiting = Decision.objects.waiting().order_by("pk").only("pk", "job_id")
+    waiting = visible(site, request, Decision.objects.waiting())
+    waiting = waiting.order_by("pk").only("pk", "job_id")
     following = waiting.filter(pk__gt=seen).first() or waiting.first()
     url = admin_url(site, get_job_model(), "change", following.job_id) if following else None
     if url is None:
@@ -74,7 +76,8 @@ class ReviewQueue(ReadOnlyAdmin):
     actions = ("confirm_proposed", "answer_none")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return Decision.objects.waiting().defer(*ARRAYS)
+        rows = Decision.objects.waiting().defer(*ARRAYS)
+        return visible(self.admin_site, request, rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ReviewList]:
         return ReviewList
@@ -87,7 +90,7 @@ class ReviewQueue(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
     def has_answer_permission(self, request: HttpRequest) -> bool:
-        return may_answer(request)
+        return may_answer(self.admin_site, request)
 
     @admin.display(description=_("posting"))
     def posting(self, decision: Decision) -> Any:
@@ -118,9 +121,11 @@ class ReviewQueue(ReadOnlyAdmin):
 
     def _chosen(self, request: HttpRequest, queryset: Any) -> list[tuple[Any, Decision, int]]:
         """The chosen decisions; those that no longer wait are told of."""
-        decisions = list(queryset.select_related(None)[: answering.LARGEST_BULK + 1])
+        decisions = list(queryset[: answering.LARGEST_BULK + 1])
         if answering.too_many(request, len(decisions)):
             return []
+        if not all(may_answer(self.admin_site, request, row.job) for row in decisions):
+            raise PermissionDenied
         if request.POST.get("select_across") != "1":
             gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(decisions)
             if gone > 0:

@@ -26,6 +26,11 @@ def refuse(message: str) -> NoReturn:
     raise CommandError(message, returncode=2)
 
 
+def fail(message: str) -> NoReturn:
+    """End with one clear sentence on stderr and exit code 1: rightly asked, but it did not work."""
+    raise CommandError(message, returncode=1)
+
+
 class DatabaseCommand(BaseCommand):
     """A command that ends with one sentence where the database cannot be used as it is."""
 

@@ -19,24 +19,46 @@ WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
 ORDER BY activity.backend_start
 """
 
+#: Rows counted of each kind: a backfill may have millions waiting, and nobody reads their number.
+LARGEST_COUNT = 100_000
+
+# What is fresh is looked for by the two partial indexes of the claim and of what is claimed.
 QUEUE = """
-SELECT count(*) FILTER (WHERE set_aside IS NULL),
-       count(*) FILTER (WHERE set_aside IS NULL AND token IS NOT NULL),
-       count(*) FILTER (WHERE set_aside IS NOT NULL),
-       now() - min(queued) FILTER (WHERE set_aside IS NULL AND priority > 0)
-FROM marketplace_ai_pendingjob
+SELECT (SELECT count(*) FROM (
+            SELECT FROM marketplace_ai_pendingjob WHERE set_aside IS NULL LIMIT %(bound)s
+        ) AS pending),
+       (SELECT count(*) FROM (
+            SELECT FROM marketplace_ai_pendingjob
+            WHERE set_aside IS NULL AND token IS NOT NULL LIMIT %(bound)s
+        ) AS claimed),
+       (SELECT count(*) FROM (
+            SELECT FROM marketplace_ai_pendingjob WHERE set_aside IS NOT NULL LIMIT %(bound)s
+        ) AS aside),
+       (SELECT now() - min(queued) FROM (
+            (SELECT queued FROM marketplace_ai_pendingjob
+             WHERE token IS NULL AND set_aside IS NULL AND encoder_id IS NULL
+               AND alone IN (false, true) AND priority > 0
+             LIMIT %(bound)s)
+            UNION ALL
+            (SELECT queued FROM marketplace_ai_pendingjob
+             WHERE token IS NOT NULL AND set_aside IS NULL AND priority > 0 LIMIT %(bound)s)
+        ) AS fresh)
 """
 
+# The log has no index and is read from its beginning, where the oldest changes are.
 LOG = """
 SELECT count(*) FILTER (WHERE job_id IS NOT NULL), count(*) FILTER (WHERE job_id IS NULL),
        now() - min(logged) FILTER (WHERE job_id IS NOT NULL)
-FROM marketplace_ai_jobchange
+FROM (SELECT job_id, logged FROM marketplace_ai_jobchange LIMIT %(bound)s) AS change
 """
 
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
-    """Counts of postings; ``oldest`` is the age of the oldest fresh one not decided yet."""
+    """Counts of postings, none above ``LARGEST_COUNT + 1``; ``shown`` says them to people.
+
+    ``oldest`` is the age of the oldest fresh one that is not decided yet.
+    """
 
     logged: int
     pending: int
@@ -44,6 +66,11 @@ class QueueHealth:
     set_aside: int
     rescans: int
     oldest: dt.timedelta
+
+
+def shown(count: int) -> int | str:
+    """A count for people: itself, or ``100,000+`` where it was not counted to the end."""
+    return count if count <= LARGEST_COUNT else f"{LARGEST_COUNT:,}+"
 
 
 def drainers() -> list[str]:
@@ -56,9 +83,9 @@ def drainers() -> list[str]:
 def queue() -> QueueHealth:
     """The queue as it is now, by the database's clock."""
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(QUEUE)
+        cursor.execute(QUEUE, {"bound": LARGEST_COUNT + 1})
         pending, claimed, set_aside, oldest_pending = cursor.fetchone()
-        cursor.execute(LOG)
+        cursor.execute(LOG, {"bound": LARGEST_COUNT + 1})
         logged, rescans, oldest_logged = cursor.fetchone()
     nothing = dt.timedelta()
     return QueueHealth(

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -22,6 +23,7 @@ from marketplace_ai.models import (
     Outcome,
     PendingJob,
 )
+from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text import digest
 from tests.host.models import Job, Section
 
@@ -38,7 +40,8 @@ def decide(job: Job, section: Section) -> Decision:
     )  # fmt: skip
     return Decision.objects.create(
         job=job, category=section, category_key=section.code, category_name=str(section),
-        probability=0.8, threshold=0.9, outcome=Outcome.REVIEW, text_digest=b"x",
+        probability=0.8, threshold=0.9, outcome=Outcome.REVIEW,
+        text_digest=digest(prepared_text(get_adapter(), job)),
         decided=timezone.now(), match_exemplars=[match.pk], match_similarities=[0.9],
         match_shares=[0.5], choice_keys=[section.code, ""], choice_probabilities=[0.8, 0.1],
     )  # fmt: skip

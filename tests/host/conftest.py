@@ -9,7 +9,7 @@ from marketplace_ai.imports import import_catalog, import_exemplars
 from marketplace_ai.lifecycle import fitting
 from marketplace_ai.models import Outcome
 from marketplace_ai.pipeline import Pipeline
-from marketplace_ai.queue.write import Proposal
+from marketplace_ai.queue.proposal import Proposal
 from marketplace_ai.worker.loop import Drainer
 from tests.conftest import CATALOG, EXEMPLARS
 

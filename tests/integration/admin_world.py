@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
+from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -18,6 +19,7 @@ from marketplace_ai.models import (
     Outcome,
     PendingJob,
 )
+from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text import digest
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>"""
@@ -75,7 +77,7 @@ def decide(
         category_name=category.name if category else "",
         probability=probability,
         outcome=outcome,
-        text_digest=digest(job.title),
+        text_digest=digest(prepared_text(get_adapter(), job)),
         decided=timezone.now(),
         match_exemplars=[e.pk for e in matches],
         match_similarities=[0.9 - i / 100 for i in range(len(matches))],

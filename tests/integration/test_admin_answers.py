@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from marketplace_ai.admin import answering
+from marketplace_ai.admin.postings import JobPostingAdmin
 from marketplace_ai.models import Category, Decision, Exemplar, JobPosting, Outcome
 
 from .admin_world import decide, exemplar, messages_of, pend, staff
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 LIST = "admin:marketplace_ai_jobposting_changelist"
 REVIEW = "admin:marketplace_ai_decision_review"
+DECISIONS = "admin:marketplace_ai_decision_changelist"
 
 
 def page(job: JobPosting) -> str:
@@ -67,12 +69,22 @@ def test_the_page_shows_the_matches_that_voted(
     html = admin_client.get(page(posting)).content.decode()
     for text in (
         "Confirm: Maling", "93.4%", "95.0% needed", "Male vegger", "fits none", "0.90", "20.0%",
-        "own pattern", "40.0%", "gone", "to review",
+        "own pattern", "40.0%", "gone", "to review", "All other exemplars",
     ):  # fmt: skip
         assert text in html, text
     link = reverse("admin:marketplace_ai_exemplar_change", args=[matches[0].pk])
     assert f'href="{link}"' in html
     assert '<meter class="mai-bar" min="0" max="1" value="0.934">' in html
+
+
+def test_a_decision_about_another_text_is_not_there_to_be_confirmed(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    decide(posting, painting, probability=0.934)
+    JobPosting.objects.filter(pk=posting.pk).update(title="Flytte piano")
+    html = admin_client.get(page(posting)).content.decode()
+    assert "The text has changed" in html
+    assert "Confirm: Maling" not in html
 
 
 def test_bars_are_readable_in_every_language(
@@ -336,6 +348,49 @@ def test_the_review_queue_has_the_oldest_first_and_nothing_else(
     assert [d.job.title for d in least_certain.context["cl"].result_list] == ["Ny", "Gammel"]
     found = admin_client.get(reverse(REVIEW), {"q": "gressplen"})
     assert [d.job.title for d in found.context["cl"].result_list] == ["Ny"]
+
+
+@pytest.fixture
+def regional(monkeypatch: Any) -> None:
+    """A host whose job admin shows postings in Oslo only, and lets only those be changed
+    whose title does not say that they are closed."""
+    monkeypatch.setattr(
+        JobPostingAdmin, "get_queryset",
+        lambda self, request: JobPosting.objects.filter(title__startswith="Oslo"),
+    )  # fmt: skip
+    monkeypatch.setattr(
+        JobPostingAdmin, "has_change_permission",
+        lambda self, request, obj=None: obj is None or "lukket" not in obj.title,
+    )  # fmt: skip
+
+
+def test_decisions_are_shown_to_those_who_find_the_posting(
+    admin_client: Client, painting: Category, regional: None
+) -> None:
+    titles = ("Bergen", "Oslo 1", "Oslo 2", "Bergen 2")
+    jobs = [JobPosting.objects.create(title=title) for title in titles]
+    bergen, first, second, _ = [decide(job, painting) for job in jobs]
+    for name, expected in ((REVIEW, [first, second]), (DECISIONS, [second, first])):
+        assert list(admin_client.get(reverse(name)).context["cl"].result_list) == expected
+    one = reverse("admin:marketplace_ai_decision_change", args=[bergen.pk])
+    assert admin_client.get(one).status_code == 302
+    data = {"action": "confirm_proposed", "_selected_action": [bergen.pk]}
+    admin_client.post(reverse(REVIEW), data)
+    assert current(jobs[0]) == bergen
+    response = admin_client.post(
+        answer_url(jobs[2]) + "?_review=1", {"answer": "confirm", "seen": second.pk}
+    )
+    assert response["Location"] == page(jobs[1]) + "?_review=1"
+
+
+def test_a_posting_that_may_not_be_changed_is_not_answered_in_the_review_queue(
+    admin_client: Client, painting: Category, regional: None
+) -> None:
+    jobs = [JobPosting.objects.create(title=title) for title in ("Oslo", "Oslo lukket")]
+    shown = [decide(job, painting) for job in jobs]
+    data = {"action": "confirm_proposed", "_selected_action": [d.pk for d in shown]}
+    assert admin_client.post(reverse(REVIEW), data).status_code == 403
+    assert [current(job) for job in jobs] == shown
 
 
 def test_an_empty_review_queue_says_so(admin_client: Client, db: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.models import Category, Exemplar, ExemplarSource, ExemplarState, JobPosting
 from marketplace_ai.text import digest
 
@@ -38,6 +39,15 @@ def test_an_exemplar_is_added_as_it_will_be_compared(
     assert bytes(row.text_digest) == digest("Male stue")
     assert (row.category_key, row.source) == ("maling", ExemplarSource.IMPORTED)
     assert row.created_by == admin_user
+
+
+def test_an_exemplar_is_cleaned_as_postings_are(
+    admin_client: Client, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(JobAdapter, "clean", lambda self, text: text.replace("12345678", ""))
+    data = {"text": "Male stue 12345678", "category": catalog["maling"].pk, "state": "active"}
+    assert admin_client.post(reverse(ADD), data).status_code == 302
+    assert Exemplar.objects.get().text == "Male stue"
 
 
 @pytest.mark.parametrize(

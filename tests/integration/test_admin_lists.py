@@ -21,7 +21,9 @@ from marketplace_ai.models import (
     JobPosting,
     Outcome,
     PendingJob,
+    Priority,
 )
+from marketplace_ai.queue import health
 
 from .admin_world import HOSTILE, decide, encoder, exemplar, pend, staff
 
@@ -149,6 +151,18 @@ def test_postings_show_their_category_who_set_it_and_what_became_of_them(
     assert shown("Gammel")[3] == "not decided yet"
 
 
+def test_a_deleted_category_makes_nobody_its_giver(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    job = JobPosting.objects.create(title="Automatisk")
+    decide(job, catalog["maling"], Outcome.AUTOMATIC, 0.99)
+    catalog["maling"].delete()
+    html = admin_client.get(reverse(LISTS["jobposting"])).content.decode()
+    assert '<td class="field-category_by">nobody</td>' in html
+    url = reverse("admin:marketplace_ai_jobposting_change", args=[job.pk])
+    assert admin_client.get(url).context["mai"].set_by == "nobody"
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -252,6 +266,21 @@ def test_the_queue_tells_its_health_and_why_postings_were_set_aside(
     assert "too long" in html
     response = admin_client.get(reverse(LISTS["pendingjob"]), {"state": "aside"})
     assert [row.job.title for row in response.context["cl"].result_list] == ["To"]
+
+
+def test_the_queue_is_counted_no_further_than_anybody_reads(
+    admin_client: Client, db: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(health, "LARGEST_COUNT", 2)
+    for number in range(4):
+        pend(JobPosting.objects.create(title=str(number)), priority=Priority.FRESH)
+    state = health.queue()
+    assert (state.pending, state.claimed, state.set_aside, state.logged) == (3, 0, 0, 3)
+    assert state.oldest.total_seconds() > 0
+    html = admin_client.get(reverse(LISTS["pendingjob"])).content.decode()
+    assert "<dt>Waiting</dt><dd>2+</dd>" in html
+    assert "<dt>Set aside</dt><dd>0</dd>" in html
+    assert 'class="mai-alarm"><dt>Set aside' not in html
 
 
 def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
-from django.db import DataError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
+from rich.console import Console
 
+from config.management.commands import demo
+from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -48,6 +54,14 @@ def refused(name: str, *args: Any, **options: Any) -> str:
     with pytest.raises(CommandError) as caught:
         call(name, *args, **options)
     assert caught.value.returncode == 2
+    return str(caught.value)
+
+
+def failed(name: str, *args: Any, **options: Any) -> str:
+    """The sentence of a command that was rightly asked and could not do it: exit code 1."""
+    with pytest.raises(CommandError) as caught:
+        call(name, *args, **options)
+    assert caught.value.returncode == 1
     return str(caught.value)
 
 
@@ -208,6 +222,57 @@ class TestImportExemplars:
         assert Exemplar.objects.count() == 0
         call("import_exemplars", from_jobs=True)
         assert list(Exemplar.objects.values_list("text", "source")) == [("Klippe gress", "host")]
+
+    def test_texts_are_cleaned_as_those_of_postings_are(
+        self, catalog: Any, table: Any, monkeypatch: Any
+    ) -> None:
+        from marketplace_ai.adapter import JobAdapter
+
+        monkeypatch.setattr(JobAdapter, "clean", lambda self, text: text.replace("12345678", ""))
+        file = table("text,category\nMale stue 12345678,maling\n")
+        call("import_exemplars", file)
+        assert Exemplar.objects.get().text == "Male stue"
+        only_a_number = table("text,category\n12345678,maling\n")
+        assert "line 2: the text has no letter" in refused("import_exemplars", only_a_number)
+
+    def test_a_row_that_the_adapter_cannot_clean_is_named(
+        self, catalog: Any, table: Any, monkeypatch: Any
+    ) -> None:
+        from marketplace_ai.adapter import JobAdapter
+
+        monkeypatch.setattr(JobAdapter, "clean", lambda self, text: {"Male": text}[text])
+        said = refused("import_exemplars", table("text,category\nMale,maling\nTak,maling\n"))
+        assert "line 3: the adapter's clean() fails on this text: KeyError: 'Tak'" in said
+        assert Exemplar.objects.count() == 0
+
+    def test_from_jobs_names_a_posting_that_the_adapter_cannot_read_and_writes_nothing(
+        self, catalog: Any, monkeypatch: Any
+    ) -> None:
+        from marketplace_ai.adapter import JobAdapter
+
+        JobPosting.objects.create(title="Male", category=catalog["maling"])
+        bad = JobPosting.objects.create(title="Klippe", category=catalog["plen"])
+        monkeypatch.setattr(JobAdapter, "clean", lambda self, text: {"Male": text}[text])
+        said = refused("import_exemplars", from_jobs=True)
+        assert f"The adapter fails on the posting {bad.pk}: KeyError: 'Klippe'" in said
+        assert Exemplar.objects.count() == 0
+
+    def test_from_jobs_takes_postings_without_a_date_last(
+        self, catalog: Any, monkeypatch: Any
+    ) -> None:
+
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE marketplace_ai_jobposting ALTER COLUMN created DROP NOT NULL"
+            )
+            for title, created in (("Ny", "2026-02-01"), ("Gammel", "2020-01-01"), ("Uten", None)):
+                job = JobPosting.objects.create(title=title, category=catalog["maling"])
+                cursor.execute(
+                    "UPDATE marketplace_ai_jobposting SET created = %s WHERE id = %s",
+                    [created, job.pk],
+                )
+        call("import_exemplars", from_jobs=True, per_category=1)
+        assert Exemplar.objects.get().text == "Ny"
 
 
 class TestImportJobs:
@@ -373,7 +438,7 @@ class TestBackfill:
 
     def test_waiting_without_a_worker_ends_with_a_cure(self, fitted: None) -> None:
         older("Male")
-        said = refused("backfill_embeddings", wait=True, json=True)
+        said = failed("backfill_embeddings", wait=True, json=True)
         assert "No worker is running; what is queued stays queued." in said
         assert PendingJob.objects.count() == 1
 
@@ -466,6 +531,24 @@ class TestFitClassifier:
     def test_without_exemplars(self) -> None:
         assert "run import_exemplars first" in refused("fit_classifier")
 
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (EncoderError("The weights are gone."), "The weights are gone."),
+            (IntegrityError("duplicate key"), "Another fit_classifier"),
+        ],
+    )
+    def test_what_comes_in_between_is_one_sentence(
+        self, exemplars: None, monkeypatch: Any, error: Exception, said: str
+    ) -> None:
+        from marketplace_ai.lifecycle import fitting
+
+        def fit_fails(*args: Any, **options: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(fitting, "fit", fit_fails)
+        assert failed("fit_classifier").startswith(said)
+
     def test_its_figures(self, exemplars: None) -> None:
         result = call_json("fit_classifier")
         version = ClassifierVersion.objects.get(in_force=True)
@@ -500,3 +583,31 @@ class TestFitClassifier:
     ) -> None:
         assert said in refused("fit_classifier", calibration=table(content))
         assert not ClassifierVersion.objects.exists()
+
+
+class TestDemosAdministrator:
+    def test_on_its_own_server_everyone_may_know_the_password(self) -> None:
+        out = StringIO()
+        assert demo.administrator(Console(file=out), own_server=True) == "demo"
+        assert authenticate(username="demo", password="demo").is_superuser
+        assert out.getvalue() == ""
+
+    def test_on_somebodys_server_the_password_is_random_and_said_once(self) -> None:
+        out = StringIO()
+        demo.administrator(Console(file=out, width=110), own_server=False)
+        assert "a server of yours" in out.getvalue()
+        said = re.search(r"with the password (\S+)", out.getvalue())
+        assert said and authenticate(username="demo", password=said[1]).is_superuser
+        assert authenticate(username="demo", password="demo") is None
+        again = StringIO()
+        demo.administrator(Console(file=again, width=110), own_server=False)
+        assert said[1] not in again.getvalue()
+        assert get_user_model().objects.count() == 1
+
+
+def test_the_tests_ask_for_chromium_before_anything_is_installed() -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        ["make", "-Bn", "test"], cwd=root, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.index("command -v chromium") < done.stdout.index("pip install")

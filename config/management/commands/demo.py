@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import secrets
 import time
 from typing import Any
 
@@ -11,12 +13,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 
 from config.demo import postings, processes, show
+from config.services import find_running
 from config.services.command import ROOT
-from marketplace_ai.management.console import progress, refuse
+from marketplace_ai.management.console import fail, progress
 from marketplace_ai.models import ClassifierVersion, Encoder
 from marketplace_ai.queue import health
 
-#: Login and password of the demo's administrator, who is reachable from this machine only.
+#: Login of the demo's administrator, and on the demo's own server, which only this machine
+#: reaches, the password too.
 ADMIN = "demo"
 #: Width of the table in a log, in characters.
 LOG_WIDTH = 110
@@ -44,7 +48,7 @@ class Command(BaseCommand):
         started = time.monotonic()
         ROOT.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:
-            self._prepare(console)
+            password = self._prepare(console)
             port = processes.free_port()
             stack.enter_context(processes.started(processes.web(port), ROOT / "web.log"))
             worker = stack.enter_context(processes.started(processes.worker(), ROOT / "worker.log"))
@@ -60,7 +64,7 @@ class Command(BaseCommand):
                 with progress("Tagging new postings", len(samples)) as advance:
                     postings.wait(samples, advance)
             except TimeoutError as error:
-                refuse(f"{error} See {ROOT / 'worker.log'}.")
+                fail(f"{error} See {ROOT / 'worker.log'}.")
             counts, decided = postings.summarize(samples)
             counts.seconds_setup = round(setup, 1)
             counts.seconds_tagging = round(time.monotonic() - started, 1)
@@ -68,19 +72,18 @@ class Command(BaseCommand):
             show.table(decided, console)
             show.summary(counts, console)
             if not options["once"]:
-                show.invitation(f"http://127.0.0.1:{port}/", ADMIN, ADMIN, console)
+                show.invitation(f"http://127.0.0.1:{port}/", ADMIN, password, console)
                 with contextlib.suppress(KeyboardInterrupt):
                     worker.wait()
                 console.print("\nStopping …")
         if options["json"]:
             self.stdout.write(json.dumps(counts.as_dict()))
 
-    def _prepare(self, console: Console) -> None:
+    def _prepare(self, console: Console) -> str:
+        """Everything that the sample postings need; the administrator's password to show."""
         console.print("Preparing the database …")
         call_command("migrate", verbosity=0)
-        users: Any = get_user_model().objects
-        if not users.filter(username=ADMIN).exists():
-            users.create_superuser(ADMIN, password=ADMIN)
+        password = administrator(console, own_server=_on_own_server())
         data = postings.DATA
         out = console.file
         call_command("import_catalog", str(data / "home_services.csv"), stdout=out)
@@ -90,10 +93,42 @@ class Command(BaseCommand):
         ).exists():
             console.print("Preparing the encoder and fitting the classifier, once …")
             call_command("fit_classifier", calibration=str(data / "calibration_nb.csv"), stdout=out)
+        return password
 
     def _wait_for_worker(self, worker: Any) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
         while not health.drainers():
             if worker.poll() is not None or time.monotonic() > deadline:
-                refuse(f"The worker did not start; see {ROOT / 'worker.log'}.")
+                fail(f"The worker did not start; see {ROOT / 'worker.log'}.")
             time.sleep(0.1)
+
+
+def _on_own_server() -> bool:
+    """Whether the database is the demo's embedded one and not a server that was named to it."""
+    urls = find_running(ROOT)
+    return urls is not None and urls.database_url == os.environ.get("DATABASE_URL")
+
+
+def administrator(console: Console, *, own_server: bool) -> str:
+    """Make the demo's administrator where there is none; the password, or where to find it.
+
+    On somebody's own server a password that everyone knows would be an open door: there it is
+    random, and said once.
+    """
+    if not own_server:
+        console.print(
+            "DATABASE_URL names a server of yours: the demo's categories, exemplars and postings "
+            "go there."
+        )
+    users: Any = get_user_model().objects
+    known = users.filter(username=ADMIN).exists()
+    if own_server:
+        if not known:
+            users.create_superuser(ADMIN, password=ADMIN)
+        return ADMIN
+    if known:
+        return f"as it was said when it was made (or: manage.py changepassword {ADMIN})"
+    password = secrets.token_urlsafe(12)
+    users.create_superuser(ADMIN, password=password)
+    console.print(f"Made the administrator {ADMIN} with the password {password} (said only now).")
+    return "see above"

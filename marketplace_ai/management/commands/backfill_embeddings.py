@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.management.console import DatabaseCommand, print_json, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import Encoder, JobChange, PendingJob, Priority
 from marketplace_ai.queue import backfill, health
 
@@ -18,7 +18,8 @@ LOOK_SECONDS = 0.5
 class Command(DatabaseCommand):
     help = (
         "Queue postings that have no vector of the active encoder, behind all fresh ones; "
-        "workers then give them a vector and, where they have no category, decide them. "
+        "workers then give them a vector and decide them, except where a person's category "
+        "stands: that is kept, and the proposal only recorded. "
         "Counts first; stopped anywhere, it can simply be run again."
     )
 
@@ -51,7 +52,8 @@ class Command(DatabaseCommand):
                 queued = backfill.run(
                     jobs, limit=limit, vectors_only=options["vectors_only"], progress=advance
                 )
-            if unnamed and limit is None and options["since"] is None:
+            partly = limit is not None or options["since"] is not None or options["vectors_only"]
+            if unnamed and not partly:
                 # A trigger could not name what changed: it may be any text.
                 with progress("Comparing texts", None, quiet=quiet) as advance:
                     queued += backfill.run_changed(encoder, progress=advance)
@@ -97,7 +99,7 @@ class Command(DatabaseCommand):
         with progress("Encoding", before, quiet=quiet) as advance:
             while before:
                 if not health.drainers():
-                    refuse(
+                    fail(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
                     )

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
+from django.db import IntegrityError
 
-from marketplace_ai.management.console import DatabaseCommand, print_json, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarState
 
 
@@ -47,7 +48,14 @@ class Command(DatabaseCommand):
                     confidence=options["confidence"],
                     progress=advance,
                 )
-        except (TableError, EncoderError, ImproperlyConfigured, ValueError) as error:
+        except EncoderError as error:
+            fail(str(error))
+        except IntegrityError:
+            fail(
+                "Another fit_classifier, or a change of the encoder, came in between; nothing was "
+                "put in force by this one. Run it again if the other did not mean the same."
+            )
+        except (TableError, ImproperlyConfigured, ValueError) as error:
             refuse(str(error))
         if options["json"]:
             print_json(self, {"version": version.pk, **version.figures})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import DatabaseCommand, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, fail, progress
 from marketplace_ai.models import PendingJob
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ class Command(DatabaseCommand):
             try:
                 drainer.run(until_empty=options["drain"])
             except EncoderError as error:
-                refuse(str(error))
+                fail(str(error))
