@@ -274,6 +274,7 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
     monkeypatch.setattr(health, "LARGEST_COUNT", 2)
     for number in range(4):
         pend(JobPosting.objects.create(title=str(number)), priority=Priority.FRESH)
+    PendingJob.objects.update(queued="2026-01-01T00:00Z")
     state = health.queue()
     assert (state.pending, state.claimed, state.set_aside, state.logged) == (3, 0, 0, 3)
     assert state.oldest.total_seconds() > 0

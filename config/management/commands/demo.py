@@ -61,7 +61,9 @@ class Command(BaseCommand):
             started = time.monotonic()
             samples = postings.existing() or postings.create()
             try:
-                with progress("Tagging new postings", len(samples)) as advance:
+                with progress(
+                    "Tagging (the worker loads the encoder first)", len(samples)
+                ) as advance:
                     postings.wait(samples, advance)
             except TimeoutError as error:
                 fail(f"{error} See {ROOT / 'worker.log'}.")
