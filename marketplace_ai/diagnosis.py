@@ -145,8 +145,11 @@ def _workers() -> Iterator[Finding]:
 
 def _queue() -> Iterator[Finding]:
     state = health.queue()
+    logged, pending, claimed, aside = map(
+        health.shown, (state.logged, state.pending, state.claimed, state.set_aside)
+    )
     message = (
-        f"{state.logged} new changes, {state.pending} pending ({state.claimed} being worked on), "
+        f"{logged} new changes, {pending} pending ({claimed} being worked on), "
         f"the oldest fresh one for {state.oldest.total_seconds():.0f} s"
     )
     late = state.oldest > SLOW
@@ -155,7 +158,7 @@ def _queue() -> Iterator[Finding]:
     )
     if state.set_aside:
         yield Finding(
-            "set aside", False, f"{state.set_aside} postings were set aside after failures.",
+            "set aside", False, f"{aside} postings were set aside after failures.",
             "See their errors in admin under Pending postings, and put them back from there.",
         )  # fmt: skip
     if state.rescans:

@@ -11,12 +11,12 @@ from django.db.models import Exists, OuterRef
 from marketplace_ai import deciding
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.encoding import encode_each
-from marketplace_ai.imports import NONE, categories_by_key
+from marketplace_ai.imports import NONE, categories_by_key, clean_text
 from marketplace_ai.lifecycle import classifiers
 from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.tables import Row, TableError, read_csv
-from marketplace_ai.text import is_blank, prepare
+from marketplace_ai.text import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +74,7 @@ def posting_text(row: Row) -> str:
             text = adapter.text(adapter.make_job(title, description))
         except ImproperlyConfigured:  # a host's own model, which such a row cannot fill
             text = f"{title}\n{description}"
-    limit = adapter.max_chars
-    return prepare(adapter.clean(prepare(text, limit)), limit)
+    return clean_text(text)
 
 
 def fit(

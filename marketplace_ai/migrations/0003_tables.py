@@ -229,6 +229,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='pendingjob',
+            index=models.Index(condition=models.Q(('set_aside__isnull', False)), fields=['set_aside'], name='marketplace_ai_pending_aside'),
+        ),
+        migrations.AddIndex(
+            model_name='pendingjob',
             index=models.Index(condition=models.Q(('token__isnull', False)), fields=['token'], name='marketplace_ai_pending_claimed'),
         ),
         migrations.AddConstraint(

@@ -100,6 +100,11 @@ class PendingJob(models.Model):
                 name="marketplace_ai_pending_free",
             ),
             models.Index(
+                fields=["set_aside"],
+                condition=Q(set_aside__isnull=False),
+                name="marketplace_ai_pending_aside",
+            ),
+            models.Index(
                 fields=["token"],
                 condition=Q(token__isnull=False),
                 name="marketplace_ai_pending_claimed",
