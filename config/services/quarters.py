@@ -1,8 +1,8 @@
 """Where PostgreSQL lives and as whom it runs.
 
 For an ordinary user that is plain: the programs run out of the wheel, the data lies in the root.
-PostgreSQL refuses to run as root, and another user may have no way into a checkout such as
-/root/project. As root, therefore, a system user runs a copy of the programs, and the data lies
+PostgreSQL refuses to run as root, and another user may have no way into a checkout in root's
+home. As root, therefore, a system user runs a copy of the programs, and the data lies
 outside the checkout too: both under /var/lib/marketplace_ai, the data by a hash of the root.
 """
 
