@@ -65,7 +65,7 @@ def test_an_encoder_switched_while_encoding_is_not_written(
 ) -> None:
     pipeline = Pipeline()
     pipeline.refresh()
-    encode, first = pipeline.texts.encode, pipeline.encoder  # type: ignore[union-attr]
+    encode, first = pipeline.texts.encode, pipeline.encoder
 
     def switch_meanwhile(texts: Any) -> Any:
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
@@ -73,7 +73,7 @@ def test_an_encoder_switched_while_encoding_is_not_written(
         encoders.ensure_active()
         return encode(texts)
 
-    pipeline.texts.encode = switch_meanwhile  # type: ignore[method-assign,union-attr]
+    pipeline.texts.encode = switch_meanwhile
     drain(pipeline)
     assert not JobEmbedding.objects.filter(encoder=first).exists()
     assert current(posting).encoder.source == "dummy:32"

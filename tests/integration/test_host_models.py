@@ -9,20 +9,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .databases import url_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_way_of_a_posting_with_a_hosts_models() -> None:
+@pytest.mark.parametrize(("file", "least"), [("way_of_a_posting", 25), ("admin_screens", 10)])
+def test_the_app_with_a_hosts_models(file: str, least: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-         "tests/host/way_of_a_posting.py"],
+         f"tests/host/{file}.py"],
         cwd=ROOT,
         env={
             **os.environ,
             # pytest-django makes and drops test_<name>, beside the one of this process.
-            "DATABASE_URL": url_of(f"host_{os.getpid()}"),
+            "DATABASE_URL": url_of(f"{file}_{os.getpid()}"),
             "MARKETPLACE_AI_TEST_SETTINGS": "tests.host_settings",
         },
         capture_output=True,
@@ -32,4 +35,4 @@ def test_the_way_of_a_posting_with_a_hosts_models() -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
-    assert int(passed[1]) >= 25
+    assert int(passed[1]) >= least

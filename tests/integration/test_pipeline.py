@@ -187,7 +187,7 @@ def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
 ) -> None:
     pipeline, encodes = Pipeline(), []
     pipeline.refresh()
-    encode = pipeline.texts.encode  # type: ignore[union-attr]
+    encode = pipeline.texts.encode
 
     def edit_meanwhile(texts: Any) -> Any:
         encodes.append(list(texts))
@@ -195,7 +195,7 @@ def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
             JobPosting.objects.update(title="Klippe gress", description="")
         return encode(texts)
 
-    pipeline.texts.encode = edit_meanwhile  # type: ignore[method-assign,union-attr]
+    pipeline.texts.encode = edit_meanwhile
     drain(pipeline)
     assert encodes == [["Male stue og gang\nCirka 40 kvm"], ["Klippe gress"]]
     assert Decision.objects.filter(job=posting).count() == 1
@@ -206,13 +206,13 @@ def test_deleting_while_encoding_does_no_harm(fitted: None, posting: JobPosting)
     other = JobPosting.objects.create(title="Bytte kran")
     pipeline = Pipeline()
     pipeline.refresh()
-    encode = pipeline.texts.encode  # type: ignore[union-attr]
+    encode = pipeline.texts.encode
 
     def delete_meanwhile(texts: Any) -> Any:
         JobPosting.objects.filter(pk=posting.pk).delete()
         return encode(texts)
 
-    pipeline.texts.encode = delete_meanwhile  # type: ignore[method-assign,union-attr]
+    pipeline.texts.encode = delete_meanwhile
     drain(pipeline)
     assert list(Decision.objects.values_list("job_id", flat=True)) == [other.pk]
     assert list(JobEmbedding.objects.values_list("job_id", flat=True)) == [other.pk]
@@ -235,14 +235,14 @@ def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> Non
     JobPosting.objects.bulk_create(jobs)
     pipeline = Pipeline()
     pipeline.refresh()
-    encode = pipeline.texts.encode  # type: ignore[union-attr]
+    encode = pipeline.texts.encode
 
     def choke(texts: Any) -> Any:
         if any("POISON" in text for text in texts):
             raise ValueError("cannot")
         return encode(texts)
 
-    pipeline.texts.encode = choke  # type: ignore[method-assign,union-attr]
+    pipeline.texts.encode = choke
     drain(pipeline)
     assert Decision.objects.filter(current=True).count() == 19
     row = PendingJob.objects.get()
@@ -293,8 +293,8 @@ def test_equal_texts_are_encoded_once_and_decided_each(fitted: None) -> None:
     JobPosting.objects.bulk_create([JobPosting(title="Male stue") for _ in range(5)])
     pipeline, seen = Pipeline(), []
     pipeline.refresh()
-    encode = pipeline.texts.encode  # type: ignore[union-attr]
-    pipeline.texts.encode = lambda texts: seen.extend(texts) or encode(texts)  # type: ignore
+    encode = pipeline.texts.encode
+    pipeline.texts.encode = lambda texts: seen.extend(texts) or encode(texts)
     drain(pipeline)
     assert seen == ["Male stue"]
     assert Decision.objects.count() == JobEmbedding.objects.count() == 5
@@ -418,7 +418,7 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
     for _ in range(8):
         pipeline, broken = Pipeline(), []
         pipeline.refresh()
-        encode = pipeline.texts.encode  # type: ignore[union-attr]
+        encode = pipeline.texts.encode
 
         def fragile(texts: Any, encode: Any = encode, broken: Any = broken) -> Any:
             if broken or any("BREAK" in text for text in texts):
@@ -426,7 +426,7 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
                 raise RuntimeError("device-side assert")
             return encode(texts)
 
-        pipeline.texts.encode = fragile  # type: ignore[method-assign,union-attr]
+        pipeline.texts.encode = fragile
         PendingJob.objects.update(not_before="2026-01-01T00:00Z")
         try:
             drain(pipeline)
@@ -457,7 +457,7 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
     pipeline = Pipeline()
     pipeline.refresh()
     host = connections["default"].copy()
-    encode = pipeline.texts.encode  # type: ignore[union-attr]
+    encode = pipeline.texts.encode
 
     def delete_meanwhile(texts: Any) -> Any:
         with host.cursor() as cursor:
@@ -465,7 +465,7 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
             cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [posting.pk])
         return encode(texts)
 
-    pipeline.texts.encode = delete_meanwhile  # type: ignore[method-assign,union-attr]
+    pipeline.texts.encode = delete_meanwhile
     drainer = Drainer(pipeline)
     try:
         with connection.cursor() as cursor:

@@ -111,7 +111,7 @@ def test_the_result_is_that_of_plain_sentence_transformers_prompt_once(
 def test_order_is_kept_and_equal_texts_are_encoded_once(
     encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = encoder._model  # type: ignore[attr-defined]
+    model = encoder._model
     seen: list[str] = []
     encode = model.encode
 
@@ -149,7 +149,7 @@ def test_tokens_are_those_of_xlm_r(plain: Any) -> None:
 
 def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: TextEncoder, plain: Any) -> None:
     texts = ["Male</s>tak", "<s><s>Male<unk>", "Bytte <mask> kran <pad>"]
-    model = encoder._model  # type: ignore[attr-defined]
+    model = encoder._model
     seen: list[str] = []
     original = model.preprocess
 
@@ -173,7 +173,7 @@ def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: TextEncoder, 
 def test_one_posting_that_the_model_cannot_take_harms_no_other(
     encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = encoder._model  # type: ignore[attr-defined]
+    model = encoder._model
     encode = model.encode
 
     def failing(texts: list[str], **options: Any) -> Any:
@@ -232,7 +232,7 @@ def _kill_in_mid_build(cache_dir: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    embedded.write_model = write_model  # type: ignore[assignment]
+    embedded.write_model = write_model
     embedded_directory(cache_dir)
 
 
@@ -258,7 +258,7 @@ def _build_and_note(cache_dir: Path, barrier: Any) -> None:
         with (cache_dir / "built").open("a") as notes:
             notes.write("once\n")
 
-    embedded.write_model = write_model  # type: ignore[assignment]
+    embedded.write_model = write_model
     barrier.wait()
     embedded_directory(cache_dir)
 
