@@ -90,7 +90,7 @@ class Pipeline:
             return
         index = self.index
         if index is None:
-            index = ExemplarIndex(self.encoder.dimension, self.classifier.ngrams, -1)
+            index = self.classifier.new_index(generation=-1)
         changed = store.changes(
             self.encoder.pk,
             self.encoder.dimension,

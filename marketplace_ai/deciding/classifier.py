@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from marketplace_ai.neighbors.index import ExemplarIndex
+from marketplace_ai.neighbors.metric import Metric
 from marketplace_ai.neighbors.ngrams import BUCKETS, NgramFeatures
 
 from .artifact import ArtifactError, pack, unpack
-from .calibration import Calibration, log_prior
+from .calibration import Calibration
 from .crossfit import cross_fit
 from .ground import Ground, Names
 from .labelled import Labelled
-from .pattern import Pattern, label_codes
+from .pattern import Linear, Pattern, label_codes
+from .pool import Pool, log_frequency
 from .promise import Promise
 from .trials import make_promise
 from .verdict import Verdict
@@ -24,8 +28,8 @@ from .verdicts import judge
 
 Floats = npt.NDArray[np.float32]
 
-_PATTERN = ("codes", "by_vector", "grams", "by_gram", "bias")
-_CURVE = ("log_prior", "mean", "scale", "slope")
+_LINEAR = ("by_vector", "by_text")
+_CURVE = ("mean", "scale", "slope")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +58,7 @@ class Classifier:
 
     @property
     def dimension(self) -> int:
-        return len(self.ground.mean)
+        return self.ground.metric.dimension
 
     @classmethod
     def fit(
@@ -92,14 +96,35 @@ class Classifier:
                 f"exemplars have {exemplars.vectors.shape[1]} dimensions, labelled postings "
                 f"{calibration.vectors.shape[1]}: encode both with the same encoder"
             )
+        # Threads of one product that wait for each other on a busy core cost tenfold; other
+        # work goes on beside a fit.
+        with threadpool_limits(max(1, (os.cpu_count() or 2) // 2)):
+            return cls._fit(
+                exemplars, calibration, target_precision, confidence, dict(parents or {}), seed
+            )
+
+    @classmethod
+    def _fit(
+        cls,
+        exemplars: Labelled,
+        calibration: Labelled | None,
+        target_precision: float,
+        confidence: float,
+        tree: dict[str, str | None],
+        seed: int,
+    ) -> Classifier:
         known = sorted({label for label in exemplars.labels if label is not None})
         names: Names = (*known, None)
         ground = Ground.fit(exemplars, names, seed)
         scored = cross_fit(ground, exemplars, calibration, seed)
-        counted = scored.answers if calibration else label_codes(exemplars.labels, names)
-        prior = log_prior(counted, len(names))
-        fitted = Calibration.fit(scored.evidence, scored.answers, prior, names.index(None))
-        tree = dict(parents or {})
+        prior = log_frequency(label_codes(exemplars.labels, names), len(names))
+        fitted = Calibration.fit(
+            scored.evidence,
+            scored.answers,
+            prior,
+            names.index(None),
+            stream=calibration is not None,
+        )
         promise = make_promise(
             scored,
             names,
@@ -116,32 +141,51 @@ class Classifier:
         ``index`` holds the exemplars as they are now, in this classifier's text features;
         ValueError if it was built with others.
         """
-        if index.features is not self.ngrams and not np.array_equal(
-            index.features.idf, self.ngrams.idf
-        ):
+        if not self._made(index):
             raise ValueError(
-                "the index was built with another classifier's text features: "
-                "build it with ExemplarIndex(dimension, classifier.ngrams)"
+                "the index was built for another classifier: build it with classifier.new_index()"
             )
         if not len(texts):
             return []
         weighed = self.ground.weigh(index, vectors, texts)
         return judge(weighed, self.calibration, self.promise, self.parents, index.ids)
 
+    def new_index(self, generation: int = 0) -> ExemplarIndex:
+        """An empty index that compares as this classifier was fitted to."""
+        return self.ground.new_index(generation)
+
+    def _made(self, index: ExemplarIndex) -> bool:
+        mine = self.ground.metric
+        return (index.features is self.ngrams and index.metric is mine) or (
+            np.array_equal(index.features.idf, self.ngrams.idf)
+            and np.array_equal(index.metric.mean, mine.mean)
+            and np.array_equal(index.metric.matrix, mine.matrix)
+        )
+
     def to_bytes(self) -> bytes:
         """Serialize to safetensors with JSON metadata and a digest."""
-        pattern, curve = self.ground.pattern, self.calibration
-        arrays = {f"pattern.{name}": getattr(pattern, name) for name in _PATTERN}
-        for name in ("by_vector", "by_gram"):  # rounded to float16 when they were fitted
-            arrays[f"pattern.{name}"] = arrays[f"pattern.{name}"].astype(np.float16)
+        metric, pattern, curve = self.ground.metric, self.ground.pattern, self.calibration
+        arrays = {
+            "idf": self.ngrams.idf,
+            "metric.mean": metric.mean,
+            "metric.matrix": metric.matrix.astype(np.float16),  # rounded when it was fitted
+            "pattern.codes": pattern.codes,
+            "pattern.grams": pattern.grams,
+            "pool.weights": curve.pool.weights,
+            "pool.prior": curve.pool.prior,
+            "pool.shift": curve.pool.shift,
+        }
+        for name in _LINEAR:
+            linear: Linear = getattr(pattern, name)
+            arrays[f"pattern.{name}.weights"] = linear.weights.astype(np.float16)  # as above
+            arrays[f"pattern.{name}.bias"] = linear.bias
         arrays |= {f"curve.{name}": getattr(curve, name) for name in _CURVE}
-        arrays |= {"idf": self.ngrams.idf, "mean": self.ground.mean}
+        background = curve.pool.background
         state = {
             "names": list(self.names),
             "parents": dict(self.parents),
             "promise": self.promise.as_dict(),
-            "temperature": curve.temperature,
-            "background": curve.background if np.isfinite(curve.background) else None,
+            "background": background if np.isfinite(background) else None,
             "offset": curve.offset,
         }
         return pack(arrays, state)
@@ -153,21 +197,30 @@ class Classifier:
         try:
             if arrays["idf"].shape != (BUCKETS,):
                 raise ArtifactError("the classifier has other text features: fit it again")
-            values = {name: arrays[f"pattern.{name}"] for name in _PATTERN}
-            for name in ("by_vector", "by_gram"):
-                values[name] = values[name].astype(np.float32)
+            linear = {
+                name: Linear(
+                    arrays[f"pattern.{name}.weights"].astype(np.float32),
+                    arrays[f"pattern.{name}.bias"],
+                )
+                for name in _LINEAR
+            }
             background = state["background"]
+            pool = Pool(
+                arrays["pool.weights"],
+                arrays["pool.prior"],
+                arrays["pool.shift"],
+                -np.inf if background is None else background,
+            )
             return cls(
                 Ground(
                     tuple(state["names"]),
                     NgramFeatures(arrays["idf"]),
-                    arrays["mean"],
-                    Pattern(**values),
+                    Metric(arrays["metric.mean"], arrays["metric.matrix"].astype(np.float32)),
+                    Pattern(arrays["pattern.codes"], arrays["pattern.grams"], **linear),
                 ),
                 Calibration(
+                    pool,
                     **{name: arrays[f"curve.{name}"] for name in _CURVE},
-                    temperature=state["temperature"],
-                    background=-np.inf if background is None else background,
                     offset=state["offset"],
                 ),
                 Promise.from_dict(state["promise"]),

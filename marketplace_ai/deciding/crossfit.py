@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .calibration import Calibration, Evidence, log_prior
+from .calibration import Calibration
 from .ground import Ground
 from .groups import folds, near_duplicate_groups
 from .labelled import Labelled
 from .pattern import label_codes
+from .pool import Evidence, log_frequency
 
 FOLDS = 5
 
@@ -44,17 +45,18 @@ def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: 
     groups = near_duplicate_groups(texts)
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
     answers = label_codes(scored.labels, names)
-    held_out = folds(groups, FOLDS, seed)
+    held_out = folds(groups, answers, FOLDS, seed)
     evidence = _evidence(ground, exemplars, own, scored, groups, held_out, seed)
 
     pooled = np.zeros((len(scored), len(names)))
     first = np.zeros(len(scored), dtype=np.intp)
     probability = np.zeros(len(scored))
-    counts = None if rows is not None else label_codes(exemplars.labels, names)
+    prior = log_frequency(label_codes(exemplars.labels, names), len(names))
     for fold in held_out:
         others = np.setdiff1d(np.arange(len(scored)), fold)
-        prior = log_prior(answers[others] if counts is None else counts, len(names))
-        fitted = Calibration.fit(evidence.take(others), answers[others], prior, none)
+        fitted = Calibration.fit(
+            evidence.take(others), answers[others], prior, none, stream=rows is not None
+        )
         scores = fitted.scores(evidence.take(fold), none)
         pooled[fold], first[fold], probability[fold] = (
             scores.pooled,
@@ -82,8 +84,4 @@ def _evidence(
         part = Ground.fit(left, ground.names, seed)
         parts.append(part.evidence(part.index(left), scored.take(fold)))
     order = np.argsort(np.concatenate(held_out))
-    return Evidence(
-        np.concatenate([part.log_density for part in parts]),
-        np.concatenate([part.margins for part in parts]),
-        np.concatenate([part.nearest for part in parts]),
-    ).take(order)
+    return Evidence.concatenate(parts).take(order)

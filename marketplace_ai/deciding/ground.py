@@ -1,4 +1,4 @@
-"""What the exemplars alone teach: text weights, the centre of vectors, the pattern."""
+"""What the exemplars alone teach: text weights, the metric, the pattern."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.neighbors.index import ExemplarIndex
+from marketplace_ai.neighbors.metric import Metric
 from marketplace_ai.neighbors.ngrams import NgramFeatures
 
-from .calibration import Evidence
 from .labelled import Labelled
-from .pattern import Pattern, center, label_codes
+from .pattern import Pattern, label_codes
+from .pool import Evidence
 from .vote import Vote, hybrid, vote
 
 Floats = npt.NDArray[np.float32]
@@ -40,25 +41,25 @@ class Ground:
 
     names: Names
     features: NgramFeatures
-    mean: Floats
+    metric: Metric
     pattern: Pattern
 
     @classmethod
     def fit(cls, exemplars: Labelled, names: Names, seed: int) -> Ground:
         features = NgramFeatures.fit(exemplars.texts)
-        dimension = exemplars.vectors.shape[1]
-        mean = exemplars.vectors.mean(axis=0) if len(exemplars) else np.zeros(dimension, np.float32)
-        pattern = Pattern.fit(
-            center(exemplars.vectors, mean),
-            features.transform(exemplars.texts),
-            label_codes(exemplars.labels, names),
-            seed,
-        )
-        return cls(names, features, mean, pattern)
+        codes = label_codes(exemplars.labels, names)
+        metric = Metric.fit(exemplars.vectors, codes)
+        centered = metric.center(exemplars.vectors)
+        pattern = Pattern.fit(centered, features.transform(exemplars.texts), codes, seed)
+        return cls(names, features, metric, pattern)
+
+    def new_index(self, generation: int = 0) -> ExemplarIndex:
+        """An empty index that compares as this was fitted to."""
+        return ExemplarIndex(self.metric.dimension, self.features, generation, self.metric)
 
     def index(self, exemplars: Labelled) -> ExemplarIndex:
         """The exemplars as a worker would hold them; ids are row numbers."""
-        index = ExemplarIndex(exemplars.vectors.shape[1], self.features)
+        index = self.new_index()
         ids = range(len(exemplars))
         index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)
         return index
@@ -68,32 +69,31 @@ class Ground:
 
         A label that came after the fit gets a column of its own, behind the fitted ones.
         """
-        names = self.names + tuple(x for x in index.label_names if x not in set(self.names))
+        voting = [index.label_names[code] for code in np.unique(index.codes)]
+        names = self.names + tuple(x for x in voting if x not in set(self.names))
         codes = label_codes(index.label_names, names)[index.codes]
         grams = self.features.transform(texts)
-        cosine, text = index.compare(vectors, grams)
-        vectors = np.asarray(vectors, dtype=np.float32)
-        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        similarity = hybrid(cosine, text, vectors, index.vectors, self.mean)
+        similarity = hybrid(*index.compare(vectors, grams))
         cast = vote(similarity, codes, len(names))
-        margins = self.pattern.margins(center(vectors, self.mean), grams, len(names))
+        centered = self.metric.center(np.asarray(vectors, dtype=np.float32))
+        by_vector, by_text = self.pattern.scores(centered, grams, len(names))
         evidence = Evidence(
-            cast.log_density, margins.astype(np.float64), cast.nearest.astype(np.float64)
+            cast.log_density,
+            by_vector.astype(np.float64),
+            by_text.astype(np.float64),
+            cast.nearest.astype(np.float64),
         )
         return Weighed(names, codes, similarity, cast, evidence)
 
     def evidence(self, index: ExemplarIndex, rows: Labelled) -> Evidence:
         """Weigh many rows, a block at a time."""
-        blocks = [
-            self.weigh(
-                index,
-                rows.vectors[start : start + _BLOCK],
-                rows.texts[start : start + _BLOCK],
-            ).evidence
-            for start in range(0, len(rows), _BLOCK)
-        ]
-        return Evidence(
-            np.concatenate([block.log_density for block in blocks]),
-            np.concatenate([block.margins for block in blocks]),
-            np.concatenate([block.nearest for block in blocks]),
+        return Evidence.concatenate(
+            [
+                self.weigh(
+                    index,
+                    rows.vectors[start : start + _BLOCK],
+                    rows.texts[start : start + _BLOCK],
+                ).evidence
+                for start in range(0, len(rows), _BLOCK)
+            ]
         )

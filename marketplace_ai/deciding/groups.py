@@ -34,14 +34,17 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
 
 
-def folds(groups: npt.NDArray[np.intp], count: int, seed: int) -> list[npt.NDArray[np.intp]]:
+def folds(
+    groups: npt.NDArray[np.intp], answers: npt.NDArray[np.intp], count: int, seed: int
+) -> list[npt.NDArray[np.intp]]:
     """Deal whole groups into ``count`` folds of about equal size: row numbers of each fold.
 
-    Fewer groups than folds give as many folds as groups.
+    Groups with the same answer (that of their first row) are spread evenly. Fewer groups than
+    folds give as many folds as groups.
     """
-    names, sizes = np.unique(groups, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
+    names, firsts, sizes = np.unique(groups, return_index=True, return_counts=True)
+    chance = np.random.default_rng(seed).permutation(len(names))
+    order = np.lexsort((chance, answers[firsts], -sizes))
     count = min(count, len(names))
     load = np.zeros(count)
     fold_of = np.zeros(len(names), dtype=np.intp)

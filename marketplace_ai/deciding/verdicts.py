@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from .calibration import OWN_PART, Calibration, Scores
+from .calibration import Calibration, Scores
 from .ground import Names, Weighed
 from .promise import Promise
 from .taxonomy import parent_columns, sum_by_parent
@@ -22,13 +22,13 @@ def judge(
     ids: npt.NDArray[np.int64],
 ) -> list[Verdict]:
     """Turn b weighed postings into verdicts; ``ids`` (n,) are the exemplars' keys."""
-    names, fitted = weighed.names, len(calibration.log_prior)
+    names = weighed.names
     none = names.index(None)
-    prior = calibration.log_prior
-    if len(names) > fitted:  # labels newer than the fit are as rare as the rarest known
-        prior = np.concatenate([prior, np.full(len(names) - fitted, prior.min())])
-    scores = calibration.with_prior(prior).scores(weighed.evidence, none)
+    calibration = calibration.widened(len(names))
+    scores = calibration.scores(weighed.evidence, none)
     choices = _chances(scores)
+    voice = _voice(scores, calibration.pool.weights)
+    voice[np.isnan(weighed.evidence.by_vector)] = 1.0  # only the vote knows such a label
     categories = scores.pooled.copy()
     categories[:, none] = -1.0
     best = categories.argmax(axis=1)
@@ -41,7 +41,7 @@ def judge(
         label, probability = names[first], float(scores.probability[row])
         top = int(sums[row].argmax())
         outcome, threshold = _outcome(label, probability, float(sums[row, top]), promise, automated)
-        matches, own, rest = _explain(weighed, scores, row, names, ids)
+        matches, own, rest = _explain(weighed, scores, voice, row, names, ids)
         ranked = np.argsort(-choices[row], kind="stable")[:MAX_CHOICES]
         verdicts.append(
             Verdict(
@@ -100,19 +100,22 @@ def _chances(scores: Scores) -> npt.NDArray[np.float64]:
 def _explain(
     weighed: Weighed,
     scores: Scores,
+    voice: npt.NDArray[np.float64],
     row: int,
     names: Names,
     ids: npt.NDArray[np.int64],
 ) -> tuple[tuple[Match, ...], float, float]:
-    """The exemplars with the largest shares, the pattern's share, and what is not shown.
+    """The exemplars with the largest shares, the patterns' share, and what is not shown.
 
-    An exemplar's share is its part of its label's vote, times that vote's part of the
-    pooled score; over all exemplars and all patterns the shares sum to 1.
+    A label's score is divided between its vote and its patterns by how far each lifts it
+    above an even chance, weighed as in the pool; the vote's part between its exemplars by
+    their kernel. So the shares of all exemplars and all patterns sum to 1.
     """
     first = scores.first[row]
-    own = OWN_PART * float(scores.own[row, first])
+    voted = scores.pooled[row] * voice[row]
+    own = float(scores.pooled[row, first] - voted[first])
     mass = weighed.vote.mass[row]
-    worth = (1 - OWN_PART) * scores.voted[row] / np.where(mass > 0, mass, 1.0)
+    worth = voted / np.where(mass > 0, mass, 1.0)
     shares = weighed.vote.kernel[row] * worth[weighed.codes]
     shown = np.arange(len(shares))
     if len(shares) > MAX_MATCHES:
@@ -130,3 +133,12 @@ def _explain(
     seen = sum(float(shares[i]) for i in shown if weighed.codes[i] == first)
     rest = max(0.0, float(scores.pooled[row, first]) - own - seen)
     return matches, own, rest
+
+
+def _voice(scores: Scores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The vote's part (b, k) of each label's score, 0 to 1; the rest is the patterns'."""
+    even = -np.log(scores.pooled.shape[1])
+    lift = np.maximum(scores.parts[:3] - even, 0) * weights[:3, None, None]
+    total = lift.sum(axis=0)
+    usual = weights[0] / max(weights[:3].sum(), 1e-12)
+    return np.where(total > 0, lift[0] / np.where(total > 0, total, 1.0), usual)

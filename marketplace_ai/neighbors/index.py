@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from .metric import Metric
 from .ngrams import BUCKETS, NgramFeatures
 
 Floats = npt.NDArray[np.float32]
@@ -16,13 +17,21 @@ Floats = npt.NDArray[np.float32]
 class ExemplarIndex:
     """All exemplars of one encoder, brought up to date by the changed rows alone.
 
-    ``generation`` is whatever number the owner keeps the state by; it is only stored.
+    They are compared by ``features`` and ``metric`` (None: plain cosine). ``generation`` is
+    whatever number the owner keeps the state by; it is only stored.
     A removed row leaves an empty slot until a quarter of the slots are empty, and vectors
     grow by half at a time, so an update costs by the rows that change.
     """
 
-    def __init__(self, dimension: int, features: NgramFeatures, generation: int = 0) -> None:
+    def __init__(
+        self,
+        dimension: int,
+        features: NgramFeatures,
+        generation: int = 0,
+        metric: Metric | None = None,
+    ) -> None:
         self.features = features
+        self.metric = metric or Metric.identity(dimension)
         self.dimension = dimension
         self.generation = generation
         self._used = 0
@@ -30,6 +39,7 @@ class ExemplarIndex:
         self._ids = np.zeros(0, dtype=np.int64)
         self._codes = np.zeros(0, dtype=np.int32)
         self._vectors: Floats = np.zeros((0, dimension), dtype=np.float32)
+        self._lengths: Floats = np.zeros(0, dtype=np.float32)
         self._grams = sp.csr_matrix((0, BUCKETS), dtype=np.float32)
         self._code: dict[str | None, int] = {}
         self._live: npt.NDArray[np.intp] | slice = slice(0, 0)
@@ -102,8 +112,8 @@ class ExemplarIndex:
     def similarities(self, vectors: Floats, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Compare b postings with all n exemplars, exactly.
 
-        Returns the cosine of the vectors and the cosine of the text features, both float32
-        (b, n), columns in the order of ``ids``.
+        Returns the cosine of the vectors in the metric and the cosine of the text features,
+        both float32 (b, n), columns in the order of ``ids``.
         """
         return self.compare(vectors, self.features.transform(texts))
 
@@ -111,7 +121,9 @@ class ExemplarIndex:
         """``similarities`` for texts already turned into features, csr (b, BUCKETS)."""
         if len(vectors) != grams.shape[0]:
             raise ValueError(f"{len(vectors)} vectors for {grams.shape[0]} texts")
-        cosine = self._unit(vectors) @ self._vectors[: self._used].T
+        cosine = self.metric.compare(
+            self._unit(vectors), self._vectors[: self._used], self._lengths[: self._used]
+        )
         # Few rows against many: the batch as the dense side keeps the exemplars' rows as
         # they lie in memory, and only the n-grams of the batch take part.
         columns = np.unique(grams.indices)
@@ -138,10 +150,12 @@ class ExemplarIndex:
             room = max(end, len(self._vectors) * 3 // 2)
             self._ids = np.resize(self._ids, room)
             self._codes = np.resize(self._codes, room)
+            self._lengths = np.resize(self._lengths, room)
             grown = np.zeros((room, self.dimension), dtype=np.float32)
             grown[:start] = self._vectors[:start]
             self._vectors = grown
         self._vectors[start:end] = unit
+        self._lengths[start:end] = self.metric.lengths(unit)
         self._ids[start:end] = keys
         self._codes[start:end] = [self._code.setdefault(x, len(self._code)) for x in labels]
         self._slot.update(zip(keys, range(start, end), strict=True))
@@ -153,6 +167,7 @@ class ExemplarIndex:
         if len(slots) * 4 < self._used * 3:
             self._ids, self._codes = self._ids[slots], self._codes[slots]
             self._vectors, self._grams = self._vectors[slots], self._grams[slots]
+            self._lengths = self._lengths[slots]
             self._used = len(slots)
             self._slot = {int(key): slot for slot, key in enumerate(self._ids)}
             slots = np.arange(self._used)

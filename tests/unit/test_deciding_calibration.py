@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from marketplace_ai.deciding import Classifier, Labelled
-from marketplace_ai.deciding.calibration import Calibration, Evidence
+from marketplace_ai.deciding.calibration import Calibration
+from marketplace_ai.deciding.pool import Evidence, Pool
 
 from .deciding_world import DIMENSION, world
 
 NONE = 2
+PRIOR = np.log(np.full(3, 1 / 3))
 
 
 def evidence(seed: int, rows: int = 100) -> tuple[Evidence, np.ndarray]:
-    """Three labels, the last of them "none of these"; the answer's margin is 1 higher."""
+    """Three labels, the last of them "none of these"; patterns give the answer 1 more."""
     random = np.random.default_rng(seed)
     codes = random.integers(0, 3, rows)
-    margins = random.standard_normal((rows, 3)) + np.eye(3)[codes]
-    return Evidence(random.standard_normal((rows, 3)), margins, random.random(rows)), codes
+    vote, vector, text = (random.standard_normal((rows, 3)) for _ in range(3))
+    right = np.eye(3)[codes]
+    return Evidence(vote, vector + right, text + right, random.random(rows)), codes
 
 
 def with_lone_exemplar(exemplars: Labelled, place: int) -> Labelled:
@@ -35,30 +40,50 @@ def test_a_row_scores_the_same_alone_and_among_rows_with_other_unknown_labels(
     first_row: list[float],
 ) -> None:
     known, codes = evidence(seed=1)
-    fitted = Calibration.fit(known, codes, np.log(np.full(3, 1 / 3)), NONE)
-    margins = known.margins.copy()
-    margins[:3] = [first_row, [0.2, np.nan, 0.1], [np.nan] * 3]
-    mixed = Evidence(known.log_density, margins, known.nearest)
+    fitted = Calibration.fit(known, codes, PRIOR, NONE, stream=True)
+    by_vector = known.by_vector.copy()
+    by_vector[:3] = [first_row, [0.2, np.nan, 0.1], [np.nan] * 3]
+    mixed = replace(known, by_vector=by_vector)
     together = fitted.scores(mixed, NONE)
+    voted, own = together.parts[:2]
     np.testing.assert_allclose(together.pooled.sum(axis=1), 1)
-    np.testing.assert_allclose(together.own[2], together.voted[2])
-    assert together.own[1, 1] == pytest.approx(together.voted[1, 1])
+    np.testing.assert_allclose(own[2], voted[2])
+    assert own[1, 1] == pytest.approx(voted[1, 1])
     for row in range(5):
         alone = fitted.scores(mixed.take(np.array([row])), NONE)
-        np.testing.assert_allclose(together.own[row], alone.own[0])
+        np.testing.assert_allclose(together.parts[:, row], alone.parts[:, 0])
         np.testing.assert_allclose(together.probability[row], alone.probability[0])
 
 
-def test_a_label_unknown_to_one_row_still_sharpens_the_others() -> None:
+def test_a_label_unknown_to_one_row_still_weighs_the_others() -> None:
     whole, codes = evidence(seed=2)
-    margins = whole.margins.copy()
-    margins[np.arange(3), codes[:3]] = np.nan
-    margins[np.arange(3, 6), (codes[3:6] + 1) % 3] = np.nan
-    gaps = Evidence(whole.log_density, margins, whole.nearest)
-    prior = np.log(np.full(3, 1 / 3))
-    expected = Calibration.fit(whole, codes, prior, NONE).temperature
-    found = Calibration.fit(gaps, codes, prior, NONE).temperature
-    assert found == pytest.approx(expected, rel=0.2)
+    by_vector = whole.by_vector.copy()
+    by_vector[np.arange(3), codes[:3]] = np.nan
+    by_vector[np.arange(3, 6), (codes[3:6] + 1) % 3] = np.nan
+    gaps = replace(whole, by_vector=by_vector)
+    expected = Pool.fit(whole, codes, PRIOR, NONE, stream=True).weights
+    found = Pool.fit(gaps, codes, PRIOR, NONE, stream=True).weights
+    np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_a_part_that_knows_nothing_is_weighed_down_and_one_that_knows_is_heard() -> None:
+    rows, codes = evidence(seed=3, rows=2000)
+    noise, vector, text, _ = Pool.fit(rows, codes, PRIOR, NONE, stream=True).weights
+    assert noise < 0.1  # the vote is noise here
+    assert vector == pytest.approx(1, abs=0.2)  # the likelihood ratio of a shift by 1 in N(0, 1)
+    assert text == pytest.approx(1, abs=0.2)
+
+
+def test_the_stream_says_how_often_a_label_comes_in_not_the_exemplars() -> None:
+    codes = np.repeat([0, 1, 2], [900, 60, 40])
+    blank = np.zeros((1000, 3))
+    rows = Evidence(blank, blank, blank, np.zeros(1000))
+    streamed = Pool.fit(rows, codes, PRIOR, NONE, stream=True)
+    pooled = streamed.pooled(streamed.parts(rows), rows, NONE)[0]
+    np.testing.assert_allclose(pooled, [0.9, 0.06, 0.04], atol=0.02)
+    unknown = Pool.fit(rows, codes, PRIOR, NONE, stream=False)
+    pooled = unknown.pooled(unknown.parts(rows), rows, NONE)[0]
+    np.testing.assert_allclose(pooled, 1 / 3)
 
 
 @pytest.mark.parametrize("place", [0, 60, 120])

@@ -9,8 +9,8 @@ import pytest
 
 from marketplace_ai.deciding import Classifier, Promise
 from marketplace_ai.deciding.bounds import error_upper_bound
-from marketplace_ai.deciding.calibration import Evidence
 from marketplace_ai.deciding.crossfit import OutOfFold
+from marketplace_ai.deciding.pool import Evidence
 from marketplace_ai.deciding.trials import make_promise
 
 from .deciding_world import DIMENSION, PARENTS, world
@@ -27,7 +27,8 @@ def promise_on(scored: list[tuple[int, int, float]]) -> Promise:
     """Rows with their whole score on the first choice, each a group of its own."""
     first, answers = (np.array([row[i] for row in scored], dtype=np.intp) for i in (0, 1))
     probability = np.array([row[2] for row in scored])
-    blank = Evidence(np.zeros((len(first), 5)), np.zeros((len(first), 5)), probability)
+    zeros = np.zeros((len(first), 5))
+    blank = Evidence(zeros, zeros, zeros, probability)
     return make_promise(
         OutOfFold(blank, answers, np.arange(len(first)), np.eye(5)[first], first, probability),
         NAMES,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from marketplace_ai.deciding.vote import TEXT_WEIGHT, hybrid
 from marketplace_ai.neighbors.index import ExemplarIndex
+from marketplace_ai.neighbors.metric import Metric
 from marketplace_ai.neighbors.ngrams import NgramFeatures
 
 DIMENSION = 8
@@ -44,36 +45,37 @@ def postings(count: int = 4) -> tuple[np.ndarray, list[str]]:
     return vectors, texts
 
 
-def plain_loop(exemplars: Rows, vectors: np.ndarray, texts: list[str]) -> tuple:
-    """Cosine, text and centred hybrid similarity, one pair at a time."""
-    unit = [v / np.linalg.norm(v) for v in exemplars.vectors.astype(float)]
-    mean = np.mean(unit, axis=0)
+def plain_loop(
+    exemplars: Rows, vectors: np.ndarray, texts: list[str], metric: Metric
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine in the metric and text similarity, one pair at a time, in double precision."""
+    mean, matrix = metric.mean.astype(float), metric.matrix.astype(float)
     shape = (len(texts), len(exemplars.ids))
-    cosine, text, both = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    cosine, text = np.zeros(shape), np.zeros(shape)
     for i, posting in enumerate(vectors.astype(float)):
-        left = posting / np.linalg.norm(posting)
+        left = matrix @ (posting / np.linalg.norm(posting) - mean)
         left_gram = FEATURES.transform([texts[i]])
-        for j, right in enumerate(unit):
-            cosine[i, j] = left @ right
+        for j, exemplar in enumerate(exemplars.vectors.astype(float)):
+            right = matrix @ (exemplar / np.linalg.norm(exemplar) - mean)
+            cosine[i, j] = left @ right / np.linalg.norm(left) / np.linalg.norm(right)
             text[i, j] = (left_gram @ FEATURES.transform([exemplars.texts[j]]).T).sum()
-            a, b = left - mean, right - mean
-            centered = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
-            both[i, j] = (centered + TEXT_WEIGHT * text[i, j]) / (1 + TEXT_WEIGHT)
-    return cosine, text, both, mean
+    return cosine, text
 
 
-def test_similarities_and_the_hybrid_equal_a_plain_loop() -> None:
-    index = ExemplarIndex(DIMENSION, FEATURES)
+@pytest.mark.parametrize("learned", [False, True])
+def test_similarities_and_the_hybrid_equal_a_plain_loop(learned: bool) -> None:
     exemplars = rows(list(range(1, 60)))
+    unit = exemplars.vectors / np.linalg.norm(exemplars.vectors, axis=1, keepdims=True)
+    metric = Metric.fit(unit, np.arange(59) % 7) if learned else Metric.identity(DIMENSION)
+    index = ExemplarIndex(DIMENSION, FEATURES, metric=metric)
     index.update(*exemplars)
     vectors, texts = postings()
     cosine, text = index.similarities(vectors, texts)
-    want_cosine, want_text, want_both, mean = plain_loop(exemplars, vectors, texts)
-    np.testing.assert_allclose(cosine, want_cosine, atol=1e-6)
+    want_cosine, want_text = plain_loop(exemplars, vectors, texts, metric)
+    np.testing.assert_allclose(cosine, want_cosine, atol=2e-6)
     np.testing.assert_allclose(text, want_text, atol=1e-6)
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    both = hybrid(cosine, text, unit, index.vectors, mean.astype(np.float32))
-    np.testing.assert_allclose(both, want_both, atol=1e-5)
+    want = (want_cosine + TEXT_WEIGHT * want_text) / (1 + TEXT_WEIGHT)
+    np.testing.assert_allclose(hybrid(cosine, text), want, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,90 @@
+"""In which directions vectors of one category differ, and how a comparison plays them down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+#: How far the learned spread is drawn towards an equal one in all directions: 0 would trust
+#: a covariance of few exemplars, 1 learns nothing. Between 0.3 and 0.8 cross-fitted log loss
+#: hardly changes on four sets with 8 to 190 exemplars a category.
+SHRINKAGE = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A centre, and a linear map after which directions that tell nothing weigh less.
+
+    ``mean`` float32 (d,) is what all vectors of an encoder share; ``matrix`` float32 (d, d),
+    symmetric, is the inverse square root of the covariance within categories, shrunk
+    (linear discriminant analysis: Fisher 1936; shrinkage: Friedman 1989), scaled to a largest
+    eigenvalue of 1 and rounded to float16, as it is stored.
+    """
+
+    mean: Floats
+    matrix: Floats
+
+    @property
+    def dimension(self) -> int:
+        return len(self.mean)
+
+    @classmethod
+    def identity(cls, dimension: int) -> Metric:
+        """Plain cosine."""
+        return cls(np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32))
+
+    @classmethod
+    def fit(cls, vectors: Floats, codes: npt.NDArray[np.intp]) -> Metric:
+        """Learn from unit ``vectors`` (n, d) whose category is ``codes`` (n,), 0 or above.
+
+        Categories with one exemplar say nothing on the spread; if all are such, the matrix is
+        the identity.
+        """
+        dimension = vectors.shape[1]
+        if not len(vectors):
+            return cls.identity(dimension)
+        mean = vectors.mean(axis=0)
+        centered = _unit(vectors - mean)
+        counts = np.bincount(codes)
+        sums = np.zeros((len(counts), dimension))
+        np.add.at(sums, codes, centered)
+        within = centered - (sums / np.maximum(counts, 1)[:, None])[codes].astype(np.float32)
+        spread = (within.T @ within).astype(np.float64) / len(vectors)
+        average = np.trace(spread) / dimension
+        if average < 1e-9:
+            return cls(mean, np.eye(dimension, dtype=np.float32))
+        spread = (1 - SHRINKAGE) * spread + SHRINKAGE * average * np.eye(dimension)
+        values, directions = np.linalg.eigh(spread)
+        matrix = (directions * np.sqrt(values[0] / values)) @ directions.T
+        return cls(mean, matrix.astype(np.float16).astype(np.float32))
+
+    def center(self, vectors: Floats) -> Floats:
+        """Unit vectors (n, d) after taking off the mean, before the map."""
+        return _unit(vectors - self.mean)
+
+    def lengths(self, vectors: Floats) -> Floats:
+        """Length (n,) of each of the ``vectors`` (n, d) after both."""
+        return np.asarray(
+            np.linalg.norm((vectors - self.mean) @ self.matrix, axis=1), dtype=np.float32
+        )
+
+    def compare(self, queries: Floats, vectors: Floats, lengths: Floats) -> Floats:
+        """Cosine in the metric of b ``queries`` with n ``vectors``, float32 (b, n).
+
+        ``lengths`` (n,) are the vectors' own. The map is applied to the queries, twice,
+        instead of to the vectors: one product with the vectors as they are stored.
+        """
+        mapped = _unit((queries - self.mean) @ self.matrix) @ self.matrix
+        cosine = mapped @ vectors.T
+        cosine -= (mapped @ self.mean)[:, None]
+        cosine /= np.maximum(lengths, 1e-12)
+        return np.asarray(cosine, dtype=np.float32)
+
+
+def _unit(vectors: Floats) -> Floats:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
