@@ -74,10 +74,15 @@ def standing(classifier_id: int) -> QuerySet[AutomationStop]:
 def examine(classifier_id: int) -> None:
     """Test the promise of the version in force on its audited postings; stop what is refuted.
 
-    Inside the transaction of an answer. Versions are locked, so of two answers at once the
+    Belongs into the transaction of an answer. The version is locked, so of two answers at once the
     later one counts the earlier one's error too. Another version than the one in force decides
     nothing any more, so nothing of it can be stopped.
     """
+    with transaction.atomic(using=alias()):
+        _examine(classifier_id)
+
+
+def _examine(classifier_id: int) -> None:
     version = (
         ClassifierVersion.objects.using(alias())
         .select_for_update(no_key=True)
