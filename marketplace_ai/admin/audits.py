@@ -9,6 +9,8 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q
 from django.http import HttpResponseRedirect
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -96,7 +98,7 @@ class AuditList(ChangeList):
 class AuditedPostingAdmin(ReadOnlyAdmin):
     """No actions: an audit that is answered in bulk has not been looked at."""
 
-    list_display = ("posting", "decided", "outcome_shown", "chance", "drawn", "answer_shown")
+    list_display = ("posting", "decided", "outcome_shown", "chance", "drawn_on", "answer_shown")
     list_filter = (AuditFilter,)
     list_select_related = ("job",)
     ordering = ("drawn", "pk")
@@ -115,6 +117,14 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
             return rows
         there = visible(self.admin_site, request, AuditedPosting.objects.order_by())
         return rows.filter(Q(job__isnull=True) | Q(pk__in=there.values("pk")))
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        # What waits has no answer to show.
+        return (
+            self.list_display
+            if AuditFilter.parameter_name in request.GET
+            else (self.list_display[:-1])
+        )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AuditList]:
         return AuditList
@@ -148,6 +158,10 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     @admin.display(description=_("probability"), empty_value=NOTHING)
     def chance(self, row: AuditedPosting) -> Any:
         return percent(row.probability) or None
+
+    @admin.display(description=_("drawn"))
+    def drawn_on(self, row: AuditedPosting) -> str:
+        return date_format(localtime(row.drawn), "SHORT_DATETIME_FORMAT")
 
     @admin.display(description=_("answer"), empty_value=NOTHING)
     def answer_shown(self, row: AuditedPosting) -> Any:

@@ -20,7 +20,7 @@ from marketplace_ai.models import AutomationStop, ClassifierVersion, Encoder
 
 from .automation_lines import lines, what, why
 from .base import ReadOnlyAdmin
-from .display import NOTHING, badge
+from .display import NOTHING, badge, object_link
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
@@ -55,15 +55,15 @@ class ReasonForm(forms.Form):
 
 @admin.register(AutomationStop)
 class AutomationStopAdmin(ReadOnlyAdmin):
-    list_display = ("what", "since", "why", "state", "lifted_shown", "lift_reason")
+    list_display = ("what", "stopped", "why", "state", "lifted_on", "lift_reason")
     list_select_related = ("classifier", "stopped_by", "lifted_by")
     ordering = ("-pk",)
     sortable_by = ()
     actions = None
     change_list_template = "admin/marketplace_ai/automationstop/change_list.html"
     fields = (
-        "what", "since", "stopped_by", "why", "rows", "errors", "version", "state",
-        "lifted_shown", "lifted_by", "lift_reason",
+        "what", "stopped", "stopped_by", "why", "rows", "errors", "version", "state",
+        "lifted", "lifted_by", "lift_reason",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -170,10 +170,6 @@ class AutomationStopAdmin(ReadOnlyAdmin):
     def what(self, stop: AutomationStop) -> Any:
         return what(stop)
 
-    @admin.display(description=_("stopped"))
-    def since(self, stop: AutomationStop) -> Any:
-        return stop.stopped
-
     @admin.display(description=_("why"))
     def why(self, stop: AutomationStop) -> Any:
         return why(stop)
@@ -187,9 +183,10 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         return badge(_("ended by a new classifier"))
 
     @admin.display(description=_("resumed"), empty_value=NOTHING)
-    def lifted_shown(self, stop: AutomationStop) -> Any:
+    def lifted_on(self, stop: AutomationStop) -> Any:
         return stop.lifted
 
     @admin.display(description=_("classifier"))
     def version(self, stop: AutomationStop) -> Any:
-        return stop.classifier_id
+        key = stop.classifier_id
+        return object_link(self.admin_site, ClassifierVersion, key, key)

@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.formats import number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from marketplace_ai.models import AutomationStop
+from marketplace_ai.watch import NOTHING, Evidence, error_lower_bound, log_e
 
 from .display import badge, percent
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 Rule = AutomationStop.Rule
 URL = "admin:marketplace_ai_automationstop"
+#: A bound below this says nothing that one decimal would show.
+LEAST_BOUND = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,17 @@ def _shown(
     elif line.automated and whole is None:
         url = reverse(f"{URL}_stop", args=[line.rule])
         url += f"?{urlencode({'category': line.label})}" if line.key else ""
+    # What led to a stop is counted no more, but it is why nothing runs.
+    found = _at_the_stop(stop, line) if stop is not None else line.evidence
+    bound = error_lower_bound(found, line.allowed, line.threshold)
     return Shown(
         name=line.name or _all_of(line.rule),
         promised=_promised(version, line, promised),
         rows=line.rows,
         errors=line.errors,
         waiting=line.waiting,
-        bound=percent(line.error_bound) if line.errors else "",
-        evidence=_evidence(line),
+        bound=percent(bound) if bound >= LEAST_BOUND else "",
+        evidence=_evidence(found, line.threshold),
         state=state,
         reason=why(stop) if stop is not None else "",
         stopped=stop is not None,
@@ -98,7 +105,7 @@ def _shown(
 
 
 def _all_of(rule: str) -> Any:
-    return _("All categories together") if rule == Rule.LEAF else Rule(rule).label
+    return _("All categories together") if rule == Rule.LEAF else capfirst(Rule(rule).label)
 
 
 def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
@@ -109,15 +116,18 @@ def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
     return percent(version.target_precision)
 
 
-def _evidence(line: Line) -> str:
-    return _("%(e)s of %(threshold)s") % {
-        "e": _e_value(line.evidence.e_value),
-        "threshold": number_format(math.exp(line.threshold), 0, force_grouping=True),
-    }
+def _at_the_stop(stop: AutomationStop, line: Line) -> Evidence:
+    if stop.rows is None or stop.errors is None:
+        return NOTHING
+    return Evidence(stop.rows, stop.errors, log_e(stop.errors, stop.rows, line.allowed))
 
 
-def _e_value(value: float) -> str:
-    return number_format(min(value, 1e9), 1 if value < 10 else 0, force_grouping=True)
+def _evidence(found: Evidence, threshold: float) -> str:
+    limit = number_format(round(math.exp(threshold)), force_grouping=True)
+    if found.log_e >= threshold:
+        return _("over %(limit)s") % {"limit": limit}
+    value = number_format(found.e_value, 1 if found.e_value < 10 else 0, force_grouping=True)
+    return _("%(e)s of %(limit)s") % {"e": value, "limit": limit}
 
 
 def what(stop: AutomationStop) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,7 +11,7 @@ from django.db import connections
 
 from marketplace_ai.models import AutomationStop, ClassifierVersion, get_category_model
 from marketplace_ai.queue.sql import alias
-from marketplace_ai.watch import Evidence, error_lower_bound, log_threshold, strongest
+from marketplace_ai.watch import Evidence, log_threshold, strongest
 
 Rule = AutomationStop.Rule
 
@@ -50,7 +49,7 @@ GROUP BY outcome, category_id
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """One thing that is automatic: a rule as a whole (no ``key``), or a category under it.
 
@@ -74,11 +73,6 @@ class Line:
     @property
     def refuted(self) -> bool:
         return self.evidence.log_e >= self.threshold
-
-    @cached_property
-    def error_bound(self) -> float:
-        """The true error rate is not below this, with the confidence of the promise."""
-        return error_lower_bound(self.evidence, self.allowed, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
