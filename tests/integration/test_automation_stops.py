@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import threading
 from dataclasses import replace
@@ -12,10 +11,9 @@ import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from marketplace_ai.deciding import Verdict
-from marketplace_ai.lifecycle import fitting, stops, watching
+from marketplace_ai.lifecycle import stops, watching
 from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
     AuditedPosting,
@@ -30,7 +28,7 @@ from marketplace_ai.queue import sql
 from marketplace_ai.signals import automation_stopped
 from marketplace_ai.watch import log_threshold, strongest
 
-from .audit_world import audited, judged, text_digest, version
+from .audit_world import audited, judged, version
 from .test_pipeline import current, drain, fit
 
 pytestmark = pytest.mark.django_db
@@ -337,44 +335,3 @@ def test_every_statement_is_planned_and_the_test_reads_by_an_index(
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "marketplace_ai_audit_test" in plan
     assert sql.AUDIT.count("%(jobs)s") == 1
-
-
-class TestFittingOnAudits:
-    def answered(self, catalog: dict[str, Category], number: int) -> None:
-        texts = ("Male rom", "Bytte kran", "Hei")
-        keys = ("maling", "rorlegger", None)
-        for n in range(number):
-            job = JobPosting.objects.create(title=f"{texts[n % 3]} {n}")
-            AuditedPosting.objects.create(
-                job=job, outcome=Outcome.REVIEW, text_digest=b"",
-                drawn=timezone.now() - dt.timedelta(minutes=number - n),
-            )  # fmt: skip
-            AuditedPosting.objects.filter(job=job).update(text_digest=text_digest(job))
-            key = keys[n % 3]
-            answer(job.pk, catalog[key].pk if key else None, None)
-
-    def test_what_they_say(self, exemplars: None, catalog: dict[str, Category]) -> None:
-        self.answered(catalog, 6)
-        changed, gone, homeless = AuditedPosting.objects.order_by("drawn")[:3]
-        JobPosting.objects.filter(pk=changed.job_id).update(title="Noe annet")
-        JobPosting.objects.filter(pk=gone.job_id).delete()
-        AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
-        found = fitting.read_audits(0.97, 0.95)
-        assert (found.labelled, found.usable, found.needed) == ([], 3, 99)
-        assert fitting.audits.labelled() == [
-            ("Male rom 3", str(catalog["maling"].pk)),
-            ("Bytte kran 4", str(catalog["rorlegger"].pk)),
-            ("Hei 5", None),
-        ]
-
-    def test_enough_of_them_calibrate(self, exemplars: None, catalog: dict[str, Category]) -> None:
-        self.answered(catalog, 12)
-        found = fitting.read_audits(0.8, 0.8)
-        assert len(found.labelled) == 12
-        made = fitting.fit(
-            found.labelled, audited=True, target_precision=0.8, confidence=0.8,
-            progress=lambda n: None,
-        )  # fmt: skip
-        assert made.calibrated_on == ClassifierVersion.Calibration.AUDITS
-        assert made.figures["calibrated_on"] == "audits"
-        assert made.figures["rows"] == 12
