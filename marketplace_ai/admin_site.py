@@ -1,4 +1,4 @@
-"""An AdminSite whose index and sidebar say how many postings wait for a person.
+"""An AdminSite whose index and sidebar say how many postings wait for a person, and what stopped.
 
 It stands beside the package ``admin``, because Django makes the site while that is imported.
 """
@@ -15,28 +15,49 @@ if TYPE_CHECKING:
 
 
 class ReviewAdminSite(AdminSite):
-    """Adds the review queue to this app's part of the index; the rest stays as it is.
+    """Puts review queue, audit and automation first in this app's part of the index.
 
     A host names it as ``default_site`` of its AdminConfig, or puts it among the bases of its
-    own site. Costs one count of at most 1,001 rows a page.
+    own site. Costs two counts of at most 1,001 rows a page, and two queries about stops.
     """
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        from marketplace_ai.admin.review import review_url, waiting_number
-
         apps: list[Any] = super().get_app_list(request, app_label)
-        if not request.user.has_perm("marketplace_ai.view_decision"):
-            return apps
         for app in apps:
             if app["app_label"] == "marketplace_ai":
-                number = waiting_number()
-                entry = {
-                    "name": _("Review queue (%(number)s)") % {"number": number},
-                    "object_name": "Review",
-                    "admin_url": review_url(self),
-                    "add_url": None,
-                    "view_only": True,
-                    "perms": {"add": False, "change": False, "delete": False, "view": True},
-                }
-                app["models"].insert(0, entry)
+                first = _watched(app["models"])
+                if request.user.has_perm("marketplace_ai.view_decision"):
+                    first.insert(0, self._review_entry())
+                app["models"][:] = [*first, *(e for e in app["models"] if e not in first)]
         return apps
+
+    def _review_entry(self) -> dict[str, Any]:
+        from marketplace_ai.admin.review import review_url, waiting_number
+
+        return {
+            "name": _("Review queue (%(number)s)") % {"number": waiting_number()},
+            "object_name": "Review",
+            "admin_url": review_url(self),
+            "add_url": None,
+            "view_only": True,
+            "perms": {"add": False, "change": False, "delete": False, "view": True},
+        }
+
+
+def _watched(models: list[Any]) -> list[Any]:
+    """The entries of the audit and of automation, with what somebody should look at."""
+    from marketplace_ai.admin.audits import audits_number
+    from marketplace_ai.admin.automation import stops_number
+
+    found = {entry["object_name"]: entry for entry in models}
+    entries = []
+    if entry := found.get("AuditedPosting"):
+        entry["name"] = _("Audit (%(number)s)") % {"number": audits_number()}
+        entries.append(entry)
+    if entry := found.get("AutomationStop"):
+        number = stops_number()
+        entry["name"] = _("Automation")
+        if number:
+            entry["name"] = _("Automation (%(number)d stopped)") % {"number": number}
+        entries.append(entry)
+    return entries

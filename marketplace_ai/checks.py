@@ -51,6 +51,21 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("marketplace_ai")
+def check_audit_share(**kwargs: Any) -> list[CheckMessage]:
+    """E005: a share of audited postings that is no share."""
+    share: object = conf.conf.audit_share
+    if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1:
+        return []
+    return [
+        Error(
+            f"{conf.PREFIX}AUDIT_SHARE is {share!r}.",
+            hint="It must be a number from 0 (no audit) to 1 (every posting), as 0.01.",
+            id="marketplace_ai.E005",
+        )
+    ]
+
+
+@register("marketplace_ai")
 def check_models(**kwargs: Any) -> list[CheckMessage]:
     """E001: a model or the adapter that cannot be had. E002: a declared field that will not do."""
     try:

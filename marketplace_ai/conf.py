@@ -67,6 +67,9 @@ class Conf:
         1000,
         "An UPDATE that changes the text of more postings than this renews their vectors only.",
     )
+    audit_share = Setting(
+        0.01, "Share of all postings that a person audits, drawn at random; 0 for none."
+    )
     wake_up = Setting(True, "Send a Celery wake-up when a posting is saved through the ORM.")
 
 

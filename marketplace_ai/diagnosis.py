@@ -11,10 +11,13 @@ from typing import Any
 from django.core import checks
 from django.db import Error as DatabaseError
 from django.db import connections
+from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
+from marketplace_ai.lifecycle import stops
 from marketplace_ai.models import (
+    AuditedPosting,
     ClassifierVersion,
     Encoder,
     Exemplar,
@@ -26,6 +29,10 @@ from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
+#: An audited posting that waits longer than this has nobody who looks.
+UNANSWERED = dt.timedelta(days=7)
+#: Stops of automation that are named.
+STOPS_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ def examine() -> Iterator[Finding]:
         _queue,
         _encoder,
         _classifier,
+        _audit,
+        _stops,
     ]
     for part in parts:
         try:
@@ -195,9 +204,7 @@ def _classifier() -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield Finding("exemplars", True, f"{count} vote")
-    version = ClassifierVersion.objects.filter(
-        in_force=True, encoder=Encoder.objects.active()
-    ).first()
+    version = _in_force()
     if version is None:
         yield Finding(
             "classifier", False, "None is fitted: every posting goes to review.",
@@ -211,4 +218,44 @@ def _classifier() -> Iterator[Finding]:
             "Run manage.py fit_classifier --calibration FILE with labelled postings.",
         )  # fmt: skip
     else:
-        yield Finding("classifier", True, f"Version {version.pk} is in force")
+        calibrated = ClassifierVersion.Calibration(version.calibrated_on)
+        on = "audited" if calibrated is ClassifierVersion.Calibration.AUDITS else "labelled"
+        message = f"Version {version.pk} is in force, calibrated on {on} postings"
+        yield Finding("classifier", True, message)
+
+
+def _audit() -> Iterator[Finding]:
+    waiting = AuditedPosting.objects.waiting()
+    number = waiting.order_by()[: health.LARGEST_COUNT + 1].count()
+    oldest = waiting.order_by("drawn", "pk").values_list("drawn", flat=True).first()
+    late = oldest is not None and timezone.now() - oldest > UNANSWERED
+    message = f"{conf.audit_share:.2%} of all postings are drawn, {health.shown(number)} wait"
+    cure = ""
+    if late:
+        cure = "Have somebody answer them in admin under Audit: until then nothing watches them."
+    elif not conf.audit_share:
+        cure = "Set MARKETPLACE_AI_AUDIT_SHARE: without an audit nothing watches the promise."
+    yield Finding("audit", True, message, cure)
+
+
+def _stops() -> Iterator[Finding]:
+    version = _in_force()
+    if version is None:
+        return
+    standing = list(stops.standing(version.pk).order_by("pk")[: STOPS_NAMED + 1])
+    if standing:
+        names = [stop.category_key or f"rule {stop.rule}" for stop in standing[:STOPS_NAMED]]
+        more = " and more" if len(standing) > STOPS_NAMED else ""
+        yield Finding(
+            "automation", False,
+            f"Automation has stopped: {', '.join(names)}{more}. Those postings go to review.",
+            "See why in admin under Automation; then resume it there, or fit again.",
+        )  # fmt: skip
+
+
+def _in_force() -> ClassifierVersion | None:
+    return (
+        ClassifierVersion.objects.filter(in_force=True, encoder=Encoder.objects.active())
+        .defer("artifact")
+        .first()
+    )

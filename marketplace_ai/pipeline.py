@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError
 from marketplace_ai.encoding import encode_each
-from marketplace_ai.lifecycle import classifiers, encoders
+from marketplace_ai.lifecycle import classifiers, encoders, stops
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.neighbors import store
 from marketplace_ai.neighbors.index import ExemplarIndex
@@ -190,10 +190,12 @@ class Pipeline:
         """What the classifier in force says of encoded texts."""
         if not texts:
             return []
-        if self.classifier is None or self.index is None or not len(self.index):
+        version, index = self.classifier_id, self.index
+        if version is None or self.classifier is None or index is None or not len(index):
             return [UNDECIDED] * len(texts)
-        verdicts = self.classifier.decide(self.index, np.stack(list(vectors)), list(texts))
-        return [_proposal(verdict) for verdict in verdicts]
+        verdicts = self.classifier.decide(index, np.stack(list(vectors)), list(texts))
+        stopped = stops.in_force(version)
+        return [_proposal(stopped.hold(verdict)) for verdict in verdicts]
 
 
 def _proposal(verdict: Verdict) -> Proposal:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from marketplace_ai.imports import NONE
-from marketplace_ai.models import Decision, JobPosting, Outcome, PendingJob
+from marketplace_ai.models import AuditedPosting, Decision, JobPosting, Outcome, PendingJob
 from marketplace_ai.tables import Row, read_csv
 
 DATA = Path(__file__).resolve().parent.parent / "demo_data"
@@ -48,8 +48,10 @@ def rows() -> list[Row]:
 
 
 def remove() -> None:
-    """Sample postings of an earlier run, with their decisions and exemplars made of them."""
-    JobPosting.objects.filter(title__in=[row["title"] for row in rows()]).delete()
+    """Sample postings of an earlier run, with decisions, audits and exemplars made of them."""
+    samples = JobPosting.objects.filter(title__in=[row["title"] for row in rows()])
+    AuditedPosting.objects.filter(job__in=samples).delete()  # it would outlive them
+    samples.delete()
 
 
 def create() -> list[Sample]:

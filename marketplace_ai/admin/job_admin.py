@@ -20,6 +20,7 @@ from marketplace_ai.models import Decision
 
 from . import answering
 from .answer_view import AnswerForm, take_answer
+from .audits import AUDITING, after_audit
 from .base import LargeTable, category_widget
 from .columns import SHOWN, JobColumns, PostingList
 from .current import decisions_of
@@ -114,6 +115,8 @@ class JobAdminMixin(LargeTable, JobColumns):
         recorded = take_answer(request, job.pk, category_widget(self.admin_site, request))
         if recorded and REVIEWING in request.GET:
             return after_review(self.admin_site, request)
+        if recorded and AUDITING in request.GET:
+            return after_audit(self.admin_site, request, job.pk)
         meta = self.model._meta
         url = reverse(
             f"admin:{meta.app_label}_{meta.model_name}_change",
@@ -139,6 +142,7 @@ class JobAdminMixin(LargeTable, JobColumns):
                 mai_form=form,
                 mai_answer_url=f"admin:{meta.app_label}_{meta.model_name}_answer",
                 mai_reviewing=REVIEWING in request.GET,
+                mai_auditing=AUDITING in request.GET,
                 media=context["media"] + form.media,
             )
         return super().render_change_form(request, context, *args, **kwargs)

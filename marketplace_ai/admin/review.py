@@ -33,7 +33,12 @@ LARGEST_NUMBER = 1000
 
 def waiting_number() -> str:
     """How many postings wait for a person, for the index: ``37`` or ``1000+``."""
-    number = Decision.objects.waiting().order_by()[: LARGEST_NUMBER + 1].count()
+    return shown_number(Decision.objects.waiting())
+
+
+def shown_number(rows: Any) -> str:
+    """The number of rows for people, counted no further than is of use."""
+    number = rows.order_by()[: LARGEST_NUMBER + 1].count()
     return str(number) if number <= LARGEST_NUMBER else f"{LARGEST_NUMBER}+"
 
 

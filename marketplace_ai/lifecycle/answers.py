@@ -26,6 +26,8 @@ from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text import digest, is_blank
 
+from . import audits
+
 
 class AnswerError(ValueError):
     """An answer that cannot be recorded, with the reason for the person who gave it."""
@@ -85,6 +87,7 @@ def answer(
             decided_by=user,
             decided=Now(),
         )
+        audits.judge(job_id, category_id, key, decision.category_name, digest(text), user)
         adapter.apply_categories({job_id: category_id}, by="person")
         if not is_blank(text):
             _learn(job_id, text, category_id, key, user)

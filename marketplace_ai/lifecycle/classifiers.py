@@ -45,14 +45,15 @@ def fit(
     encoder: Encoder,
     calibration: Labelled | None,
     *,
+    audited: bool = False,
     target_precision: float = 0.97,
     confidence: float = 0.95,
 ) -> ClassifierVersion:
     """Fit on all exemplars that vote now and put the result in force.
 
     ``calibration``: labelled postings of the stream; without them cross-validation on the
-    exemplars stands in. Raises ValueError where there is too little.
-    exemplars stands in. Raises ValueError where there is too little.
+    exemplars stands in. ``audited``: they are the audit sample, not somebody's file. Raises
+    ValueError where there is too little.
     """
     exemplars = store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
     classifier = Classifier.fit(
@@ -62,6 +63,9 @@ def fit(
         confidence=confidence,
         parents=parents(),
     )
+    figures = _figures(classifier)
+    if audited:
+        figures["calibrated_on"] = ClassifierVersion.Calibration.AUDITS.value
     with transaction.atomic(using=alias()):
         ClassifierVersion.objects.filter(encoder=encoder, in_force=True).update(in_force=False)
         return ClassifierVersion.objects.create(
@@ -69,8 +73,8 @@ def fit(
             artifact=classifier.to_bytes(),
             target_precision=target_precision,
             confidence=confidence,
-            calibrated_on=classifier.calibrated_on,
-            figures=_figures(classifier),
+            calibrated_on=figures["calibrated_on"],
+            figures=figures,
             exemplar_generation=exemplars.generation,
             in_force=True,
         )

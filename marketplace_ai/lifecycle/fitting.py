@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,17 @@ from django.db.models import Exists, OuterRef
 
 from marketplace_ai import deciding
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.deciding.bounds import rows_needed
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.imports import NONE, categories_by_key, clean_text
-from marketplace_ai.lifecycle import classifiers
-from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
+from marketplace_ai.lifecycle import audits, classifiers
+from marketplace_ai.models import (
+    AuditedPosting,
+    Encoder,
+    Exemplar,
+    ExemplarEmbedding,
+    ExemplarState,
+)
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.tables import Row, TableError, read_csv
 from marketplace_ai.text import is_blank
@@ -55,6 +63,28 @@ def read_labelled(path: str | None) -> Labelled:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Audits:
+    """The audit sample as labelled postings, where they are enough: else ``labelled`` is empty.
+
+    ``usable`` have an answer about the text that they still have, ``needed`` are the fewest
+    that could prove the promise, without a single error; ``waiting`` have no answer yet.
+    """
+
+    labelled: Labelled
+    usable: int
+    needed: int
+    waiting: int
+
+
+def read_audits(target_precision: float, confidence: float) -> Audits:
+    """What people said about audited postings, to calibrate on when no file is given."""
+    found = [row for row in audits.labelled() if not is_blank(row[0])]
+    needed = rows_needed(target_precision, confidence)
+    waiting = AuditedPosting.objects.waiting().count()
+    return Audits(found if len(found) >= needed else [], len(found), needed, waiting)
+
+
 def exemplars_without_vector() -> int:
     """How many exemplars a fit will have to encode first."""
     has_vector = ExemplarEmbedding.objects.filter(
@@ -80,6 +110,7 @@ def posting_text(row: Row) -> str:
 def fit(
     labelled: Labelled,
     *,
+    audited: bool = False,
     target_precision: float,
     confidence: float,
     progress: Callable[[int], None],
@@ -94,7 +125,11 @@ def fit(
         vectors = _encode(pipeline.texts, texts, progress)
         calibration = deciding.Labelled(texts, vectors, [label for _, label in labelled])
     version = classifiers.fit(
-        pipeline.encoder, calibration, target_precision=target_precision, confidence=confidence
+        pipeline.encoder,
+        calibration,
+        audited=audited,
+        target_precision=target_precision,
+        confidence=confidence,
     )
     classifiers.queue_review()
     return version

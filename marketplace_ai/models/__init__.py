@@ -1,5 +1,6 @@
 """Tables of the app. Category and JobPosting are swappable; all the others are its own."""
 
+from .audit import AuditedPosting, AutomationStop
 from .category import Category
 from .classifier_version import ClassifierVersion
 from .decision import Decision, Match, Outcome
@@ -11,6 +12,8 @@ from .queue import ChangeKind, JobChange, PendingJob, Priority
 from .swapped import get_category_model, get_job_model
 
 __all__ = [
+    "AuditedPosting",
+    "AutomationStop",
     "Category",
     "ChangeKind",
     "ClassifierVersion",

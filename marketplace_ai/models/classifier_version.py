@@ -14,6 +14,7 @@ class ClassifierVersion(models.Model):
 
     class Calibration(models.TextChoices):
         POSTINGS = "postings", _("labelled postings")
+        AUDITS = "audits", _("audited postings")
         EXEMPLARS = "exemplars", _("cross-validation on exemplars")
 
     encoder = models.ForeignKey(

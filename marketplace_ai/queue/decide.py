@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from marketplace_ai.models import Decision, Encoder, Outcome
 from marketplace_ai.ownership import Owner, owner
 
-from . import sql
+from . import audit, sql
 from .categories import keep_categories
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def decide(
         for decision in current.only("job_id", "machine_category_id", "answered")
     }
     categories = keep_categories(_categories(items, previous.values()))
-    rows, to_apply = [], {}
+    rows, to_apply, free = [], {}, []
     for item in items:
         job, before = jobs[item.job_id], previous.get(item.job_id)
         machine_category = before.machine_category_id if before else None
@@ -48,9 +48,10 @@ def decide(
         present = adapter.category_id(job)
         proposal = item.proposal
         category = categories.get(proposal.category)
-        outcome = _outcome(
-            proposal, category is not None, owner(present, machine_category, answered)
-        )
+        owned_by = owner(present, machine_category, answered)
+        outcome = _outcome(proposal, category is not None, owned_by)
+        if owned_by is Owner.MACHINE:
+            free.append(item.job_id)
         if outcome in (Outcome.AUTOMATIC, Outcome.AUTOMATIC_PARENT, Outcome.NONE):
             chosen = category.pk if category is not None else None
             if chosen != present:
@@ -93,6 +94,8 @@ def decide(
         )
     Decision.objects.filter(pk__in=[d.pk for d in previous.values()]).update(current=False)
     Decision.objects.bulk_create(rows)
+    # Where a person has spoken nothing could be applied, so there is nothing to audit.
+    audit.record(free)
     adapter.apply_categories(to_apply, by="machine")
     return list(to_apply)
 

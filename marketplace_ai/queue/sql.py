@@ -175,6 +175,26 @@ ON CONFLICT (job_id, encoder_id)
 DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
 """
 
+# What the machine has just decided about postings of the audit sample, taken from its decisions. A
+# posting that a person has answered about keeps what was judged.
+AUDIT = """
+INSERT INTO marketplace_ai_auditedposting AS audit
+    (job_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
+     probability, text_digest, drawn)
+SELECT job_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
+       probability, text_digest, decided
+FROM marketplace_ai_decision
+WHERE job_id = ANY(%(jobs)s::{job_key_type}[]) AND current
+ORDER BY job_id
+ON CONFLICT (job_id) DO UPDATE SET
+    encoder_id = excluded.encoder_id, classifier_id = excluded.classifier_id,
+    outcome = excluded.outcome, category_id = excluded.category_id,
+    category_key = excluded.category_key, category_name = excluded.category_name,
+    probability = excluded.probability, text_digest = excluded.text_digest,
+    drawn = excluded.drawn
+WHERE audit.answered IS NULL
+"""
+
 # Queue what has no vector of this encoder, in the order of the key, so that it can go on
 # anywhere. {jobs} is the adapter's own queryset as SQL.
 BACKFILL = """

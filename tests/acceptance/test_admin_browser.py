@@ -11,6 +11,7 @@ from django.db import connections
 from django.urls import reverse
 from playwright.sync_api import Page, Route, expect, sync_playwright
 
+from marketplace_ai.lifecycle import stops
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -20,6 +21,7 @@ from marketplace_ai.models import (
     Outcome,
 )
 from tests.integration.admin_world import HOSTILE, decide, exemplar
+from tests.integration.audit_world import audited, version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,14 +122,22 @@ def test_the_form_is_saved_with_nothing_changed(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_every_screen(
-    page: Page, live_server: Any, world: list[Decision], scheme: Any, width: int
+    page: Page, live_server: Any, world: list[Decision], scheme: Any, width: int, settings: Any
 ) -> None:
+    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    made = version(*Category.objects.all())
+    audited(made, Category.objects.get(slug="plen"))
+    stop = stops.stop(made, "automatic", reason=HOSTILE)
+    assert stop is not None
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     for path in (
         reverse("admin:marketplace_ai_jobposting_change", args=[world[1].job_id]),
         reverse("admin:marketplace_ai_decision_review"),
         reverse("admin:marketplace_ai_pendingjob_changelist"),
+        reverse("admin:marketplace_ai_auditedposting_changelist"),
+        reverse("admin:marketplace_ai_automationstop_changelist"),
+        reverse("admin:marketplace_ai_automationstop_resume", args=[stop.pk]),
         reverse("admin:marketplace_ai_decision_change", args=[world[0].pk]),
     ):
         page.goto(live_server.url + path)

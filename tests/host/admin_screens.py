@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import (
+    AuditedPosting,
     Category,
     Decision,
     Exemplar,
@@ -23,6 +24,7 @@ from marketplace_ai.models import (
     Outcome,
     PendingJob,
 )
+from marketplace_ai.queue import audit
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text import digest
 from tests.host.models import Job, Section
@@ -148,3 +150,20 @@ def test_the_queue_and_a_decision_lead_to_the_hosts_posting(
     ):  # fmt: skip
         response = admin_client.get(reverse(f"admin:marketplace_ai_{name}", args=args))
         assert f'href="{url}' in response.content.decode(), name
+
+
+def test_the_audit_leads_to_the_hosts_posting_and_on_to_the_next(
+    admin_client: Client, sections: dict[str, Section], settings: Any
+) -> None:
+    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    decisions = add(sections["maling"], 2)
+    audit.record([decision.job_id for decision in decisions])
+    audits = reverse("admin:marketplace_ai_auditedposting_changelist")
+    html = admin_client.get(audits).content.decode()
+    for decision in decisions:
+        assert f'href="{page(decision.job_id)}?_audit=1"' in html
+    places = [page(row.job_id) for row in AuditedPosting.objects.order_by("drawn", "pk")]
+    first = Decision.objects.get(job_id=AuditedPosting.objects.earliest("drawn", "pk").job_id)
+    data = {"seen": first.pk, "answer": "confirm"}
+    answered = admin_client.post(f"{page(first.job_id, 'answer')}?_audit=1", data)
+    assert answered["Location"] == f"{places[1]}?_audit=1"

@@ -12,9 +12,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from marketplace_ai.lifecycle import fitting
+from marketplace_ai.lifecycle import audits, fitting, stops, watching
 from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
+    AuditedPosting,
+    ClassifierVersion,
     Decision,
     Exemplar,
     ExemplarSource,
@@ -364,3 +366,31 @@ def test_a_host_that_does_not_say_how_to_make_things_is_told_so(
     with pytest.raises(CommandError, match=r"HostAdapter.*create_category"):
         call_command("import_exemplars", str(file), create_categories=True, stdout=Sink())
     assert Section.objects.count() == len(sections)
+
+
+def test_the_audit_knows_the_hosts_keys(
+    fitted: None, sections: Any, drain: Any, say: Any, settings: Any
+) -> None:
+    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    say(sections["bygg"], Outcome.AUTOMATIC_PARENT)
+    jobs = Job.objects.bulk_create([Job(headline=f"Male {n}") for n in range(3)])
+    drain()
+    assert Job.objects.filter(section="s-bygg").count() == 3
+    assert set(AuditedPosting.objects.values_list("category_id", flat=True)) == {"s-bygg"}
+    for job, section in zip(jobs, ("s-maling", "s-plen", None), strict=True):
+        answer(job.pk, section, None)
+    rows = {row.job_id: row for row in AuditedPosting.objects.all()}
+    assert [rows[job.pk].right for job in jobs] == [True, False, False]
+    assert ("Male 0", "s-maling") in audits.labelled()
+    run(f"DELETE FROM {TABLE}")
+    assert AuditedPosting.objects.filter(job=None, right=False).count() == 2
+    Section.objects.all().delete()
+    assert set(AuditedPosting.objects.values_list("category_key", "category")) == {("bygg", None)}
+
+
+def test_a_stop_of_a_section_holds_for_its_text_key(fitted: None, sections: Any) -> None:
+    version = ClassifierVersion.objects.get(in_force=True)
+    stops.stop(version, "automatic", "s-maling", key="maling")
+    assert stops.in_force(version.pk).labels == {"s-maling"}
+    keys = {line.label: line.category_id for line in watching.watch(version).categories}
+    assert keys["s-maling"] == "s-maling"

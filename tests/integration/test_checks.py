@@ -40,6 +40,13 @@ def test_w001_of_a_name_that_is_near_to_none(settings: Any) -> None:
     assert "docs/settings.md" in str(only(found(), "W001").hint)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.1, "0.01", None, True, float("nan")])
+def test_e005_a_share_that_is_none(settings: Any, share: object) -> None:
+    settings.MARKETPLACE_AI_AUDIT_SHARE = share
+    message = only(found(), "E005")
+    assert message.msg == f"MARKETPLACE_AI_AUDIT_SHARE is {share!r}."
+
+
 class NoAdapter:
     pass
 

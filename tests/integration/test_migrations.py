@@ -117,8 +117,12 @@ def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]
     keys = up["foreign_keys"]
     for table in ("jobembedding", "pendingjob", "decision", "exemplar"):
         assert keys[f"marketplace_ai_{table}.job_id"] == [job, CASCADE]
-    for table in ("decision", "exemplar"):
-        assert keys[f"marketplace_ai_{table}.category_id"] == [category, SET_NULL]
+    assert keys["marketplace_ai_auditedposting.job_id"] == [job, SET_NULL]
+    for column in (
+        "decision.category_id", "exemplar.category_id", "auditedposting.category_id",
+        "auditedposting.answer_id", "automationstop.category_id",
+    ):  # fmt: skip
+        assert keys[f"marketplace_ai_{column}"] == [category, SET_NULL]
     assert keys["marketplace_ai_jobembedding.encoder_id"] == ["marketplace_ai_encoder", CASCADE]
     # What the machine last wrote is compared, never followed; the log must cost nothing.
     assert "marketplace_ai_decision.machine_category_id" not in keys

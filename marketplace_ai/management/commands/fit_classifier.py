@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
@@ -10,13 +10,17 @@ from django.db import IntegrityError
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarState
 
+if TYPE_CHECKING:
+    from marketplace_ai.lifecycle.fitting import Audits
+
 
 class Command(DatabaseCommand):
     help = (
         "Fit how the exemplars vote, the probabilities and the thresholds of what may be "
         "automatic, and put the result in force. FILE holds labelled postings like those that "
         "come in (columns category and text, or title and description; 'none' allowed); "
-        "without it cross-validation on the exemplars stands in."
+        "without it the answered audited postings, and where these are too few "
+        "cross-validation on the exemplars."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,10 +44,17 @@ class Command(DatabaseCommand):
             labelled = fitting.read_labelled(options["calibration"])
             if options["calibration"] and not labelled:
                 raise TableError(f"{options['calibration']}: there is no row below the header.")
+            audits = None
+            if not options["calibration"]:
+                audits = fitting.read_audits(options["target_precision"], options["confidence"])
+                labelled = audits.labelled
+                if not quiet:
+                    self._tell_audits(audits)
             new = fitting.exemplars_without_vector() + len(labelled)
             with progress("Encoding", new, quiet=quiet) as advance:
                 version = fitting.fit(
                     labelled,
+                    audited=audits is not None and bool(labelled),
                     target_precision=options["target_precision"],
                     confidence=options["confidence"],
                     progress=advance,
@@ -61,6 +72,18 @@ class Command(DatabaseCommand):
             print_json(self, {"version": version.pk, **version.figures})
         else:
             self._tell(version)
+
+    def _tell_audits(self, audits: Audits) -> None:
+        if not audits.labelled:
+            self.stdout.write(
+                f"{audits.usable} audited postings are answered, {audits.needed} are needed to "
+                "calibrate on them: cross-validation on the exemplars stands in."
+            )
+        elif audits.waiting:
+            self.stdout.write(
+                f"{audits.waiting} audited postings still wait for an answer. What is answered "
+                "is a fair sample only when all are: answer them and fit again."
+            )
 
     def _tell(self, version: ClassifierVersion) -> None:
         self.stdout.write(

@@ -1,0 +1,192 @@
+"""Automation: what is automatic now, what the audit says of it, what has stopped and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, Value
+from django.http import Http404, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.lifecycle import stops, watching
+from marketplace_ai.models import AutomationStop, ClassifierVersion, Encoder
+
+from .automation_lines import lines, what, why
+from .base import ReadOnlyAdmin
+from .display import NOTHING, badge, object_link
+
+if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
+    from django.http import HttpRequest
+
+Rule = AutomationStop.Rule
+
+
+def automation_url(site: AdminSite) -> str:
+    return reverse("admin:marketplace_ai_automationstop_changelist", current_app=site.name)
+
+
+def version_in_force() -> ClassifierVersion | None:
+    """The classifier that decides now, without its artifact."""
+    rows = ClassifierVersion.objects.filter(in_force=True, encoder=Encoder.objects.active())
+    return rows.defer("artifact").first()
+
+
+def stops_number() -> int:
+    """How many stops hold now."""
+    version = version_in_force()
+    return stops.standing(version.pk).count() if version else 0
+
+
+class ReasonForm(forms.Form):
+    """Why somebody stops or resumes automation; the next one will want to know."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
+@admin.register(AutomationStop)
+class AutomationStopAdmin(ReadOnlyAdmin):
+    list_display = ("what", "stopped", "why", "state", "lifted_on", "lift_reason")
+    list_select_related = ("classifier", "stopped_by", "lifted_by")
+    ordering = ("-pk",)
+    sortable_by = ()
+    actions = None
+    change_list_template = "admin/marketplace_ai/automationstop/change_list.html"
+    fields = (
+        "what", "stopped", "stopped_by", "why", "rows", "errors", "version", "state",
+        "lifted", "lifted_by", "lift_reason",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        version = version_in_force()
+        holds: Any = Value(False)
+        if version is not None:
+            holds = Exists(stops.standing(version.pk).filter(pk=OuterRef("pk")))
+        return rows.defer("classifier__artifact", "classifier__figures").annotate(holds=holds)
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may stop and resume automation."""
+        return bool(request.user.has_perm("marketplace_ai.change_automationstop"))
+
+    def get_urls(self) -> list[Any]:
+        view, name = self.admin_site.admin_view, "marketplace_ai_automationstop"
+        return [
+            path("<int:pk>/resume/", view(self.resume_view), name=f"{name}_resume"),
+            path("stop/<str:rule>/", view(self.stop_view), name=f"{name}_stop"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        version = version_in_force()
+        context: dict[str, Any] = {"title": gettext("Automation"), "version": version}
+        if version is not None:
+            standing = list(stops.standing(version.pk).select_related("stopped_by"))
+            context["lines"] = lines(version, watching.watch(version), standing)
+            context["may_decide"] = self.has_decide_permission(request)
+            context["stopped"] = len(standing)
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def resume_view(self, request: HttpRequest, pk: int) -> Any:
+        stop = get_object_or_404(
+            AutomationStop.objects.select_related("classifier", "stopped_by"), pk=pk
+        )
+
+        def resume(reason: str) -> None:
+            if not stops.lift(stop.pk, request.user, reason):
+                messages.warning(request, gettext("It was resumed already."))
+                return
+            self.log_change(request, stop, gettext("Automation resumed: %s") % reason)
+            text = gettext(
+                "Automation of %(what)s is resumed from the next posting on, and is counted anew. "
+                "What went to review meanwhile stays there."
+            )
+            messages.success(request, text % {"what": what(stop)})
+
+        context = {
+            "title": gettext("Resume automation"),
+            "what": what(stop),
+            "why": why(stop),
+            "resuming": True,
+        }
+        return self._with_reason(request, context, resume)
+
+    def stop_view(self, request: HttpRequest, rule: str) -> Any:
+        version = version_in_force()
+        if version is None or rule not in Rule.values:
+            raise Http404
+        label = request.GET.get("category")
+        rows = version.figures.get("categories", []) if label is not None else []
+        row = next((row for row in rows if row["label"] == label), None)
+        if label is not None and (row is None or rule != Rule.LEAF):
+            raise Http404
+        name = row["name"] if row else Rule(rule).label
+
+        def stop(reason: str) -> None:
+            made = stops.stop(
+                version, rule,
+                watching.primary_key(row["label"]) if row else None,
+                key=row["key"] if row else "", name=row["name"] if row else "",
+                user=request.user, reason=reason,
+            )  # fmt: skip
+            if made is None:
+                messages.warning(request, gettext("It was stopped already."))
+                return
+            self.log_addition(request, made, gettext("Automation stopped: %s") % reason)
+            text = gettext("Automation of %(what)s has stopped: its postings go to review.")
+            messages.success(request, text % {"what": name})
+
+        context = {"title": gettext("Stop automation"), "what": name, "resuming": False}
+        return self._with_reason(request, context, stop)
+
+    def _with_reason(self, request: HttpRequest, context: dict[str, Any], act: Any) -> Any:
+        """Ask for a reason, then act on it and go back to the overview."""
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            act(form.cleaned_data["reason"])
+            return HttpResponseRedirect(automation_url(self.admin_site))
+        context |= {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "form": form,
+            "media": self.media,
+            "overview": automation_url(self.admin_site),
+        }
+        return TemplateResponse(request, "admin/marketplace_ai/automationstop/reason.html", context)
+
+    @admin.display(description=_("automation of"))
+    def what(self, stop: AutomationStop) -> Any:
+        return what(stop)
+
+    @admin.display(description=_("why"))
+    def why(self, stop: AutomationStop) -> Any:
+        return why(stop)
+
+    @admin.display(description=_("state"))
+    def state(self, stop: Any) -> Any:
+        if stop.lifted is not None:
+            return badge(_("resumed"), "good")
+        if stop.holds:
+            return badge(_("stopped"), "bad")
+        return badge(_("ended by a new classifier"))
+
+    @admin.display(description=_("resumed"), empty_value=NOTHING)
+    def lifted_on(self, stop: AutomationStop) -> Any:
+        return stop.lifted
+
+    @admin.display(description=_("classifier"))
+    def version(self, stop: AutomationStop) -> Any:
+        key = stop.classifier_id
+        return object_link(self.admin_site, ClassifierVersion, key, key)

@@ -1,0 +1,150 @@
+"""How the promise is watched in life: audited postings, and the stops they led to."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.conf import conf
+
+from .classifier_version import ClassifierVersion
+from .decision import Outcome
+from .encoder import Encoder
+
+
+class AuditedPostingQuerySet(models.QuerySet["AuditedPosting"]):
+    def waiting(self) -> AuditedPostingQuerySet:
+        """What a person should answer; a posting that is gone can't be."""
+        return self.filter(answered__isnull=True, job__isnull=False)
+
+
+class AuditedPosting(models.Model):
+    """A posting of the random sample: what the machine decided, and what a person says.
+
+    While nobody has answered, a new decision of the machine's takes the old one's place. The row
+    outlives its posting (``job`` is then empty), as evidence without a text.
+
+    ``right`` says whether the machine's category, or its "fits none", was confirmed; where
+    only the parent was applied, whether the answer lies under that parent. It is empty until
+    there is an answer, and stays so when the answer is about another text.
+    """
+
+    job = models.ForeignKey(
+        conf.job_model, verbose_name=_("posting"), null=True, on_delete=models.DO_NOTHING,
+        db_constraint=False, db_index=False, related_name="+",
+    )  # fmt: skip
+    encoder = models.ForeignKey(
+        Encoder, verbose_name=_("encoder"), null=True, on_delete=models.PROTECT, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    classifier = models.ForeignKey(
+        ClassifierVersion, verbose_name=_("classifier"), null=True, on_delete=models.PROTECT,
+        db_index=False, related_name="+",
+    )  # fmt: skip
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
+    category = models.ForeignKey(
+        conf.category_model, verbose_name=_("category"), null=True, on_delete=models.DO_NOTHING,
+        db_constraint=False, related_name="+",
+    )  # fmt: skip
+    category_key = models.CharField(_("category key"), max_length=200, blank=True)
+    category_name = models.CharField(_("category name"), max_length=300, blank=True)
+    probability = models.FloatField(_("probability"), null=True)
+    text_digest = models.BinaryField(_("digest of the text"))
+    drawn = models.DateTimeField(_("drawn"))
+
+    answered = models.DateTimeField(_("answered"), null=True)
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("answered by"), null=True,
+        on_delete=models.SET_NULL, related_name="+",
+    )  # fmt: skip
+    answer = models.ForeignKey(
+        conf.category_model, verbose_name=_("answer"), null=True, on_delete=models.DO_NOTHING,
+        db_constraint=False, related_name="+",
+    )  # fmt: skip
+    answer_key = models.CharField(max_length=200, db_default="", blank=True)
+    answer_name = models.CharField(max_length=300, db_default="", blank=True)
+    right = models.BooleanField(_("right"), null=True)
+
+    objects = AuditedPostingQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("audited posting")
+        verbose_name_plural = _("audited postings")
+        constraints = [
+            models.UniqueConstraint(fields=["job"], name="marketplace_ai_audited_once"),
+            models.CheckConstraint(
+                condition=Q(right__isnull=True) | Q(answered__isnull=False),
+                name="marketplace_ai_audit_right_by_answer",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["drawn", "id"],
+                condition=Q(answered__isnull=True, job__isnull=False),
+                name="marketplace_ai_audit_waiting",
+            ),
+            models.Index(
+                fields=["classifier", "outcome", "drawn", "id"], name="marketplace_ai_audit_test"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.category_name or self.get_outcome_display()}"
+
+
+class AutomationStop(models.Model):
+    """Automation that ended: of one category, or of everything that a rule decides.
+
+    ``category_key`` is empty where the whole rule stopped. Stopped by the test, it has the
+    evidence; stopped by a person, that person's reason. ``lifted`` ends it.
+    """
+
+    class Rule(models.TextChoices):
+        """The outcomes that need no person, each with a promise of its own."""
+
+        LEAF = Outcome.AUTOMATIC.value, _("a category")
+        PARENT = Outcome.AUTOMATIC_PARENT.value, _("its parent only")
+        NONE = Outcome.NONE.value, _("“fits none”")
+
+    classifier = models.ForeignKey(
+        ClassifierVersion, verbose_name=_("classifier"), on_delete=models.PROTECT,
+        related_name="stops",
+    )  # fmt: skip
+    rule = models.CharField(_("rule"), max_length=16, choices=Rule.choices)
+    category = models.ForeignKey(
+        conf.category_model, verbose_name=_("category"), null=True, on_delete=models.DO_NOTHING,
+        db_constraint=False, related_name="+",
+    )  # fmt: skip
+    category_key = models.CharField(_("category key"), max_length=200, blank=True)
+    category_name = models.CharField(_("category name"), max_length=300, blank=True)
+    stopped = models.DateTimeField(_("stopped"))
+    stopped_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("stopped by"), null=True,
+        on_delete=models.SET_NULL, related_name="+",
+    )  # fmt: skip
+    rows = models.PositiveIntegerField(_("audited postings"), null=True)
+    errors = models.PositiveIntegerField(_("errors"), null=True)
+    e_value = models.FloatField(_("e value"), null=True)
+    reason = models.TextField(_("reason"), blank=True)
+    lifted = models.DateTimeField(_("resumed"), null=True)
+    lifted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("resumed by"), null=True,
+        on_delete=models.SET_NULL, related_name="+",
+    )  # fmt: skip
+    lift_reason = models.TextField(_("reason to resume"), blank=True)
+
+    class Meta:
+        verbose_name = _("automation stop")
+        verbose_name_plural = _("automation stops")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["classifier", "rule", "category_key"],
+                condition=Q(lifted__isnull=True),
+                name="marketplace_ai_one_stop",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.category_name or str(self.Rule(self.rule).label)
