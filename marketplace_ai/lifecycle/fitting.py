@@ -12,7 +12,7 @@ from marketplace_ai import deciding
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.imports import NONE, categories_by_key, clean_text
-from marketplace_ai.lifecycle import classifiers
+from marketplace_ai.lifecycle import classifiers, versions
 from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.tables import Row, TableError, read_csv
@@ -83,8 +83,11 @@ def fit(
     target_precision: float,
     confidence: float,
     progress: Callable[[int], None],
+    force: bool = False,
+    dry_run: bool = False,
 ) -> ClassifierVersion:
-    """Encode what has no vector yet, fit, put in force; what waits for review is decided anew."""
+    """Encode what has no vector yet, fit, compare, and put in force what is not worse; then what
+    waits for review is decided anew. For the rest see ``classifiers.fit``."""
     pipeline = Pipeline()
     pipeline.refresh(progress)
     assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
@@ -94,9 +97,15 @@ def fit(
         vectors = _encode(pipeline.texts, texts, progress)
         calibration = deciding.Labelled(texts, vectors, [label for _, label in labelled])
     version = classifiers.fit(
-        pipeline.encoder, calibration, target_precision=target_precision, confidence=confidence
+        pipeline.encoder,
+        calibration,
+        target_precision=target_precision,
+        confidence=confidence,
+        force=force,
+        dry_run=dry_run,
     )
-    classifiers.queue_review()
+    if version.in_force:
+        versions.queue_review()
     return version
 
 
