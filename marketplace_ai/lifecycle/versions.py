@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext
@@ -18,13 +18,15 @@ from marketplace_ai.queue import backfill
 from marketplace_ai.queue.sql import alias
 
 if TYPE_CHECKING:
-    from marketplace_ai.deciding import Labelled
+    from marketplace_ai.deciding import Labelled, Verdict
 
 #: Versions of an encoder whose artifact is kept, of some megabytes each: those that were fitted
 #: or in force last. Of older ones the row stays, for decisions name it.
 KEPT = 10
 #: Rows on which the stored bytes must decide as the fitted classifier does.
 CHECKED = 32
+#: Transaction-level advisory lock: two that put a version in force do so one after the other.
+SWITCH_LOCK = 0x6D414933
 
 
 class VersionError(ValueError):
@@ -71,12 +73,16 @@ def keep(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled
         version.save(using=alias())
         stored = load(version.pk)
         some = exemplars.take(np.arange(0, len(exemplars), max(1, len(exemplars) // CHECKED)))
-        index = ExemplarIndex(classifier.dimension, classifier.ngrams)
-        index.update(range(len(some)), some.texts, some.labels, some.vectors)
-        read, fitted = (x.decide(index, some.vectors, some.texts) for x in (stored, classifier))
-        if read != fitted:
+        if _decide(stored, some) != _decide(classifier, some):
             raise ArtifactError("the stored bytes do not decide as what was fitted: fit it again")
         _discard(version.encoder)
+
+
+def _decide(classifier: Classifier, rows: Labelled) -> list[Verdict]:
+    """Its verdicts on rows that are the exemplars, too."""
+    index = ExemplarIndex(classifier.dimension, classifier.ngrams)
+    index.update(range(len(rows)), rows.texts, rows.labels, rows.vectors)
+    return classifier.decide(index, rows.vectors, rows.texts)
 
 
 #: For ``instead_of``: whichever version is in force.
@@ -115,11 +121,10 @@ def put_in_force(version: ClassifierVersion, *, instead_of: int | None = ANY) ->
     Raises Overtaken, and changes nothing, where another one than ``instead_of`` is in force.
     """
     with transaction.atomic(using=alias()):
-        # One at a time for an encoder; a weaker lock than decisions that refer to it wait for.
-        encoder = (
-            Encoder.objects.using(alias()).select_for_update(no_key=True).get(pk=version.encoder_id)
-        )
-        before = in_force(encoder)
+        # One at a time; a lock on a row would be waited for by the decisions that refer to it.
+        with connections[alias()].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
+        before = in_force(version.encoder)
         if instead_of is not ANY and before != instead_of:
             raise Overtaken(
                 gettext("Version %(n)s was put in force meanwhile, so version %(own)s was not.")
@@ -127,9 +132,11 @@ def put_in_force(version: ClassifierVersion, *, instead_of: int | None = ANY) ->
             )
         if before != version.pk:
             versions = ClassifierVersion.objects.using(alias())
-            versions.filter(pk=before).update(in_force=False, replaced=Now())
+            versions.filter(encoder=version.encoder_id, in_force=True).update(
+                in_force=False, replaced=Now()
+            )
             versions.filter(pk=version.pk).update(in_force=True, activated=Now())
-            _discard(encoder)
+            _discard(version.encoder)
         version.refresh_from_db(fields=["in_force", "activated", "replaced"])
     return before
 
