@@ -57,15 +57,14 @@ class EncoderAdmin(ReadOnlyAdmin):
 @admin.register(ClassifierVersion)
 class ClassifierVersionAdmin(PuttingInForce):
     list_display = (
-        "version", "in_force_shown", "created", "target", "first_choice", "automatic_share",
-        "calibrated_on", "encoder",
+        "version", "in_force_shown", "created", "replaced_shown", "target_shown", "first_choice",
+        "automatic_share", "calibrated_on", "encoder",
     )  # fmt: skip
-    list_filter = ("in_force",)
     list_select_related = ("encoder",)
     ordering = ("-pk",)
     sortable_by = ()
     fields = (
-        "version", "encoder", "in_force_shown", "activated", "replaced", "target",
+        "version", "encoder", "in_force_shown", "activated", "replaced_shown", "promised",
         "calibrated_on", "exemplar_generation", "created", "comparison_shown", "promise",
     )  # fmt: skip
     readonly_fields = fields

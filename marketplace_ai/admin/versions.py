@@ -96,6 +96,7 @@ class PuttingInForce(ReadOnlyAdmin):
                 (title, [show(column) or NOTHING for column in columns])
                 for title, show in self._facts()
             ],
+            "compared": self.comparison_shown(version),
             "form": UseForm(initial={"instead_of": now.pk if now else None}),
             "media": self.media,
         }
@@ -106,7 +107,7 @@ class PuttingInForce(ReadOnlyAdmin):
         """What a person should see of both versions before answering."""
         return [
             (_("created"), lambda version: version.created),
-            (_("promise"), self.target),
+            (_("promise"), self.promised),
             (_("calibrated on"), lambda version: version.get_calibrated_on_display()),
             (_("first choice right"), self.first_choice),
             (_("automatic"), self.automatic_share),
@@ -150,8 +151,16 @@ class PuttingInForce(ReadOnlyAdmin):
             return badge(_("not put in force"), "attention")
         return NOTHING
 
+    @admin.display(description=_("replaced"), empty_value=NOTHING)
+    def replaced_shown(self, version: ClassifierVersion) -> Any:
+        return None if version.in_force else version.replaced
+
     @admin.display(description=_("promise"))
-    def target(self, version: ClassifierVersion) -> Any:
+    def target_shown(self, version: ClassifierVersion) -> Any:
+        return percent(version.target_precision)
+
+    @admin.display(description=_("promise"))
+    def promised(self, version: ClassifierVersion) -> Any:
         return _("%(target)s right with %(confidence)s confidence") % {
             "target": percent(version.target_precision),
             "confidence": percent(version.confidence),
@@ -217,5 +226,10 @@ def _compared(comparison: dict[str, Any]) -> dict[str, Any]:
                 ("old", _("version %s") % comparison["version"], "lost"),
             )
         ],
-        "chance": percent(comparison["p_worse"]),
+        "chance": _chance(comparison["p_worse"]),
     }
+
+
+def _chance(p: float) -> str:
+    least = 0.001
+    return percent(p) if p >= least else gettext("less than %s") % percent(least)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
 from marketplace_ai.models import ClassifierVersion
@@ -76,15 +78,20 @@ def _row(version: ClassifierVersion) -> dict[str, Any]:
     return {
         "version": version.pk,
         "encoder": version.encoder.name,
-        "created": version.created.isoformat(),
-        "activated": version.activated and version.activated.isoformat(),
-        "replaced": version.replaced and version.replaced.isoformat(),
+        **{name: _moment(getattr(version, name)) for name in ("created", "activated", "replaced")},
         **{name: getattr(version, name) for name in PLAIN},
         "rows": figures.get("rows"),
         "first_choice": figures.get("first_choice"),
         "automatic": figures.get("automatic", {}).get("coverage"),
         "comparison": version.comparison,
     }
+
+
+def _moment(moment: dt.datetime | None) -> str | None:
+    """In the project's time zone."""
+    if moment is None or timezone.is_naive(moment):  # a host with USE_TZ = False
+        return moment and moment.isoformat()
+    return timezone.localtime(moment).isoformat()
 
 
 def _line(row: dict[str, Any]) -> str:
