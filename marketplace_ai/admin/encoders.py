@@ -57,8 +57,8 @@ class EncoderAdmin(ReadOnlyAdmin):
 @admin.register(ClassifierVersion)
 class ClassifierVersionAdmin(PuttingInForce):
     list_display = (
-        "version", "in_force_shown", "created", "replaced_shown", "target_shown", "first_choice",
-        "automatic_share", "calibrated_on", "encoder",
+        "version", "in_force_shown", "first_choice", "automatic_share", "target_shown", "created",
+        "replaced_shown", "calibrated_on", "encoder",
     )  # fmt: skip
     list_select_related = ("encoder",)
     ordering = ("-pk",)
