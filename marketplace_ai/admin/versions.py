@@ -1,4 +1,4 @@
-"""Putting a classifier version in force: the button, the page that asks, what was compared."""
+"""Putting a classifier version in force: the button, and the page that asks."""
 
 from __future__ import annotations
 
@@ -19,24 +19,13 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.models import ClassifierVersion, Encoder
 
 from .base import ReadOnlyAdmin
+from .compared import compared
 from .display import NOTHING, badge, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
-
-#: What spoke against putting a version in force by itself, as ``deciding.comparison`` calls it.
-OBJECTIONS = {
-    "worse": _("its first answer is right less often"),
-    "no_automation": _("it promises nothing without a person, where the other does"),
-    "fewer": _("it decides less without a person"),
-}
-NOT_COMPARED = {
-    "first": _("It was the first one."),
-    "unreadable": _("The other one could not be read."),
-    "learnt": _("The other one had learnt from all of the labelled rows."),
-}
 
 
 class UseForm(forms.Form):
@@ -179,7 +168,7 @@ class PuttingInForce(ReadOnlyAdmin):
         if not version.comparison:
             return None
         return render_to_string(
-            "admin/marketplace_ai/classifierversion/comparison.html", _compared(version.comparison)
+            "admin/marketplace_ai/classifierversion/comparison.html", compared(version.comparison)
         )
 
 
@@ -197,39 +186,3 @@ def why_not(version: ClassifierVersion) -> str | None:
             "n": version.pk
         }
     return None
-
-
-def _compared(comparison: dict[str, Any]) -> dict[str, Any]:
-    """A stored comparison as its template shows it."""
-    context = {
-        "version": comparison.get("version"),
-        "objections": [OBJECTIONS.get(name, name) for name in comparison.get("objections", ())],
-        "left_out": comparison.get("left_out"),
-    }
-    if "not_compared" in comparison:
-        why = comparison["not_compared"]
-        return {**context, "not_compared": NOT_COMPARED.get(why, why)}
-    rows = comparison["rows"]
-    return {
-        **context,
-        "rows": rows,
-        "columns": [
-            {
-                "title": title,
-                "right": percent(comparison[name]["right"] / rows),
-                "automatic": percent(comparison[name]["automatic"] / rows),
-                "errors": comparison[name]["errors"],
-                "alone": comparison[alone],
-            }
-            for name, title, alone in (
-                ("new", _("this version"), "gained"),
-                ("old", _("version %s") % comparison["version"], "lost"),
-            )
-        ],
-        "chance": _chance(comparison["p_worse"]),
-    }
-
-
-def _chance(p: float) -> str:
-    least = 0.001
-    return percent(p) if p >= least else gettext("less than %s") % percent(least)

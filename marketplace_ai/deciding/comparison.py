@@ -11,15 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from marketplace_ai.neighbors.index import ExemplarIndex
-
+from .answered import Answers, Bools, of_today, out_of_fold
 from .classifier import Classifier
-from .crossfit import FOLDS
-from .groups import folds, near_duplicate_groups
+from .groups import near_duplicate_groups
 from .labelled import Labelled
 from .promise import Promise
-
-Bools = npt.NDArray[np.bool_]
 
 #: A loss that chance alone brings about less often than this is taken for real. Where the new
 #: one is as good as the old one, at most 1 comparison in 20 says otherwise.
@@ -27,19 +23,6 @@ SIGNIFICANCE = 0.05
 #: The share decided without a person may fall by this part of itself. A threshold found by an
 #: exact bound moves by several steps with one error more, so less would refuse good refits.
 LARGEST_FALL = 0.2
-_BLOCK = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """b labelled rows as one classifier answers them, both bool (b,): whether its first answer
-    is right ("none of these" is an answer), and whether it gives a category without a person."""
-
-    right: Bools
-    automatic: Bools
-
-    def take(self, rows: npt.NDArray[np.intp]) -> Answers:
-        return Answers(self.right[rows], self.automatic[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +98,7 @@ def compare(
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
     fair = np.flatnonzero(~np.isin(groups, own[learnt]))
     ours = out_of_fold(new, scored).take(fair)
-    theirs = _of_today(old, exemplars, own, scored.take(fair), groups[fair], seed)
+    theirs = of_today(old, exemplars, own, scored.take(fair), groups[fair], seed)
     gained, lost, p_worse = sign_test(ours.right, theirs.right, groups[fair])
     taken_up, given_up, p_fewer = sign_test(ours.automatic, theirs.automatic, groups[fair])
     return Comparison(
@@ -152,53 +135,6 @@ def sign_test(new: Bools, old: Bools, groups: npt.NDArray[np.intp]) -> tuple[int
     lead = np.bincount(members, weights=new.astype(float) - old.astype(float))
     gained, lost = int((lead > 0).sum()), int((lead < 0).sum())
     return gained, lost, float(binom.sf(lost - 1, gained + lost, 0.5))
-
-
-def out_of_fold(classifier: Classifier, rows: Labelled) -> Answers:
-    """How a classifier that was just fitted answers the rows that it was calibrated on."""
-    scored, promise = classifier.scored, classifier.promise
-    if scored is None or len(scored.first) != len(rows):
-        raise ValueError("the classifier was not just fitted on these rows")
-    threshold = promise.automatic.threshold
-    automated = {row.label for row in promise.categories if row.automated}
-    labels = [classifier.names[code] for code in scored.first]
-    reaches = scored.probability >= (np.inf if threshold is None else threshold)
-    return Answers(
-        _equal(labels, rows), np.array([x in automated for x in labels], dtype=bool) & reaches
-    )
-
-
-def _of_today(
-    old: Classifier,
-    exemplars: Labelled,
-    own: npt.NDArray[np.intp],
-    rows: Labelled,
-    groups: npt.NDArray[np.intp],
-    seed: int,
-) -> Answers:
-    index = ExemplarIndex(exemplars.vectors.shape[1], old.ngrams)
-    _put(index, exemplars, np.arange(len(exemplars)))
-    right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in folds(groups, FOLDS, seed):
-        twins = np.flatnonzero(np.isin(own, groups[fold]))
-        index.update([], [], [], np.zeros((0, index.dimension), np.float32), twins.tolist())
-        for start in range(0, len(fold) if len(index) else 0, _BLOCK):
-            block = fold[start : start + _BLOCK]
-            part = rows.take(block)
-            verdicts = old.decide(index, part.vectors, part.texts)
-            right[block] = _equal([verdict.label for verdict in verdicts], part)
-            automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
-        _put(index, exemplars, twins)
-    return Answers(right, automatic)
-
-
-def _put(index: ExemplarIndex, exemplars: Labelled, rows: npt.NDArray[np.intp]) -> None:
-    part = exemplars.take(rows)
-    index.update(rows.tolist(), part.texts, part.labels, part.vectors)
-
-
-def _equal(labels: list[str | None], rows: Labelled) -> Bools:
-    return np.array([x == y for x, y in zip(labels, rows.labels, strict=True)], dtype=bool)
 
 
 def _shown(answers: Answers) -> Shown:

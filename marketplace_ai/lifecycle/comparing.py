@@ -9,6 +9,7 @@ import numpy as np
 
 from marketplace_ai.deciding import ArtifactError
 from marketplace_ai.deciding import comparison as deciding
+from marketplace_ai.deciding.answered import Bools
 from marketplace_ai.lifecycle import versions
 from marketplace_ai.models import ClassifierVersion, Exemplar
 from marketplace_ai.queue.sql import alias
@@ -48,7 +49,7 @@ def compare(
     return {**answer, **found.as_dict()}
 
 
-def _learnt(version: int, ids: Sequence[int]) -> deciding.Bools:
+def _learnt(version: int, ids: Sequence[int]) -> Bools:
     """Which exemplars were there when the version was stored. Their text never changes; their
     label may have, and then the version knows the text all the same."""
     stored = ClassifierVersion.objects.using(alias()).values_list("created", flat=True)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.deciding.answered import out_of_fold
 from marketplace_ai.deciding.comparison import (
     Comparison,
     Shown,
     compare,
     objections,
-    out_of_fold,
     sign_test,
 )
 from marketplace_ai.deciding.groups import near_duplicate_groups

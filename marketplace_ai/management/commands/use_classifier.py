@@ -89,9 +89,10 @@ def _row(version: ClassifierVersion) -> dict[str, Any]:
 
 def _moment(moment: dt.datetime | None) -> str | None:
     """In the project's time zone."""
-    if moment is None or timezone.is_naive(moment):  # a host with USE_TZ = False
-        return moment and moment.isoformat()
-    return timezone.localtime(moment).isoformat()
+    if moment is None:
+        return None
+    # A host with USE_TZ = False has local times anyway.
+    return (moment if timezone.is_naive(moment) else timezone.localtime(moment)).isoformat()
 
 
 def _line(row: dict[str, Any]) -> str:
