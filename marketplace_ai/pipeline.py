@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError
 from marketplace_ai.encoding import encode_each
-from marketplace_ai.lifecycle import classifiers, encoders, stops
+from marketplace_ai.lifecycle import classifiers, encoders, stops, versions
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.neighbors import store
 from marketplace_ai.neighbors.index import ExemplarIndex
@@ -55,6 +55,7 @@ class Pipeline:
         self.classifier: Classifier | None = None
         self.classifier_id: int | None = None
         self.index: ExemplarIndex | None = None
+        self._followed: int | None = None
         self._removals = 0
 
     # -- what is resident ----------------------------------------------------------------
@@ -65,21 +66,23 @@ class Pipeline:
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
             self.encoder, self.texts = encoders.ensure_active(logger.info)
             self.texts.warm_up()
-            self.classifier_id = self.classifier = self.index = None
-        version = classifiers.in_force(self.encoder)
-        if version != self.classifier_id:
-            self.classifier = self._load_classifier(version)
-            self.classifier_id, self.index = version, None
+            self._followed = self.classifier_id = self.classifier = self.index = None
+        version = versions.in_force(self.encoder)
+        if version != self._followed:
+            self._load_classifier(version)
+            self._followed = version
         self._take_in_exemplars(progress)
 
-    @staticmethod
-    def _load_classifier(version: int | None) -> Classifier | None:
-        """A damaged one decides nothing, and postings go to review until another is fitted."""
+    def _load_classifier(self, version: int | None) -> None:
+        """A damaged one decides nothing: the resident one stays until another is in force.
+        Where there is none, as after a start, postings go to review."""
         try:
-            return classifiers.load(version) if version else None
+            loaded = versions.load(version) if version else None
         except ArtifactError as error:
-            logger.error("Classifier version %s cannot be used: %s", version, error)
-            return None
+            instead = f"version {self.classifier_id} goes on" if self.classifier else "none decides"
+            logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
+        else:
+            self.classifier, self.classifier_id, self.index = loaded, version, None
 
     def _take_in_exemplars(self, progress: Callable[[int], None]) -> None:
         assert self.encoder is not None  # noqa: S101 (refresh has set it)
@@ -136,8 +139,7 @@ class Pipeline:
         texts, gone = self._read(claim)
         claims.finish(claim.token, gone)
         batch = self._encode(claim, texts)
-        version = self.classifier_id if self.classifier is not None else None
-        return write(claim, self.encoder, version, batch)
+        return write(claim, self.encoder, self.classifier_id, batch)
 
     def _read(self, claim: Claim) -> tuple[list[tuple[Claimed, str]], list[int]]:
         """The rows with their texts, and the rows whose posting is gone or not to be tagged."""

@@ -16,6 +16,7 @@ from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, get_
 
 from .base import ReadOnlyAdmin
 from .display import NOTHING, badge, percent
+from .versions import PuttingInForce
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -54,17 +55,17 @@ class EncoderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ClassifierVersion)
-class ClassifierVersionAdmin(ReadOnlyAdmin):
+class ClassifierVersionAdmin(PuttingInForce):
     list_display = (
-        "version", "encoder", "in_force_shown", "target_precision", "confidence", "calibrated_on",
-        "created",
+        "version", "in_force_shown", "first_choice", "automatic_share", "target_shown", "created",
+        "replaced_shown", "calibrated_on", "encoder",
     )  # fmt: skip
-    list_filter = ("in_force",)
     list_select_related = ("encoder",)
     ordering = ("-pk",)
+    sortable_by = ()
     fields = (
-        "version", "encoder", "in_force_shown", "target_precision", "confidence",
-        "calibrated_on", "exemplar_generation", "created", "promise",
+        "version", "encoder", "in_force_shown", "activated", "replaced_shown", "promised",
+        "calibrated_on", "exemplar_generation", "created", "comparison_shown", "promise",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -75,10 +76,6 @@ class ClassifierVersionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("version"))
     def version(self, version: ClassifierVersion) -> Any:
         return version.pk
-
-    @admin.display(description=_("in force"))
-    def in_force_shown(self, version: ClassifierVersion) -> Any:
-        return badge(_("in force"), "good") if version.in_force else NOTHING
 
     @admin.display(description=_("what it may do without a person"))
     def promise(self, version: ClassifierVersion) -> Any:

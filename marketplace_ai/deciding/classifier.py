@@ -16,7 +16,7 @@ from marketplace_ai.neighbors.ngrams import BUCKETS, NgramFeatures
 
 from .artifact import ArtifactError, pack, unpack
 from .calibration import Calibration
-from .crossfit import cross_fit
+from .crossfit import OutOfFold, cross_fit
 from .ground import Ground, Names
 from .labelled import Labelled
 from .pattern import Linear, Pattern, label_codes
@@ -40,6 +40,8 @@ class Classifier:
     calibration: Calibration
     promise: Promise
     parents: Mapping[str, str | None]
+    #: How the labelled rows were scored; known after ``fit`` alone, never stored.
+    scored: OutOfFold | None = None
 
     @property
     def names(self) -> Names:
@@ -133,7 +135,7 @@ class Classifier:
             confidence=confidence,
             calibrated_on="postings" if calibration else "exemplars",
         )
-        return cls(ground, fitted, promise, tree)
+        return cls(ground, fitted, promise, tree, scored)
 
     def decide(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> list[Verdict]:
         """Give a verdict on each of b postings: unit ``vectors`` (b, d) and their texts.

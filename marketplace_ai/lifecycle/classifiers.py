@@ -1,44 +1,20 @@
-"""Classifier versions: fitted on the exemplars in force, stored, put in force at once."""
+"""Classifiers fitted on the exemplars that vote: compared, stored, put in force, loaded."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Exists, OuterRef
-
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.lifecycle import comparing, versions
 from marketplace_ai.models import (
     ClassifierVersion,
-    Decision,
     Encoder,
     Exemplar,
     ExemplarState,
-    Outcome,
     get_category_model,
 )
 from marketplace_ai.neighbors import store
-from marketplace_ai.queue import backfill
-from marketplace_ai.queue.sql import alias
-
-
-def in_force(encoder: Encoder) -> int | None:
-    """Primary key of the version that decides with this encoder."""
-    return (
-        ClassifierVersion.objects.using(alias())
-        .filter(encoder=encoder, in_force=True)
-        .values_list("pk", flat=True)
-        .first()
-    )
-
-
-def load(version: int) -> Classifier:
-    """A stored classifier; ValueError where its bytes are damaged."""
-    stored = (
-        ClassifierVersion.objects.using(alias()).values_list("artifact", flat=True).get(pk=version)
-    )
-    return Classifier.from_bytes(bytes(stored))
 
 
 def fit(
@@ -48,16 +24,24 @@ def fit(
     audited: bool = False,
     target_precision: float = 0.97,
     confidence: float = 0.95,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> ClassifierVersion:
-    """Fit on all exemplars that vote now and put the result in force.
+    """Fit on all exemplars that vote now, compare with the version in force, store the result,
+    and put it in force unless the comparison objects (``force``: whatever it says).
 
     ``calibration``: labelled postings of the stream; without them cross-validation on the
-    exemplars stands in. ``audited``: they are the audit sample, not somebody's file. Raises
-    ValueError where there is too little.
+    exemplars stands in. ``audited``: they are the audit sample, not somebody's file.
+    ``dry_run`` stores nothing and returns a version without a key. Raises ValueError where
+    there is too little, Overtaken where another version was put in force meanwhile, and
+    ArtifactError where the stored bytes do not decide as it does; then nothing is stored.
     """
+    # Asked first: who goes back to an older version while this fits must not be overruled.
+    before = versions.in_force(encoder)
     exemplars = store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    labelled = Labelled(exemplars.texts, exemplars.vectors, exemplars.labels)
     classifier = Classifier.fit(
-        Labelled(exemplars.texts, exemplars.vectors, exemplars.labels),
+        labelled,
         calibration,
         target_precision=target_precision,
         confidence=confidence,
@@ -66,18 +50,23 @@ def fit(
     figures = _figures(classifier)
     if audited:
         figures["calibrated_on"] = ClassifierVersion.Calibration.AUDITS.value
-    with transaction.atomic(using=alias()):
-        ClassifierVersion.objects.filter(encoder=encoder, in_force=True).update(in_force=False)
-        return ClassifierVersion.objects.create(
-            encoder=encoder,
-            artifact=classifier.to_bytes(),
-            target_precision=target_precision,
-            confidence=confidence,
-            calibrated_on=figures["calibrated_on"],
-            figures=figures,
-            exemplar_generation=exemplars.generation,
-            in_force=True,
-        )
+    comparison = comparing.compare(classifier, before, labelled, exemplars.ids, calibration)
+    version = ClassifierVersion(
+        encoder=encoder,
+        artifact=classifier.to_bytes(),
+        target_precision=target_precision,
+        confidence=confidence,
+        calibrated_on=figures["calibrated_on"],
+        figures=figures,
+        comparison=comparison,
+        exemplar_generation=exemplars.generation,
+    )
+    if dry_run:
+        return version
+    versions.keep(version, classifier, labelled)
+    if force or not comparison["objections"]:
+        versions.put_in_force(version, instead_of=before)
+    return version
 
 
 def _figures(classifier: Classifier) -> dict[str, Any]:
@@ -102,14 +91,6 @@ def parents() -> dict[str, str | None]:
         return {}
     rows: Any = get_category_model()._base_manager.values_list("pk", field)
     return {str(pk): None if parent is None else str(parent) for pk, parent in rows}
-
-
-def queue_review() -> int:
-    """Queue what waits for a person: a new classifier may need none. How many were queued."""
-    waiting = Decision.objects.filter(
-        job_id=OuterRef("pk"), current=True, outcome=Outcome.REVIEW, answered=False
-    )
-    return backfill.run(get_adapter().jobs().filter(Exists(waiting)))
 
 
 def quarantine(exemplar_id: int) -> None:

@@ -14,7 +14,7 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding.bounds import rows_needed
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.imports import NONE, categories_by_key, clean_text
-from marketplace_ai.lifecycle import audits, classifiers
+from marketplace_ai.lifecycle import audits, classifiers, versions
 from marketplace_ai.models import (
     AuditedPosting,
     Encoder,
@@ -114,8 +114,11 @@ def fit(
     target_precision: float,
     confidence: float,
     progress: Callable[[int], None],
+    force: bool = False,
+    dry_run: bool = False,
 ) -> ClassifierVersion:
-    """Encode what has no vector yet, fit, put in force; what waits for review is decided anew."""
+    """Encode what has no vector yet, fit, compare, and put in force what is not worse; then what
+    waits for review is decided anew. For the rest see ``classifiers.fit``."""
     pipeline = Pipeline()
     pipeline.refresh(progress)
     assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
@@ -130,8 +133,11 @@ def fit(
         audited=audited,
         target_precision=target_precision,
         confidence=confidence,
+        force=force,
+        dry_run=dry_run,
     )
-    classifiers.queue_review()
+    if version.in_force:
+        versions.queue_review()
     return version
 
 

@@ -26,8 +26,19 @@ class ClassifierVersion(models.Model):
     calibrated_on = models.CharField(_("calibrated on"), max_length=10, choices=Calibration.choices)
     figures = models.JSONField(_("figures"), default=dict)
     exemplar_generation = models.BigIntegerField(_("fitted at exemplar generation"))
+    comparison = models.JSONField(
+        _("comparison"), default=dict, help_text=_("With the version in force when it was fitted.")
+    )
     in_force = models.BooleanField(_("in force"), default=False)
     created = models.DateTimeField(_("created"), auto_now_add=True)
+    # The last time that it was put in force, and that another one took its place.
+    activated = models.DateTimeField(_("put in force"), null=True)
+    replaced = models.DateTimeField(_("replaced"), null=True)
+    discarded = models.BooleanField(
+        _("no longer stored"),
+        default=False,
+        help_text=_("The artifact was deleted; the row stays, for decisions name it."),
+    )
 
     class Meta:
         verbose_name = _("classifier version")

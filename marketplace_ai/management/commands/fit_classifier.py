@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai.management import compared
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarState
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 class Command(DatabaseCommand):
     help = (
         "Fit how the exemplars vote, the probabilities and the thresholds of what may be "
-        "automatic, and put the result in force. FILE holds labelled postings like those that "
+        "automatic; compare the result with the version in force on the same labelled rows, and "
+        "put it in force where it is not worse. FILE holds labelled postings like those that "
         "come in (columns category and text, or title and description; 'none' allowed); "
         "without it the answered audited postings, and where these are too few "
         "cross-validation on the exemplars."
@@ -27,14 +29,19 @@ class Command(DatabaseCommand):
         parser.add_argument("--calibration", metavar="FILE", help="CSV file of labelled postings")
         parser.add_argument("--target-precision", type=float, default=0.97, metavar="P")
         parser.add_argument("--confidence", type=float, default=0.95, metavar="C")
+        parser.add_argument(
+            "--force", action="store_true", help="put it in force whatever the comparison says"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="fit and compare, store nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("target_precision", "confidence"):
             if not 0 < options[name] < 1:
                 refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+        from marketplace_ai.deciding import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import fitting
+        from marketplace_ai.lifecycle import fitting, versions
         from marketplace_ai.tables import TableError
 
         quiet = options["json"]
@@ -58,9 +65,15 @@ class Command(DatabaseCommand):
                     target_precision=options["target_precision"],
                     confidence=options["confidence"],
                     progress=advance,
+                    force=options["force"],
+                    dry_run=options["dry_run"],
                 )
         except EncoderError as error:
             fail(str(error))
+        except versions.Overtaken as error:
+            fail(f"{error} It is stored, and was not compared with that one; see use_classifier.")
+        except ArtifactError as error:
+            fail(f"Nothing was stored, and what is in force stays: {error}.")
         except IntegrityError:
             fail(
                 "Another fit_classifier, or a change of the encoder, came in between; nothing was "
@@ -69,9 +82,12 @@ class Command(DatabaseCommand):
         except (TableError, ImproperlyConfigured, ValueError) as error:
             refuse(str(error))
         if options["json"]:
-            print_json(self, {"version": version.pk, **version.figures})
+            found = {"in_force": version.in_force, "comparison": version.comparison}
+            print_json(self, {"version": version.pk, **found, **version.figures})
         else:
             self._tell(version)
+        if version.comparison["objections"] and not options["force"]:
+            fail(_refusal(version))
 
     def _tell_audits(self, audits: Audits) -> None:
         if not audits.labelled:
@@ -86,12 +102,24 @@ class Command(DatabaseCommand):
             )
 
     def _tell(self, version: ClassifierVersion) -> None:
+        name = "What was fitted" if version.pk is None else f"Classifier {version.pk}"
+        state = "in force" if version.in_force else "not in force"
         self.stdout.write(
-            f"Classifier {version.pk} is in force: exemplars of generation "
+            f"{name} is {state}: exemplars of generation "
             f"{version.exemplar_generation}, calibrated on {version.get_calibrated_on_display()}."
         )
-        for line in summary(version.figures):
+        for line in (*compared.lines(version.comparison), *summary(version.figures)):
             self.stdout.write(line)
+
+
+def _refusal(version: ClassifierVersion) -> str:
+    why = compared.objection(version.comparison)
+    if version.pk is None:
+        return f"{why}: it would be stored and not put in force (--force puts it in force)."
+    return (
+        f"{why}: classifier {version.pk} is stored and not put in force "
+        f"(use_classifier {version.pk} puts it in force all the same)."
+    )
 
 
 def summary(figures: dict[str, Any]) -> Iterator[str]:
