@@ -57,9 +57,7 @@ def baselines(
         [len(labels) if x is None else labels.index(x) for x in exemplars.labels], dtype=np.intp
     )
     with progress("Baselines: logistic regressions", None) as advance:
-        machines = Logistic(
-            exemplars.vectors, known, codes, held_out_folds(exemplars.texts, seed)
-        )
+        machines = Logistic(exemplars.vectors, known, codes, held_out_folds(exemplars.texts, seed))
         scores = machines.scores(vectors, asked)
         choices = (machines.chosen, machines.chosen_both)
         for name, found_scores, chosen in zip(NAMES[3:], scores, choices, strict=True):

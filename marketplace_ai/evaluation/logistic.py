@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,9 @@ Codes = npt.NDArray[np.intp]
 Matrix = npt.NDArray[np.float32] | sp.csr_matrix
 
 #: Inverse regularisation, for columns whose rows have a mean square length of about 1.
-PATH = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+PATH = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+#: Steps along it without a better accuracy after which the rest is not tried.
+PATIENCE = 2
 #: Weight of the text features (unit rows) beside the vectors: tried from 1 on, doubled and
 #: halved as long as that helps, within these bounds.
 TEXT_SCALES = (0.125, 8.0)
@@ -84,8 +86,8 @@ class Logistic:
         train_both = self._design(self.vectors, self.grams, self.chosen_both)
         other_both = self._design(vectors, grams[:, self.columns], self.chosen_both)
         return (
-            fit_path(train, self.codes, other, (self.chosen.c,))[0],
-            fit_path(train_both, self.codes, other_both, (self.chosen_both.c,))[0],
+            next(fit_path(train, self.codes, other, (self.chosen.c,))),
+            next(fit_path(train_both, self.codes, other_both, (self.chosen_both.c,))),
         )
 
     def _choose_vectors(self) -> Choice:
@@ -109,16 +111,25 @@ class Logistic:
         return best
 
     def _best(self, form: Choice) -> Choice:
-        """The best C of one form: mean accuracy on held-out rows; of equals the smallest."""
+        """The best C of one form: accuracy on held-out rows; of equals the smallest."""
         design = self._design(self.vectors, self.grams, form)
-        right = np.zeros(len(PATH))
+        paths = []
         for fold in self.held_out:
             rest = np.setdiff1d(np.arange(len(self.codes)), fold)
-            found = fit_path(design[rest], self.codes[rest], design[fold], PATH)
-            right += [(scores.argmax(axis=1) == self.codes[fold]).sum() for scores in found]
-        best = int(right.argmax())
+            paths.append(fit_path(design[rest], self.codes[rest], design[fold], PATH))
         rows = max(sum(map(len, self.held_out)), 1)
-        return Choice(PATH[best], form.standardized, form.text_scale, float(right[best] / rows))
+        best, since = replace(form, c=PATH[0], accuracy=-1.0), 0
+        for c, scored in zip(PATH, zip(*paths, strict=True), strict=False):
+            right = sum(
+                int((scores.argmax(axis=1) == self.codes[fold]).sum())
+                for scores, fold in zip(scored, self.held_out, strict=True)
+            )
+            since += 1
+            if right / rows > best.accuracy:
+                best, since = replace(form, c=c, accuracy=right / rows), 0
+            if since == PATIENCE:
+                break
+        return best
 
     def _design(self, vectors: Floats, grams: sp.csr_matrix, form: Choice) -> Matrix:
         scaled = Scaling.fit(self.vectors, form.standardized)(vectors)
@@ -127,23 +138,23 @@ class Logistic:
         return sp.hstack([sp.csr_matrix(scaled), np.float32(form.text_scale) * grams]).tocsr()
 
 
-def fit_path(train: Matrix, codes: Codes, other: Matrix, path: Sequence[float]) -> list[Floats]:
+def fit_path(train: Matrix, codes: Codes, other: Matrix, path: Sequence[float]) -> Iterator[Floats]:
     """Fit for each C of an ascending ``path``, each from where the last one ended.
 
-    Returns the scores of the ``other`` rows for each: (b, max(codes) + 1), -inf for a code
+    Yields the scores of the ``other`` rows for each: (b, max(codes) + 1), -inf for a code
     that no training row has.
     """
     present = np.unique(codes)
     labels = int(codes.max()) + 1
-    if len(present) < 2:
-        alone = np.full((other.shape[0], labels), -np.inf, dtype=np.float32)
-        alone[:, present] = 0.0
-        return [alone] * len(path)
     if sp.issparse(train) and train.shape[0] <= COMPACT:
         train, other = compact(train, other)
-    machine = LogisticRegression(warm_start=True, max_iter=_ITERATIONS, tol=1e-3)
-    found = []
+    machine = LogisticRegression(warm_start=True, max_iter=_ITERATIONS)
     for c in path:
+        scores = np.full((other.shape[0], labels), -np.inf, dtype=np.float32)
+        if len(present) < 2:
+            scores[:, present] = 0.0
+            yield scores
+            continue
         machine.set_params(C=c)
         with warnings.catch_warnings():
             # The last percent of a loosely bounded optimum changes no first choice.
@@ -152,10 +163,8 @@ def fit_path(train: Matrix, codes: Codes, other: Matrix, path: Sequence[float]) 
         decided = np.asarray(machine.decision_function(other), dtype=np.float32)
         if len(present) == 2:
             decided = np.column_stack([-decided, decided])
-        scores = np.full((other.shape[0], labels), -np.inf, dtype=np.float32)
         scores[:, present] = decided
-        found.append(scores)
-    return found
+        yield scores
 
 
 def compact(train: sp.csr_matrix, other: sp.csr_matrix) -> tuple[Floats, Floats]:

@@ -57,9 +57,7 @@ def brier_score(probability: Floats, right: Bools) -> float:
     return float(np.mean((probability - right) ** 2)) if len(right) else 0.0
 
 
-def among_first(
-    ranked: Sequence[Sequence[str]], answers: Sequence[Collection[str]], k: int
-) -> int:
+def among_first(ranked: Sequence[Sequence[str]], answers: Sequence[Collection[str]], k: int) -> int:
     """Rows with a right answer among their first ``k``; a row without answers never counts."""
     return sum(
         any(label in right for label in labels[:k])

@@ -98,7 +98,9 @@ def _load(folder: Path | None, encoder: TextEncoder) -> dict[bytes, Floats]:
         with np.load(file, allow_pickle=False) as stored:
             keys, vectors = stored["digests"], stored["vectors"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise TableError(f"{file}: these kept vectors cannot be read ({error}). Delete it.") from None
+        raise TableError(
+            f"{file}: these kept vectors cannot be read ({error}). Delete it."
+        ) from None
     if keys.shape != (len(vectors), 16) or vectors.shape[1:] != (encoder.dimension,):
         raise TableError(f"{file}: these kept vectors do not fit their texts. Delete it.")
     return dict(zip((key.tobytes() for key in keys), vectors, strict=True))
