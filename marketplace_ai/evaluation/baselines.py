@@ -114,7 +114,7 @@ def _accuracy(said: Sequence[str | None], answers: Answers) -> float | None:
 
 
 def _settings(chosen: Choice) -> dict[str, Any]:
-    settings: dict[str, Any] = {"c": chosen.c, "standardized": chosen.standardized}
+    settings: dict[str, Any] = {"c": chosen.c}
     if chosen.text_scale is not None:
         settings["text_scale"] = chosen.text_scale
     return settings

@@ -10,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from scipy.stats import beta
 
 from .metrics import Bin, Curve
@@ -118,8 +119,8 @@ def _svg(draw: Callable[[Axes], None], salt: str, label: str) -> str:
         axes = figure.add_subplot()
         axes.patch.set_visible(False)
         draw(axes)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         out = io.StringIO()
         FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
     return for_page(out.getvalue(), label)

@@ -65,6 +65,7 @@ def render(result: Evaluation, figures: Figures) -> str:
     auto, finn = figures["auto"], figures["baselines"].get("finn", {})
     context = {
         "figures": figures,
+        "name": Path(figures["files"]["test"]).name,
         "headline": _headline(figures),
         "promise": promise(figures),
         "notes": list(notes(figures)),
