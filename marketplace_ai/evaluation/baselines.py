@@ -37,8 +37,8 @@ def baselines(
     """
     features = NgramFeatures.fit(exemplars.texts)
     known, asked = features.transform(exemplars.texts), features.transform(rows.texts)
-    of_category = np.flatnonzero([label is not None for label in exemplars.labels])
-    names = [str(exemplars.labels[i]) for i in of_category]
+    of_category = [number for number, label in enumerate(exemplars.labels) if label is not None]
+    names = [str(exemplars.labels[number]) for number in of_category]
 
     with progress("Baselines: neighbours", len(rows)) as advance:
         by_vector = _nearest(exemplars.vectors[of_category], vectors)

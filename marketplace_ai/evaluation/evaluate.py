@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +116,7 @@ def _decide(
 
 def _judged(test: Encoded, verdicts: list[Verdict]) -> list[Judged]:
     rows = test.rows
-    kinds = rows.kinds or [None] * len(rows)
+    kinds: Sequence[str | None] = rows.kinds or [None] * len(rows)
     return [
         Judged(*row)
         for row in zip(rows.texts, rows.lines, rows.answers, kinds, verdicts, strict=True)

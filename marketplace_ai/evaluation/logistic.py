@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
-Matrix = npt.NDArray[np.float32] | sp.csr_matrix
+#: Dense or csr, float32.
+Matrix: TypeAlias = "npt.NDArray[np.float32] | sp.csr_matrix"
 
 #: Inverse regularisation, for columns whose rows have a mean square length of about 1.
 PATH = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
@@ -155,7 +157,8 @@ class Logistic:
 def _design(scaled: Floats, grams: sp.csr_matrix, text_scale: float | None) -> Matrix:
     if text_scale is None:
         return scaled
-    return sp.hstack([sp.csr_matrix(scaled), np.float32(text_scale) * grams]).tocsr()
+    both: Matrix = sp.hstack([sp.csr_matrix(scaled), np.float32(text_scale) * grams]).tocsr()
+    return both
 
 
 def fit_path(train: Matrix, codes: Codes, other: Matrix, path: Sequence[float]) -> Iterator[Floats]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import beta
@@ -26,7 +26,7 @@ _OF_PAGE = {
 }
 #: Inches; narrow enough that the text stays readable on a telephone.
 SIZE = (4.6, 3.8)
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 10,
     "axes.edgecolor": FAINT,
@@ -122,7 +122,7 @@ def _svg(draw: Callable[[Axes], None], salt: str, label: str) -> str:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         out = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+        figure.savefig(out, format="svg", metadata={"Date": None})
     return for_page(out.getvalue(), label)
 
 
