@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from marketplace_ai.deciding import Labelled
 from marketplace_ai.deciding.groups import folds, near_duplicate_groups
@@ -56,7 +57,9 @@ def baselines(
     codes = np.array(
         [len(labels) if x is None else labels.index(x) for x in exemplars.labels], dtype=np.intp
     )
-    with progress("Baselines: logistic regressions", None) as advance:
+    # These are thousands of small products: on a machine that others use as well, threads that
+    # wait for one another make them ten times slower.
+    with progress("Baselines: logistic regressions", None) as advance, threadpool_limits(1):
         machines = Logistic(exemplars.vectors, known, codes, held_out_folds(exemplars.texts, seed))
         scores = machines.scores(vectors, asked)
         choices = (machines.chosen, machines.chosen_both)
