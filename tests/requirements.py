@@ -20,7 +20,10 @@ def differences() -> list[str]:
         "base.txt": set(project["dependencies"]),
         "dev.txt": set(project["optional-dependencies"]["dev"]),
     }
-    return [
+    extras = project["optional-dependencies"]
+    # What an extra brings a host, the tests need too.
+    untested = {entry for name, entries in extras.items() if name != "dev" for entry in entries}
+    return [f"the extra dev lacks {entry}" for entry in sorted(untested - set(extras["dev"]))] + [
         f"{name} and pyproject.toml differ in: {entry}"
         for name, wanted in pairs.items()
         for entry in sorted(wanted ^ lines(name))

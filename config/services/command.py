@@ -23,7 +23,6 @@ WITHOUT_SERVICES = {
     "check",
     "collectstatic",
     "compilemessages",
-    "evaluate_classifier",
     "help",
     "makemessages",
     "makemigrations",
@@ -63,4 +62,19 @@ def services_for(arguments: Sequence[str]) -> Iterator[None]:
 def _needs_services(arguments: Sequence[str]) -> bool:
     if not arguments or {"--help", "-h", "--version"} & set(arguments):
         return False
+    if arguments[0] == "evaluate_classifier":
+        return _names_registered_encoder(arguments)
     return arguments[0] not in WITHOUT_SERVICES
+
+
+def _names_registered_encoder(arguments: Sequence[str]) -> bool:
+    """Whether ``--encoder`` gives a name that only the database can know."""
+    from marketplace_ai.encoding import is_source
+
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    named = [
+        value if option == "--encoder" else option.partition("=")[2]
+        for option, value in pairs
+        if option == "--encoder" or option.startswith("--encoder=")
+    ]
+    return any(name and not is_source(name) for name in named)

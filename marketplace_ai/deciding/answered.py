@@ -14,6 +14,7 @@ from .classifier import Classifier
 from .crossfit import FOLDS
 from .groups import folds
 from .labelled import Labelled
+from .pattern import label_codes
 
 Bools = npt.NDArray[np.bool_]
 
@@ -57,10 +58,10 @@ def of_today(
     """How an older classifier answers ``rows`` with the exemplars of now. ``own`` (n,) and
     ``groups`` (b,) number near-duplicates; exemplars in the group of a row are taken out while
     its fold is answered, as they are when a new classifier is cross-fitted."""
-    index = ExemplarIndex(exemplars.vectors.shape[1], old.ngrams)
+    index = old.new_index()
     _put(index, exemplars, np.arange(len(exemplars)))
     right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in folds(groups, FOLDS, seed):
+    for fold in folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
         twins = np.flatnonzero(np.isin(own, groups[fold]))
         index.update([], [], [], np.zeros((0, index.dimension), np.float32), twins.tolist())
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):

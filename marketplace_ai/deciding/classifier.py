@@ -14,7 +14,7 @@ from marketplace_ai.neighbors.index import ExemplarIndex
 from marketplace_ai.neighbors.metric import Metric
 from marketplace_ai.neighbors.ngrams import BUCKETS, NgramFeatures
 
-from .artifact import ArtifactError, pack, unpack
+from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
 from .crossfit import OutOfFold, cross_fit
 from .ground import Ground, Names
@@ -167,7 +167,7 @@ class Classifier:
     def to_bytes(self) -> bytes:
         """Serialize to safetensors with JSON metadata and a digest."""
         metric, pattern, curve = self.ground.metric, self.ground.pattern, self.calibration
-        arrays = {
+        arrays: Arrays = {
             "idf": self.ngrams.idf,
             "metric.mean": metric.mean,
             "metric.matrix": metric.matrix.astype(np.float16),  # rounded when it was fitted

@@ -141,4 +141,4 @@ def _voice(scores: Scores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     lift = np.maximum(scores.parts[:3] - even, 0) * weights[:3, None, None]
     total = lift.sum(axis=0)
     usual = weights[0] / max(weights[:3].sum(), 1e-12)
-    return np.where(total > 0, lift[0] / np.where(total > 0, total, 1.0), usual)
+    return np.asarray(np.where(total > 0, lift[0] / np.where(total > 0, total, 1.0), usual))

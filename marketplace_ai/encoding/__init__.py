@@ -12,7 +12,7 @@ from marketplace_ai.encoding.base import (
 from marketplace_ai.encoding.directory import check_directory, describe, weights_hash
 from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.encoding.embedded import embedded_directory
-from marketplace_ai.encoding.load import load_encoder
+from marketplace_ai.encoding.load import is_source, load_encoder
 
 __all__ = [
     "DummyEncoder",
@@ -23,6 +23,7 @@ __all__ = [
     "describe",
     "embedded_directory",
     "encode_each",
+    "is_source",
     "load_encoder",
     "weights_hash",
 ]

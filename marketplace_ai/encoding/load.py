@@ -20,6 +20,12 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _HUB_TIMEOUT = 10.0
 
 
+def is_source(name: str) -> bool:
+    """Whether ``load_encoder`` can be asked for this: no database has to know the name."""
+    known = name == EMBEDDED or _DUMMY.fullmatch(name) or _HUB_ID.fullmatch(name)
+    return bool(known) or (name != "" and Path(name).expanduser().is_dir())
+
+
 def load_encoder(
     source: str,
     *,

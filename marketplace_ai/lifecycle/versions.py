@@ -13,7 +13,6 @@ from django.utils.translation import gettext
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError, Classifier
 from marketplace_ai.models import ClassifierVersion, Decision, Encoder, Outcome
-from marketplace_ai.neighbors.index import ExemplarIndex
 from marketplace_ai.queue import backfill
 from marketplace_ai.queue.sql import alias
 
@@ -80,7 +79,7 @@ def keep(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled
 
 def _decide(classifier: Classifier, rows: Labelled) -> list[Verdict]:
     """Its verdicts on rows that are the exemplars, too."""
-    index = ExemplarIndex(classifier.dimension, classifier.ngrams)
+    index = classifier.new_index()
     index.update(range(len(rows)), rows.texts, rows.labels, rows.vectors)
     return classifier.decide(index, rows.vectors, rows.texts)
 

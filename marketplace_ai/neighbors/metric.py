@@ -85,6 +85,6 @@ class Metric:
         return np.asarray(cosine, dtype=np.float32)
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)

@@ -164,8 +164,8 @@ def test_a_database_that_is_not_there_is_said_in_one_sentence() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "backfill_embeddings", "doctor", "fit_classifier", "import_catalog", "import_exemplars",
-        "import_jobs", "process_pending",
+        "backfill_embeddings", "doctor", "evaluate_classifier", "fit_classifier", "import_catalog",
+        "import_exemplars", "import_jobs", "process_pending",
     ],
 )  # fmt: skip
 def test_help_needs_no_server(command: str) -> None:

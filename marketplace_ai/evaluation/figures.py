@@ -1,0 +1,157 @@
+"""From verdicts and right answers to the figures that `evaluate_classifier --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from marketplace_ai.deciding import Verdict
+
+from .metrics import among_first, brier_score, expected_calibration_error, share
+from .rows import Parents
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One labelled row and the verdict on it; ``answers`` is empty where it fits none."""
+
+    text: str
+    line: int
+    answers: tuple[str, ...]
+    kind: str | None
+    verdict: Verdict
+
+    @property
+    def choice(self) -> str | None:
+        """The first choice among categories, "none" left out (None: a text without a letter)."""
+        return self.verdict.best_category
+
+    @property
+    def probability(self) -> float:
+        """The probability that belongs to ``choice``: where "none" is the first of all, the
+        category's own entry among the choices, not that of "none"."""
+        if self.verdict.label is not None and self.verdict.label == self.choice:
+            return self.verdict.probability
+        return dict(self.verdict.choices).get(self.choice, 0.0)
+
+    @property
+    def right(self) -> bool:
+        """Whether ``choice`` is a right answer; on a row that fits none no category is."""
+        return self.choice in self.answers
+
+    @property
+    def ranked(self) -> list[str]:
+        """Categories by probability, the first choice first."""
+        first = [] if self.choice is None else [self.choice]
+        others = [label for label, _ in self.verdict.choices if label not in (None, self.choice)]
+        return [*first, *(str(label) for label in others)]
+
+
+def certainty(rows: Sequence[Judged]) -> tuple[Floats, Bools]:
+    """The first choices' probabilities and whether each is right: both (n,)."""
+    return (
+        np.array([row.probability for row in rows], dtype=np.float64),
+        np.array([row.right for row in rows], dtype=np.bool_),
+    )
+
+
+def figures(rows: Sequence[Judged], parents: Parents, target_precision: float) -> dict[str, Any]:
+    """All that can be said of judged rows; a share of nothing is None."""
+    probability, right = certainty(rows)
+    return {
+        "n": len(rows),
+        **_choices(rows, parents),
+        "auto": _tagged(
+            rows, "automatic", lambda row: row.verdict.label in row.answers, target_precision
+        ),
+        "auto_parent": _tagged(
+            rows,
+            "automatic_parent",
+            lambda row: row.verdict.parent in {above(label, parents) for label in row.answers},
+            target_precision,
+        ),
+        "none": _none(rows),
+        "calibration": {
+            "ece": expected_calibration_error(probability, right),
+            "brier": brier_score(probability, right),
+        },
+        "by_kind": _by_kind(rows, parents, target_precision),
+    }
+
+
+def above(label: str, parents: Parents) -> str:
+    """The parent of a category; one at the top counts as its own."""
+    return parents.get(label) or label
+
+
+def _choices(rows: Sequence[Judged], parents: Parents) -> dict[str, Any]:
+    """Over the rows that have an answer; the parent only where there are parents at all."""
+    asked = [row for row in rows if row.answers]
+    under = [
+        row.choice is not None
+        and above(row.choice, parents) in {above(label, parents) for label in row.answers}
+        for row in asked
+    ]
+    ranked, answers = [row.ranked for row in asked], [row.answers for row in asked]
+    some = any(parent is not None for parent in parents.values())
+    return {
+        "accuracy": share(sum(row.right for row in asked), len(asked)),
+        "parent_accuracy": share(sum(under), len(asked)) if some else None,
+        "top3_accuracy": share(among_first(ranked, answers, 3), len(asked)),
+    }
+
+
+def _tagged(
+    rows: Sequence[Judged], outcome: str, right: Callable[[Judged], bool], target_precision: float
+) -> dict[str, Any]:
+    """Rows with this outcome. ``p_value``: the chance of so many errors or more if exactly the
+    promised share were right (exact binomial); below 0.05 the promise is refuted."""
+    tagged = [row for row in rows if row.verdict.outcome == outcome]
+    errors = sum(not right(row) for row in tagged)
+    refuted = binom.sf(errors - 1, len(tagged), 1 - target_precision) if tagged else None
+    return {
+        "target_precision": target_precision,
+        "coverage": share(len(tagged), len(rows)),
+        "precision": share(len(tagged) - errors, len(tagged)),
+        "n": len(tagged),
+        "errors": errors,
+        "p_value": None if refuted is None else float(refuted),
+    }
+
+
+def _none(rows: Sequence[Judged]) -> dict[str, int]:
+    fitting_none = [row.verdict for row in rows if not row.answers]
+    return {
+        "n": len(fitting_none),
+        "rejected": sum(verdict.outcome in ("review", "none") for verdict in fitting_none),
+        "recognized": sum(verdict.label is None for verdict in fitting_none),
+    }
+
+
+def _by_kind(
+    rows: Sequence[Judged], parents: Parents, target_precision: float
+) -> dict[str, dict[str, Any]]:
+    kinds: dict[str, list[Judged]] = {}
+    for row in rows:
+        if row.kind is not None:
+            kinds.setdefault(row.kind, []).append(row)
+    found = {}
+    for kind, members in sorted(kinds.items()):
+        auto = _tagged(
+            members, "automatic", lambda row: row.verdict.label in row.answers, target_precision
+        )
+        found[kind] = {
+            "n": len(members),
+            **_choices(members, parents),
+            "auto": {name: auto[name] for name in ("coverage", "precision", "n", "errors")},
+            "none": _none(members),
+        }
+    return found

@@ -1,0 +1,68 @@
+"""The files of one evaluation, read and checked against one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marketplace_ai.tables import TableError
+
+from .rows import Filter, Parents, Rows, joined_parents, known_to, read_catalog, read_rows, sample
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file and the rows of it that are meant (None: all)."""
+
+    path: str
+    where: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """``train`` votes, ``test`` is decided, ``calibration`` (None: train is cross-fitted)."""
+
+    train: Rows
+    test: Rows
+    calibration: Rows | None
+    parents: Parents
+
+    @property
+    def files(self) -> list[Rows]:
+        """In the order of ``evaluate``'s first parameters."""
+        return [self.train, self.test, *([self.calibration] if self.calibration else [])]
+
+
+def read_inputs(
+    train: Source,
+    test: Source,
+    calibration: Source | None = None,
+    *,
+    catalog: str | None = None,
+    shots: int | None = None,
+    seed: int = 0,
+) -> Inputs:
+    """Read all files; TableError names file, line and cure of the first thing that is wrong.
+
+    With a ``catalog`` the categories that are learnt from must be in it, and it alone says
+    what the parents are; else the files' columns ``parent`` do.
+    """
+    exemplars = read_rows(train.path, train.where, learnt_from=True)
+    postings = read_rows(test.path, test.where)
+    labelled = None
+    if calibration is not None:
+        labelled = read_rows(calibration.path, calibration.where, learnt_from=True)
+    learnt = [exemplars, *([labelled] if labelled else [])]
+    if not any(exemplars.answers):
+        raise TableError(
+            f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "
+            "the categories."
+        )
+    if catalog is None:
+        parents = joined_parents(*learnt, postings)
+    else:
+        parents = read_catalog(catalog)
+        for rows in learnt:
+            known_to(parents, rows, catalog)
+    if shots is not None:
+        exemplars = sample(exemplars, shots, seed)
+    return Inputs(exemplars, postings, labelled, parents)

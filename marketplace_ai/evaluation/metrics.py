@@ -1,0 +1,87 @@
+"""Figures from arrays: numbers in, numbers out, no row is looked at twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+#: Bins of the calibration error; of equal count, so that none is ruled by chance.
+BINS = 15
+
+
+def share(right: int, of: int) -> float | None:
+    """``right / of``; None where there is nothing to divide by."""
+    return right / of if of else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Rows of like probability: how many, what was said on average, and what was right."""
+
+    n: int
+    said: float
+    right: float
+
+
+def bins(probability: Floats, right: Bools, count: int = BINS) -> list[Bin]:
+    """The rows (n,) sorted by probability, in ``count`` parts whose sizes differ by one at most.
+
+    Fewer rows than parts give as many parts as rows. Equal probabilities keep their order.
+    """
+    order = np.argsort(probability, kind="stable")
+    parts = np.array_split(order, count)
+    return [
+        Bin(len(part), float(probability[part].mean()), float(right[part].mean()))
+        for part in parts
+        if len(part)
+    ]
+
+
+def expected_calibration_error(probability: Floats, right: Bools, count: int = BINS) -> float:
+    """Mean distance between what was said and what was right, over bins of equal count.
+
+    Naeini, Cooper and Hauskrecht (2015); equal-count ("adaptive") bins after Nixon et al. (2019).
+    """
+    found = bins(probability, right, count)
+    return sum(part.n * abs(part.said - part.right) for part in found) / max(len(right), 1)
+
+
+def brier_score(probability: Floats, right: Bools) -> float:
+    """Mean square of what was said minus what was right (Brier, 1950); 0 is perfect."""
+    return float(np.mean((probability - right) ** 2)) if len(right) else 0.0
+
+
+def among_first(ranked: Sequence[Sequence[str]], answers: Sequence[Collection[str]], k: int) -> int:
+    """Rows with a right answer among their first ``k``; a row without answers never counts."""
+    return sum(
+        any(label in right for label in labels[:k])
+        for labels, right in zip(ranked, answers, strict=True)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Precision when the surest rows are decided alone: both float64 (m,), by coverage."""
+
+    coverage: Floats
+    precision: Floats
+
+
+def coverage_curve(probability: Floats, right: Bools, total: int) -> Curve:
+    """One point for each probability that occurs, from the surest down.
+
+    ``probability`` and ``right`` (c,) are the rows that may be decided, ``total`` all rows:
+    coverage is a share of these. Rows of equal probability are decided together.
+    """
+    order = np.argsort(-probability, kind="stable")
+    sorted_probability = probability[order]
+    count = np.arange(1, len(order) + 1)
+    hits = np.cumsum(right[order])
+    last = np.append(sorted_probability[1:] != sorted_probability[:-1], True)[: len(order)]
+    return Curve(count[last] / max(total, 1), hits[last] / count[last])

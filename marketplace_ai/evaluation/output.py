@@ -1,0 +1,123 @@
+"""The figures for a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Figures = Mapping[str, Any]
+
+#: How each baseline is called beside ours.
+BASELINES = {
+    "nearest": "single nearest exemplar by embedding",
+    "lexical": "single nearest exemplar by text",
+    "finn": "10 nearest by text, answered where 6 agree (FINN)",
+    "logistic": "logistic regression on embeddings",
+    "logistic_both": "logistic regression on embeddings and text",
+}
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def notes(figures: Figures) -> Iterator[str]:
+    """What a reader of the figures must know, a sentence each."""
+    if figures["calibrated_on"] == "exemplars":
+        yield (
+            "Probabilities and thresholds were cross-fitted on the training rows, for want of "
+            "--calibration: they hold for postings that look like those, and for no others."
+        )
+    if count := figures["unknown_categories"]:
+        yield f"{count} test rows have only categories without a training row; they count as wrong."
+    if count := figures["several_answers"]:
+        yield f"{count} training or calibration rows have several answers; the first counted."
+    if count := figures["seen_in_training"]:
+        yield (
+            f"{count} test rows have a text that is among the training or calibration rows: what "
+            "is known by heart flatters the figures."
+        )
+
+
+def promise(figures: Figures) -> str:
+    """What was promised before the test rows were seen, and whether they refute it."""
+    auto = figures["auto"]
+    said = f"{auto['target_precision']:.0%} right with confidence {figures['confidence']:.0%}"
+    if not figures["promised_coverage"]:
+        return f"Promised: nothing. No threshold proves {said} on {_rows(figures)}."
+    text = f"Promised: {said}, for {figures['promised_coverage']:.0%} of {_rows(figures)}."
+    if auto["n"]:
+        verdict = "refute" if auto["p_value"] < 0.05 else "do not refute"
+        text += f" The test rows {verdict} it (exact binomial, p = {auto['p_value']:.2g})."
+    return text
+
+
+def _rows(figures: Figures) -> str:
+    kind = "labelled postings" if figures["calibrated_on"] == "postings" else "training rows"
+    return f"{figures['calibration_rows']:,} {kind}"
+
+
+def summary(figures: Figures, *, width: int = 88) -> str:
+    """A table of ours beside the baselines, then what is automatic, promised and noted."""
+    text = io.StringIO()
+    console = Console(file=text, width=width, highlight=False, markup=False)
+    console.print(
+        f"{figures['n']:,} test rows; {figures['exemplars']:,} exemplars of "
+        f"{figures['categories']} categories; encoder {figures['encoder']['name']}"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("right first choice, of rows that have an answer")
+    for title in ("accuracy", "automatic", "of these right"):
+        table.add_column(title, justify="right", no_wrap=True)
+    auto = figures["auto"]
+    table.add_row(
+        "this project", percent(figures["accuracy"]),
+        percent(auto["coverage"]), percent(auto["precision"]),
+    )  # fmt: skip
+    for name, found in figures["baselines"].items():
+        cells = (
+            [percent(found["coverage"]), percent(found["precision"])] if "coverage" in found else []
+        )
+        table.add_row(BASELINES[name], percent(found["accuracy"]), *cells)
+    console.print(table)
+    for line in _lines(figures):
+        console.print(line)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _lines(figures: Figures) -> Iterator[str]:
+    auto, above, none = figures["auto"], figures["auto_parent"], figures["none"]
+    parent = (
+        f"parent right {percent(figures['parent_accuracy'])}, "
+        if figures["parent_accuracy"] is not None
+        else ""
+    )
+    yield f"{parent}right among the first three {percent(figures['top3_accuracy'])}"
+    yield f"automatic: {auto['n']:,} leaves with {auto['errors']} errors" + (
+        f"; {above['n']:,} parents with {above['errors']} errors" if above["n"] else ""
+    )
+    if none["n"]:
+        yield (
+            f"rows that fit no category: {none['n']:,}, of them {none['rejected']:,} left untagged "
+            f"and {none['recognized']:,} recognized as such"
+        )
+    found = figures["calibration"]
+    yield f"calibration error {found['ece']:.3f} (15 bins), Brier score {found['brier']:.3f}"
+    if figures["by_kind"]:
+        for kind, row in figures["by_kind"].items():
+            yield (
+                f"  {kind or '(no kind)'}: {row['n']:,} rows, right {percent(row['accuracy'])}, "
+                f"automatic {percent(row['auto']['coverage'])} with {row['auto']['errors']} errors"
+            )
+    seconds = figures["seconds"]
+    yield (
+        f"seconds: encode {seconds['encode']:.1f}, fit {seconds['fit']:.1f}, "
+        f"predict {seconds['predict']:.1f}"
+    )
+    yield promise(figures)
+    for note in notes(figures):
+        yield f"Note: {note}"

@@ -1,0 +1,219 @@
+"""The report of an evaluation: one HTML file that needs nothing else, and the figures as JSON."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.template import Context, Engine
+from django.utils.safestring import mark_safe
+
+from .evaluate import Evaluation
+from .figures import Judged, certainty
+from .metrics import bins, coverage_curve
+from .output import BASELINES, notes, percent, promise
+
+HTML = "report.html"
+JSON = "results.json"
+#: Most confused pairs, worst rows, and matches of one row that are shown.
+PAIRS, WORST, MATCHES = 25, 40, 5
+TEMPLATE = Path(__file__).with_name("report.html")
+
+Figures = Mapping[str, Any]
+
+
+class ReportError(Exception):
+    """The report could not be written; the message says why, and the cure."""
+
+
+def check(folder: Path) -> None:
+    """Refuse before any work is done what would fail after all of it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ReportError(
+            "--report draws with matplotlib, which is not installed: "
+            'pip install "matplotlib>=3.10" (the extra "report" of this project).'
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ReportError(f"--report {folder}: a file of that name is there. Name a folder.")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ReportError(f"--report {folder}: {there} cannot be written. Name another folder.")
+
+
+def write(folder: Path, result: Evaluation, figures: Figures) -> None:
+    """``report.html`` and ``results.json`` into ``folder``; each appears whole or not at all."""
+    html = render(result, figures)
+    data = json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / HTML, html)
+    _replace(folder / JSON, data)
+
+
+def render(result: Evaluation, figures: Figures) -> str:
+    """The page; every text that came from a file is escaped by the template."""
+    from . import plots  # the only part that needs matplotlib
+
+    probability, right = certainty(result.rows)
+    named = [row.verdict.label is not None for row in result.rows]
+    curve = coverage_curve(probability[named], right[named], len(result.rows))
+    auto, finn = figures["auto"], figures["baselines"].get("finn", {})
+    context = {
+        "figures": figures,
+        "name": Path(figures["files"]["test"]).name,
+        "headline": _headline(figures),
+        "promise": promise(figures),
+        "notes": list(notes(figures)),
+        "baselines": _compared(figures),
+        "reliability": mark_safe(plots.reliability(bins(probability, right))),  # noqa: S308
+        "coverage": mark_safe(  # noqa: S308 - drawn from numbers alone
+            plots.coverage_precision(
+                curve,
+                auto["target_precision"],
+                (auto["coverage"], auto["precision"]) if auto["n"] else None,
+                (finn["coverage"], finn["precision"]) if finn.get("coverage") else None,
+            )
+        ),
+        "pairs": confusions(result.rows),
+        "kinds": _kinds(figures),
+        "worst": [_shown(row, result) for row in worst(result.rows)],
+        "errors": sum(_wrong(row) for row in result.rows),
+        "ece": f"{figures['calibration']['ece']:.3f}",
+        "brier": f"{figures['calibration']['brier']:.3f}",
+    }
+    # An engine of its own: the page must not hang on how a host configured its templates.
+    template = Engine().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return str(template.render(Context(context, use_l10n=False)))
+
+
+def confusions(rows: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Which right answer was taken for what, most often first: ``n`` of ``of`` such rows.
+
+    A row with several right answers counts for the first; "none" stands for itself on both
+    sides, as the first of all choices said it.
+    """
+    of = Counter(_name(row) for row in rows)
+    pairs = Counter(
+        (_name(row), row.verdict.label or "none")
+        for row in rows
+        if (row.verdict.label or "none") not in (row.answers or ("none",))
+    )
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:PAIRS]
+    return [
+        {
+            "answer": answer,
+            "given": given,
+            "n": n,
+            "of": of[answer],
+            "share": percent(n / of[answer]),
+        }
+        for (answer, given), n in ranked
+    ]
+
+
+def worst(rows: Sequence[Judged]) -> list[Judged]:
+    """Rows whose first choice of all is wrong, the surest first."""
+    return sorted((row for row in rows if _wrong(row)), key=lambda row: -row.verdict.probability)[
+        :WORST
+    ]
+
+
+def _wrong(row: Judged) -> bool:
+    return (row.verdict.label or "none") not in (row.answers or ("none",))
+
+
+def _name(row: Judged) -> str:
+    return row.answers[0] if row.answers else "none"
+
+
+def _headline(figures: Figures) -> list[tuple[str, str, str]]:
+    auto, above, none = figures["auto"], figures["auto_parent"], figures["none"]
+    found = [
+        ("right first choice", percent(figures["accuracy"]), "of the rows that have an answer"),
+        ("among the first three", percent(figures["top3_accuracy"]), "of the same rows"),
+        ("decided without a person", percent(auto["coverage"]), f"{auto['n']:,} of all rows"),
+        ("right of these", percent(auto["precision"]), f"{auto['errors']} errors"),
+    ]
+    if figures["parent_accuracy"] is not None:
+        found.insert(1, ("right parent", percent(figures["parent_accuracy"]), "of the same rows"))
+    if above["n"]:
+        found.append(
+            ("only the parent decided", percent(above["coverage"]), f"{above['errors']} errors")
+        )
+    if none["n"]:
+        left = percent(none["rejected"] / none["n"])
+        found.append(("fit none, left untagged", left, f"{none['rejected']} of {none['n']} rows"))
+    return found
+
+
+def _compared(figures: Figures) -> list[tuple[str, str, str, str]]:
+    auto = figures["auto"]
+    ours = (
+        "this project", percent(figures["accuracy"]),
+        percent(auto["coverage"]), percent(auto["precision"]),
+    )  # fmt: skip
+    return [
+        ours,
+        *(
+            (
+                BASELINES[name],
+                percent(row["accuracy"]),
+                percent(row["coverage"]) if "coverage" in row else "",
+                percent(row["precision"]) if "precision" in row else "",
+            )
+            for name, row in figures["baselines"].items()
+        ),
+    ]
+
+
+def _kinds(figures: Figures) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": kind or "(no kind)",
+            "n": row["n"],
+            "accuracy": percent(row["accuracy"]),
+            "coverage": percent(row["auto"]["coverage"]),
+            "precision": percent(row["auto"]["precision"]),
+            "errors": row["auto"]["errors"],
+        }
+        for kind, row in figures["by_kind"].items()
+    ]
+
+
+def _shown(row: Judged, result: Evaluation) -> dict[str, Any]:
+    exemplars = result.exemplars
+    return {
+        "text": row.text,
+        "line": row.line,
+        "answers": " or ".join(row.answers) or "none",
+        "given": row.verdict.label or "none",
+        "probability": percent(row.verdict.probability),
+        "outcome": row.verdict.outcome.replace("_", " "),
+        "own": percent(row.verdict.own_share),
+        "matches": [
+            {
+                "text": exemplars.texts[match.exemplar_id],
+                "label": match.label or "none",
+                "similarity": f"{match.similarity:.2f}",
+                "share": percent(match.share),
+            }
+            for match in row.verdict.matches[:MATCHES]
+        ],
+    }
+
+
+def _replace(file: Path, content: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.db import DatabaseError
+
+from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError, TextEncoder, is_source, load_encoder
+from marketplace_ai.management.console import fail, print_json, progress, refuse
+from marketplace_ai.tables import TableError
+
+if TYPE_CHECKING:
+    from marketplace_ai.evaluation.inputs import Inputs
+
+HELP = """\
+How good the deciding is on your own files: fits on --train as fit_classifier would, decides
+every row of --test as a worker would, and counts what was right, what would be tagged without
+a person, and what simpler rules make of the same rows. Nothing is stored; no database or Redis
+is needed.
+
+The files are CSV in UTF-8 with a header line: text (or title and description) and category;
+"none" marks a text that fits no category, "a|b" two right answers (in --test either is right,
+in the other files the first counts). Optional columns: parent (or give --catalog) for figures
+on parents, kind in --test for a breakdown.
+"""
+
+EXAMPLES = """\
+examples:
+  manage.py evaluate_classifier --train exemplars.csv --test labelled.csv --report out
+  manage.py evaluate_classifier --train all.csv --train-where split=train \\
+      --test all.csv --test-where split=test --shots 8 --seed 1 --json
+
+Ends with 0 when the figures are printed, 1 where the work fails, 2 on bad usage or bad input.
+"""
+
+
+class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of the description and the examples."""
+
+
+class Command(BaseCommand):
+    help = HELP
+    # The models and the database have no part in it.
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs.update(formatter_class=_Formatter, epilog=EXAMPLES)
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("--train", required=True, metavar="FILE", help="exemplars: the texts that vote")
+        add("--test", required=True, metavar="FILE", help="labelled texts to be decided")
+        add(
+            "--calibration", metavar="FILE",
+            help="labelled postings as they come in, which fit probabilities and thresholds; "
+            "without it the training rows are cross-fitted instead, and the output says so",
+        )  # fmt: skip
+        for name in ("train", "test", "calibration"):
+            add(
+                f"--{name}-where", metavar="COLUMN=VALUE",
+                help=f"use only those rows of the {name} file, as split={name}",
+            )  # fmt: skip
+        add("--shots", type=int, metavar="N", help="draw N training rows of each category")
+        add("--seed", type=int, default=0, metavar="S", help="of that draw (default 0)")
+        add(
+            "--catalog", metavar="FILE",
+            help="categories and their parents: CSV with slug,parent, as for import_catalog",
+        )  # fmt: skip
+        add(
+            "--encoder", default="embedded", metavar="NAME_OR_DIR",
+            help="'embedded' (default), a sentence-transformers directory, a hub id, or the name "
+            "of a registered encoder (looked up in the database)",
+        )  # fmt: skip
+        add(
+            "--target-precision", type=float, default=0.97, metavar="P",
+            help="share of the automatic answers that must be right (default 0.97)",
+        )  # fmt: skip
+        add(
+            "--confidence", type=float, default=0.95, metavar="C",
+            help="how sure that must be (default 0.95)",
+        )  # fmt: skip
+        add("--report", metavar="DIR", help="write report.html and results.json there")
+        add("--vectors", metavar="DIR", help="keep the texts' vectors there for the next run")
+        add("--json", action="store_true", help="print one JSON object with all figures")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Imported here, so that --help and a mistyped option cost nothing.
+        from marketplace_ai.evaluation import output, report
+        from marketplace_ai.evaluation.evaluate import evaluate
+        from marketplace_ai.evaluation.vectors import encode
+
+        _check_numbers(options)
+        folder = Path(options["report"]).expanduser() if options["report"] else None
+        kept_in = Path(options["vectors"]).expanduser() if options["vectors"] else None
+        try:
+            inputs = _inputs(options)
+            if folder is not None:
+                report.check(folder)
+        except (TableError, report.ReportError) as error:
+            refuse(str(error))
+        encoder = self._encoder(options["encoder"])
+        try:
+            start = time.perf_counter()
+            encoded = encode(encoder, inputs.files, kept_in=kept_in, progress=progress)
+            result = evaluate(
+                *encoded,
+                parents=inputs.parents,
+                target_precision=options["target_precision"],
+                confidence=options["confidence"],
+                encode_seconds=time.perf_counter() - start,
+                progress=progress,
+            )
+        except EncoderError as error:
+            fail(str(error))
+        except (TableError, ValueError) as error:
+            refuse(str(error))
+        given = ("train", "test", "calibration", "catalog", "shots", "seed")
+        figures = {
+            **result.figures,
+            "encoder": {"name": encoder.name, "weights_hash": encoder.weights_hash},
+            "files": {
+                name: options[name]
+                for name in (*given, "train_where", "test_where", "calibration_where")
+                if options[name] is not None
+            },
+        }
+        if folder is not None:
+            try:
+                report.write(folder, result, figures)
+            except OSError as error:
+                fail(f"{folder}: the report cannot be written: {error.strerror}.")
+        if options["json"]:
+            print_json(self, figures)
+        else:
+            self.stdout.write(output.summary(figures))
+        if folder is not None:
+            out = self.stderr if options["json"] else self.stdout
+            out.write(f"Report: {folder / report.HTML}")
+
+    def _encoder(self, name: str) -> TextEncoder:
+        if not is_source(name):
+            return _registered(name)
+        try:
+            return load_encoder(name, cache_dir=conf.cache_dir, progress=self._say)
+        except EncoderError as error:
+            # A directory or hub id was typed; the embedded encoder is ours to bring.
+            (fail if name == "embedded" else refuse)(str(error))
+
+    def _say(self, line: str) -> None:
+        self.stderr.write(line, style_func=str)
+
+
+def _check_numbers(options: dict[str, Any]) -> None:
+    for name in ("target_precision", "confidence"):
+        if not 0 < options[name] < 1:
+            refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+    if options["shots"] is not None and options["shots"] < 1:
+        refuse(f"--shots must be 1 or more, not {options['shots']}.")
+    if options["seed"] < 0:
+        refuse(f"--seed must be 0 or more, not {options['seed']}.")
+    if options["calibration_where"] and not options["calibration"]:
+        refuse("--calibration-where chooses rows of --calibration, which is not given.")
+
+
+def _inputs(options: dict[str, Any]) -> Inputs:
+    from marketplace_ai.evaluation.inputs import Source, read_inputs
+    from marketplace_ai.evaluation.rows import Filter
+
+    def source(name: str) -> Source:
+        where = options[f"{name}_where"]
+        try:
+            return Source(options[name], None if where is None else Filter.parse(where))
+        except ValueError as error:
+            refuse(f"--{name}-where: {error}")
+
+    return read_inputs(
+        source("train"),
+        source("test"),
+        source("calibration") if options["calibration"] else None,
+        catalog=options["catalog"],
+        shots=options["shots"],
+        seed=options["seed"],
+    )
+
+
+def _registered(name: str) -> TextEncoder:
+    """The encoder that the database knows by this name."""
+    from marketplace_ai.lifecycle import encoders
+    from marketplace_ai.models import Encoder
+
+    neither = f"--encoder {name}: neither 'embedded' nor an existing directory nor a hub id"
+    try:
+        found = Encoder.objects.filter(name=name).first()
+        names = list(Encoder.objects.order_by("name").values_list("name", flat=True))
+    except DatabaseError as error:
+        reason = str(error).strip().partition("\n")[0]
+        refuse(f"{neither}, and the database that may know the name cannot be asked ({reason}).")
+    if found is None:
+        refuse(f"{neither}, and not registered either. Registered: {', '.join(names) or 'none'}.")
+    try:
+        return encoders.load(found)
+    except EncoderError as error:
+        fail(str(error))
