@@ -13,6 +13,9 @@ from .promise import Promise
 from .taxonomy import parent_columns, sum_by_parent
 from .verdict import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Verdict
 
+#: Values of which only the largest is looked at first, in a search for the largest of all.
+_BLOCK = 256
+
 
 def judge(
     weighed: Weighed,
@@ -117,10 +120,7 @@ def _explain(
     mass = weighed.vote.mass[row]
     worth = voted / np.where(mass > 0, mass, 1.0)
     shares = weighed.vote.kernel[row] * worth[weighed.codes]
-    shown = np.arange(len(shares))
-    if len(shares) > MAX_MATCHES:
-        shown = np.argpartition(-shares, MAX_MATCHES)[:MAX_MATCHES]
-    shown = shown[np.argsort(-shares[shown], kind="stable")]
+    shown = largest(shares, MAX_MATCHES)
     matches = tuple(
         Match(
             int(ids[i]),
@@ -133,6 +133,20 @@ def _explain(
     seen = sum(float(shares[i]) for i in shown if weighed.codes[i] == first)
     rest = max(0.0, float(scores.pooled[row, first]) - own - seen)
     return matches, own, rest
+
+
+def largest(values: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp]:
+    """Positions of the ``count`` largest of ``values`` (n,), largest first, equal ones in order.
+
+    Most of many values are ruled out by one pass: at least ``count`` blocks have a maximum
+    that is not below the ``count``-th largest maximum, so no value below it is among them.
+    """
+    blocks = len(values) // _BLOCK
+    found = np.arange(len(values))
+    if blocks > count:
+        tops = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+        found = np.flatnonzero(values >= np.partition(tops, -count)[-count])
+    return found[np.argsort(-values[found], kind="stable")[:count]]
 
 
 def _voice(scores: Scores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,9 @@ from .metric import Metric
 from .ngrams import BUCKETS, NgramFeatures
 
 Floats = npt.NDArray[np.float32]
+
+#: Exemplars whose texts are compared by one thread at a time.
+_BLOCK = 8192
 
 
 class ExemplarIndex:
@@ -124,11 +129,38 @@ class ExemplarIndex:
         cosine = self.metric.compare(
             self._unit(vectors), self._vectors[: self._used], self._lengths[: self._used]
         )
+        text = self._text(grams)
+        return cosine[:, self._live], text[:, self._live]
+
+    def _text(self, grams: sp.csr_matrix) -> Floats:
+        """Text similarity of b postings to every slot, (b, slots)."""
         # Few rows against many: the batch as the dense side keeps the exemplars' rows as
         # they lie in memory, and only the n-grams of the batch take part.
         columns = np.unique(grams.indices)
-        text = (self._grams[:, columns] @ grams[:, columns].T.toarray()).T
-        return cosine[:, self._live], np.ascontiguousarray(text[:, self._live], dtype=np.float32)
+        batch = grams[:, columns].T.toarray()
+        result = np.empty((grams.shape[0], self._used), dtype=np.float32)
+
+        def compare(start: int) -> None:
+            end = min(start + _BLOCK, self._used)
+            first, last = self._grams.indptr[[start, end]]
+            part = sp.csr_matrix(  # these rows, nothing copied
+                (
+                    self._grams.data[first:last],
+                    self._grams.indices[first:last],
+                    self._grams.indptr[start : end + 1] - first,
+                ),
+                shape=(end - start, BUCKETS),
+            )
+            result[:, start:end] = (part[:, columns] @ batch).T
+
+        starts = range(0, self._used, _BLOCK)
+        if len(starts) < 2:
+            for start in starts:
+                compare(start)
+        else:  # scipy works outside the interpreter's lock
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(compare, starts))
+        return result
 
     def _unit(self, vectors: Floats) -> Floats:
         vectors = np.asarray(vectors, dtype=np.float32)

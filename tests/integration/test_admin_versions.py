@@ -170,5 +170,5 @@ def test_the_pages_cost_few_queries_and_never_read_the_bytes(
     for name in ("change", "use"):
         admin_client.get(page(older, name))
         count, sql = queries(admin_client, page(older, name))
-        assert count <= 10, name
+        assert count <= 12, name  # two of them: audits waiting and stops, for the sidebar
         assert "artifact" not in sql

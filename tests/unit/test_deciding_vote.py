@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from marketplace_ai.deciding.verdicts import largest
 from marketplace_ai.deciding.vote import SHARPNESS, TEXT_WEIGHT, vote
 
 
@@ -45,3 +48,12 @@ def test_no_exemplars_say_nothing() -> None:
     cast = vote(np.zeros((3, 0), np.float32), np.zeros(0, np.intp), labels=2)
     assert np.isneginf(cast.log_density).all()
     assert cast.mass.shape == (3, 2)
+
+
+@given(st.integers(0, 9000), st.integers(1, 30), st.integers(1, 500), st.integers(0, 99))
+def test_the_largest_are_those_of_a_full_sort(
+    size: int, count: int, distinct: int, seed: int
+) -> None:
+    values = np.random.default_rng(seed).integers(0, distinct, size).astype(np.float32)
+    expected = np.argsort(-values, kind="stable")[:count]
+    np.testing.assert_array_equal(largest(values, count), expected)
