@@ -52,10 +52,11 @@ class Calibration:
         # Until rows say otherwise, the pooled score is the probability.
         plain = cls(pool, np.zeros(_EVIDENCE), np.ones(_EVIDENCE), np.eye(_EVIDENCE)[0], 0.0)
         scores = plain.scores(evidence, none)
-        right = scores.first == codes
-        if len(codes) < ENOUGH_ROWS or right.all() or not right.any():
+        known = np.flatnonzero(~plain._far(scores, none))
+        right = (scores.first == codes)[known]
+        if len(right) < ENOUGH_ROWS or right.all() or not right.any():
             return plain
-        features = _features(scores, evidence, none)
+        features = _features(scores, evidence, none)[known]
         mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
         curve = LogisticRegression(C=1.0).fit((features - mean) / scale, right)
         return cls(pool, mean, scale, curve.coef_[0], float(curve.intercept_[0]))
@@ -70,7 +71,13 @@ class Calibration:
         scores = Scores(parts, pooled, pooled.argmax(axis=1), np.zeros(len(pooled)))
         features = (_features(scores, evidence, none) - self.mean) / self.scale
         chance = 1 / (1 + np.exp(-(features @ self.slope + self.offset)))
-        return replace(scores, probability=chance)
+        far = np.where(self._far(scores, none), pooled[:, none], chance)
+        return replace(scores, probability=far)
+
+    def _far(self, scores: Scores, none: int) -> npt.NDArray[np.bool_]:
+        """Rows that fit nothing by distance alone: labelled rows cannot say how often that is
+        right, for among them are only postings that somebody had a category for."""
+        return np.asarray((scores.first == none) & np.isfinite(self.pool.background))
 
 
 def _features(scores: Scores, evidence: Evidence, none: int) -> Floats:

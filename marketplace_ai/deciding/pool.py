@@ -21,6 +21,9 @@ USUAL_ROWS = 10.0
 #: Without exemplars of "none", a posting that the exemplars of all categories together answer
 #: more weakly than this share of the known ones is taken to be far from everything.
 FAR = 0.02
+#: How fast a posting beyond that distance turns into "none": what is torn between categories
+#: but near enough must not, for a person wants to see those.
+STEEPNESS = 4.0
 #: No part may veto: what it finds less likely than this counts as this.
 _FLOOR = -20.0
 
@@ -114,7 +117,7 @@ class Pool:
         pooled = np.asarray(softmax(np.tensordot(self.weights, parts, axes=1), axis=1))
         if np.isfinite(self.background):
             nearness = logsumexp(evidence.log_density + self.prior, axis=1)
-            far = expit(self.background - nearness)
+            far = expit(STEEPNESS * (self.background - nearness))
             pooled *= (1 - far)[:, None]
             pooled[:, none] += far
         return pooled

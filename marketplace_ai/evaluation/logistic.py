@@ -193,11 +193,12 @@ def fit_path(train: Matrix, codes: Codes, other: Matrix, path: Sequence[float]) 
 def compact(train: sp.csr_matrix, other: sp.csr_matrix) -> tuple[Floats, Floats]:
     """The same rows in as many dense columns as there are training rows.
 
-    All dot products stay (up to a jitter of 1e-6), and with them every linear model with a
+    All dot products stay (up to a jitter of 1e-5), and with them every linear model with a
     squared penalty: its weights lie in the span of the training rows.
     """
-    gram = (train @ train.T).toarray().astype(np.float64)
-    gram[np.diag_indices_from(gram)] += 1e-6 * max(float(np.trace(gram)) / len(gram), 1e-6)
+    exact = train.astype(np.float64)
+    gram = (exact @ exact.T).toarray()
+    gram[np.diag_indices_from(gram)] += 1e-5 * max(float(np.trace(gram)) / len(gram), 1e-6)
     lower = cholesky(gram, lower=True)
     others = solve_triangular(lower, (train @ other.T).toarray().astype(np.float64), lower=True)
     return lower.astype(np.float32), np.ascontiguousarray(others.T, dtype=np.float32)
