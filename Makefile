@@ -57,6 +57,10 @@ lint: $(READY) ## format, types, walls between the rooms, agreement of the requi
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.requirements
 
+.PHONY: bench
+bench: $(READY) ## the benchmarks (BENCH_DATA=DIR: public sets; ONLY="text": rows with it in their name)
+	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: screenshots
 screenshots: chromium $(READY) ## the pictures of the docs, from the running demo
 	@$(MANAGE) screenshots

@@ -1,0 +1,117 @@
+"""The demo's catalogue: what is decided without a person, and what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from scipy.stats import binomtest
+
+from marketplace_ai.deciding import Classifier
+from marketplace_ai.evaluation.evaluate import Evaluation, evaluate
+from marketplace_ai.evaluation.metrics import expected_calibration_error
+from marketplace_ai.management.console import progress
+
+from .inputs import catalogue, encoded, labelled, out_of_fold
+from .rows import Benchmark, NotMeasured
+
+#: The promise: this share right, with this confidence.
+TARGET, CONFIDENCE = 0.97, 0.95
+
+
+def benchmarks() -> Iterator[Benchmark]:
+    yield Benchmark(
+        "catalogue: calibration_nb decided automatically", "share", 0.60, "higher", promised
+    )
+    yield Benchmark(
+        "catalogue: postings_nb decided automatically", "share", 0.75, "higher", automatic
+    )
+    yield Benchmark(
+        "catalogue: p value of the errors among postings_nb's automatic",
+        "", 0.05, "higher", p_value,
+    )  # fmt: skip
+    yield Benchmark(
+        "catalogue: first choice on calibration_nb, cross-fitted",
+        "share", 0.90, "higher", cross_fitted,
+    )  # fmt: skip
+    yield Benchmark(
+        "catalogue: first choice on calibration_nb, fitted on exemplars alone",
+        "share", 0.90, "higher", uncalibrated,
+    )  # fmt: skip
+    yield Benchmark("catalogue: first choice on postings_nb", "share", None, "higher", first_choice)
+    yield Benchmark(
+        "calibration error (ECE): calibration_nb, cross-fitted",
+        "", 0.03, "lower", calibration_error,
+    )  # fmt: skip
+
+
+def promised() -> float:
+    """Share of calibration_nb that its promise covers, by probabilities that fitted nothing."""
+    return evaluated().promise.automatic.coverage
+
+
+def automatic() -> float:
+    """Share of postings_nb given a leaf without a person."""
+    return float(evaluated().figures["auto"]["coverage"])
+
+
+def p_value() -> float:
+    """The chance of so many errors or more if exactly the promised share were right."""
+    auto = evaluated().figures["auto"]
+    if not auto["n"]:
+        raise NotMeasured("no row of postings_nb was decided automatically")
+    test = binomtest(auto["errors"], auto["n"], 1 - TARGET, alternative="greater")
+    return float(test.pvalue)
+
+
+def cross_fitted() -> float:
+    """Over calibration_nb, each row by a calibration fitted on the other folds."""
+    share = evaluated().promise.first_choice
+    if share is None:
+        raise NotMeasured("no row of calibration_nb has a category")
+    return share
+
+
+def uncalibrated() -> float:
+    """Over calibration_nb, where no labelled posting fitted anything, the prior included."""
+    train, _, calibration = encoded(catalogue())
+    found = evaluate(
+        train, calibration, parents=catalogue().parents, with_baselines=False, progress=progress
+    )
+    return float(found.figures["accuracy"])
+
+
+def first_choice() -> float:
+    return float(evaluated().figures["accuracy"])
+
+
+def calibration_error() -> float:
+    """ECE of the first label's probability, "none" being a label like any other."""
+    scored = out_of_fold(fitted())
+    return expected_calibration_error(scored.probability, scored.first == scored.answers)
+
+
+@cache
+def evaluated() -> Evaluation:
+    """Fitted on exemplars_nb, promised on calibration_nb, postings_nb judged."""
+    return evaluate(
+        *encoded(catalogue()),
+        parents=catalogue().parents,
+        target_precision=TARGET,
+        confidence=CONFIDENCE,
+        with_baselines=False,
+        progress=progress,
+    )
+
+
+@cache
+def fitted() -> Classifier:
+    """The same fit, with the scores of calibration_nb's rows, which an evaluation drops."""
+    train, _, calibration = encoded(catalogue())
+    return Classifier.fit(
+        labelled(train),
+        labelled(calibration),
+        target_precision=TARGET,
+        confidence=CONFIDENCE,
+        parents=catalogue().parents,
+    )

@@ -1,0 +1,82 @@
+"""Labelled texts and their vectors, encoded once and kept in ``bench/.vectors``."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from marketplace_ai.conf import conf
+from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.deciding.crossfit import OutOfFold
+from marketplace_ai.encoding import TextEncoder, load_encoder
+from marketplace_ai.evaluation.inputs import Inputs, Source, read_inputs
+from marketplace_ai.evaluation.rows import Filter
+from marketplace_ai.evaluation.vectors import Encoded, encode
+from marketplace_ai.management.console import progress
+
+from .rows import NotMeasured, say
+
+ROOT = Path(__file__).resolve().parent
+CATALOGUE = ROOT.parent / "config" / "demo_data"
+VECTORS = ROOT / ".vectors"
+
+
+def public_file(name: str) -> str:
+    """The path of one public set; NotMeasured without BENCH_DATA, or where it lacks the file."""
+    folder = os.environ.get("BENCH_DATA")
+    if not folder:
+        raise NotMeasured(
+            "BENCH_DATA is not set: name the folder with massive_sv-SE.csv, massive_da-DK.csv "
+            "and banking77.csv"
+        )
+    path = Path(folder).expanduser() / f"{name}.csv"
+    if not path.is_file():
+        raise NotMeasured(f"{path} does not exist: BENCH_DATA names the folder that holds it")
+    return str(path)
+
+
+def public_split(
+    name: str, train: str, test: str, shots: int | None = None, seed: int = 0
+) -> Inputs:
+    """Two of a public set's published splits; ``shots`` rows of each category of the first."""
+    path = public_file(name)
+    return read_inputs(
+        Source(path, Filter("split", train)),
+        Source(path, Filter("split", test)),
+        shots=shots,
+        seed=seed,
+    )
+
+
+@cache
+def catalogue() -> Inputs:
+    """exemplars_nb votes, calibration_nb calibrates, postings_nb is only reported on."""
+    exemplars, postings, calibration = (
+        Source(str(CATALOGUE / f"{name}.csv"))
+        for name in ("exemplars_nb", "postings_nb", "calibration_nb")
+    )
+    return read_inputs(
+        exemplars, postings, calibration, catalog=str(CATALOGUE / "home_services.csv")
+    )
+
+
+def encoded(inputs: Inputs) -> list[Encoded]:
+    """``inputs.files`` with the embedded encoder's vectors."""
+    return encode(_encoder(), inputs.files, kept_in=VECTORS, progress=progress)
+
+
+@cache
+def _encoder() -> TextEncoder:
+    return load_encoder("embedded", cache_dir=conf.cache_dir, progress=say)
+
+
+def labelled(rows: Encoded) -> Labelled:
+    return Labelled(rows.rows.texts, rows.vectors, rows.rows.labels)
+
+
+def out_of_fold(classifier: Classifier) -> OutOfFold:
+    """How the labelled rows were scored by fits that never saw them."""
+    if classifier.scored is None:
+        raise ValueError("a stored classifier no longer knows how its rows were scored")
+    return classifier.scored
