@@ -105,6 +105,9 @@ class Decision(models.Model):
     # The best choices with their probabilities; the key is empty for "fits none".
     choice_keys = ArrayField(models.TextField(), default=list)
     choice_probabilities = ArrayField(RealField(), default=list)
+    # Categories of further jobs in the same posting; said of a proposal too, but written to
+    # the host where the outcome is *automatic* alone.
+    secondary_keys = ArrayField(models.TextField(), default=list)
 
     objects = DecisionQuerySet.as_manager()
 
