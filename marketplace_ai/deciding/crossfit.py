@@ -12,7 +12,7 @@ from .ground import Ground
 from .groups import folds, near_duplicate_groups
 from .labelled import Labelled
 from .pattern import label_codes
-from .pool import Evidence, log_frequency
+from .pool import Evidence, exemplar_prior
 
 FOLDS = 5
 
@@ -30,13 +30,19 @@ class OutOfFold:
     probability: npt.NDArray[np.float64]
 
 
-def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: int) -> OutOfFold:
+def cross_fit(
+    ground: Ground,
+    exemplars: Labelled,
+    rows: Labelled | None,
+    seed: int,
+    descriptions: Labelled | None = None,
+) -> OutOfFold:
     """Score ``rows`` (None: the exemplars themselves), each by a fit that never saw it.
 
     The rows are dealt into folds by near-duplicate group. An exemplar in the group of a row
     leaves the index and the fit that score it; where there is none such, the whole ground
     serves, for no labelled posting ever fits it. Prior, temperature and curve are fitted on
-    the other folds.
+    the other folds. ``descriptions`` of the labels vote in every fold, as they do in life.
     """
     names = ground.names
     none = names.index(None)
@@ -46,12 +52,12 @@ def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: 
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
     answers = label_codes(scored.labels, names)
     held_out = folds(groups, answers, FOLDS, seed)
-    evidence = _evidence(ground, exemplars, own, scored, groups, held_out, seed)
+    evidence = _evidence(ground, exemplars, descriptions, own, scored, groups, held_out, seed)
 
     pooled = np.zeros((len(scored), len(names)))
     first = np.zeros(len(scored), dtype=np.intp)
     probability = np.zeros(len(scored))
-    prior = log_frequency(label_codes(exemplars.labels, names), len(names))
+    prior = exemplar_prior(label_codes(exemplars.labels, names), len(names))
     for fold in held_out:
         others = np.setdiff1d(np.arange(len(scored)), fold)
         fitted = Calibration.fit(
@@ -69,6 +75,7 @@ def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: 
 def _evidence(
     ground: Ground,
     exemplars: Labelled,
+    descriptions: Labelled | None,
     own: npt.NDArray[np.intp],
     scored: Labelled,
     groups: npt.NDArray[np.intp],
@@ -76,12 +83,12 @@ def _evidence(
     seed: int,
 ) -> Evidence:
     if not np.isin(own, groups).any():
-        return ground.evidence(ground.index(exemplars), scored)
+        return ground.evidence(ground.index(exemplars, descriptions), scored)
     parts: list[Evidence] = []
     for fold in held_out:
         kept = np.flatnonzero(~np.isin(own, groups[fold]))
         left = exemplars.take(kept)
         part = Ground.fit(left, ground.names, seed)
-        parts.append(part.evidence(part.index(left), scored.take(fold)))
+        parts.append(part.evidence(part.index(left, descriptions), scored.take(fold)))
     order = np.argsort(np.concatenate(held_out))
     return Evidence.concatenate(parts).take(order)
