@@ -71,6 +71,11 @@ def encoded(inputs: Inputs) -> list[Encoded]:
     return encode(_encoder(), inputs.files, kept_in=VECTORS, progress=progress)
 
 
+def encode_more(rows: Rows) -> Encoded:
+    """The same for rows that no file of ``inputs`` has."""
+    return encode(_encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
+
+
 @cache
 def _encoder() -> TextEncoder:
     return load_encoder("embedded", cache_dir=conf.cache_dir, progress=say)

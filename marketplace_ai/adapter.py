@@ -71,6 +71,17 @@ class JobAdapter:
     def category_name(self, category: Any) -> str:
         return str(category)
 
+    def category_description(self, category: Any) -> str:
+        """What belongs in a category, in words: they propose it until it has exemplars enough.
+
+        "" for none. By default the name, in English too, and the scope of a shipped category;
+        of a host's own the name. Postings are compared with it, so it should use their words.
+        """
+        if not isinstance(category, Category):
+            return self.category_name(category)
+        names = dict.fromkeys(name for name in (category.name, category.name_en) if name)
+        return "\n".join(filter(None, [" / ".join(names), category.scope]))
+
     def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
         """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.
 

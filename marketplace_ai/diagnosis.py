@@ -15,12 +15,13 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
-from marketplace_ai.lifecycle import stops
+from marketplace_ai.lifecycle import descriptions, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
     Encoder,
     Exemplar,
+    ExemplarSource,
     ExemplarState,
     PendingJob,
 )
@@ -196,14 +197,18 @@ def _encoder() -> Iterator[Finding]:
 
 
 def _classifier() -> Iterator[Finding]:
-    count = Exemplar.objects.filter(state=ExemplarState.ACTIVE).count()
+    voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+    count = voting.exclude(source=ExemplarSource.DESCRIPTION).count()
     if not count:
         yield Finding(
             "exemplars", False, "There are no exemplars.",
             "Run manage.py import_exemplars FILE, or import_exemplars --from-jobs.",
         )  # fmt: skip
         return
-    yield Finding("exemplars", True, f"{count} vote")
+    message = f"{count} vote"
+    if lonely := descriptions.alone():
+        message += f"; categories with nothing but their description: {lonely}"
+    yield Finding("exemplars", True, message)
     version = _in_force()
     if version is None:
         yield Finding(

@@ -61,11 +61,14 @@ class Ground:
         """An empty index that compares as this was fitted to."""
         return ExemplarIndex(self.metric.dimension, self.features, generation, self.metric)
 
-    def index(self, exemplars: Labelled) -> ExemplarIndex:
-        """The exemplars as a worker would hold them; ids are row numbers."""
+    def index(self, exemplars: Labelled, descriptions: Labelled | None = None) -> ExemplarIndex:
+        """The exemplars as a worker would hold them; ids are row numbers, those of the
+        descriptions follow."""
         index = self.new_index()
         ids = range(len(exemplars))
         index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)
+        if descriptions is not None:
+            describe(index, descriptions, len(exemplars))
         return index
 
     def weigh(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> Weighed:
@@ -79,7 +82,7 @@ class Ground:
         divided = self.features.divide(texts, clauses)
         grams = divided.rows
         similarity = hybrid(*index.compare(vectors, grams))
-        cast = vote(similarity, codes, len(names))
+        cast = vote(similarity, codes, len(names), index.described)
         centered = self.metric.center(np.asarray(vectors, dtype=np.float32))
         by_vector, by_text = self.pattern.scores(centered, grams, len(names))
         evidence = Evidence(
@@ -118,3 +121,14 @@ class Ground:
                 for start in range(0, len(texts), _BLOCK)
             ]
         )
+
+
+def describe(index: ExemplarIndex, descriptions: Labelled, first_id: int) -> None:
+    """Let descriptions vote in an index, under ids from ``first_id`` on."""
+    index.update(
+        range(first_id, first_id + len(descriptions)),
+        descriptions.texts,
+        descriptions.labels,
+        descriptions.vectors,
+        described=[True] * len(descriptions),
+    )

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
+from .pattern import rare
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
@@ -61,8 +63,9 @@ class Pool:
 
     The pooled score of a label is proportional to the product of its probability by each
     part, to the power of that part's weight (a logarithmic opinion pool: Genest and Zidek
-    1986). ``weights`` (4,); ``prior`` (k,): log frequency of each label among the exemplars;
-    ``shift`` (k,): what to add for its frequency in the stream (0 where that is not known);
+    1986). ``weights`` (4,); ``prior`` (k,): log frequency of each label among the exemplars
+    (see ``exemplar_prior``); ``shift`` (k,): what to add for its frequency in the stream (0
+    where that is not known, and for labels without a pattern: the labelled rows are older);
     ``background``: where no exemplar is "none of these", the log density that speaks for it
     against all others' (-inf where exemplars do).
     """
@@ -82,6 +85,7 @@ class Pool:
         so their frequencies count instead.
         """
         shift = log_frequency(codes, len(prior)) - prior if stream else np.zeros(len(prior))
+        shift[np.isnan(evidence.by_vector).all(axis=0)] = 0.0
         plain = cls(USUAL, prior, shift, _background(evidence, prior, none))
         # A row whose label has no exemplar (in its fold) says nothing about who is to be heard.
         answered = np.isfinite(evidence.log_density[np.arange(len(codes)), codes])
@@ -132,6 +136,17 @@ def log_frequency(codes: Codes, labels: int) -> Floats:
     """Log frequency of each label, one row more each so that the unseen stay possible."""
     counts = np.bincount(codes[codes >= 0], minlength=labels) + 1.0
     return np.asarray(np.log(counts / counts.sum()))
+
+
+def exemplar_prior(codes: Codes, labels: int) -> Floats:
+    """Log frequency of each label among the exemplars; a rare one's is that of the rarest
+    other, as ``widened`` has it for labels newer than the fit."""
+    prior = log_frequency(codes, labels)
+    few = rare(codes, labels)
+    there = np.bincount(codes[codes >= 0], minlength=labels) > 0
+    if few.any():
+        prior[few] = prior[there & ~few].min()
+    return prior
 
 
 def _with_unknown(scores: Floats, voted: Floats) -> Floats:
