@@ -24,11 +24,14 @@ from marketplace_ai.models import (
     ExemplarState,
     PendingJob,
 )
-from marketplace_ai.queue import health, trigger, wake_up
+from marketplace_ai.queue import alive, health, trigger, wake_up
 from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
+#: A turn of a drainer that takes longer than its batch may take and this hangs, in seconds: it
+#: may have new exemplars to encode, or an encoder to load, before the batch.
+PATIENCE = 300.0
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
 #: Stops of automation that are named.
@@ -81,6 +84,26 @@ def examine() -> Iterator[Finding]:
                 part.__name__.strip("_"), False, " ".join(str(error).split()),
                 "Run manage.py migrate.",
             )  # fmt: skip
+
+
+def examine_drainer() -> Finding:
+    """Whether the drainer of this machine gets on: one question to the database, for the health
+    check of a worker's container."""
+    try:
+        silence = alive.silence()
+    except DatabaseError as error:
+        return Finding(
+            "drainer", False, " ".join(str(error).split()),
+            "Start PostgreSQL, or correct DATABASES.",
+        )  # fmt: skip
+    if silence is None:
+        return Finding(
+            "drainer", False, "No drainer of this machine is running.",
+            "See the worker's log for an encoder that cannot be loaded.",
+        )  # fmt: skip
+    hangs = silence > conf.encode_timeout + PATIENCE
+    message = f"It began its turn {silence:.0f} s ago."
+    return Finding("drainer", not hangs, message, "Start the worker anew." if hangs else "")
 
 
 def _database() -> Finding:
