@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -23,19 +25,21 @@ from tests import pins
 from tests.acceptance import workers
 from tests.images import files
 
+#: Guards against hanging: a worker loads its encoder, on a machine that may be busy.
+PATIENCE = 300.0
 #: By image: the list that it installs.
 LIST = {"web": "web.txt", "worker": "worker.txt"}
 
-#: Put before all other imports of a process: what the image lacks is not found.
+#: Run at the start of a process: what the image lacks is not found, by whatever way it is sought.
 GUARD = """
 import os, sys
+from importlib.machinery import PathFinder
 ABSENT = set(open(os.environ["ABSENT_MODULES"]).read().split())
-class Absent:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in ABSENT:
-            raise ModuleNotFoundError(f"No module named {name!r} in the image", name=name)
-sys.meta_path.insert(0, Absent)
+class OfTheImage(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in ABSENT else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = OfTheImage
 """
 
 
@@ -122,9 +126,8 @@ class Container:
         }
         self._folder, self._tree = folder, tree
         self.log = folder / "log"
-        name, value = (workers.MARK, str(folder))
-        self._mark = f"{name}={value}"
-        self.environment[name] = value
+        self._mark = f"{workers.MARK}={folder}"
+        self.environment[workers.MARK] = str(folder)
         with self.log.open("wb") as log:
             self.process = self._start(self.argv, log.fileno())
 
@@ -144,29 +147,34 @@ class Container:
         assert self.process.poll() is None, self.text()
         with (self._folder / "health").open("ab") as output:
             check = self._start(files.health_check(self.image), output.fileno())
-        return check.wait(workers.PATIENCE) == 0
+        return check.wait(PATIENCE) == 0
 
     def wait_for_health(self, healthy: bool = True) -> None:
-        workers.wait_for(lambda: self.is_healthy() is healthy, self.text)
+        self.wait_for(lambda: self.is_healthy() is healthy)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Until it holds, asked at intervals that leave the container some of the processor."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.text()
+            time.sleep(0.5)
 
     def pids(self, part: str = "") -> list[int]:
         """Those of its processes that live, with ``part`` in the command line."""
         self.process.poll()
         found = []
         for pid, line in workers.command_lines().items():
-            try:
+            with suppress(OSError):
                 environment = Path(f"/proc/{pid}/environ").read_text(errors="replace")
-            except OSError:
-                continue
-            if self._mark in environment.split("\0") and part in line:
-                found.append(pid)
+                if self._mark in environment.split("\0") and part in line:
+                    found.append(pid)
         return found
 
     def stop(self) -> int:
         """As ``docker stop``: SIGTERM to the first process; its exit code, all others gone."""
         self.process.terminate()
-        workers.wait_for(lambda: not self.pids(), self.text)
-        return self.process.wait(workers.PATIENCE)
+        self.wait_for(lambda: not self.pids())
+        return self.process.wait(PATIENCE)
 
     def text(self) -> str:
         """What it said, and what its health check did."""
@@ -177,10 +185,8 @@ class Container:
         """Kill whatever is left of it."""
         while left := self.pids():
             for pid in left:
-                try:
-                    os.kill(pid, 9)
-                except ProcessLookupError:
-                    continue
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
