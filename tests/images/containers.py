@@ -191,9 +191,7 @@ class Container:
 
 
 @contextmanager
-def container(
-    service: str, tree: Tree, folder: Path, given: dict[str, str]
-) -> Iterator[Container]:
+def container(service: str, tree: Tree, folder: Path, given: dict[str, str]) -> Iterator[Container]:
     """A service of the compose file for the block; ``given`` are variables, which also stand in
     for values of its environment."""
     started = Container(service, tree, folder, given)

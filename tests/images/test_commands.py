@@ -120,7 +120,7 @@ def test_beat_starts_and_ends(tree: Tree, given: dict[str, str], tmp_path: Path)
 
 
 def get(port: int, path: str, host: str = "shop.example") -> tuple[int, str]:
-    request = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})  # noqa: S310
+    request = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})
     try:
         with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
             return answer.status, answer.read().decode()

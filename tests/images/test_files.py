@@ -213,7 +213,9 @@ def test_what_is_written_for_long_is_written_to_the_volume() -> None:
 def test_every_service_tells_its_health_or_says_that_it_does_not() -> None:
     without = {n for n, s in services().items() if s.get("healthcheck") == {"disable": True}}
     assert without == {"migrate", "beat"}
-    assert all(services()[name]["healthcheck"]["test"][0] == "CMD" for name in ("postgres", "redis"))
+    assert all(
+        services()[name]["healthcheck"]["test"][0] == "CMD" for name in ("postgres", "redis")
+    )
 
 
 def test_a_service_waits_for_what_it_needs() -> None:
