@@ -25,11 +25,14 @@ from marketplace_ai.models import (
     ExemplarState,
     PendingJob,
 )
-from marketplace_ai.queue import health, trigger, wake_up
+from marketplace_ai.queue import alive, health, trigger, wake_up
 from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
+#: A turn of a drainer that takes longer than its batch may take and this hangs, in seconds:
+#: before the batch it may have new exemplars to encode, or another encoder to load.
+PATIENCE = 300.0
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
 #: Stops of automation that are named.
@@ -82,6 +85,28 @@ def examine() -> Iterator[Finding]:
                 part.__name__.strip("_"), False, " ".join(str(error).split()),
                 "Run manage.py migrate.",
             )  # fmt: skip
+
+
+def examine_drainer() -> Finding:
+    """Whether the drainer of this machine gets on: one question to the database, for the health
+    check of a worker's container."""
+    try:
+        turn = alive.turn()
+    except DatabaseError as error:
+        return Finding(
+            "drainer", False, " ".join(str(error).split()),
+            "Start PostgreSQL, or correct DATABASES.",
+        )  # fmt: skip
+    if turn is None:
+        message, cure = "No drainer of this machine is running.", "See the worker's log."
+    elif turn.first:
+        message = f"It has been starting for {turn.seconds:.0f} s."
+        cure = "Wait until it has loaded its encoder and encoded new exemplars; see its log."
+    elif turn.seconds > conf.encode_timeout + PATIENCE:
+        message, cure = f"It hangs for {turn.seconds:.0f} s.", "Start the worker anew."
+    else:
+        return Finding("drainer", True, f"It began its turn {turn.seconds:.0f} s ago.")
+    return Finding("drainer", False, message, cure)
 
 
 def _database() -> Finding:
