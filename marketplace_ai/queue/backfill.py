@@ -44,10 +44,14 @@ COUNTED = 1_000_000
 
 def missing(encoder: Encoder, since: dt.date | None = None) -> QuerySet[Any]:
     """Postings that have no vector of ``encoder`` and are not queued for one."""
+    is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
+    return _lacking(encoder, since).exclude(Exists(is_queued))
+
+
+def _lacking(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
     # A blank posting has a decision and never a vector.
     is_decided = Decision.objects.filter(job_id=OuterRef("pk"), current=True, encoder=encoder)
-    is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
-    return _without_vector(encoder, since).exclude(Exists(is_queued)).exclude(Exists(is_decided))
+    return _without_vector(encoder, since).exclude(Exists(is_decided))
 
 
 def _without_vector(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
@@ -60,9 +64,10 @@ def _without_vector(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
     return jobs
 
 
-def find(walk: Walk, encoder: Encoder, keys: list[Any]) -> list[Any]:
-    """Those of ``keys`` that this backfill queues, in order."""
-    jobs = missing(encoder, walk.since).filter(pk__in=keys)
+def find(walk: Walk, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
+    """Those of ``keys`` that this backfill queues, in order; with ``queued`` also those that
+    are in the queue."""
+    jobs = (_lacking if queued else missing)(encoder, walk.since).filter(pk__in=keys)
     return list(jobs.order_by("pk").values_list("pk", flat=True))
 
 

@@ -90,16 +90,18 @@ def finds_new_ones(encoder: Encoder) -> bool:
     return _newer(get_adapter()) is not None or _all_were_queued(encoder)
 
 
-def find(walk: Walk, encoder: Encoder, keys: list[Any]) -> list[Any]:
-    """Those of ``keys`` that were missed, in order."""
+def find(walk: Walk, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
+    """Those of ``keys`` that were missed, in order; with ``queued`` also those in the queue."""
     adapter = get_adapter()
     known = _digests(encoder, keys)
     undecided = _undecided(adapter, encoder, keys)
-    queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder__isnull=True)
     jobs = adapter.jobs().using(sql.alias()).filter(pk__in=list(known.keys() | undecided))
+    if not queued:
+        is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder__isnull=True)
+        jobs = jobs.exclude(Exists(is_queued))
     return [
         job.pk
-        for job in jobs.exclude(Exists(queued)).order_by("pk")
+        for job in jobs.order_by("pk")
         if _was_missed(adapter, job, known.get(job.pk, set()), job.pk in undecided)
     ]
 

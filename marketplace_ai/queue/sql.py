@@ -218,18 +218,6 @@ SELECT ARRAY(SELECT id FROM queued),
              WHERE NOT EXISTS (SELECT FROM there WHERE there.id = wanted.id))
 """
 
-# Between the look at a posting and its row in the queue another worker may have done all that
-# was missing, and the new row would decide it twice. From the row on nobody can (its key is
-# taken), so what was decided until then is seen here.
-UNQUEUE = """
-DELETE FROM marketplace_ai_pendingjob AS pending
-WHERE id = ANY(%(ids)s) AND EXISTS (
-    SELECT FROM marketplace_ai_decision AS decision
-    WHERE decision.job_id = pending.job_id AND decision.current
-      AND decision.decided_by_id IS NULL AND decision.decided > now() - interval '1 minute'
-)
-"""
-
 # Whether a walk may queue more: fewer wait at low priority than the workers do in a few batches.
 # Rows that are tried alone do not count, or those that fail would stop it.
 ROOM = """

@@ -17,11 +17,13 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least, Now
 
 from marketplace_ai.conf import conf
-from marketplace_ai.models import EncoderState, Walk, WalkPurpose, get_job_model
+from marketplace_ai.models import EncoderState, PendingJob, Walk, WalkPurpose, get_job_model
 
 from . import backfill, reconcile, sql
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marketplace_ai.models import Encoder
 
 logger = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ def step(encoder: Encoder) -> bool:
         if room < len(found):
             found, at_end = found[:room], False
             last = found[-1]
-        queued, held = _queue(walk, encoder, found)
+        queued, held = _queue(walk, encoder, look.find, found)
         enough = walk.at_most is not None and walk.queued + queued >= walk.at_most
         pause = 0.0
         if walk.purpose == WalkPurpose.RECONCILE:
@@ -141,16 +143,21 @@ def _key(text: str) -> Any:
     return pk.to_python(text)
 
 
-def _queue(walk: Walk, encoder: Encoder, found: list[Any]) -> tuple[int, list[Any]]:
+def _queue(
+    walk: Walk, encoder: Encoder, find: Callable[..., list[Any]], found: list[Any]
+) -> tuple[int, list[Any]]:
     """How many were queued, and the postings that their host held locked."""
     if not found:
         return 0, []
     rows, held = backfill.queue(
         found, encoder_id=backfill.queued_for(encoder), vectors_only=walk.vectors_only
     )
-    with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(sql.statement(sql.UNQUEUE), {"ids": rows})
-        return len(rows) - cursor.rowcount, held
+    # Between the look and its row in the queue another worker may have done all that a posting
+    # lacked, and it would be decided twice. From the row on nobody can, so this look is the last.
+    lacking = find(walk, encoder, found, queued=True)
+    queued = PendingJob.objects.using(sql.alias()).filter(pk__in=rows)
+    done, _ = queued.exclude(job_id__in=lacking).delete()
+    return len(rows) - done, held
 
 
 @dataclass(frozen=True, slots=True)
