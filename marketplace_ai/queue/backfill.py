@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from marketplace_ai.models import Encoder
 
 #: Postings looked at, and queued, in one transaction: short enough that nothing waits for it.
-STEP = 2000
+STEP = 1000
 #: A larger table is not counted: the planner's estimate takes no time.
 COUNTED = 1_000_000
 

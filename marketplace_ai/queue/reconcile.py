@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 #: Postings looked at in one transaction: their texts are read and compared in Python, and a
 #: fresh posting may wait for it.
-STEP = 200
+STEP = 500
 #: After a step all workers leave the search alone this many times as long as it took.
 PAUSE = 9.0
 

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -180,7 +181,10 @@ class TestFeeding:
         walk.refresh_from_db()
         assert walk.queued == 1
 
-    def test_a_fresh_posting_waits_for_one_batch_at_most(self, encoder: Any, small: None) -> None:
+    def test_a_fresh_posting_waits_for_one_batch_at_most(
+        self, encoder: Any, small: None, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(backfill, "STEP", 100)
         older(200)
         backfill.request(encoder)
         fresh: list[int] = []
@@ -199,7 +203,7 @@ class TestFeeding:
             drainer.liveness.close()
         # Created after the fourth; a fifth may have been claimed by then.
         assert len(batches) <= 6
-        assert Decision.objects.count() < 70
+        assert PendingJob.objects.count() > 20
 
     def test_a_walk_that_fails_costs_fresh_postings_nothing(
         self, encoder: Any, monkeypatch: Any, caplog: Any
@@ -237,6 +241,25 @@ class TestFeeding:
         assert [row.job_id for row in claimed.rows] == keys
         walk.refresh_from_db()
         assert walk.finished is not None
+
+
+def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_jobposting (title) "
+            "SELECT n FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute("ANALYZE marketplace_ai_jobposting")
+        backfill.request(encoder)
+        with CaptureQueriesContext(connection) as queries:
+            assert walks.step(encoder)
+        reads = [q["sql"] for q in queries if '"marketplace_ai_jobposting"' in q["sql"]]
+        assert len(reads) == 4  # the next keys, the look, the queueing and the last look
+        for statement in reads:
+            cursor.execute("EXPLAIN " + statement)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "marketplace_ai_jobposting_pkey" in plan, plan
+            assert "Seq Scan on marketplace_ai_jobposting" not in plan, plan
 
 
 class TestSeveralWorkers:

@@ -20,7 +20,7 @@ class Command(DatabaseCommand):
         "Have postings that have no vector of the active encoder taken in, behind all fresh ones: "
         "workers give them a vector and decide them, except where a person's category "
         "stands: that is kept, and the proposal only recorded. "
-        "Counts first, then leaves a request: running workers queue a few thousand at a time, "
+        "Counts first, then leaves a request: running workers queue a thousand at a time, "
         "wherever this command, or any of them, was stopped. Run again, it goes on with the "
         "request that is there."
     )
