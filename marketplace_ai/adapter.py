@@ -136,6 +136,21 @@ class JobAdapter:
         with connection.cursor() as cursor:
             cursor.execute(statement, params)
 
+    def apply_secondary(self, categories: Mapping[Any, Sequence[Any]]) -> None:
+        """Write further categories of postings with two jobs; by default nothing is written.
+
+        Primary key of the job → those of all its further categories now (at present at
+        most one); empty where a posting that had some has none any more. What is given
+        replaces what was there, so the same may come twice.
+
+        Called after ``apply_categories``, inside the same transaction and with the postings
+        locked, so that a host never holds the one without the other; not called for a batch
+        that has none. Only for postings with the outcome *automatic*, and to take back what
+        was written for one: while a person is yet to choose the first category, a second has
+        nothing to be second to. Never for a posting whose category is a person's: whoever
+        chose one has read the whole text, and left out what they did not want.
+        """
+
     # -- derived -------------------------------------------------------------------------
 
     def watched_columns(self) -> Sequence[str]:

@@ -211,6 +211,7 @@ def _proposal(verdict: Verdict) -> Proposal:
         matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
         own_share=verdict.own_share,
         choices=tuple((_key(label), p) for label, p in verdict.choices),
+        secondary=tuple(_key(label) for label, _ in verdict.secondary),
     )
 
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 
-from marketplace_ai.neighbors.ngrams import BUCKETS
+from marketplace_ai.neighbors.ngrams import BUCKETS, Divided
 
 Floats = npt.NDArray[np.float32]
 
@@ -114,6 +114,40 @@ class Pattern:
             weights = self.by_text.weights[place[seen]]
             both[1][:, self.codes] = texts[:, seen] @ weights + self.by_text.bias
         return both[0], both[1]
+
+    def said(self, divided: Divided, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """What the p parts of b texts add to the scores by text of a few labels each.
+
+        ``labels`` intp (b, c): codes to ask about for each text. Returns float64 (p, c); NaN
+        for a label that has no column.
+        """
+        found = np.full((len(divided.owner), labels.shape[1]), np.nan)
+        if not len(self.codes):
+            return found
+        column = np.full(max(labels.max(initial=0), self.codes.max()) + 1, -1)
+        column[self.codes] = np.arange(len(self.codes))
+        asked = np.where(labels < 0, -1, column[labels])
+        place = np.full(BUCKETS, -1)
+        place[self.grams] = np.arange(len(self.grams))
+        worth, parts = divided.worth, divided.parts
+        first = np.searchsorted(divided.owner, np.arange(len(labels) + 1))
+        # A text at a time: its own n-grams' few lifts stay in the processor's cache, while
+        # its parts look them up.
+        lifts = np.zeros((BUCKETS, labels.shape[1]), dtype=np.float32)
+        for text in np.flatnonzero((asked >= 0).any(axis=1) & (np.diff(first) > 0)):
+            own = slice(worth.indptr[text], worth.indptr[text + 1])
+            grams, rows = worth.indices[own], place[worth.indices[own]]
+            values = np.where(rows >= 0, worth.data[own], 0)
+            lifts[grams] = values[:, None] * self.by_text.weights[rows[:, None], asked[text]]
+            start, end = first[text : text + 2]
+            ends = parts.indptr[start : end + 1]
+            said = slice(ends[0], ends[-1])
+            # Every part has a word, and so n-grams: no sum is over nothing.
+            found[start:end] = np.add.reduceat(
+                parts.data[said, None] * lifts[parts.indices[said]], ends[:-1] - ends[0]
+            )
+            found[start:end, asked[text] < 0] = np.nan
+        return found
 
 
 def label_codes(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:

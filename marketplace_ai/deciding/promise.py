@@ -56,8 +56,24 @@ class CategoryPromise:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondaryRule:
+    """From which strength on a second job is said, and what that showed on the labelled rows.
+
+    ``threshold`` (to be exceeded) is None where too few ``rows`` (twins count once) prove
+    anything; ``errors``: rows given a second category that is not their answer, and
+    ``error_bound`` follows from them.
+    """
+
+    threshold: float | None
+    rows: int
+    errors: int
+    error_bound: float
+
+
+@dataclass(frozen=True, slots=True)
 class Promise:
-    """Rules for a leaf, for "none of these" and for a parent, and every category's figures.
+    """Rules for a leaf, for "none of these", for a parent and for a second job, and every
+    category's figures.
 
     ``calibrated_on`` is "postings" or "exemplars" (no labelled postings were given, so
     cross-validation on exemplars stood in); ``unknown_labels`` counts labelled postings whose
@@ -75,6 +91,7 @@ class Promise:
     automatic: Rule
     none: Rule
     parent: Rule
+    secondary: SecondaryRule
     categories: tuple[CategoryPromise, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,8 +101,9 @@ class Promise:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Promise:
         rules = {name: Rule(**values[name]) for name in ("automatic", "none", "parent")}
+        secondary = SecondaryRule(**values["secondary"])
         categories = tuple(CategoryPromise(**row) for row in values["categories"])
-        return cls(**{**values, **rules, "categories": categories})
+        return cls(**{**values, **rules, "secondary": secondary, "categories": categories})
 
 
 @dataclass(frozen=True, eq=False)

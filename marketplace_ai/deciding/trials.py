@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from . import secondary
 from .crossfit import OutOfFold
 from .ground import Names
 from .promise import Promise, Rule, Trial, by_category, prove
@@ -54,6 +55,7 @@ def make_promise(
         automatic=automatic,
         none=prove(trial.take(~leaf), total, target_precision, confidence),
         parent=_parent_rule(scored, names, parents, decided, target_precision, confidence),
+        secondary=secondary.prove(scored.seconds, scored.answers, scored.groups, confidence),
         categories=categories,
     )
 

@@ -11,6 +11,7 @@ from marketplace_ai.deciding import Classifier, Promise
 from marketplace_ai.deciding.bounds import error_upper_bound
 from marketplace_ai.deciding.crossfit import OutOfFold
 from marketplace_ai.deciding.pool import Evidence
+from marketplace_ai.deciding.secondary import Seconds
 from marketplace_ai.deciding.trials import make_promise
 
 from .deciding_world import DIMENSION, PARENTS, world
@@ -29,8 +30,10 @@ def promise_on(scored: list[tuple[int, int, float]]) -> Promise:
     probability = np.array([row[2] for row in scored])
     zeros = np.zeros((len(first), 5))
     blank = Evidence(zeros, zeros, zeros, probability)
+    groups, pooled = np.arange(len(first)), np.eye(5)[first]
+    lone = Seconds(np.full(len(first), -1), np.zeros(len(first)))
     return make_promise(
-        OutOfFold(blank, answers, np.arange(len(first)), np.eye(5)[first], first, probability),
+        OutOfFold(blank, answers, groups, pooled, first, probability, lone),
         NAMES,
         UNDER,
         target_precision=0.97,

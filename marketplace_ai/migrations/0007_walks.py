@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('marketplace_ai', '0005_versions'),
+        ('marketplace_ai', '0006_secondary'),
     ]
 
     operations = [
