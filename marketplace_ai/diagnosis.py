@@ -20,12 +20,15 @@ from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
     Encoder,
+    EncoderState,
     Exemplar,
     ExemplarSource,
     ExemplarState,
     PendingJob,
+    Walk,
+    WalkPurpose,
 )
-from marketplace_ai.queue import alive, health, trigger, wake_up
+from marketplace_ai.queue import alive, backfill, health, trigger, wake_up, walks
 from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
@@ -72,6 +75,7 @@ def examine() -> Iterator[Finding]:
         _triggers,
         _workers,
         _queue,
+        _walks,
         _encoder,
         _classifier,
         _audit,
@@ -202,6 +206,28 @@ def _queue() -> Iterator[Finding]:
             "A trigger could not say which postings changed (its warning is in PostgreSQL's log).",
             "Run manage.py migrate, then manage.py backfill_embeddings.",
         )  # fmt: skip
+
+
+def _walks() -> Iterator[Finding]:
+    waiting = backfill.waiting()[: health.LARGEST_COUNT].count()
+    for walk in Walk.objects.unfinished().select_related("encoder").order_by("pk"):
+        known = walks.progress(walk, waiting)
+        about = "about " if walk.estimated else ""
+        left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
+        message = f"{known.done:,} of {about}{known.total:,} postings{left}"
+        if walk.purpose == WalkPurpose.RECONCILE:
+            yield Finding("reconcile", True, f"Looking for what was missed: {message}")
+        elif walk.stopped:
+            yield Finding(
+                "backfill", True, f"Stopped after {message}",
+                "Run manage.py backfill_embeddings as it was run, to go on with it.",
+            )  # fmt: skip
+        elif walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
+            yield Finding(
+                "backfill", True, f"Waits for the encoder {walk.encoder} to be active: {message}"
+            )
+        else:
+            yield Finding("backfill", True, message)
 
 
 def _encoder() -> Iterator[Finding]:

@@ -444,15 +444,6 @@ class TestBackfill:
         assert "No worker is running; what is queued stays queued." in said
         assert PendingJob.objects.count() == 1
 
-    def test_a_part_of_it_does_not_settle_what_a_trigger_could_not_name(self, fitted: None) -> None:
-        older("Male", "Kran")
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
-        for options in ({"limit": 1}, {"since": "2000-01-01"}, {"vectors_only": True}):
-            call("backfill_embeddings", **options)
-            assert JobChange.objects.count() == 1
-        call("backfill_embeddings")
-        assert JobChange.objects.count() == 0
-
 
 def doctor(capsys: Any) -> tuple[bool, dict[str, Any]]:
     """(healthy, findings by name); its exit code and its words must agree."""
