@@ -15,15 +15,16 @@ from .pattern import rare
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-#: Weights of vote, vector pattern, text pattern and shift, before labelled rows correct them:
-#: on a plateau of first choices on held-out rows of three public sets with 8 and 24
-#: exemplars a category.
-USUAL = np.array([0.15, 1.0, 0.7, 0.8])
-#: How many labelled postings those count for; and how many exemplars, where these stand in.
-#: Exemplars are nearer to each other than to postings, so among themselves the vote is right
-#: more often than it will be, and what they say about weights is believed less.
-USUAL_ROWS = 10.0
-USUAL_EXEMPLARS = 300.0
+#: Weights of vote, vector pattern, text pattern and shift, before labelled postings correct
+#: them: about what a few hundred of them give on four sets.
+USUAL = np.array([0.5, 1.0, 0.5, 0.8])
+#: The same before exemplars do, where these stand in for postings. They are nearer to each other
+#: than to postings, so among themselves the vote is right more often than it will be: it weighs
+#: less, and what they say is believed less. (On a plateau of first choices on held-out rows of
+#: three public sets with 8 and 24 exemplars a category.)
+USUAL_AMONG_EXEMPLARS = np.array([0.15, 1.0, 0.7, 0.8])
+#: How many labelled rows the one and the other count for.
+USUAL_ROWS, USUAL_EXEMPLARS = 10.0, 300.0
 #: Without exemplars of "none", a posting that the exemplars of all categories together answer
 #: more weakly than this share of the known ones is taken to be far from everything.
 FAR = 0.02
@@ -86,7 +87,10 @@ class Pool:
         """
         shift = log_frequency(codes, len(prior)) - prior if stream else np.zeros(len(prior))
         shift[np.isnan(evidence.by_vector).all(axis=0)] = 0.0
-        plain = cls(USUAL, prior, shift, _background(evidence, prior, none))
+        usual, usual_rows = (
+            (USUAL, USUAL_ROWS) if stream else (USUAL_AMONG_EXEMPLARS, USUAL_EXEMPLARS)
+        )
+        plain = cls(usual, prior, shift, _background(evidence, prior, none))
         # A row whose label has no exemplar (in its fold) says nothing about who is to be heard.
         answered = np.isfinite(evidence.log_density[np.arange(len(codes)), codes])
         rows = np.flatnonzero((codes >= 0) & answered)
@@ -94,8 +98,7 @@ class Pool:
             return plain
         answers = codes[rows]
         parts = plain.parts(evidence.take(rows))
-        usual_rows = USUAL_ROWS if stream else USUAL_EXEMPLARS
-        return replace(plain, weights=_likeliest(parts, answers, usual_rows))
+        return replace(plain, weights=_likeliest(parts, answers, usual, usual_rows))
 
     def widened(self, labels: int) -> Pool:
         """For ``labels`` columns: those newer than the fit are as rare as the rarest known."""
@@ -161,7 +164,7 @@ def _with_unknown(scores: Floats, voted: Floats) -> Floats:
     return chance
 
 
-def _likeliest(parts: Floats, answers: Codes, usual_rows: float) -> Floats:
+def _likeliest(parts: Floats, answers: Codes, usual: Floats, usual_rows: float) -> Floats:
     """Nonnegative weights of least log loss, drawn to the usual ones by so many rows."""
     rows = np.arange(len(answers))
     pull = usual_rows / len(answers)
@@ -173,13 +176,13 @@ def _likeliest(parts: Floats, answers: Codes, usual_rows: float) -> Floats:
         slope = [
             (expected * part).sum(axis=1).mean() - part[rows, answers].mean() for part in parts
         ]
-        away = weights - USUAL
+        away = weights - usual
         return (
             float(-chances[rows, answers].mean() + pull * (away @ away) / 2),
             np.array(slope) + pull * away,
         )
 
-    found = minimize(loss, USUAL, jac=True, bounds=[(0, 3)] * len(USUAL), method="L-BFGS-B")
+    found = minimize(loss, usual, jac=True, bounds=[(0, 3)] * len(usual), method="L-BFGS-B")
     return np.asarray(found.x, dtype=np.float64)
 
 
