@@ -44,8 +44,9 @@ def cross_fit(
 
     The rows are dealt into folds by near-duplicate group. An exemplar in the group of a row
     leaves the index and the fit that score it; where there is none such, the whole ground
-    serves, for no labelled posting ever fits it. Prior, temperature and curve are fitted on
-    the other folds. ``descriptions`` of the labels vote in every fold, as they do in life.
+    serves, for no labelled posting ever fits it. Weights, shift and curve are fitted on the
+    other folds; the prior counts all exemplars. ``descriptions`` of the labels vote in every
+    fold, as they do in life.
     """
     names = ground.names
     none = names.index(None)
