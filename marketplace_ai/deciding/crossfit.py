@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .calibration import Calibration
-from .ground import Ground
+from .ground import Ground, described_labels
 from .groups import folds, near_duplicate_groups
 from .labelled import Labelled
 from .pattern import label_codes
@@ -63,7 +63,8 @@ def cross_fit(
     pooled = np.zeros((len(scored), len(names)))
     first = np.zeros(len(scored), dtype=np.intp)
     probability = np.zeros(len(scored))
-    prior = exemplar_prior(label_codes(exemplars.labels, names), len(names))
+    described = described_labels(descriptions, names)
+    prior = exemplar_prior(label_codes(exemplars.labels, names), described)
     seconds: list[Seconds] = []
     for fold, part in zip(held_out, grounds, strict=True):
         others = np.setdiff1d(np.arange(len(scored)), fold)
@@ -101,7 +102,7 @@ def _evidence(
     for fold in held_out:
         kept = np.flatnonzero(~np.isin(own, groups[fold]))
         left = exemplars.take(kept)
-        part = Ground.fit(left, ground.names, seed)
+        part = Ground.fit(left, ground.names, seed, descriptions)
         parts.append(part.evidence(part.index(left, descriptions), scored.take(fold)))
         grounds.append(part)
     order = np.argsort(np.concatenate(held_out))

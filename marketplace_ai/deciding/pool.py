@@ -145,12 +145,12 @@ def log_frequency(codes: Codes, labels: int) -> Floats:
     return np.asarray(np.log(counts / counts.sum()))
 
 
-def exemplar_prior(codes: Codes, labels: int) -> Floats:
-    """Log frequency of each label among the exemplars; a rare one's is that of the rarest
+def exemplar_prior(codes: Codes, described: npt.NDArray[np.bool_]) -> Floats:
+    """Log frequency of each label among the exemplars; a ``rare`` one's is that of the rarest
     other, as ``widened`` has it for labels newer than the fit."""
-    prior = log_frequency(codes, labels)
-    few = rare(codes, labels)
-    there = np.bincount(codes[codes >= 0], minlength=labels) > 0
+    prior = log_frequency(codes, len(described))
+    few = rare(codes, described)
+    there = np.bincount(codes[codes >= 0], minlength=len(described)) > 0
     if few.any():
         prior[few] = prior[there & ~few].min()
     return prior
