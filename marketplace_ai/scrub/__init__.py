@@ -15,7 +15,10 @@ import re
 from . import addresses, codes, emails, identity, phones
 from .rule import MARK
 
-__all__ = ["MARK", "scrub"]
+__all__ = ["LONGEST_ITEM", "MARK", "scrub"]
+
+#: No single piece of personal data has more characters.
+LONGEST_ITEM = 200
 
 #: In this order: an e-mail address may hold what looks like a number, and an identity number
 #: holds what looks like a phone number.
@@ -24,7 +27,7 @@ _RULES = (emails.scrub, identity.scrub, phones.scrub, addresses.scrub, codes.scr
 #: for it (each number's unit is part of the next address) needs more.
 _PASSES = 5
 #: Without one of these nothing can match: most texts cost no more than this look.
-_CANDIDATE = re.compile(r"[\d@]|\b(?:dot|punktum|punkt|prikk)\b", re.IGNORECASE)
+_CANDIDATE = re.compile(r"[\d@]|[(\[{<]\s?a|snabel|krøll|\b(?:at|dot)\b", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 
 

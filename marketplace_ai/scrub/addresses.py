@@ -18,10 +18,12 @@ from .streets import (
     STRONG_END,
     WEAK_END,
     is_other,
+    is_road,
     is_thing,
 )
 
 _PROPER = r"[A-ZÆØÅÄÖÜÉ][\w'’.\-]{1,30}"
+_LAST = r"[A-ZÆØÅÄÖÜÉ][\w'’\-]{1,30}"
 _LETTER = rf"(?:[A-Za-z]|{BLANK}(?:[A-HJ-Z]|[a-d]))(?![\w/])"
 _NUMBER = (
     rf"\d{{1,4}}(?:{_LETTER})?(?:{BLANK}?[-–/]{BLANK}?\d{{1,4}}(?:{_LETTER})?)?(?!\d|[.,:]\d)"
@@ -45,7 +47,7 @@ _JOINED = re.compile(
 )
 #: Karl Johans gate 22; names that begin a sentence may be its verb.
 _APART = re.compile(
-    rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_PROPER}{BLANK}){{1,2}})?(?P<name>{_PROPER}){BLANK}"
+    rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_PROPER}{BLANK}){{1,2}})?(?P<name>{_LAST}){BLANK}"
     rf"(?:(?P<nordic>(?i:{NORDIC_KINDS}))|{ENGLISH_KINDS}){_NR}{BLANK}(?P<number>{_NUMBER}){_REST}"
 )
 #: 12 High Street, 3 St. James Road, London SW1A 1AA.
@@ -91,7 +93,7 @@ def scrub(text: str) -> str:
     text = replaced(text, _SAID, lambda match: _is_number(match) and _is_closed(match))
     text = replaced(text, _APART, _is_named)
     text = replaced(text, _JOINED, _is_street)
-    text = replaced(text, _ENGLISH, lambda match: not _is_kind_only(match))
+    text = replaced(text, _ENGLISH, _is_english)
     text = replaced(text, _LOWER_ENGLISH, lambda match: True)
     return replaced(text, _DWELLING, lambda match: True)
 
@@ -106,7 +108,7 @@ def _is_street(match: re.Match[str]) -> bool:
         stem, end = found["stem"], found["end"].lower()
         if len(stem) < 2:
             return False
-        if is_thing(stem) or (end == "gate" and not capital):
+        if is_road(stem) or (end == "gate" and not capital):
             return placed and capital and _is_closed(match)
         if end in ("gt", "vn", "vg"):
             return capital and (placed or _is_closed(match))
@@ -114,7 +116,7 @@ def _is_street(match: re.Match[str]) -> bool:
     found = WEAK_END.fullmatch(street)
     if not found or len(found["stem"]) < 3 or is_thing(found["stem"]):
         return False
-    if found["end"].lower() in ("alle", "plan", "far", "sti") and not (capital and placed):
+    if found["end"].lower() in ("alle", "plan", "far", "sti", "terrasse", "terrassen") and not (capital and placed):
         return False
     if capital and not starts_sentence(match.string, match.start()):
         return placed or _is_closed(match)
@@ -142,6 +144,7 @@ def _is_closed(match: re.Match[str]) -> bool:
     return bool(_CLOSED.match(match.string, match.end()))
 
 
-def _is_kind_only(match: re.Match[str]) -> bool:
-    """"3 Cat6 Way": no name before the word that makes a street of it."""
-    return any(map(str.isdecimal, match[0].split()[1]))
+def _is_english(match: re.Match[str]) -> bool:
+    """Not "3 Park Lane chairs": a place behind it or before it, or nothing."""
+    followed = match.string[match.end() : match.end() + 2].lstrip(" ")[:1]
+    return followed.isupper() or _is_closed(match) or bool(_PLACED.search(before(match)))

@@ -24,14 +24,14 @@ _ALSO = (
 )
 #: Words between the code's word and the code: "til garasjedøra er", "i oppgang A er".
 _SAID = re.compile(
-    rf"(?P<keep>(?<!\w)(?P<word>{_WORD})(?P<between>(?:{BLANK}{_LETTERS}){{0,6}}"
-    rf"{BLANK}?(?:[:=\"“«(–-]{BLANK}?){{0,2}}))(?P<code>{_CODE})(?:{_ALSO}{_CODE}){{0,6}}",
+    rf"(?P<keep>(?<!\w)(?P<word>{_WORD})(?P<between>(?:{BLANK}(?!{_WORD}){_LETTERS}){{0,6}}"
+    rf"{BLANK}?(?:[:=\"“«(–-]{BLANK}?){{0,2}}))(?<![^\W\d_])(?P<code>{_CODE})(?:{_ALSO}{_CODE}){{0,6}}",
     re.IGNORECASE,
 )
 #: "1234 er koden".
 _TURNED = re.compile(
-    rf"(?<![\w.,#*])(?P<code>{_CODE}){BLANK}(?:er|is|är|=){BLANK}(?:the |min |vår |our )?"
-    rf"(?P<word>(?:(?:door|gate|alarm|entry) )?{_WORD})",
+    rf"(?<![\w.,#*]){_CODE}(?={BLANK}(?:er|is|är|=){BLANK}(?:the |min |vår |our )?"
+    rf"(?P<word>(?:(?:door|gate|alarm|entry) )?{_WORD}))",
     re.IGNORECASE,
 )
 #: Only a keypad has this key behind a number.
@@ -47,6 +47,8 @@ _THINGS = re.compile(
     re.IGNORECASE,
 )
 _SAYS = re.compile(r"(?:^|\s)(?:er|is|är|var|was|blir)[^\S\n]?$|[:=\"“«(–-][^\S\n]?$")
+#: What may follow the code's word where nothing says "is": "kode på porten 7788".
+_WHOSE = frozenset("til for på i ved av to at of in on the hos till vid utenfor outside by".split())
 _OF_A_YEAR = re.compile(
     r"(?:^|\s)(?:fra|frå|from|från|siden|since|år|year|bygd|built|kjøpt|bought|modell?|etter|før)\s?$"
 )
@@ -71,7 +73,9 @@ def _is_code(match: re.Match[str]) -> bool:
     if not between.strip() or _SAYS.search(between):
         return True
     digits = sum(map(str.isdecimal, code))
-    return digits >= 4 and len(between.split()) < 5 and not _OF_A_YEAR.search(between)
+    if digits < 4 or _OF_A_YEAR.search(between):
+        return False
+    return between.split()[0] in _WHOSE
 
 
 def _is_of_things(match: re.Match[str], front: str) -> bool:

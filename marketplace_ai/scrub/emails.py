@@ -25,7 +25,7 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(
-    rf"{_LOCAL}(?:(?:{_DOT})[\w+%-]{{1,63}}+){{0,4}}"
+    rf"{_LOCAL}(?:(?:{_DOT})[\w+%-]{{1,63}}+){{0,3}}+"
     rf"(?:{_SIGN}[\w-]{{1,63}}+(?:(?:\.|{_DOT})[\w-]{{1,63}}+){{1,5}}"
     rf"|(?:{BLANK}at{BLANK}|{BLANK}?@{BLANK}?)[\w-]{{1,63}}+(?:{_DOT}[\w-]{{1,63}}+){{0,4}}{_DOT}{_TOP}(?!\w)"
     rf"|{BLANK}at{BLANK}{_MAIL_HOSTS}\.{_TOP}(?!\w))",

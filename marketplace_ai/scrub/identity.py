@@ -13,15 +13,15 @@ import re
 from .rule import BLANK, before, digits, has_unit, is_catalogued, replaced
 
 _NORWEGIAN = re.compile(
-    rf"(?<!\d)(?<!\d[.,])\d{{6}}(?:{BLANK}|[.\-–])?\d{{3}}{BLANK}?\d{{2}}(?![\d]|[.,]\d)"
+    rf"(?<![\d+])(?<!\d[.,])\d{{6}}(?:{BLANK}|[.\-–])?\d{{3}}{BLANK}?\d{{2}}(?![\d]|[.,]\d)"
 )
 _SPACED = re.compile(
-    rf"(?<!\d)(?<!\d[.,])\d\d[ .\-/]?\d\d[ .\-/]?\d\d[ \-]{{0,2}}\d{{3}}{BLANK}?\d\d(?!\d|[.,]\d)"
+    rf"(?<![\d+])(?<!\d[.,])\d\d[ .\-/]?\d\d[ .\-/]?\d\d[ \-]{{0,2}}\d{{3}}{BLANK}?\d\d(?!\d|[.,]\d)"
 )
-_TEN = re.compile(rf"(?<!\d)(?<!\d[.,])(?:19|20)?\d{{6}}(?:[-–+]|{BLANK})?\d{{4}}(?!\d|[.,]\d)")
+_TEN = re.compile(rf"(?<![\d+])(?<!\d[.,])(?:19|20)?\d{{6}}(?:[-–+]|{BLANK})?\d{{4}}(?!\d|[.,]\d)")
 _OTHERS = re.compile(
     r"(?<!\w)(?:\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]"  # Finland
-    r"|[A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D]"  # United Kingdom
+    r"|(?:QQ|[A-CEGHJ-PR-TW-Z]{2}) ?\d\d ?\d\d ?\d\d ?[A-D]"  # United Kingdom
     r"|(?!000)[0-8]\d\d-\d\d-\d{4})(?!\w)"  # United States
 )
 _NAMED = re.compile(

@@ -23,11 +23,11 @@ _ABROAD = re.compile(
 )
 _EIGHT = re.compile(
     rf"{_FREE}(?:\(?4[57]\)?{BLANK}?(?=[2-9](?:{JOINT}?\d){{7}}(?!\d)))?"
-    rf"(?P<number>\(?[2-9](?:\)?{JOINT}?\d){{7}}){_END}",
+    rf"(?P<number>\(?(?![01])\d(?:\)?{JOINT}?\d){{7}}){_END}",
     re.IGNORECASE,
 )
 _WITH_ZERO = re.compile(
-    rf"{_FREE}\(?0[1-9](?:(?:\)?{JOINT}?|/)\(?\d){{6,9}}{_END}", re.IGNORECASE
+    rf"{_FREE}(?<!\d[ .\-])\(?0[1-9](?:(?:\)?{JOINT}?|/)\(?\d){{6,9}}{_END}", re.IGNORECASE
 )
 _AMERICAN = re.compile(
     r"(?<![\w.,-])(?:1[-. ])?\(?[2-9]\d\d(?:\) ?|[-.])[2-9]?\d\d[-. ]\d{4}(?!\w)"
@@ -60,8 +60,8 @@ _AT = re.compile(r"(?<!\w)(?:kl|klokka|klokken|klockan)\.? ?$", re.IGNORECASE)
 
 def scrub(text: str) -> str:
     text = replaced(text, _ABROAD, lambda match: not has_unit(match))
-    text = replaced(text, _EIGHT, _is_eight)
     text = replaced(text, _WITH_ZERO, _is_with_zero)
+    text = replaced(text, _EIGHT, _is_eight)
     text = replaced(text, _AMERICAN, lambda match: not has_unit(match))
     return replaced(text, _NAMED, _is_named)
 
@@ -78,7 +78,9 @@ def _is_eight(match: re.Match[str]) -> bool:
         return not re.search(r"[-‐-―.]", number) and not all(g.endswith("00") for g in groups)
     if shape in ((2, 3, 3), (3, 3, 2)) and not called:
         # An amount: "25 000 000", "250 000 12".
-        return groups[-1] != "000" and (shape != (3, 3, 2) or number[0] in "49")
+        if shape == (3, 3, 2):  # or an article's number: "403.456.78"
+            return number[0] in "49" and "." not in number
+        return groups[-1] != "000"
     return True
 
 

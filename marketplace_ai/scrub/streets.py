@@ -39,18 +39,21 @@ DIRECTIONS = words(
 STRONG_END = re.compile(rf"(?P<stem>.*?)(?P<end>{STRONG})", re.IGNORECASE)
 WEAK_END = re.compile(rf"(?P<stem>.*?)(?P<end>{WEAK})", re.IGNORECASE)
 
-_STEMS = words(
-    "gang adkomst atkomst tilkomst innkjørsels innkjørings hoved grus gårds gards skogs privat side"
-    " sykkel motor bil kjerre bom hytte anleggs gjennomfarts luft snar jern rømnings felles gen",
-    "infarts cykel bi om bære gips lett skille ytter yter mur kjøkken bad tak vegg gulv over tre bak"
-    " for ute inne front vinter barne bonde bolig kirke parkerings parkering p- garasje arbeids",
-    "sitte lager båt spise leke bo snu møte sove bade camping oppstillings vente stå plen jord"
-    " stein hus loft lofts brann aluminiums sol flyte gress blomster urte tur ski grill dør port",
-    "dobbelt dobbel enkelt senge etasje rom plante drivhus hage eng skole ut inn topp riks fylkes",
-    "europa lands kommune navi investi dele miti conju irri aggre tail flood segre propa fumi alli"
-    " lång höger vänster sido garage uppfarts",
+_ROADS = words(
+    "gang adkomst atkomst tilkomst innkjørsels innkjørings hoved grus gårds gards skogs"
+    " privat side sykkel motor bil kjerre bom hytte anleggs gjennomfarts luft snar jern rømnings",
+    "felles gen infarts cykel bi bære gips lett skille ytter yter mur kjøkken bad riks fylkes europa"
+    " lands kommune navi investi dele miti conju irri aggre tail flood segre propa fumi alli",
 )
-_THINGS = re.compile(rf".*(?:{_STEMS})", re.IGNORECASE)
+_PLACES = words(
+    "tak vegg gulv over tre bak for ute inne front vinter barne bonde bolig kirke parkerings parkering"
+    " p- garasje arbeids sitte lager båt spise leke bo snu møte sove bade camping oppstillings vente",
+    "stå plen jord stein hus loft lofts brann aluminiums flyte gress blomster urte tur ski grill dør"
+    " port dobbelt dobbel enkelt senge etasje rom plante drivhus hage eng skole ut inn topp gårds gang"
+    " mur lång höger vänster sido garage uppfarts kjøkken by hytte bygge bil side",
+)
+_ROAD = re.compile(rf".*(?:{_ROADS})", re.IGNORECASE)
+_PLACE = re.compile(rf".*(?:{_PLACES})", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?:riks|fylkes|europa|lands|motor)(?:vei|veg|väg|vej)\w*", re.IGNORECASE)
 _OTHERS = re.compile(
     r"""(?: .*ering(?:en)? | .*familien? | .*(?:l|gr)?låsen | .*seng(?:en|a) | .*nabo\w*
@@ -68,6 +71,11 @@ def is_other(word: str) -> bool:
     return bool(_OTHERS.fullmatch(word) or _NUMBERED.fullmatch(word))
 
 
+def is_road(stem: str) -> bool:
+    """Whether what stands before the ending makes a common noun of it: gang|vei, gips|veg."""
+    return bool(_ROAD.fullmatch(stem))
+
+
 def is_thing(stem: str) -> bool:
-    """Whether what stands before the ending makes a common noun of it: gang|vei, ute|plassen."""
-    return bool(_THINGS.fullmatch(stem))
+    """The same before a weak ending: ute|plassen, barne|hagen."""
+    return bool(_PLACE.fullmatch(stem))
