@@ -63,11 +63,11 @@ def catalogue() -> Inputs:
 
 def encoded(inputs: Inputs) -> list[Encoded]:
     """``inputs.files`` with the embedded encoder's vectors."""
-    return encode(_encoder(), inputs.files, kept_in=VECTORS, progress=progress)
+    return encode(encoder(), inputs.files, kept_in=VECTORS, progress=progress)
 
 
 @cache
-def _encoder() -> TextEncoder:
+def encoder() -> TextEncoder:
     return load_encoder("embedded", cache_dir=conf.cache_dir, progress=say)
 
 

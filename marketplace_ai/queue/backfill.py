@@ -75,11 +75,15 @@ def run(
 
 
 def run_changed(
-    encoder: Encoder, *, progress: Callable[[int], None] = lambda looked_at: None
+    encoder: Encoder,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda looked_at: None,
 ) -> int:
     """Queue postings whose text is not the one that was encoded; how many.
 
-    For edits that no trigger could name. Reads every posting that has a vector.
+    For edits that no trigger could name, and for texts that are prepared in another way since.
+    Reads every posting that has a vector.
     """
     adapter = get_adapter()
     total, last = 0, None
@@ -94,7 +98,8 @@ def run_changed(
         stale = [
             job.pk for job in jobs if digest(prepared_text(adapter, job)) != bytes(step[job.pk])
         ]
-        queue(stale)
+        if not dry_run:
+            queue(stale)
         total += len(stale)
         progress(len(step))
 

@@ -25,9 +25,7 @@ from .streets import (
 _PROPER = r"[A-ZÆØÅÄÖÜÉ][\w'’.\-]{1,30}"
 _LAST = r"[A-ZÆØÅÄÖÜÉ][\w'’\-]{1,30}"
 _LETTER = rf"(?:[A-Za-z]|{BLANK}(?:[A-HJ-Z]|[a-d]))(?![\w/])"
-_NUMBER = (
-    rf"\d{{1,4}}(?:{_LETTER})?(?:{BLANK}?[-–/]{BLANK}?\d{{1,4}}(?:{_LETTER})?)?(?!\d|[.,:]\d)"
-)
+_NUMBER = rf"\d{{1,4}}(?:{_LETTER})?(?:{BLANK}?[-–/]{BLANK}?\d{{1,4}}(?:{_LETTER})?)?(?!\d|[.,:]\d)"
 _FLAT = (
     rf"(?:,?{BLANK}?(?:(?:leil(?:ighet)?|lgh|lägenhet|lejl(?:ighed)?|bolig|apt|apartment|flat|unit|"
     rf"oppgang|opg|inng(?:ang)?)\.?{BLANK}?(?:nr\.?{BLANK}?)?[A-Z]?\d{{1,4}}[A-Z]?(?!\w)"
@@ -116,7 +114,9 @@ def _is_street(match: re.Match[str]) -> bool:
     found = WEAK_END.fullmatch(street)
     if not found or len(found["stem"]) < 3 or is_thing(found["stem"]):
         return False
-    if found["end"].lower() in ("alle", "plan", "far", "sti", "terrasse", "terrassen") and not (capital and placed):
+    if found["end"].lower() in ("alle", "plan", "far", "sti", "terrasse", "terrassen") and not (
+        capital and placed
+    ):
         return False
     if capital and not starts_sentence(match.string, match.start()):
         return placed or _is_closed(match)

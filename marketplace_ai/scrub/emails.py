@@ -6,9 +6,7 @@ import re
 
 from .rule import BLANK, replaced
 
-_TOP = (
-    r"(?:no|se|dk|fi|is|com|net|org|eu|uk|de|fr|nl|pl|es|it|ie|us|info|io|nu|biz|me|name|email)"
-)
+_TOP = r"(?:no|se|dk|fi|is|com|net|org|eu|uk|de|fr|nl|pl|es|it|ie|us|info|io|nu|biz|me|name|email)"
 _MAIL_HOSTS = (
     r"(?:gmail|googlemail|hotmail|outlook|live|yahoo|icloud|me|msn|online|proton(?:mail)?|"
     r"getmail|broadpark|telia|mail|lyse|altibox|frisurf)"
