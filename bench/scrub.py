@@ -36,11 +36,11 @@ def benchmarks() -> Iterator[Benchmark]:
         lambda: unchanged("calibration"),
     )  # fmt: skip
     yield Benchmark(
-        "scrubbing: first choice on calibration_nb with data planted and scrubbed, less without any",
+        "scrubbing: first choice on calibration_nb, data planted and scrubbed, less without any",
         "points", -0.5, "higher", lambda: effect(scrubbed=True),
     )  # fmt: skip
     yield Benchmark(
-        "scrubbing: first choice on calibration_nb with data planted and left, less without any",
+        "scrubbing: first choice on calibration_nb, data planted and left, less without any",
         "points", None, "higher", lambda: effect(scrubbed=False),
     )  # fmt: skip
     yield Benchmark("scrubbing postings_nb, by encoding it", "share", 0.05, "lower", cost)

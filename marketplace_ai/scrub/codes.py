@@ -7,12 +7,13 @@ import re
 from .rule import BLANK, before, has_unit, replaced
 
 _BOX = (
-    r"(?:nøkkelboks|nøkkelskap|nøkkelsafe|nøgleboks|nyckelbox|nyckelskåp|key[ \-]?box|lock[ \-]?box|"
-    r"key[ \-]?safe)(?:en|et|s|a)?"
+    r"(?:nøkkelboks|nøkkelskap|nøkkelsafe|nøgleboks|nyckelbox|nyckelskåp|key[ \-]?box|"
+    r"lock[ \-]?box|key[ \-]?safe)(?:en|et|s|a)?"
 )
 _WORD = rf"(?:(?:[^\W\d_]{{1,20}}-?)?(?:koden?|kodene|koder|koda|kod)|codes?|{_BOX}|pin)(?!\w)"
 _CODE = (
-    r"[#*]{0,2}(?:[A-ZÆØÅ]?\d{3,10}[A-ZÆØÅ]?(?:-\d{2,4})?|\d(?:[ .\-]\d){3,7}|\d\d[ .\-]\d\d(?:[ .\-]\d\d)?)"
+    r"[#*]{0,2}(?:[A-ZÆØÅ]?\d{3,10}[A-ZÆØÅ]?(?:-\d{2,4})?|\d(?:[ .\-]\d){3,7}|"
+    r"\d\d[ .\-]\d\d(?:[ .\-]\d\d)?)"
     rf"(?:{BLANK}?[#*]){{0,2}}(?!\w|[.,:/]\d)"
 )
 _LETTERS = r"[^\W\d_][^\W\d_'’\-]{0,20}"
@@ -48,7 +49,10 @@ _THINGS = re.compile(
 )
 _SAYS = re.compile(r"(?:^|\s)(?:er|is|är|var|was|blir)[^\S\n]?$|[:=\"“«(–-][^\S\n]?$")
 #: What may follow the code's word where nothing says "is": "kode på porten 7788".
-_WHOSE = frozenset("til for på i ved av to at of in on the hos till vid utenfor outside by".split())
+_WHOSE = frozenset(
+    ("til", "for", "på", "i", "ved", "av", "to", "at", "of", "in", "on", "the", "hos", "till",
+     "vid", "utenfor", "outside", "by")
+)  # fmt: skip
 _OF_A_YEAR = re.compile(
     r"(?:^|\s)(?:fra|frå|from|från|siden|since|år|year|bygd|built|kjøpt|bought|modell?|etter|før)\s?$"
 )

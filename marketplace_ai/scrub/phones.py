@@ -16,18 +16,21 @@ _FREE = (
     r"(?:(?<!\w)|(?<=tlf)|(?<=tel)|(?<=mob)|(?<=obil)|(?<=efon)|(?<=hone)|(?<=sms)|(?<=ring))"
     r"(?<!\d[.,:/x×*\-])"
 )
+#: An area or country code in brackets; what merely stands in brackets leaves them.
+_OPEN = r"(?:\((?=\+?[\d ]{1,6}\)))?"
 _END = r"(?!\d|[.,]\d{1,2}(?!\d))"
 _ABROAD = re.compile(
-    rf"(?<![\w+])(?<!\d )(?:\(?(?:\+{BLANK}?|00{BLANK}?)(?:4[57]\)?(?:{JOINT}?\d){{8}}"
-    rf"|358\)?(?:{JOINT}?\d){{6,10}})|\(?(?:\+|00)[1-9]\d{{0,2}}\)?(?:[ .()/\-–]{{0,3}}\d){{6,13}})(?!\d)"
+    rf"(?<![\w+])(?<!\d )(?:{_OPEN}(?:\+{BLANK}?|00{BLANK}?)(?:4[57]\)?(?:{JOINT}?\d){{8}}"
+    rf"|358\)?(?:{JOINT}?\d){{6,10}})"
+    rf"|{_OPEN}(?:\+|00)[1-9]\d{{0,2}}\)?(?:[ .()/\-–]{{0,3}}\d){{6,13}})(?!\d)"
 )
 _EIGHT = re.compile(
-    rf"{_FREE}(?:\(?4[57]\)?{BLANK}?(?=[2-9](?:{JOINT}?\d){{7}}(?!\d)))?"
-    rf"(?P<number>\(?(?![01])\d(?:\)?{JOINT}?\d){{7}}){_END}",
+    rf"{_FREE}(?:{_OPEN}4[57]\)?{BLANK}?(?=[2-9](?:{JOINT}?\d){{7}}(?!\d)))?"
+    rf"(?P<number>{_OPEN}(?![01])\d(?:\)?{JOINT}?\d){{7}}){_END}",
     re.IGNORECASE,
 )
 _WITH_ZERO = re.compile(
-    rf"{_FREE}(?<!\d[ .\-])\(?0[1-9](?:(?:\)?{JOINT}?|/)\(?\d){{6,9}}{_END}", re.IGNORECASE
+    rf"{_FREE}(?<!\d[ .\-]){_OPEN}0[1-9](?:(?:\)?{JOINT}?|/)\(?\d){{6,9}}{_END}", re.IGNORECASE
 )
 _AMERICAN = re.compile(
     r"(?<![\w.,-])(?:1[-. ])?\(?[2-9]\d\d(?:\) ?|[-.])[2-9]?\d\d[-. ]\d{4}(?!\w)"
@@ -36,7 +39,7 @@ _NAMED = re.compile(
     rf"(?P<keep>(?<!\w)(?:tlf|tel|telefon\w*|mob|mobil\w*|phone|cell|whatsapp|vipps|sms|text me|"
     rf"call(?: me)?)\.?{BLANK}?(?:nr|no|nummer|number|num)?\.?{BLANK}?[:=]?{BLANK}?"
     rf"(?:(?:er|is|är|på|on|at|til){BLANK})?)"
-    rf"\(?\d(?:[ .()/\-–]{{0,2}}\d){{5,12}}{_END}",
+    rf"{_OPEN}\d(?:[ .()/\-–]{{0,2}}\d){{5,12}}{_END}",
     re.IGNORECASE,
 )
 #: How people group eight digits.
@@ -80,7 +83,7 @@ def _is_eight(match: re.Match[str]) -> bool:
         # An amount: "25 000 000", "250 000 12".
         if shape == (3, 3, 2):  # or an article's number: "403.456.78"
             return number[0] in "49" and "." not in number
-        return groups[-1] != "000"
+        return bool(groups[-1] != "000")
     return True
 
 

@@ -16,8 +16,9 @@ JOINT = rf"(?:{BLANK}?[.\-‐-―·]{BLANK}?|{BLANK})"
 
 _UNIT = re.compile(
     r"""[^\S\n]?(?: [°%"”″²³] | ,- | :- | (?:
-    kvm | kvadrat\w* | km | m[²³23] | [mcd]m[²³23]? | (?:kilo|milli|centi|løpe)?met(?:er|re|ers|res) |
-    lm | lpm | tommer | tommars | tum | tomme | inch(?:es)? | ft | feet | sqm | sq | kubikk\w* |
+    kvm | kvadrat\w* | km | m[²³23] | [mcd]m[²³23]? |
+    (?:kilo|milli|centi|løpe)?met(?:er|re|ers|res) | lm | lpm | tommer | tommars | tum | tomme |
+    inch(?:es)? | ft | feet | sqm | sq | kubikk\w* |
     kg | kilo | gram | tonn? | liter\w* | litres? | dl | kwh? | kwp | mwh | watt |
     kv | volt | amp\w* | hk | bar | btu | bq | mbit | mb | gb | tb | hz | rpm |
     kr | kroner | kronor | kroners | nok | sek | dkk | eur | euro | usd | gbp | pund | pounds? |
@@ -97,9 +98,11 @@ def digits(text: str) -> str:
     return "".join(str(int(c)) for c in text if c.isdecimal())
 
 
-def words(*names: str) -> str:
-    """One pattern for several lists of words, longest first."""
-    return "|".join(sorted({w for n in names for w in n.split()}, key=len, reverse=True))
+def words(listed: str) -> str:
+    """A pattern for a list of words, longest first."""
+    return "|".join(
+        map(re.escape, sorted(set(listed.split()), key=lambda word: (-len(word), word)))
+    )
 
 
 def starts_sentence(text: str, place: int) -> bool:

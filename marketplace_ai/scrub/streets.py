@@ -14,13 +14,14 @@ STRONG = words(
 )
 #: Endings of common nouns as well.
 WEAK = words(
-    "alle svingen sving svingane stien sti stigen stig lia lien tunet tun kroken ringen faret far"
-    " bakken bakkane bakke bakkene backen haugen haug åsen høgda høyden toppen terrasse terrassen",
-    "plass plassen plads pladsen plan torg torget torv torvet brygge brygga bryggen kaia kaien"
-    " kajen løkka hagen haven parken jordet enga engen ängen vænget vænge marka marken skogen",
-    "lunden myra neset odden vika viken vollen moen sletta kleiva grenda tråkket stubben rabben"
-    " berget dalen stranda stranden gården leden stråket vangen vang flaten flata holmen holtet",
-    "holt pynten brekka kneika bråten skrenten ryggen knatten krattet lyngen kollen høyda skaret",
+    "alle svingen sving svingane stien sti stigen stig lia lien tunet tun kroken ringen faret"
+    " far bakken bakkane bakke bakkene backen haugen haug åsen høgda høyden toppen terrasse"
+    " terrassen plass plassen plads pladsen plan torg torget torv torvet brygge brygga bryggen"
+    " kaia kaien kajen løkka hagen haven parken jordet enga engen ängen vænget vænge marka"
+    " marken skogen lunden myra neset odden vika viken vollen moen sletta kleiva grenda"
+    " tråkket stubben rabben berget dalen stranda stranden gården leden stråket vangen vang"
+    " flaten flata holmen holtet holt pynten brekka kneika bråten skrenten ryggen knatten"
+    " krattet lyngen kollen høyda skaret"
 )
 #: Words of their own behind a name: Karl Johans gate, Nordre gate, High Street.
 NORDIC_KINDS = words(
@@ -32,8 +33,8 @@ ENGLISH_KINDS = words(
     " Way Crescent Gardens Square Sq Boulevard Blvd Grove Mews Hill Row Walk Parade Highway"
 )
 DIRECTIONS = words(
-    "nordre søndre østre vestre øvre nedre indre ytre gamle nye store lille vesle sankt st. st",
-    "nørre sønder øster vester gammel norra södra östra västra gamla nya stora lilla",
+    "nordre søndre østre vestre øvre nedre indre ytre gamle nye store lille vesle sankt st."
+    " st nørre sønder øster vester gammel norra södra östra västra gamla nya stora lilla"
 )
 
 STRONG_END = re.compile(rf"(?P<stem>.*?)(?P<end>{STRONG})", re.IGNORECASE)
@@ -41,16 +42,18 @@ WEAK_END = re.compile(rf"(?P<stem>.*?)(?P<end>{WEAK})", re.IGNORECASE)
 
 _ROADS = words(
     "gang adkomst atkomst tilkomst innkjørsels innkjørings hoved grus gårds gards skogs"
-    " privat side sykkel motor bil kjerre bom hytte anleggs gjennomfarts luft snar jern rømnings",
-    "felles gen infarts cykel bi bære gips lett skille ytter yter mur kjøkken bad riks fylkes europa"
-    " lands kommune navi investi dele miti conju irri aggre tail flood segre propa fumi alli",
+    " privat side sykkel motor bil kjerre bom hytte anleggs gjennomfarts luft snar jern"
+    " rømnings felles gen infarts cykel bi bære gips lett skille ytter yter mur kjøkken bad"
+    " riks fylkes europa lands kommune navi investi dele miti conju irri aggre tail flood"
+    " segre propa fumi alli"
 )
 _PLACES = words(
-    "tak vegg gulv over tre bak for ute inne front vinter barne bonde bolig kirke parkerings parkering"
-    " p- garasje arbeids sitte lager båt spise leke bo snu møte sove bade camping oppstillings vente",
-    "stå plen jord stein hus loft lofts brann aluminiums flyte gress blomster urte tur ski grill dør"
-    " port dobbelt dobbel enkelt senge etasje rom plante drivhus hage eng skole ut inn topp gårds gang"
-    " mur lång höger vänster sido garage uppfarts kjøkken by hytte bygge bil side",
+    "tak vegg gulv over tre bak for ute inne front vinter barne bonde bolig kirke parkerings"
+    " parkering p- garasje arbeids sitte lager båt spise leke bo snu møte sove bade camping"
+    " oppstillings vente stå plen jord stein hus loft lofts brann aluminiums flyte gress"
+    " blomster urte tur ski grill dør port dobbelt dobbel enkelt senge etasje rom plante"
+    " drivhus hage eng skole ut inn topp gårds gang mur lång höger vänster sido garage"
+    " uppfarts kjøkken by hytte bygge bil side"
 )
 _ROAD = re.compile(rf".*(?:{_ROADS})", re.IGNORECASE)
 _PLACE = re.compile(rf".*(?:{_PLACES})", re.IGNORECASE)
