@@ -48,6 +48,10 @@ _APART = re.compile(
     rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_PROPER}{BLANK}){{1,2}})?(?P<name>{_LAST}){BLANK}"
     rf"(?:(?P<nordic>(?i:{NORDIC_KINDS}))|{ENGLISH_KINDS}){_NR}{BLANK}(?P<number>{_NUMBER}){_REST}"
 )
+#: Øvre Bakklandet 12.
+_DIRECTED = re.compile(
+    rf"(?<!\w)(?i:{DIRECTIONS}){BLANK}{_LAST}{_NR}{BLANK}(?P<number>{_NUMBER}){_REST}"
+)
 #: 12 High Street, 3 St. James Road, London SW1A 1AA.
 _ENGLISH = re.compile(
     rf"(?<![\w.,])\d{{1,4}}[A-Za-z]?(?:[-–/]\d{{1,4}}[A-Za-z]?)?,?{BLANK}"
@@ -91,6 +95,7 @@ def scrub(text: str) -> str:
     text = replaced(text, _SAID, lambda match: _is_number(match) and _is_closed(match))
     text = replaced(text, _APART, _is_named)
     text = replaced(text, _JOINED, _is_street)
+    text = replaced(text, _DIRECTED, _is_directed)
     text = replaced(text, _ENGLISH, _is_english)
     text = replaced(text, _LOWER_ENGLISH, lambda match: True)
     return replaced(text, _DWELLING, lambda match: True)
@@ -129,8 +134,15 @@ def _is_named(match: re.Match[str]) -> bool:
         return False
     if match["nordic"] is None or match["name"][-1] in "szx’'":
         return True
-    directed = re.fullmatch(DIRECTIONS, match["name"], re.IGNORECASE)
-    return bool(directed) or (bool(_PLACED.search(before(match))) and _is_closed(match))
+    if match["nordic"].startswith("all") or re.fullmatch(DIRECTIONS, match["name"], re.IGNORECASE):
+        return True
+    return bool(_PLACED.search(before(match))) and _is_closed(match)
+
+
+def _is_directed(match: re.Match[str]) -> bool:
+    capital = match[0][0].isupper() and not starts_sentence(match.string, match.start())
+    placed = bool(_PLACED.search(before(match)))
+    return _is_number(match) and _is_closed(match) and (capital or placed)
 
 
 def _is_number(match: re.Match[str]) -> bool:

@@ -10,9 +10,12 @@ _BOX = (
     r"(?:nøkkelboks|nøkkelskap|nøkkelsafe|nøgleboks|nyckelbox|nyckelskåp|key[ \-]?box|"
     r"lock[ \-]?box|key[ \-]?safe)(?:en|et|s|a)?"
 )
-_WORD = rf"(?:(?:[^\W\d_]{{1,20}}-?)?(?:koden?|kodene|koder|koda|kod)|codes?|{_BOX}|pin)(?!\w)"
+_WORD = (
+    r"(?:(?:[^\W\d_]{1,20}-?)?(?:koden?|kodene|koder|koda|kod)|kodelås(?:en)?|codes?|pin|"
+    rf"{_BOX})(?!\w)"
+)
 _CODE = (
-    r"[#*]{0,2}(?:[A-ZÆØÅ]?\d{3,10}[A-ZÆØÅ]?(?:-\d{2,4})?|\d(?:[ .\-]\d){3,7}|"
+    r"[#*]{0,2}(?:\d\d(?=#)|[A-ZÆØÅ]?\d{3,10}[A-ZÆØÅ]?(?:-\d{2,4})?|\d(?:[ .\-]\d){3,7}|"
     r"\d\d[ .\-]\d\d(?:[ .\-]\d\d)?)"
     rf"(?:{BLANK}?[#*]){{0,2}}(?!\w|[.,:/]\d)"
 )
@@ -74,6 +77,8 @@ def _is_code(match: re.Match[str]) -> bool:
         return False
     if word.lower() == "pin" and not re.fullmatch(r"[#*]*\d{4,6}[#*]*", code):
         return False
+    if word.lower().startswith("kodelås"):
+        return bool(_SAYS.search(between))
     if not between.strip() or _SAYS.search(between):
         return True
     digits = sum(map(str.isdecimal, code))

@@ -19,6 +19,10 @@ _SPACED = re.compile(
     rf"(?<![\d+])(?<!\d[.,])\d\d[ .\-/]?\d\d[ .\-/]?\d\d[ \-]{{0,2}}\d{{3}}"
     rf"{BLANK}?\d\d(?!\d|[.,]\d)"
 )
+#: A whole date of birth and the five digits behind it.
+_DATED = re.compile(
+    rf"(?<![\w.])[0-3]?\d[./][01]?\d[./](?:19\d\d|200\d|201\d)(?:{BLANK}|-)\d{{5}}(?!\w|[.,]\d)"
+)
 _TEN = re.compile(rf"(?<![\d+])(?<!\d[.,])(?:19|20)?\d{{6}}(?:[-–+]|{BLANK})?\d{{4}}(?!\d|[.,]\d)")
 _OTHERS = re.compile(
     r"(?<!\w)(?:\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]"  # Finland
@@ -36,6 +40,7 @@ _WEIGHTS = ((3, 7, 6, 1, 8, 9, 4, 5, 2, 1), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
 def scrub(text: str) -> str:
     text = replaced(text, _NORWEGIAN, _is_norwegian)
     text = replaced(text, _SPACED, _is_checked)
+    text = replaced(text, _DATED, lambda match: not has_unit(match))
     text = replaced(text, _TEN, _is_nordic)
     return replaced(text, _OTHERS, lambda match: True)
 

@@ -50,7 +50,7 @@ _ROADS = words(
 _PLACES = words(
     "tak vegg gulv over tre bak for ute inne front vinter barne bonde bolig kirke parkerings"
     " parkering p- garasje arbeids sitte lager båt spise leke bo snu møte sove bade camping"
-    " oppstillings vente stå plen jord stein hus loft lofts brann aluminiums flyte gress"
+    " oppstillings vente stå plen jord stein loft lofts brann aluminiums flyte gress"
     " blomster urte tur ski grill dør port dobbelt dobbel enkelt senge etasje rom plante"
     " drivhus hage eng skole ut inn topp gårds gang mur lång höger vänster sido garage"
     " uppfarts kjøkken by hytte bygge bil side"
