@@ -14,7 +14,7 @@ from marketplace_ai.evaluation.rows import Rows
 from marketplace_ai.management.console import progress
 from marketplace_ai.tables import read_csv
 
-from .inputs import CATALOGUE, catalogue, encode_more, encoded, labelled
+from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
 from .rows import Benchmark
 
 #: The leaves lose their exemplars in so many disjoint groups, each group as a whole: harder
@@ -140,7 +140,7 @@ def descriptions() -> Labelled:
     texts = [f"{row['name_nb']} / {row['name_en']}\n{row['scope_nb']}" for row in leaves]
     answers = [(row["slug"],) for row in leaves]
     named = Rows(path, [row.line for row in leaves], texts, answers, None, {})
-    return labelled(encode_more(named))
+    return labelled(encoded_rows(named))
 
 
 def right(

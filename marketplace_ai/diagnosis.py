@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
-from marketplace_ai.lifecycle import descriptions, stops
+from marketplace_ai.lifecycle import descriptions, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
@@ -38,6 +38,8 @@ SLOW = dt.timedelta(minutes=1)
 PATIENCE = 300.0
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
+#: Exemplars that are read for personal data: some tenths of a second.
+EXEMPLARS_READ = 20_000
 #: Stops of automation that are named.
 STOPS_NAMED = 5
 
@@ -78,6 +80,7 @@ def examine() -> Iterator[Finding]:
         _walks,
         _encoder,
         _classifier,
+        _personal_data,
         _audit,
         _stops,
     ]
@@ -278,6 +281,19 @@ def _classifier() -> Iterator[Finding]:
         on = "audited" if calibrated is ClassifierVersion.Calibration.AUDITS else "labelled"
         message = f"Version {version.pk} is in force, calibrated on {on} postings"
         yield Finding("classifier", True, message)
+
+
+def _personal_data() -> Iterator[Finding]:
+    """Of the newest exemplars, those that scrubbing would change: they were stored before."""
+    found = scrubbing.look(EXEMPLARS_READ)
+    if not found.looked_at:
+        return
+    of = f"{found.found} of the {found.looked_at} newest exemplars"
+    yield Finding(
+        "personal data", not found.found,
+        f"{of} hold phone numbers, addresses or the like.",
+        "Run manage.py scrub_stored, then fit_classifier." if found.found else "",
+    )  # fmt: skip
 
 
 def _audit() -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from marketplace_ai.models import (
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.tables import Row, TableError, read_csv
-from marketplace_ai.text import digest, is_blank, prepare
+from marketplace_ai.text import digest, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -242,9 +242,7 @@ def categories_by_key() -> dict[str, Any]:
 
 def clean_text(text: str) -> str:
     """A text from a file or a form as the same words in a posting would be encoded."""
-    adapter = get_adapter()
-    limit = adapter.max_chars
-    return prepare(adapter.clean(prepare(text, limit)), limit)
+    return get_adapter().prepared(text)
 
 
 def _row_text(path: str, row: Row) -> str:

@@ -26,8 +26,9 @@ class Exemplar(models.Model):
     """A text and the category a person gave it; ``is_none`` marks one that fits none.
 
     An exemplar whose category was deleted is quarantined by the database: an empty
-    category alone must never read as "fits none". The text never changes. A category with
-    few exemplars has one made of its own name and scope (``lifecycle.descriptions``).
+    category alone must never read as "fits none". The text is scrubbed, and never changes. A
+    category with few exemplars has one made of its own name and scope
+    (``lifecycle.descriptions``).
     """
 
     text = models.TextField(_("text"))

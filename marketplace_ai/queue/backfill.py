@@ -27,10 +27,14 @@ from marketplace_ai.models import (
     WalkPurpose,
     get_job_model,
 )
+from marketplace_ai.text import digest
 
 from . import sql
+from .write import prepared_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.models import QuerySet
 
     from marketplace_ai.adapter import JobAdapter
@@ -158,6 +162,36 @@ def run(jobs: QuerySet[Any]) -> int:
         with transaction.atomic(using=sql.alias()):
             queue(ids)
         total, last = total + len(ids), ids[-1]
+
+
+def run_changed(
+    encoder: Encoder,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda looked_at: None,
+) -> int:
+    """Queue postings whose text is not the one that was encoded; how many.
+
+    For texts that are prepared in another way since. Reads every posting that has a vector.
+    """
+    adapter = get_adapter()
+    total, last = 0, None
+    while True:
+        known = JobEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
+        known = known if last is None else known.filter(job_id__gt=last)
+        step = dict(known.order_by("job_id").values_list("job_id", "text_digest")[:STEP])
+        if not step:
+            return total
+        last = next(reversed(step))
+        jobs = adapter.jobs().filter(pk__in=list(step))
+        stale = [
+            job.pk for job in jobs if digest(prepared_text(adapter, job)) != bytes(step[job.pk])
+        ]
+        if stale and not dry_run:
+            with transaction.atomic(using=sql.alias()):
+                queue(stale)
+        total += len(stale)
+        progress(len(step))
 
 
 def queue(
