@@ -153,7 +153,7 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
                 f"  {name:<11} automatic from {found['threshold']:.3f} on: {found['coverage']:.0%} "
                 f"of the rows, {found['errors']} errors in {found['rows']}."
             )
-    yield f"{'category':<26}{'rows':>6}{'auto':>6}{'errors':>8}  promise"
+    yield f"{'category':<26}{'labelled':>9}{'automatic':>11}{'errors':>8}  promise"
     for row in figures["categories"]:
         if row["promised"]:
             promise = "its own"
@@ -166,5 +166,21 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             promise = "none: its own rows refute it"
         else:
             promise = f"with all others; {row['rows_needed']} more rows for its own"
-        counts = f"{row['rows']:>6}{row['automatic']:>6}{row['errors']:>8}"
+        counts = f"{row['rows']:>9}{row['automatic']:>11}{row['errors']:>8}"
         yield f"{row['key'][:25]:<26}{counts}  {promise}"
+    yield from _older_labels(figures)
+
+
+def _older_labels(figures: dict[str, Any]) -> Iterator[str]:
+    """What to do where labelled rows are older than a category, for then each posting of it
+    counts as an error."""
+    unseen = [row for row in figures["categories"] if not row["rows"]]
+    if not unseen:
+        return
+    keys = ", ".join(row["key"] for row in unseen[:10]) + (", ..." if len(unseen) > 10 else "")
+    wrong = sum(row["errors"] for row in unseen)
+    yield (
+        f"No labelled row has {keys}. Where the labels are older than a category, rows that "
+        f"belong to it count as errors ({wrong} automatic ones here): go through the rows "
+        "labelled none and those of its neighbors, correct them, and fit again."
+    )
