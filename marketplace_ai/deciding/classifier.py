@@ -17,7 +17,7 @@ from marketplace_ai.neighbors.ngrams import BUCKETS, NgramFeatures
 from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
 from .crossfit import OutOfFold, cross_fit
-from .ground import Ground, Names
+from .ground import Ground, Names, described_labels
 from .labelled import Labelled
 from .pattern import Linear, Pattern, label_codes
 from .pool import Pool, exemplar_prior
@@ -133,10 +133,10 @@ class Classifier:
     ) -> Classifier:
         known = sorted({label for label in exemplars.labels if label is not None})
         names: Names = (*known, None)
-        ground = Ground.fit(exemplars, names, seed)
+        ground = Ground.fit(exemplars, names, seed, descriptions)
         scored = cross_fit(ground, exemplars, calibration, seed, descriptions)
         codes = label_codes(exemplars.labels, names)
-        prior = exemplar_prior(codes, len(names))
+        prior = exemplar_prior(codes, described_labels(descriptions, names))
         fitted = Calibration.fit(
             scored.evidence,
             scored.answers,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .calibration import Calibration
-from .ground import Ground
+from .ground import Ground, described_labels
 from .groups import folds, near_duplicate_groups
 from .labelled import Labelled
 from .pattern import label_codes
@@ -44,8 +44,9 @@ def cross_fit(
 
     The rows are dealt into folds by near-duplicate group. An exemplar in the group of a row
     leaves the index and the fit that score it; where there is none such, the whole ground
-    serves, for no labelled posting ever fits it. Prior, temperature and curve are fitted on
-    the other folds. ``descriptions`` of the labels vote in every fold, as they do in life.
+    serves, for no labelled posting ever fits it. Weights, shift and curve are fitted on the
+    other folds; the prior counts all exemplars. ``descriptions`` of the labels vote in every
+    fold, as they do in life.
     """
     names = ground.names
     none = names.index(None)
@@ -62,7 +63,8 @@ def cross_fit(
     pooled = np.zeros((len(scored), len(names)))
     first = np.zeros(len(scored), dtype=np.intp)
     probability = np.zeros(len(scored))
-    prior = exemplar_prior(label_codes(exemplars.labels, names), len(names))
+    described = described_labels(descriptions, names)
+    prior = exemplar_prior(label_codes(exemplars.labels, names), described)
     seconds: list[Seconds] = []
     for fold, part in zip(held_out, grounds, strict=True):
         others = np.setdiff1d(np.arange(len(scored)), fold)
@@ -100,7 +102,7 @@ def _evidence(
     for fold in held_out:
         kept = np.flatnonzero(~np.isin(own, groups[fold]))
         left = exemplars.take(kept)
-        part = Ground.fit(left, ground.names, seed)
+        part = Ground.fit(left, ground.names, seed, descriptions)
         parts.append(part.evidence(part.index(left, descriptions), scored.take(fold)))
         grounds.append(part)
     order = np.argsort(np.concatenate(held_out))

@@ -49,12 +49,17 @@ class Ground:
     pattern: Pattern
 
     @classmethod
-    def fit(cls, exemplars: Labelled, names: Names, seed: int) -> Ground:
+    def fit(
+        cls, exemplars: Labelled, names: Names, seed: int, descriptions: Labelled | None = None
+    ) -> Ground:
+        """``descriptions`` teach nothing; that a label has one says that it may be new."""
         features = NgramFeatures.fit(exemplars.texts)
         codes = label_codes(exemplars.labels, names)
         metric = Metric.fit(exemplars.vectors, codes)
         centered = metric.center(exemplars.vectors)
-        pattern = Pattern.fit(centered, features.transform(exemplars.texts), codes, seed)
+        described = described_labels(descriptions, names)
+        grams = features.transform(exemplars.texts)
+        pattern = Pattern.fit(centered, grams, codes, described, seed)
         return cls(names, features, metric, pattern)
 
     def new_index(self, generation: int = 0) -> ExemplarIndex:
@@ -121,6 +126,12 @@ class Ground:
                 for start in range(0, len(texts), _BLOCK)
             ]
         )
+
+
+def described_labels(descriptions: Labelled | None, names: Names) -> npt.NDArray[np.bool_]:
+    """Which of the labels ``names`` have a description, bool (k,)."""
+    labels = set() if descriptions is None else set(descriptions.labels)
+    return np.array([name in labels for name in names], dtype=np.bool_)
 
 
 def describe(index: ExemplarIndex, descriptions: Labelled, first_id: int) -> None:

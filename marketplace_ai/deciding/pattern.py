@@ -84,15 +84,20 @@ class Pattern:
 
     @classmethod
     def fit(
-        cls, centered: Floats, texts: sp.csr_matrix, codes: npt.NDArray[np.intp], seed: int
+        cls,
+        centered: Floats,
+        texts: sp.csr_matrix,
+        codes: npt.NDArray[np.intp],
+        described: npt.NDArray[np.bool_],
+        seed: int,
     ) -> Pattern:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        A label that is ``rare`` gets no column; with fewer than two left there is nothing to
-        tell apart, and no column at all.
+        A label that is ``rare`` gets no column (``described`` (k,): which have a description);
+        with fewer than two left there is nothing to tell apart, and no column at all.
         """
         rows = _capped(codes, seed)
-        rows = rows[~rare(codes, int(codes.max(initial=-1)) + 1)[codes[rows]]]
+        rows = rows[~rare(codes, described)[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
             nothing = np.zeros(0, np.int32)
@@ -159,21 +164,22 @@ def label_codes(labels: Sequence[str | None], names: Sequence[str | None]) -> np
     return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
 
 
-def rare(codes: npt.NDArray[np.intp], labels: int) -> npt.NDArray[np.bool_]:
-    """Labels with too few exemplars beside the others', bool (labels,): fewer than half as many
-    as the median label, and fewer than ``enough.FOR_A_PATTERN``.
+def rare(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Labels that are new and have too few exemplars beside the others', bool (labels,).
 
-    A pattern learnt from so few among so many hardly ever chooses the label, and would take
-    from it what the vote alone gives it. None is where fewer than two would be left to be told
-    apart.
+    New are those that their description still speaks for, ``described`` (labels,). Too few are
+    less than half as many as the median label has, and less than ``enough.FOR_A_PATTERN``: a
+    pattern learnt from so few among so many hardly ever chooses the label, and would take from
+    it what the vote gives it. None is where fewer than two would be left to be told apart.
     """
-    counts = np.bincount(codes[codes >= 0], minlength=labels)
-    if not counts.any():
-        return np.zeros(labels, dtype=np.bool_)
-    least = min(float(np.median(counts[counts > 0])) / 2, enough.FOR_A_PATTERN)
-    few = (counts > 0) & (counts < least)
-    if (counts > 0).sum() - few.sum() < 2:
-        return np.zeros(labels, dtype=np.bool_)
+    counts = np.bincount(codes[codes >= 0], minlength=len(described))
+    there = counts > 0
+    if not there.any():
+        return np.zeros(len(described), dtype=np.bool_)
+    least = min(float(np.median(counts[there])) / 2, enough.FOR_A_PATTERN)
+    few = there & described & (counts < least)
+    if there.sum() - few.sum() < 2:
+        return np.zeros(len(described), dtype=np.bool_)
     return np.asarray(few)
 
 

@@ -110,7 +110,7 @@ class Pool:
 
     def parts(self, evidence: Evidence) -> Floats:
         """Log probability of each label by vote, vector pattern and text pattern, and the
-        shift: float64 (4, b, k). Labels without any exemplar have next to none."""
+        shift: float64 (4, b, k)."""
         density = evidence.log_density + self.prior
         # Where nothing at all votes, every label is as likely as another.
         density[~np.isfinite(density).any(axis=1)] = 0.0
@@ -125,8 +125,12 @@ class Pool:
         return np.stack([*logs, np.broadcast_to(self.shift, voted.shape)])
 
     def pooled(self, parts: Floats, evidence: Evidence, none: int) -> Floats:
-        """The score of each label, (b, k); each row sums to 1."""
-        pooled = np.asarray(softmax(np.tensordot(self.weights, parts, axes=1), axis=1))
+        """The score of each label, (b, k); each row sums to 1. One without any exemplar has
+        none, whatever its pattern remembers: it was taken out of the vote."""
+        mixed = np.tensordot(self.weights, parts, axes=1)
+        voting = np.isfinite(evidence.log_density)
+        mixed[~voting & voting.any(axis=1, keepdims=True)] = -np.inf
+        pooled = np.asarray(softmax(mixed, axis=1))
         if np.isfinite(self.background):
             nearness = logsumexp(evidence.log_density + self.prior, axis=1)
             far = expit(STEEPNESS * (self.background - nearness))
@@ -141,12 +145,12 @@ def log_frequency(codes: Codes, labels: int) -> Floats:
     return np.asarray(np.log(counts / counts.sum()))
 
 
-def exemplar_prior(codes: Codes, labels: int) -> Floats:
-    """Log frequency of each label among the exemplars; a rare one's is that of the rarest
+def exemplar_prior(codes: Codes, described: npt.NDArray[np.bool_]) -> Floats:
+    """Log frequency of each label among the exemplars; a ``rare`` one's is that of the rarest
     other, as ``widened`` has it for labels newer than the fit."""
-    prior = log_frequency(codes, labels)
-    few = rare(codes, labels)
-    there = np.bincount(codes[codes >= 0], minlength=labels) > 0
+    prior = log_frequency(codes, len(described))
+    few = rare(codes, described)
+    there = np.bincount(codes[codes >= 0], minlength=len(described)) > 0
     if few.any():
         prior[few] = prior[there & ~few].min()
     return prior

@@ -131,8 +131,15 @@ class Trial:
         return Trial(self.confidence[rows], self.wrong[rows], self.groups[rows])
 
     def counted(self) -> tuple[int, int]:
-        """Groups, and groups with any error: twins are one piece of evidence, not two."""
-        return len(np.unique(self.groups)), len(np.unique(self.groups[self.wrong]))
+        """Pieces of evidence, and how many of them are errors.
+
+        Twins that are right are one piece, not two: they could not have come out apart. Each
+        wrong row is one, for the promise is about postings, and a template that is tagged
+        wrongly sixty times is sixty wrong postings.
+        """
+        errors = int(self.wrong.sum())
+        right = len(np.unique(self.groups)) - len(np.unique(self.groups[self.wrong]))
+        return right + errors, errors
 
     def steps(self, target_precision: float, confidence: float) -> Iterator[Step]:
         """Thresholds from strict to loose, fixed by how many groups reach them.
@@ -141,7 +148,7 @@ class Trial:
         wrong. The first survives as many errors as it can: one that allows none, or only one,
         would end most searches by bad luck. The last takes in every row.
         """
-        total, _ = self.counted()
+        total = len(np.unique(self.groups))
         first = _first_size(total, target_precision, confidence)
         order = np.argsort(-self.confidence, kind="stable")
         ranked = self.confidence[order]
@@ -190,14 +197,23 @@ def by_category(
     confidence: float,
 ) -> tuple[CategoryPromise, ...]:
     """Each category's own evidence; ``trial`` holds one row per answer, automatic or not
-    told apart by a confidence of -inf; ``exemplars`` (k,) counts each category's."""
+    told apart by a confidence of -inf; ``exemplars`` (k,) counts each category's.
+
+    Each question is asked of many categories, so each answer is held to its share of the doubt
+    (Bonferroni): that any one is refuted by bad luck alone, or that any one which the pooled
+    promise does not cover is proven by good luck, has a chance of at most 1 - confidence.
+    """
     tagged = np.isfinite(trial.confidence)
+    few = exemplars[: len(names)] < enough.FOR_THE_PROMISE
+    strict = 1 - (1 - confidence) / max(int(few.sum()), 1)
+    cautious = 1 - (1 - confidence) / max(len(np.unique(first[tagged])), 1)
     found = []
     for code, name in enumerate(names):
         rows, errors = trial.take(tagged & (first == code)).counted()
-        proven = error_upper_bound(errors, rows, confidence) <= 1 - target_precision
-        refuted = error_lower_bound(errors, rows, confidence) > 1 - target_precision
-        missing = max(0, rows_needed(target_precision, confidence, errors) - rows)
+        asked = strict if few[code] else confidence
+        proven = error_upper_bound(errors, rows, asked) <= 1 - target_precision
+        refuted = error_lower_bound(errors, rows, cautious) > 1 - target_precision
+        missing = max(0, rows_needed(target_precision, asked, errors) - rows)
         answered = int((answers == code).sum())
         own = int(exemplars[code])
         automated = proven or (own >= enough.FOR_THE_PROMISE and not refuted)

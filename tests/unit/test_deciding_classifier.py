@@ -208,17 +208,23 @@ def test_input_that_does_not_belong_together_is_refused() -> None:
         Classifier.fit(EXEMPLARS, target_precision=97)
 
 
-def test_a_rare_category_is_heard_by_its_exemplars_alone() -> None:
-    """Of 24 each the smaller ones have a pattern from 12 on."""
+LAWNS = Labelled(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
+
+
+def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() -> None:
+    """Of 24 each the one with a description has a pattern from 12 on, any other always."""
     rows = world(24, 24, seed=1)
     of_lawns = [i for i, label in enumerate(rows.labels) if label == "plen"]
-    for count, has_pattern in ((3, False), (11, False), (12, True)):
+    for count, words, has_pattern in (
+        (3, LAWNS, False), (11, LAWNS, False), (12, LAWNS, True), (3, None, True),
+    ):  # fmt: skip
         kept = np.setdiff1d(np.arange(len(rows)), of_lawns[count:])
-        fitted = Classifier.fit(rows.take(kept), world(20, 20, seed=2))
+        fitted = Classifier.fit(rows.take(kept), world(20, 20, seed=2), descriptions=words)
         code = fitted.names.index("plen")
         assert (code in fitted.ground.pattern.codes) == has_pattern
         assert (fitted.calibration.pool.shift[code] == 0) == (not has_pattern)
-    few = Classifier.fit(rows.take(np.setdiff1d(np.arange(len(rows)), of_lawns[3:])))
+    fewer = rows.take(np.setdiff1d(np.arange(len(rows)), of_lawns[3:]))
+    few = Classifier.fit(fewer, descriptions=LAWNS)
     assert "plen" in {row.label for row in few.promise.categories}
     index = few.ground.index(rows)
     asked = rows.take(np.array(of_lawns[10:]))

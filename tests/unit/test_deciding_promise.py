@@ -67,6 +67,34 @@ def test_twins_count_as_one_row() -> None:
     assert split.counted() == (2, 2)
 
 
+def test_a_template_that_is_wrong_sixty_times_is_sixty_errors() -> None:
+    wrong = np.arange(260) >= 200
+    groups = np.minimum(np.arange(260), 200)
+    template = Trial(np.where(wrong, 0.95, 0.99), wrong, groups)
+    assert template.counted() == (260, 60)
+    rule = prove(template, 260, 0.97, 0.95)
+    assert rule.threshold is not None
+    assert rule.threshold > 0.95
+
+
+def test_one_error_alone_refutes_no_category_of_many() -> None:
+    first = np.concatenate([np.arange(40).repeat(5), [40]])
+    wrong = np.arange(201) == 200
+    names = [f"c{code}" for code in range(41)]
+    answers = np.where(wrong, 0, first)
+    trial = Trial(np.ones(201), wrong, np.arange(201))
+    rows = by_category(names, answers, first, trial, np.full(41, 10), 0.97, 0.95)
+    assert all(row.automated for row in rows)
+
+
+def test_categories_of_few_exemplars_share_the_doubt() -> None:
+    first = np.repeat([0, 1], 99)
+    trial = Trial(np.ones(198), np.zeros(198, bool), np.arange(198))
+    for exemplars, promised in (([1, 20], [True, True]), ([1, 1], [False, False])):
+        rows = by_category(["a", "b"], first, first, trial, np.array(exemplars), 0.97, 0.95)
+        assert [row.promised for row in rows] == promised
+
+
 @pytest.mark.parametrize("lag", [0.0, 0.5])
 def test_the_search_counts_groups_where_every_row_has_a_twin(lag: float) -> None:
     """200 pairs; ``lag``: how much less sure the second of each is than the first."""
