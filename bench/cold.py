@@ -13,8 +13,9 @@ from marketplace_ai.deciding import Classifier, Labelled
 from marketplace_ai.evaluation.rows import Rows
 from marketplace_ai.management.console import progress
 from marketplace_ai.tables import read_csv
+from marketplace_ai.text import description
 
-from .inputs import CATALOGUE, catalogue, encode_more, encoded, labelled
+from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
 from .rows import Benchmark
 
 #: The leaves lose their exemplars in so many disjoint groups, each group as a whole: harder
@@ -137,10 +138,10 @@ def descriptions() -> Labelled:
     table = read_csv(path, ("slug", "parent", "name_nb", "name_en", "scope_nb"))
     tops = {row["parent"] for row in table}
     leaves = [row for row in table if row["slug"] not in tops]
-    texts = [f"{row['name_nb']} / {row['name_en']}\n{row['scope_nb']}" for row in leaves]
+    texts = [description((row["name_nb"], row["name_en"]), row["scope_nb"]) for row in leaves]
     answers = [(row["slug"],) for row in leaves]
     named = Rows(path, [row.line for row in leaves], texts, answers, None, {})
-    return labelled(encode_more(named))
+    return labelled(encoded_rows(named))
 
 
 def right(

@@ -61,17 +61,12 @@ def catalogue() -> Inputs:
     )
 
 
-def encoded_rows(rows: Rows) -> Encoded:
-    """The same for labelled texts that are in no file."""
-    return encode(_encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
-
-
 def encoded(inputs: Inputs) -> list[Encoded]:
     """``inputs.files`` with the embedded encoder's vectors."""
     return encode(_encoder(), inputs.files, kept_in=VECTORS, progress=progress)
 
 
-def encode_more(rows: Rows) -> Encoded:
+def encoded_rows(rows: Rows) -> Encoded:
     """The same for rows that no file of ``inputs`` has."""
     return encode(_encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
 
