@@ -13,6 +13,7 @@ from marketplace_ai.deciding import Classifier, Labelled
 from marketplace_ai.evaluation.rows import Rows
 from marketplace_ai.management.console import progress
 from marketplace_ai.tables import read_csv
+from marketplace_ai.text import description
 
 from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
 from .rows import Benchmark
@@ -137,7 +138,7 @@ def descriptions() -> Labelled:
     table = read_csv(path, ("slug", "parent", "name_nb", "name_en", "scope_nb"))
     tops = {row["parent"] for row in table}
     leaves = [row for row in table if row["slug"] not in tops]
-    texts = [f"{row['name_nb']} / {row['name_en']}\n{row['scope_nb']}" for row in leaves]
+    texts = [description((row["name_nb"], row["name_en"]), row["scope_nb"]) for row in leaves]
     answers = [(row["slug"],) for row in leaves]
     named = Rows(path, [row.line for row in leaves], texts, answers, None, {})
     return labelled(encoded_rows(named))

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from marketplace_ai.conf import conf
 from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
 from marketplace_ai.scrub import LONGEST_ITEM, scrub
-from marketplace_ai.text import prepare
+from marketplace_ai.text import description, prepare
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
@@ -99,8 +99,7 @@ class JobAdapter:
         """
         if not isinstance(category, Category):
             return self.category_name(category)
-        names = dict.fromkeys(name for name in (category.name, category.name_en) if name)
-        return "\n".join(filter(None, [" / ".join(names), category.scope]))
+        return description((category.name, category.name_en), category.scope)
 
     def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
         """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.

@@ -19,11 +19,13 @@ from marketplace_ai.lifecycle import descriptions, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
+    Decision,
     Encoder,
     EncoderState,
     Exemplar,
     ExemplarSource,
     ExemplarState,
+    Outcome,
     PendingJob,
     Walk,
     WalkPurpose,
@@ -40,6 +42,10 @@ PATIENCE = 300.0
 UNANSWERED = dt.timedelta(days=7)
 #: Exemplars that are read for personal data: some tenths of a second.
 EXEMPLARS_READ = 20_000
+#: Workers follow the version in force within a batch; by then each has had one.
+FOLLOWED = dt.timedelta(minutes=5)
+#: Decisions as young as this say what workers do now.
+RECENT = dt.timedelta(minutes=10)
 #: Stops of automation that are named.
 STOPS_NAMED = 5
 
@@ -81,6 +87,7 @@ def examine() -> Iterator[Finding]:
         _encoder,
         _classifier,
         _personal_data,
+        _deciding,
         _audit,
         _stops,
     ]
@@ -294,6 +301,31 @@ def _personal_data() -> Iterator[Finding]:
         f"{of} hold phone numbers, addresses or the like.",
         "Run manage.py scrub_stored, then fit_classifier." if found.found else "",
     )  # fmt: skip
+
+
+def _deciding() -> Iterator[Finding]:
+    """A worker that cannot use the version in force goes on with the one that it has, whose
+    promise is no longer tested."""
+    version = _in_force()
+    if version is None:
+        return
+    now = timezone.now()
+    since = max((version.activated or version.created) + FOLLOWED, now - RECENT)
+    others = (
+        Decision.objects.filter(decided__gt=since, encoder=version.encoder_id)
+        .exclude(outcome__in=(Outcome.CONFIRMED, Outcome.CORRECTED))  # a person's
+        .exclude(classifier=version)
+    )
+    found = others.order_by("-decided").values_list("classifier_id").first()
+    if found is not None:
+        by = f"by version {found[0]}" if found[0] else "without a classifier"
+        yield Finding(
+            "deciding", False,
+            f"Version {version.pk} is in force, but postings were decided {by} in the last "
+            f"{RECENT.total_seconds() / 60:.0f} minutes, and nothing watches those.",
+            "See the workers' log. Where the version cannot be used, put another one in force "
+            "(manage.py use_classifier) or fit again; else start the workers anew.",
+        )  # fmt: skip
 
 
 def _audit() -> Iterator[Finding]:

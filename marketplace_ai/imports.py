@@ -287,9 +287,9 @@ def _add(exemplars: Iterable[Exemplar], dry_run: bool) -> tuple[int, int]:
     wanted = list({(e.text_digest, e.category_key, e.job_id): e for e in exemplars}.values())
     there = {
         (bytes(d), k, j)
-        for d, k, j in Exemplar.objects.filter(
-            text_digest__in=[e.text_digest for e in wanted]
-        ).values_list("text_digest", "category_key", "job_id")
+        for d, k, j in Exemplar.objects.filter(text_digest__in=[e.text_digest for e in wanted])
+        .exclude(source=ExemplarSource.DESCRIPTION)  # nobody's label
+        .values_list("text_digest", "category_key", "job_id")
     }
     new = [e for e in wanted if (e.text_digest, e.category_key, e.job_id) not in there]
     if not dry_run:

@@ -60,7 +60,7 @@ class Pipeline:
         self.index: ExemplarIndex | None = None
         self._followed: int | None = None
         self._removals = 0
-        self._described: tuple[int, int] | None = None
+        self._described: tuple[int, int] | None = None  # None: it did not work, or was never done
         self._next_look = 0.0
 
     # -- what is resident ----------------------------------------------------------------
@@ -83,11 +83,12 @@ class Pipeline:
         """Exemplars that came or went, and from time to time the categories, may change which
         descriptions vote."""
         now, seen = time.monotonic(), store.generation()
-        if seen == self._described and now < self._next_look:
+        if self._described in (seen, None) and now < self._next_look:
             return
-        descriptions.align()
+        done = descriptions.look_after(settled=DESCRIPTIONS_SECONDS)
         # As it was before: what came while this looked is looked at in the next turn.
-        self._described, self._next_look = seen, now + DESCRIPTIONS_SECONDS
+        self._described = seen if done else None
+        self._next_look = now + DESCRIPTIONS_SECONDS
 
     def _load_classifier(self, version: int | None) -> None:
         """A damaged one decides nothing: the resident one stays until another is in force.

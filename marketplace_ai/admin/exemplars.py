@@ -59,9 +59,11 @@ class ExemplarForm(ExemplarModelForm):
     def _refuse_twin(self, key: str) -> None:
         """The database would refuse it too, with an error that helps nobody."""
         text = self.cleaned_data.get("text", self.instance.text)
+        if self.instance.source == ExemplarSource.DESCRIPTION:
+            return
         twins = Exemplar.objects.filter(
             text_digest=digest(text), category_key=key, job_id=self.instance.job_id
-        )
+        ).exclude(source=ExemplarSource.DESCRIPTION)
         if twins.exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(
                 gettext("There is an exemplar with this text and category.")

@@ -27,11 +27,13 @@ _BLOCK = 256
 @dataclass(frozen=True, eq=False)
 class Weighed:
     """b postings against an index: similarity (b, n), the vote, and the evidence for
-    calibration; ``names`` are the columns' labels, ``codes`` (n,) the exemplars' columns.
+    calibration; ``names`` are the columns' labels, ``codes`` (n,) the exemplars' columns and
+    ``described`` bool (n,) which of them are descriptions.
     ``divided``: the texts by clause, of which ``pattern`` says what each speaks for."""
 
     names: Names
     codes: npt.NDArray[np.intp]
+    described: npt.NDArray[np.bool_]
     similarity: Floats
     vote: Vote
     evidence: Evidence
@@ -96,7 +98,9 @@ class Ground:
             by_text.astype(np.float64),
             cast.nearest.astype(np.float64),
         )
-        return Weighed(names, codes, similarity, cast, evidence, divided, self.pattern)
+        return Weighed(
+            names, codes, index.described, similarity, cast, evidence, divided, self.pattern
+        )
 
     def evidence(self, index: ExemplarIndex, rows: Labelled) -> Evidence:
         """Weigh many rows, a block at a time."""

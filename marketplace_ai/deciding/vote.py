@@ -31,13 +31,15 @@ class Vote:
     """How each label's exemplars answered each posting, before any prior.
 
     ``kernel`` float32 (b, n) is every exemplar's weight, relative to the posting's nearest;
-    ``mass`` float64 (b, k) sums it by label; ``log_density`` float64 (b, k) is the log of
-    the mean weight in a label (see ``vote`` for one with a description), -inf for a label
-    without exemplars; ``nearest`` float32 (b,) is the highest similarity.
+    ``mass`` float64 (b, k) sums it by label over exemplars, ``words`` over descriptions;
+    ``log_density`` float64 (b, k) is the log of the mean weight in a label (see ``vote`` for
+    one with a description), -inf for a label without exemplars; ``nearest`` float32 (b,) is
+    the highest similarity.
     """
 
     kernel: Floats
     mass: npt.NDArray[np.float64]
+    words: npt.NDArray[np.float64]
     log_density: npt.NDArray[np.float64]
     nearest: Floats
 
@@ -61,7 +63,8 @@ def vote(
     rows, exemplars = similarity.shape
     if not exemplars:
         empty = np.full((rows, labels), -np.inf)
-        return Vote(similarity, np.zeros((rows, labels)), empty, np.full(rows, -1, np.float32))
+        nothing = np.zeros((rows, labels))
+        return Vote(similarity, nothing, nothing, empty, np.full(rows, -1, np.float32))
     nearest = similarity.max(axis=1)
     scale = SHARPNESS * (1 + TEXT_WEIGHT)
     kernel = similarity - nearest[:, None]
@@ -69,16 +72,16 @@ def vote(
     np.exp(kernel, out=kernel)
     if described is None or not described.any():
         mass, log_mean = _by_label(kernel, codes, labels, np.ones(exemplars, dtype=np.bool_))
+        words = np.zeros_like(mass)
     else:
         mass, log_mean = _by_label(kernel, codes, labels, ~described)
         words, log_words = _by_label(kernel, codes, labels, described)
-        mass += words
         has_words = np.bincount(codes[described], minlength=labels) > 0
         has_both = has_words & (np.bincount(codes[~described], minlength=labels) > 0)
         log_mean[:, has_both] = (log_mean + log_words)[:, has_both] / 2
         alone = has_words & ~has_both
         log_mean[:, alone] = log_words[:, alone]
-    return Vote(kernel, mass, log_mean + scale * nearest[:, None], nearest)
+    return Vote(kernel, mass, words, log_mean + scale * nearest[:, None], nearest)
 
 
 def _by_label(

@@ -83,9 +83,11 @@ class Exemplar(models.Model):
                 violation_error_message=_("An exemplar that fits none has no category."),
             ),
             # One label for one text and origin: a second import adds nothing, an
-            # answer changed its mind replaces the exemplar of the same posting.
+            # answer changed its mind replaces the exemplar of the same posting. A description
+            # is nobody's label: it comes and goes, and must not keep one out.
             models.UniqueConstraint(
                 fields=["text_digest", "category_key", "job"],
+                condition=~Q(source=ExemplarSource.DESCRIPTION),
                 nulls_distinct=False,
                 name="marketplace_ai_exemplar_once",
             ),

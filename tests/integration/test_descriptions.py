@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.db.models import F
+from django.test import Client
+from django.urls import reverse
 
 from marketplace_ai import enough
 from marketplace_ai import pipeline as pipelines
 from marketplace_ai.adapter import JobAdapter
+from marketplace_ai.imports import import_exemplars
 from marketplace_ai.lifecycle import descriptions
 from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
@@ -52,6 +61,8 @@ def tuning(**fields: Any) -> Category:
 def look(pipeline: Pipeline) -> None:
     """As if the time between two looks at the categories were over."""
     pipeline._next_look = 0.0
+    ago = dt.timedelta(seconds=pipelines.DESCRIPTIONS_SECONDS)
+    Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(created=F("created") - ago)
     pipeline.refresh()
 
 
@@ -256,6 +267,125 @@ def test_no_words_no_description(exemplars: None, monkeypatch: Any) -> None:
     monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: " - ")
     descriptions.align()
     assert not Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).exists()
+
+
+def test_a_label_that_says_the_same_takes_the_descriptions_place(
+    pipeline: Pipeline, admin_client: Client, tmp_path: Path
+) -> None:
+    fiddle = Category.objects.create(slug="fele", name="Felemaking")
+    lute = Category.objects.create(slug="lutt", name="Luttmaking")
+    look(pipeline)
+    assert (of(fiddle), of(lute)) == (["Felemaking"], ["Luttmaking"])
+    file = tmp_path / "labels.csv"
+    file.write_text("text,category\nFelemaking,fele\n", encoding="utf-8")
+    assert import_exemplars(str(file)).added == 1
+    data = {"text": "Luttmaking", "category": lute.pk, "state": "active"}
+    response = admin_client.post(reverse("admin:marketplace_ai_exemplar_add"), data)
+    assert response.status_code == 302
+    pipeline.refresh()
+    assert (of(fiddle), of(lute)) == ([], [])
+    labels = Exemplar.objects.filter(category__in=[fiddle, lute])
+    assert set(labels.values_list("text", "source")) == {
+        ("Felemaking", "imported"), ("Luttmaking", "imported"),
+    }  # fmt: skip
+    assert import_exemplars(str(file)).added == 0
+
+
+def test_words_that_differ_each_time_are_left_alone(
+    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+) -> None:
+    category = tuning()
+    look(pipeline)
+    numbers = itertools.count()
+    monkeypatch.setattr(
+        JobAdapter, "category_description", lambda self, category: f"Piano {next(numbers)}"
+    )
+    look(pipeline)
+    before = store.generation()
+    pipeline._next_look = 0.0
+    pipeline.refresh()
+    assert store.generation() == before
+    assert of(category) == [TUNING]
+    assert f"describes category {category.pk} otherwise each time" in caplog.text
+
+
+def test_words_that_change_all_the_time_are_taken_once_in_a_while(
+    pipeline: Pipeline, monkeypatch: Any
+) -> None:
+    """Steady for one who asks twice, as a time of day or another process's order of a set."""
+    category = tuning()
+    look(pipeline)
+    words = ["Piano 0"]
+    monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: words[0])
+    look(pipeline)
+    for number in range(1, 4):
+        words[0] = f"Piano {number}"
+        pipeline._next_look = 0.0
+        pipeline.refresh()
+        assert of(category) == ["Piano 0"]
+    look(pipeline)
+    assert of(category) == ["Piano 3"]
+
+
+@contextmanager
+def held(statement: str) -> Iterator[None]:
+    """A host's transaction that has run the statement and does not end."""
+    host = connection.copy()
+    host.set_autocommit(False)
+    try:
+        with host.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        host.rollback()
+        host.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT FROM marketplace_ai_exemplargeneration FOR UPDATE",
+        "SELECT FROM marketplace_ai_category WHERE slug = 'piano' FOR UPDATE",
+        f"SELECT pg_advisory_xact_lock({descriptions.LOCK})",
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_postings_are_decided_while_a_host_holds_what_a_description_needs(
+    pipeline: Pipeline, statement: str
+) -> None:
+    category = tuning()
+    pipeline._next_look = 0.0
+    job = JobPosting.objects.create(title="Male stue")
+    with held(statement), connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")  # it would be an error, not a hang
+        drain(pipeline)
+        assert current(job).category_key == "maling"
+        assert of(category) == []
+        cursor.execute("RESET lock_timeout")
+    look(pipeline)
+    assert of(category) == [TUNING]
+
+
+def test_postings_are_decided_though_the_adapter_fails_on_a_key(
+    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+) -> None:
+    category = tuning()
+    whole = JobAdapter.category_key
+
+    def failing(self: JobAdapter, asked: Category) -> str:
+        if asked == category:
+            raise KeyError("slug")
+        return whole(self, asked)
+
+    monkeypatch.setattr(JobAdapter, "category_key", failing)
+    job = JobPosting.objects.create(title="Male stue")
+    pipeline._next_look = 0.0
+    drain(pipeline)
+    assert current(job).category_key == "maling"
+    assert "Descriptions are left as they are" in caplog.text
+    monkeypatch.undo()
+    look(pipeline)
+    assert of(category) == [TUNING]
 
 
 @pytest.mark.django_db(transaction=True)

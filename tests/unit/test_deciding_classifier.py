@@ -83,6 +83,22 @@ def test_shares_add_up_to_the_score_that_decided(
     assert all(v.rest == pytest.approx(0, abs=1e-6) for v in shown)
 
 
+def test_a_description_has_half_of_what_its_category_voted(classifier: Classifier) -> None:
+    few = EXEMPLARS.take(np.arange(0, len(EXEMPLARS), 12))  # all are shown
+    words = world(1, 0, seed=5).take(np.array([0, 1]))
+    words = Labelled(words.texts, words.vectors, ["maling", "rorlegger"])
+    index = index_of(classifier, few)
+    index.update([1, 2], words.texts, words.labels, words.vectors, described=[True, True])
+    for verdict in classifier.decide(index, POSTINGS.vectors, POSTINGS.texts):
+        own = {m.exemplar_id: m.share for m in verdict.matches if m.label == verdict.label}
+        assert sum(own.values()) + verdict.own_share == pytest.approx(verdict.score)
+        assert verdict.rest == pytest.approx(0, abs=1e-6)
+        for label, described in (("maling", 1), ("rorlegger", 2)):
+            shares = {m.exemplar_id: m.share for m in verdict.matches if m.label == label}
+            half = shares.pop(described)
+            assert half == pytest.approx(sum(shares.values()), rel=1e-4)
+
+
 def test_bytes_bring_back_a_classifier_that_answers_exactly_the_same() -> None:
     # Wrong answers among the labels keep every score unsure enough to show a difference.
     exemplars, postings = world(12, 12, seed=1, noise=1.5), world(10, 10, seed=3, noise=1.5)

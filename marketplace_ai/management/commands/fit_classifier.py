@@ -33,7 +33,9 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--force", action="store_true", help="put it in force whatever the comparison says"
         )
-        parser.add_argument("--dry-run", action="store_true", help="fit and compare, store nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="fit and compare, store no version"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
