@@ -13,6 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
+from marketplace_ai.adapter import get_adapter
 from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
@@ -20,11 +21,14 @@ from marketplace_ai.models import (
     Decision,
     Exemplar,
     ExemplarState,
+    JobEmbedding,
     JobPosting,
     Outcome,
     PendingJob,
 )
 from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.queue.write import prepared_text
+from marketplace_ai.text import digest
 from tests.acceptance import ledger, workers
 from tests.faults import stepping
 from tests.faults.scale import scaled
@@ -140,6 +144,9 @@ def check(url: str, steps: list[str]) -> None:
     assert ledger.queue(url) == ledger.Queue(0, 0, 0), steps
     faults = {name: keys for name, keys in ledger.read(url).faults().items() if keys}
     assert not faults, (faults, steps)
+    for vector in JobEmbedding.objects.select_related("job"):
+        present = digest(prepared_text(get_adapter(), vector.job))
+        assert bytes(vector.text_digest) == present, ("an older text", vector.job_id, steps)
 
 
 def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list[Pipeline]) -> None:
@@ -197,6 +204,7 @@ def test_an_edit_while_encoding_costs_one_more_encode(
     play(workers.database(), actors, stepping.in_order("a", "host", "a"))
     stepping.drain(residents[2])
     assert encoded == ["Male stue", "Klippe gress"]
+    assert Decision.objects.count() == 1, "what was encoded of the older text was written"
     ledger.assert_exactly_once(workers.database(), 1)
 
 
