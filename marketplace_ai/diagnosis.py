@@ -29,6 +29,8 @@ from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
+#: A transaction that is open longer than this makes the queue's dead rows pile up.
+LONG_TRANSACTION = dt.timedelta(minutes=10)
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
 #: Stops of automation that are named.
@@ -68,6 +70,7 @@ def examine() -> Iterator[Finding]:
         _triggers,
         _workers,
         _queue,
+        _horizon,
         _encoder,
         _classifier,
         _audit,
@@ -175,6 +178,18 @@ def _queue() -> Iterator[Finding]:
             "rescan", False,
             "A trigger could not say which postings changed (its warning is in PostgreSQL's log).",
             "Run manage.py migrate, then manage.py backfill_embeddings.",
+        )  # fmt: skip
+
+
+def _horizon() -> Iterator[Finding]:
+    found = health.oldest_transaction(LONG_TRANSACTION)
+    if found is not None:
+        yield Finding(
+            "vacuum", False,
+            f"A transaction of {found.user} ({found.application or 'unnamed'}, process "
+            f"{found.pid}) is open for {found.age.total_seconds() / 60:.0f} minutes: dead rows "
+            "cannot be cleared away, and claims become slower.",
+            f"End it where it was begun, or by SELECT pg_terminate_backend({found.pid}).",
         )  # fmt: skip
 
 

@@ -172,21 +172,25 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
     url = workers.database()
     job = JobPosting.objects.create(title="Male stue")
     tokens: list[Any] = []
+    late: list[int] = []
 
     def between(actor: Actor) -> None:
         tokens.append(PendingJob.objects.get().token)
         PendingJob.objects.update(lease_until="2026-01-01T00:00Z")
         actor.pause("its lease is over")
         tokens.append(PendingJob.objects.get().token)
+        actor.pause("both hold it")
+        late.append(Decision.objects.count())
 
     actors = [
         Actor("a", stepping.drainer(residents[0], turns=1)),
         Actor("b", stepping.drainer(residents[1], turns=1)),
         Actor("lease", between),
     ]
-    play(url, actors, stepping.in_order("a", "lease", "b", "lease", "a", "a", "b"))
+    play(url, actors, stepping.in_order("a", "lease", "b", "lease", "a", "a", "lease"))
     assert tokens[0] is not None
     assert None is not tokens[1] != tokens[0], "they did not both hold it"
+    assert late == [0], "the late write counted, though its claim was lost"
     stepping.drain(residents[2])
     ledger.assert_exactly_once(url, 1)
     assert Decision.objects.get().job_id == job.pk
