@@ -142,17 +142,18 @@ def test_a_connection_that_goes_silent_is_left(busy: bool, tmp_path: Path) -> No
 @pytest.mark.django_db(transaction=True)
 def test_a_redis_that_goes_silent_is_not_missed(tmp_path: Path) -> None:
     url = workers.database()
-    with workers.redis(tmp_path) as redis, proxy.through(redis.url() or "") as line:
-        with (
-            workers.publishing_to(line.url),
-            workers.celery(tmp_path, workers.environment(url, line.url)) as worker,
-        ):
-            postings = create(0, each=5)
-            worker.wait_for(lambda: settled(url), "nothing is decided")
-            line.silence()
-            began = time.monotonic()
-            postings += create(postings, each=20)
-            assert time.monotonic() - began < 5, "a save waits for Redis"
-            worker.wait_for(lambda: settled(url), "nothing is decided without Redis")
-            assert worker.process.poll() is None
+    with (
+        workers.redis(tmp_path) as redis,
+        proxy.through(redis.url() or "") as line,
+        workers.publishing_to(line.url),
+        workers.celery(tmp_path, workers.environment(url, line.url)) as worker,
+    ):
+        postings = create(0, each=5)
+        worker.wait_for(lambda: settled(url), "nothing is decided")
+        line.silence()
+        began = time.monotonic()
+        postings += create(postings, each=20)
+        assert time.monotonic() - began < 5, "a save waits for Redis"
+        worker.wait_for(lambda: settled(url), "nothing is decided without Redis")
+        assert worker.process.poll() is None
     ledger.assert_exactly_once(url, postings)

@@ -1,4 +1,4 @@
-"""Redis may be dead, emptied, full or full of rubbish: postings are decided, saves notice nothing."""
+"""Redis may be dead, empty, full or full of rubbish: postings are decided, saves do not notice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,17 +122,36 @@ def test_redis_loses_its_keys_its_memory_and_its_connections(
     url, postings = workers.database(), 0
     environment = workers.environment(url, redis.url() or "")
     own = database(redis)
-    with workers.celery(tmp_path, environment) as worker, wake_ups(url) as arrive:
-        worker.wait_for(arrive, "no wake-up arrives while all is well")
+    with ExitStack() as stack, wake_ups(url) as arrive:
+        started: list[workers.Processes] = []
+
+        def kept(condition: Callable[[], bool]) -> Callable[[], bool]:
+            """As a supervisor does: start a worker that has ended again. Celery ends itself when
+            a full Redis does not let it acknowledge what it did."""
+
+            def look() -> bool:
+                if not started or started[-1].process.poll() is not None:
+                    folder = tmp_path / str(len(started))
+                    started.append(stack.enter_context(workers.celery(folder, environment)))
+                return condition()
+
+            return look
+
+        workers.wait_for(kept(arrive), lambda: "no wake-up arrives while all is well")
         insults = [emptied, without_bindings, full, resetting] * scaled(1, 5)
         rng.shuffle(insults)
         for insult in insults:
             insult(own)
             postings += len(save(postings, 10))
-            worker.wait_for(lambda: settled(url), f"nothing is decided: {insult.__name__}")
+            name = insult.__name__
+            with ExitStack() as meanwhile:
+                if insult is full:
+                    # Celery's worker may end as often as it is started, and its drainer with it.
+                    meanwhile.enter_context(workers.drainer(tmp_path / "drainer", environment))
+                decided = kept(lambda: settled(url))
+                workers.wait_for(decided, partial("nothing is decided: {}".format, name))
             own.config_set("maxmemory", 0)
-            worker.wait_for(arrive, f"wake-ups no longer arrive: {insult.__name__}")
-        assert worker.process.poll() is None
+            workers.wait_for(kept(arrive), partial("wake-ups no longer arrive: {}".format, name))
     ledger.assert_exactly_once(url, postings)
 
 
