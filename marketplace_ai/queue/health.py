@@ -59,7 +59,7 @@ SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), now() - xact_
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
   AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
-  AND backend_type = 'client backend' AND xact_start < now() - %(age)s::interval
+  AND backend_type = 'client backend' AND xact_start < now() - make_interval(secs => %(age)s)
 ORDER BY xact_start LIMIT 1
 """
 
@@ -104,7 +104,7 @@ def drainers() -> list[str]:
 def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
     """The oldest transaction that is open for longer than ``age`` and holds back vacuum."""
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(HORIZON, {"age": age})
+        cursor.execute(HORIZON, {"age": age.total_seconds()})
         row = cursor.fetchone()
     return OpenTransaction(*row) if row else None
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ def test_postgres_is_killed_and_restarted_under_load(
             time.sleep(rng.uniform(0, 0.5))
             end()
             assert server.start() == url
-            began, decided = time.monotonic(), decisions(url)
+            began, further = time.monotonic(), partial(more_than, decisions(url), url)
             postings += insert(url, postings, 20)
-            worker.wait_for(lambda: decisions(url) > decided, "the drainer does not go on")
+            worker.wait_for(further, "the drainer does not go on")
             back.append(time.monotonic() - began)
         worker.wait_for(lambda: settled(url), "the queue does not drain")
         assert worker.pids() == [before], "it was started anew"
@@ -56,6 +57,10 @@ def decisions(url: str) -> int:
     with psycopg.connect(url) as own:
         row: Any = own.execute("SELECT count(*) FROM marketplace_ai_decision").fetchone()
     return int(row[0])
+
+
+def more_than(count: int, url: str) -> bool:
+    return decisions(url) > count
 
 
 @contextmanager
