@@ -123,12 +123,13 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("busy", scaled([True], [True, False]), ids=lambda busy: f"busy={busy}")
 def test_a_connection_that_goes_silent_is_left(busy: bool, tmp_path: Path) -> None:
-    """The worker notices within 30 s, though both ends of its connections stay open; what it
-    held is free by then, and it goes on in the same process."""
+    """The worker notices within 30 s (5 s in the short form), though both ends of its connections
+    stay open; what it held is free by then, and it goes on in the same process."""
     url = workers.database()
+    patience: dict[str, float] = scaled({"FAULTS_SILENCE": 5}, {})
     with proxy.through(url) as line:
         environment = workers.environment(
-            line.url, batch_size=20, lease_seconds=5, FAULTS_SECONDS=0.05
+            line.url, batch_size=20, lease_seconds=5, FAULTS_SECONDS=0.05, **patience
         )
         with workers.drainer(tmp_path, environment) as worker:
             postings = create(0, each=1)
