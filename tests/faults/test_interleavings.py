@@ -187,7 +187,7 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
         Actor("b", stepping.drainer(residents[1], turns=1)),
         Actor("lease", between),
     ]
-    play(url, actors, stepping.in_order("a", "lease", "b", "lease", "a", "a", "lease"))
+    play(url, actors, stepping.in_order("a", "lease", "b", "lease", *["a"] * 6, "lease"))
     assert tokens[0] is not None
     assert None is not tokens[1] != tokens[0], "they did not both hold it"
     assert late == [0], "the late write counted, though its claim was lost"

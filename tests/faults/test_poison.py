@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db.models.functions import Now
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -91,26 +92,38 @@ def put_back(row: PendingJob) -> None:
     assert "1 posting is tried again" in response.content.decode()
 
 
+IMPATIENT = """
+CREATE FUNCTION impatient() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.not_before := now(); RETURN NEW; END $$;
+CREATE TRIGGER impatient BEFORE UPDATE ON marketplace_ai_pendingjob
+FOR EACH ROW EXECUTE FUNCTION impatient();
+"""
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """What has failed is due again at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(IMPATIENT)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION impatient CASCADE")
+
+
+@pytest.mark.usefixtures("impatient")
 def test_more_poison_than_a_batch_starves_nobody(tmp_path: Path) -> None:
-    """All of it older than what is good and always due again."""
-    url, count = workers.database(), 20
+    """All of it older than what is good, and always due."""
+    url, count, good = workers.database(), 20, scaled(40, 1000)
     JobPosting.objects.bulk_create([JobPosting(title=f"{RAISES} {n}") for n in range(count)])
-    environment = workers.environment(url, batch_size=8, max_attempts=1000)
+    environment = workers.environment(url, batch_size=8, max_attempts=30_000)
     with workers.drainer(tmp_path, environment) as worker:
         worker.wait_for(
             lambda: PendingJob.objects.filter(attempts__gt=0).count() == count,
             "the poison is not met",
         )
-        good = scaled(100, 1000)
-
-        def fed() -> bool:
-            """Poison that never waits for its time stands before all that is good."""
-            PendingJob.objects.filter(attempts__gt=0, token=None).update(not_before=Now())
-            return Decision.objects.count() == good
-
         JobPosting.objects.bulk_create([JobPosting(title=text) for text in titles(0, good)])
-        worker.wait_for(fed, "what is good starves")
-        assert PendingJob.objects.count() == count
+        worker.wait_for(lambda: Decision.objects.count() == good, "what is good starves")
+        assert PendingJob.objects.due().count() == count
 
 
 def test_memory_runs_out_for_long_batches_and_for_one_text(tmp_path: Path) -> None:
