@@ -153,7 +153,7 @@ def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list
     """Both workers may hold one row, since its lease may be over; there is one effect."""
     url, world = workers.database(), Host(rng)
     before = stepping.deadlocks(url)
-    for _ in range(scaled(30, 500)):
+    for _ in range(scaled(30, 300)):
         jobs = [world.insert() for _ in range(2)]
         actors = [
             Actor("a", stepping.drainer(residents[0])),
@@ -309,7 +309,7 @@ def test_categories_and_exemplars_change_at_any_step(
     def quarantine() -> None:
         Exemplar.objects.filter(category=painting).update(state=ExemplarState.QUARANTINED)
 
-    for _ in range(scaled(20, 300)):
+    for _ in range(scaled(20, 150)):
         job = JobPosting.objects.create(title=f"Male stue {world.text()}").pk
         acts = rng.sample([delete, delete_by_sql, move, rename, quarantine], 2)
 

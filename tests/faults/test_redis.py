@@ -76,6 +76,8 @@ def test_redis_is_dead_for_a_while(redis: EmbeddedRedis, tmp_path: Path) -> None
     with workers.celery(tmp_path, environment) as worker, wake_ups(url) as arrive:
         worker.wait_for(arrive, "no wake-up arrives while all is well")
         alive = save(0, 20)
+        # An idle drainer, which nothing but its own poll will wake.
+        worker.wait_for(lambda: settled(url), "nothing is decided")
         redis.kill()
         dead: list[float] = []
         until = time.monotonic() + scaled(1, 15)
