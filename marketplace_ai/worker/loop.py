@@ -27,6 +27,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness, Renewal
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.queue.silence import bound_silence
 from marketplace_ai.queue.walks import Walker
 from marketplace_ai.worker import EXIT_HUNG
 
@@ -106,11 +107,17 @@ class Drainer:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
-                    connections[sql.alias()].close()
+                    self._hang_up()
                     self._wait(pause, _sleep)
         finally:
             self.listener.close()
             self.liveness.close()
+
+    def _hang_up(self) -> None:
+        """Leave all connections: what one lost, the others may have lost without noticing."""
+        connections[sql.alias()].close()
+        self.listener.close()
+        self.liveness.close()
 
     def _wait(self, seconds: float, wait: Callable[[float], bool]) -> None:
         """Wait until something wakes us; in pieces, so that a stop is noticed in between."""
@@ -203,6 +210,7 @@ def _sleep(seconds: float) -> bool:
 
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
     if connection.alias == sql.alias():
+        bound_silence(connection.connection)
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
 
