@@ -1,0 +1,64 @@
+"""Whatever an encoder's directory holds, nothing in it is run, and nothing outside it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.workers import CHECKOUT, PATIENCE
+from tests.hostile.directories import SPOILT, Trap
+from tests.unit.test_encoding_sentence_transformer import save
+
+HARMLESS = {"tokenizer_trusts_itself"}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, list[str], bool]]:
+    """Of each spoilt directory: what was said, what was tried, whether its payload ran."""
+    root = tmp_path_factory.mktemp("directories")
+    save(root / "good", normalize=True)
+    good = root / "good" / "model"
+    outside = root / "outside"
+    traps: dict[str, Trap] = {}
+    for name, spoil in SPOILT.items():
+        trap = Trap(root / f"{name}.canary", outside / name)
+        trap.outside.mkdir(parents=True)
+        shutil.copytree(good, root / name)
+        spoil(root / name, trap)
+        traps[name] = trap
+    found: dict[str, tuple[str, list[str], bool]] = {}
+    # Each trap's own folder is on the path: a class that is looked for is found.
+    search = os.pathsep.join(str(trap.outside) for trap in traps.values())
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.hostile.loading", good, outside, *(root / n for n in traps)],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for line in done.stdout.splitlines():
+        if line.startswith("["):
+            directory, refusal, tried = json.loads(line)
+            name = Path(directory).name
+            found[name] = refusal, tried, traps[name].canary.exists()
+    return found
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_directory_is_refused_and_runs_nothing(
+    outcomes: dict[str, tuple[str, list[str], bool]], name: str
+) -> None:
+    refusal, tried, ran = outcomes[name]
+    assert not ran
+    assert tried == []
+    assert not refusal.startswith("NOT AN")
+    # What asks for trust is not given it; the rest of the directory is all it takes.
+    assert (refusal == "") == (name in HARMLESS)
