@@ -39,9 +39,9 @@ def check_directory(path: Path, *, links_within: Path | None = None) -> None:
 
     Looks for ``modules.json`` with classes of sentence-transformers only, a ``config.json``,
     weights as safetensors in each folder that has weights, no code, no adapter of weights that
-    are elsewhere, no link that leaves the directory (or ``links_within``, for a hub cache, whose
-    snapshots are links), nothing that is no file. Raises ``EncoderError`` that names the file
-    and the cure.
+    are elsewhere, no model within the model, no link that leaves the directory (or
+    ``links_within``, for a hub cache, whose snapshots are links), nothing that is no file.
+    Raises ``EncoderError`` that names the file and the cure.
     """
     if not path.is_dir():
         raise EncoderError(f"{path} is not a directory; a sentence-transformers one is expected.")
@@ -56,6 +56,11 @@ def check_directory(path: Path, *, links_within: Path | None = None) -> None:
             raise EncoderError(
                 f"{file} is program code, which is never run for an encoder; remove it, or save "
                 "the model with classes of sentence-transformers only."
+            )
+        if file.name == "modules.json" and file.parent != path:
+            raise EncoderError(
+                f"{file} makes a model within the model, whose classes are not looked at; remove "
+                "it, or give that folder itself."
             )
         if file.name == "adapter_config.json":
             raise EncoderError(

@@ -27,6 +27,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness, Renewal
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.text import one_line
 from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
@@ -208,4 +209,4 @@ def _end_process() -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

@@ -30,6 +30,13 @@ MODELS: dict[str, type[Any]] = {
     )
 }  # fmt: skip
 
+#: Rows that something can be done with.
+PREFERRED: dict[type[Any], dict[str, Any]] = {
+    ClassifierVersion: {"in_force": False},
+    PendingJob: {"set_aside__isnull": False},
+    JobPosting: {"title__startswith": "Male"},
+}
+
 
 def routes() -> Iterator[str]:
     """All of them, as patterns: ``admin/auth/user/<path:object_id>/change/``."""
@@ -52,18 +59,13 @@ def filled(route: str) -> str:
     pk = ""
     if model is not None:
         rows = model._base_manager.order_by("-pk")
-        if model is ClassifierVersion:
-            rows = rows.filter(in_force=False)
-        if model is PendingJob:
-            rows = rows.filter(set_aside__isnull=False)
-        if model is JobPosting:
-            rows = rows.filter(title__startswith="Male") or rows
+        rows = rows.filter(**PREFERRED.get(model, {})) or rows
         pk = str(rows[0].pk)
     values = {
         "<path:object_id>": pk,
         "<int:pk>": pk,
         "<id>": pk,
-        "<str:rule>": "parent",
+        "<str:rule>": "automatic_parent",
         "<path:content_type_id>": str(ContentType.objects.get_for_model(JobPosting).pk),
         "^(?P<app_label>auth|marketplace_ai)": "marketplace_ai",
         "$": "",

@@ -206,9 +206,7 @@ def tokenizer_trusts_itself(path: Path, trap: Trap) -> None:
         auto_map={"AutoTokenizer": [f"{trap.outside}--evil.Evil", None]},
         tokenizer_class="Evil", trust_remote_code=True,
     )  # fmt: skip
-    change_json(
-        path / "sentence_bert_config.json", tokenizer_args={"trust_remote_code": True}
-    )
+    change_json(path / "sentence_bert_config.json", tokenizer_args={"trust_remote_code": True})
 
 
 def adapter_of_another_model(path: Path, trap: Trap) -> None:

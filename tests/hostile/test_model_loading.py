@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kombu import Exchange, Queue
+from kombu.exceptions import ContentDisallowed
 
+from config.celery import app
 from tests.acceptance.workers import CHECKOUT, PATIENCE
 from tests.hostile.directories import SPOILT, Trap
 from tests.unit.test_encoding_sentence_transformer import save
@@ -62,3 +67,31 @@ def test_a_directory_is_refused_and_runs_nothing(
     assert not refusal.startswith("NOT AN")
     # What asks for trust is not given it; the rest of the directory is all it takes.
     assert (refusal == "") == (name in HARMLESS)
+
+
+def test_a_pickled_message_is_never_unpickled(tmp_path: Path) -> None:
+    """Whoever can write to the broker cannot have a worker run what they like."""
+    trap = Trap(tmp_path / "canary", tmp_path)
+    refused: list[Exception] = []
+    taken: list[Any] = []
+    name = f"hostile-{tmp_path.name}-{os.getpid()}"
+    with app.connection_for_write() as connection:
+        queue = Queue(name, Exchange(name), routing_key=name)(connection.default_channel)
+        queue.declare()
+        connection.Producer().publish(
+            trap.pickled, exchange=queue.exchange, routing_key=name,
+            content_type="application/x-python-serialize", content_encoding="binary",
+        )  # fmt: skip
+        consumer = app.amqp.TaskConsumer(
+            connection.default_channel,
+            queues=[queue],
+            callbacks=[lambda body, message: taken.append(body)],
+            on_decode_error=lambda message, error: refused.append(error),
+        )
+        with consumer:
+            connection.drain_events(timeout=PATIENCE)
+        queue.delete()
+    assert taken == [] and not trap.canary.exists()
+    assert [type(error) for error in refused] == [ContentDisallowed]
+    pickle.loads(trap.pickled)  # it would have run
+    assert trap.canary.exists()

@@ -61,7 +61,9 @@ def some(model: Any) -> Callable[[], Any]:
 
 
 def texts(**fields: Any) -> Data:
-    return lambda: {name: str(value()) if callable(value) else value for name, value in fields.items()}
+    return lambda: {
+        name: str(value()) if callable(value) else value for name, value in fields.items()
+    }
 
 
 def category() -> int:
@@ -89,9 +91,7 @@ LOOKED_AT = (
 )  # fmt: skip
 #: What a list's actions, and addresses of our own, do beside Django's usual ones.
 ACTIONS: dict[str, tuple[Act, ...]] = {
-    "exemplar": (
-        Act("change_exemplar", action("quarantine", lambda: Exemplar.objects.all()[:2])),
-    ),
+    "exemplar": (Act("change_exemplar", action("quarantine", lambda: Exemplar.objects.all()[:2])),),
     "jobposting": (
         Act(
             "change_jobposting",
