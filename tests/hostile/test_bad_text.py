@@ -77,7 +77,7 @@ def _made_of(job: JobPosting) -> tuple[Any, ...]:
     """A posting's vector, to the bit, and what was decided by it."""
     vector = JobEmbedding.objects.get(job=job).vector
     made = Decision.objects.get(job=job, current=True)
-    return vector.to_list(), made.outcome, made.category_key, made.probability
+    return list(vector), made.outcome, made.category_key, made.probability
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,6 @@ def test_a_posting_that_fails_makes_one_line_in_the_log(
 #: numbers; no value that somebody wrote. A new place is looked at and added here.
 PUT_TOGETHER = {
     "adapter.py": {"statement"},
-    "queue/backfill.py": set(),
     "queue/categories.py": {"key", "table"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "name", "sql", "table", "where"},
@@ -124,8 +123,11 @@ PUT_TOGETHER = {
         "JobEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
         "table",
     },
-    "schema.py": {"column", "sql", "table"},
-    "worker/loop.py": set(),
+    "schema.py": {
+        "column", "quote(field.column)", "quote(model._meta.db_table)",
+        "quote(self._name(model, field))", "quote(target._meta.db_table)",
+        "quote(target._meta.pk.column)", "self.on_delete", "sql", "table",
+    },
 }  # fmt: skip
 RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}
 

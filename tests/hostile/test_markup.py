@@ -7,6 +7,7 @@ each page of admin has the same elements with the same attributes, in the same o
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -21,13 +22,15 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.test import Client
 
+from tests.faults.scale import scaled
 from tests.hostile.addresses import filled, routes
 
 pytestmark = pytest.mark.django_db
 
+#: The first one ends an attribute as well as a text.
 WICKED = [
-    "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
+    "<script>alert(1)</script>",
     "</script><svg onload=alert(1)>",
     "' onmouseover='alert(1)",
     "javascript:alert(1)//",
@@ -50,8 +53,8 @@ ADDRESSES = {"href", "src", "action", "formaction", "data", "xlink:href"}
 
 
 def harmless(text: str) -> str:
-    """A word as long, and broken in the same places."""
-    return re.sub(r"\S", "x", text)
+    """A word as long, broken in the same places, and no name that programs take either."""
+    return re.sub(r"\S", "æ", text)
 
 
 class Structure(HTMLParser):
@@ -90,6 +93,12 @@ def write_everywhere(text: str) -> None:
 
 
 def _texts(row: models.Model, text: str) -> Iterator[tuple[str, Any]]:
+    once = {
+        name
+        for constraint in row._meta.constraints
+        if isinstance(constraint, models.UniqueConstraint)
+        for name in constraint.fields
+    }
     for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
         if isinstance(field, ArrayField) and isinstance(
@@ -101,7 +110,7 @@ def _texts(row: models.Model, text: str) -> Iterator[tuple[str, Any]]:
         elif isinstance(field, models.CharField | models.TextField) and not field.choices:
             if field.name in ("password", "change_message"):
                 continue
-            whole = f"{text}{row.pk}" if field.unique else text
+            whole = f"{text}{row.pk}" if field.unique or field.name in once else text
             yield field.name, whole[: field.max_length]
 
 
@@ -124,7 +133,7 @@ def parsed(client: Client, pages: list[str], text: str) -> dict[str, list[tuple[
     found = {}
     for page in pages:
         queries = [""]
-        if page.count("/") == 4 and page.endswith("/"):  # the lists
+        if page.count("/") == 4 and text in (WICKED[0], harmless(WICKED[0])):  # the lists
             queries += [f"?{name}={quote(text)}" for name in IN_QUERIES]
         for query in queries:
             response = client.get(page + query, follow=True)
@@ -141,10 +150,10 @@ def parsed(client: Client, pages: list[str], text: str) -> dict[str, list[tuple[
 
 
 def test_no_page_has_an_element_or_handler_that_somebody_wrote(
-    admin_client: Client, pages: list[str]
+    admin_client: Client, pages: list[str], rng: random.Random
 ) -> None:
     assert len(pages) > 50
-    for text in WICKED:
+    for text in [WICKED[0], *rng.sample(WICKED[1:], scaled(1, len(WICKED) - 1))]:
         write_everywhere(harmless(text))
         expected = parsed(admin_client, pages, harmless(text))
         write_everywhere(text)
@@ -186,15 +195,16 @@ def test_no_message_and_no_error_has_one(admin_client: Client, full: None, text:
             "/admin/" + path.format(quote(text, safe="")), follow=True
         )
 
+    # (A category that is no number is Django's own error, in its widget.)
     for act in (
         post("automationstop/<int:pk>/resume/", reason=None),
         post("automationstop/stop/<str:rule>/", reason=None),
         post("category/<path:object_id>/delete/", post="yes"),
         post("category/add/", slug="ny", name=None, name_en=None, scope=None),
-        post("category/add/", slug=None, name=None, parent=None),
-        post("exemplar/add/", text=None, category=None, state=None),
-        post("exemplar/<path:object_id>/change/", category=None, state=None),
-        post("jobposting/add/", title=None, description=None, category=None),
+        post("category/add/", slug=None, name=None, parent="999999999"),
+        post("exemplar/add/", text=None, category="999999999", state=None),
+        post("exemplar/<path:object_id>/change/", category="999999999", state=None),
+        post("jobposting/add/", title=None, description=None, category="999999999"),
         post("jobposting/<path:object_id>/change/", title=None, description=None),
         post("jobposting/<path:object_id>/delete/", post="yes"),
         post("jobposting/<path:object_id>/answer/", answer=None, seen=None, choice=None),
