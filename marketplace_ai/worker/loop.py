@@ -29,6 +29,7 @@ from marketplace_ai.queue.lease import Liveness, Renewal
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.silence import bound_silence
 from marketplace_ai.queue.walks import Walker
+from marketplace_ai.text import one_line
 from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
@@ -225,4 +226,4 @@ def _end_process() -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__
