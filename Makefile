@@ -62,8 +62,9 @@ lint: $(READY) ## format, types, walls between the rooms, agreement of the requi
 	@$(BIN)/python -m tests.requirements
 
 .PHONY: faults
-faults: $(READY) ## the fault and hostile tests in their long form (FAULTS_SEED=N replays choices)
-	@FAULTS=long $(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) -rP $(ARGS)
+FAULTS ?= long
+faults: $(READY) ## fault and hostile tests in their long form (FAULTS=short; FAULTS_SEED=N replays choices)
+	@FAULTS=$(FAULTS) $(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) -rP $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## the benchmarks (BENCH_DATA=DIR: public sets; ONLY="text": rows with it in their name)
