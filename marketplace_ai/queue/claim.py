@@ -7,11 +7,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 
 from marketplace_ai.conf import conf
 
 from . import sql
+from .steps import Step
 
 LOST_ALONE = (
     "The worker ended or froze while it worked on this posting alone. "
@@ -92,15 +93,28 @@ def isolate(token: uuid.UUID, ids: list[int]) -> None:
 
 def finish(token: uuid.UUID, ids: list[int]) -> None:
     """Take rows off the queue that need nothing more."""
-    _execute(sql.FINISH, {"token": token, "ids": ids})
+    if ids:
+        _execute(sql.FINISH, {"token": token, "ids": ids})
+
+
+def settled(
+    token: uuid.UUID, done: list[int], again: list[int], later: list[int], delay: float
+) -> list[Step]:
+    """What takes rows off the queue, or gives them back for now or for later, in one write."""
+    steps: list[Step] = []
+    if done:
+        steps.append((sql.FINISH, {"token": token, "ids": done}))
+    if again:
+        steps.append((sql.RELEASE, {"token": token, "ids": again, "delay": 0.0}))
+    if later:
+        steps.append((sql.RELEASE, {"token": token, "ids": later, "delay": delay}))
+    return steps
 
 
 def _execute(
     template: str, values: dict[str, Any], *, for_encoder: bool = False
 ) -> list[tuple[Any, ...]]:
-    with (
-        transaction.atomic(using=sql.alias()),
-        connections[sql.alias()].cursor() as cursor,
-    ):
+    # A statement by itself is a transaction by itself: no BEGIN and COMMIT to wait for.
+    with connections[sql.alias()].cursor() as cursor:
         cursor.execute(sql.statement(template, for_encoder=for_encoder), values)
         return list(cursor.fetchall()) if cursor.description else []
