@@ -34,12 +34,16 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A batch with the token that fences its write. ``encoder_id`` None: the active one."""
+    """A batch with the token that fences its write. ``encoder_id`` None: the active one.
+
+    ``alone_waits``: at that moment other rows waited that are to be claimed by themselves.
+    """
 
     token: uuid.UUID
     encoder_id: int | None
     alone: bool
     rows: list[Claimed]
+    alone_waits: bool = False
 
 
 def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) -> Claim | None:
@@ -53,12 +57,11 @@ def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) ->
         "encoder": encoder_id,
         "limit": 1 if alone else conf.batch_size,
     }
-    rows = [
-        Claimed(*row) for row in _execute(sql.CLAIM, values, for_encoder=encoder_id is not None)
-    ]
+    found = _execute(sql.CLAIM, values, for_encoder=encoder_id is not None)
+    rows = [Claimed(*row) for *row, _ in found]
     # RETURNING has no order; a batch is worked off in the order of its claim.
     rows.sort(key=lambda row: (-row.priority, row.id))
-    return Claim(token, encoder_id, alone, rows) if rows else None
+    return Claim(token, encoder_id, alone, rows, alone_waits=found[0][-1]) if rows else None
 
 
 def recover() -> int:

@@ -71,6 +71,7 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 # Take the next rows of one kind. The claim is committed before anything is encoded, so it
 # is short, and a killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two
 # plain predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
+# What is marked alone needs a worker with empty hands, so a batch tells whether such rows wait.
 CLAIM = """
 UPDATE marketplace_ai_pendingjob AS pending
 SET token = %(token)s, worker = %(worker)s,
@@ -85,7 +86,11 @@ FROM (
 ) AS next
 WHERE pending.id = next.id
 RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pending.priority,
-          pending.queued
+          pending.queued,
+          (SELECT EXISTS (
+              SELECT FROM marketplace_ai_pendingjob
+              WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+                AND alone AND {for_encoder}))
 """
 
 FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
