@@ -21,3 +21,19 @@ class Inline(Executor):
         except Exception as error:  # noqa: BLE001 (a future holds whatever was raised)
             future.set_exception(error)
         return future
+
+
+class Late(Executor):
+    """Runs what is submitted when its result is waited for, in the caller's thread."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return _LateFuture(lambda: work(*args, **kwargs))
+
+
+class _LateFuture(Future[Any]):
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self._work = work
+
+    def result(self, timeout: float | None = None) -> Any:
+        return self._work()
