@@ -64,6 +64,12 @@ def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) ->
     return Claim(token, encoder_id, alone, rows, alone_waits=found[0][-1]) if rows else None
 
 
+def more_urgent_waits(claimed: Claim) -> bool:
+    """Whether a row waits that is more urgent than every one of this claim."""
+    priority = max(row.priority for row in claimed.rows)
+    return bool(_execute(sql.MORE_URGENT, {"priority": priority})[0][0])
+
+
 def recover() -> int:
     """Free what dead and frozen workers hold; how many rows were freed."""
     values = {

@@ -62,10 +62,14 @@ class Drainer:
         self.liveness = Liveness()
         self.listener = Listener()
         self._parent = parent
-        self._overlap = Overlap(
-            pipeline, stopping=lambda: self.stopping, on_batch=on_batch, executor=executor
-        )
         self._intake = intake.Intake()
+        self._overlap = Overlap(
+            pipeline,
+            stopping=lambda: self.stopping,
+            collect=self._intake.step,
+            on_batch=on_batch,
+            executor=executor,
+        )
         self._stopped = False
         self._next_recovery = 0.0
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.drainer")

@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError
+from marketplace_ai.models import Priority
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import sql
 from marketplace_ai.queue.lease import Renewal
@@ -54,8 +55,8 @@ class Hand:
 class Overlap:
     """Claims, has encoded and writes, in turns that each leave at most one batch in hand.
 
-    ``stopping`` is asked before anything new is taken up; ``executor`` (one thread, unless
-    given) is where texts are encoded.
+    ``stopping`` is asked before anything new is taken up; ``collect`` moves what is new from the
+    log to the queue; ``executor`` (one thread, unless given) is where texts are encoded.
     """
 
     def __init__(
@@ -63,13 +64,16 @@ class Overlap:
         pipeline: Pipeline,
         *,
         stopping: Callable[[], bool],
+        collect: Callable[[], object],
         on_batch: Callable[[Written], None],
         executor: Executor | None = None,
     ) -> None:
-        self._pipeline, self._stopping, self._on_batch = pipeline, stopping, on_batch
+        self._pipeline, self._on_batch = pipeline, on_batch
+        self._stopping, self._collect = stopping, collect
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._hands: list[Hand] = []
         self._alone_next = False
+        self._worker = 0
 
     def turn(self, worker: int) -> bool:
         """Write one batch, having taken up the next one; whether there was one.
@@ -77,16 +81,18 @@ class Overlap:
         Raises what is nobody's fault (``INFRASTRUCTURE``, all claims are given back uncounted)
         and ``EncoderError`` (its batch is tried one by one by a worker that starts anew).
         """
+        self._worker = worker
         try:
             if not self._hands:
-                self._take(self._claim(worker))
-            if not self._hands:
-                return False
-            current = self._hands[0]
-            self._encode(current)
-            if self._may_go_ahead(current):
-                self._take(claims.claim(worker))
-            self._complete(current)
+                claim = self._claim(worker)
+                if claim is None:
+                    return False
+                self._take(claim)
+            for current in self._hands[:1]:  # none, where it could not be read
+                self._encode(current)
+                if self._may_go_ahead(current):
+                    self._take(claims.claim(worker))
+                self._complete(current)
         except EncoderError:
             for hand in [*self._hands]:
                 self._give_back(hand)
@@ -153,24 +159,42 @@ class Overlap:
         assert hand.batch is not None and hand.vectors is not None  # noqa: S101
         try:
             vectors = hand.vectors.result()
-            for ahead in self._hands[1:]:
-                if self._stopping():
-                    self._give_back(ahead)
-                else:
-                    self._encode(ahead)
+        except Exception as error:
+            logger.exception("A batch of %d postings cannot be encoded", len(hand.ids))
+            self._blame(hand, error)
+            if isinstance(error, EncoderError):
+                # It worked when it was warmed up, so a text of this batch may have broken it.
+                raise
+            return
+        self._go_on()
+        try:
             written = self._pipeline.finish(hand.batch, vectors)
         except INFRASTRUCTURE:
             raise
-        except EncoderError as error:
-            # It worked when it was warmed up, so a text of this batch may have broken it.
-            self._blame(hand, error)
-            raise
         except Exception as error:
-            logger.exception("A batch of %d postings failed", len(hand.ids))
+            logger.exception("A batch of %d postings cannot be written", len(hand.ids))
             self._blame(hand, error)
-        else:
-            self._drop(hand)
-            self._on_batch(written)
+            return
+        self._drop(hand)
+        self._on_batch(written)
+
+    def _go_on(self) -> None:
+        """Give the encoder the batch ahead, or one that has become more urgent meanwhile."""
+        for ahead in self._hands[1:]:
+            if self._stopping():
+                self._give_back(ahead)
+            elif self._has_become_second(ahead):
+                self._give_back(ahead)
+                self._take(claims.claim(self._worker))
+        for ahead in self._hands[1:]:
+            self._encode(ahead)
+
+    def _has_become_second(self, ahead: Hand) -> bool:
+        """A backfill's batch must not stand before what was created while it waited."""
+        if max(row.priority for row in ahead.claim.rows) >= Priority.FRESH:
+            return False
+        self._collect()
+        return claims.more_urgent_waits(ahead.claim)
 
     def _blame(self, hand: Hand, error: Exception) -> None:
         """Find the posting that fails: each of a batch is tried alone, one alone is counted."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from marketplace_ai.models import Decision, JobPosting, PendingJob
+from marketplace_ai.models import Decision, JobPosting, PendingJob, Priority
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue import intake
 from marketplace_ai.worker.loop import Drainer
@@ -130,6 +130,25 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
     while world.drainer.turn():
         pass
     assert Decision.objects.count() == 2 * BATCH
+
+
+def test_what_is_created_meanwhile_goes_before_a_backfill_that_was_claimed_ahead(
+    world: World,
+) -> None:
+    create(3 * BATCH)
+    PendingJob.objects.update(priority=Priority.BACKFILL)
+    texts_seen: list[list[str]] = []
+
+    def remember(texts: list[str]) -> None:
+        texts_seen.append(texts)
+        if len(texts_seen) == 1:
+            JobPosting.objects.create(title="Ny og frisk")
+
+    world.meanwhile = remember
+    while world.drainer.turn():
+        pass
+    assert ["Ny og frisk" in texts for texts in texts_seen] == [False, True, False, False]
+    assert Decision.objects.count() == 3 * BATCH + 1
 
 
 def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, settings: Any) -> None:
