@@ -14,7 +14,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from psycopg.abc import AdaptContext
@@ -25,14 +25,14 @@ _OIDS = {np.dtype(np.int64): (20, 1016), np.dtype(np.float32): (700, 1021)}
 _HEADER = struct.Struct(">iiIii")
 
 
-def integers(values: Iterable[int]) -> NDArray[np.int64]:
+def integers(values: Sequence[int]) -> NDArray[np.int64]:
     """As a ``bigint[]`` parameter, (n,)."""
-    return np.fromiter(values, dtype=np.int64)
+    return np.array(values, dtype=np.int64)
 
 
-def reals(values: Iterable[float]) -> NDArray[np.float32]:
+def reals(values: Sequence[float]) -> NDArray[np.float32]:
     """As a ``real[]`` parameter, (n,); what is too small for four bytes becomes zero."""
-    return np.fromiter(values, dtype=np.float32)
+    return np.array(values, dtype=np.float32)
 
 
 def register(context: AdaptContext) -> None:

@@ -15,7 +15,7 @@ from . import arrays
 from .categories import keep_categories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marketplace_ai.adapter import JobAdapter
 
@@ -61,20 +61,26 @@ class Decisions:
     def parameters(self) -> dict[str, Any]:
         """The rows as values of ``sql.DECIDE``."""
         matches, choices = list(chain(*self.matches)), list(chain(*self.choices))
+        exemplars, similarities, shares = _columns(matches, 3)
+        keys, probabilities = _columns(choices, 2)
         last_match = np.cumsum(list(map(len, self.matches)))
         last_choice = np.cumsum(list(map(len, self.choices)))
         return {
-            **dict(zip(Row._fields, map(list, zip(*self.rows, strict=True)), strict=True)),
+            **dict(zip(Row._fields, map(list, _columns(self.rows, len(Row._fields))), strict=True)),
             "first_match": 1 + last_match - list(map(len, self.matches)),
             "last_match": last_match,
-            "match_exemplars": arrays.integers(m[0] for m in matches),
-            "match_similarities": arrays.reals(m[1] for m in matches),
-            "match_shares": arrays.reals(m[2] for m in matches),
+            "match_exemplars": arrays.integers(exemplars),
+            "match_similarities": arrays.reals(similarities),
+            "match_shares": arrays.reals(shares),
             "first_choice": 1 + last_choice - list(map(len, self.choices)),
             "last_choice": last_choice,
-            "choice_keys": [key for key, _ in choices],
-            "choice_probabilities": arrays.reals(p for _, p in choices),
+            "choice_keys": list(keys),
+            "choice_probabilities": arrays.reals(probabilities),
         }
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 def decide(
