@@ -15,7 +15,7 @@ def main(module: str, function: str) -> None:
 
     call_command("migrate", verbosity=0)
     value = getattr(import_module(f"bench.queue.{module}"), function)()
-    print(json.dumps(float(value)))
+    print(json.dumps(value))
 
 
 if __name__ == "__main__":
