@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketplace_ai import enough
+
 from .bounds import Step, error_lower_bound, error_upper_bound, fixed_sequence, rows_needed
 
 Floats = npt.NDArray[np.float64]
@@ -24,7 +26,7 @@ class Rule:
     ``rows`` and ``errors`` (twins count once) are those that were tested, and
     ``error_bound`` follows from them. ``threshold`` is None where nothing could be promised;
     then they count what the search looked at first. ``coverage``: share of all labelled
-    rows that the rule decides, without those of categories that their own rows refute.
+    rows that the rule decides, without those of categories that are not automated.
     ``rows_needed``: labelled rows of this kind still missing if no further error is seen, 0
     where the promise stands.
     """
@@ -43,7 +45,10 @@ class CategoryPromise:
     """One category's own rows: answers ``rows``, of them and others tagged ``automatic``.
 
     ``promised``: its own automatic rows prove the target without help from the others;
-    ``automated``: it is decided without a person (its own rows do not refute the target).
+    ``automated``: it is decided without a person. The promise over all categories covers those
+    which had ``enough.FOR_THE_PROMISE`` exemplars at the fit and whose own rows do not refute
+    it; one with fewer is automated only where it is ``promised``. ``exemplars``: how many it
+    had (None: a version that was fitted before they were counted).
     """
 
     label: str
@@ -53,11 +58,28 @@ class CategoryPromise:
     promised: bool
     automated: bool
     rows_needed: int
+    exemplars: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondaryRule:
+    """From which strength on a second job is said, and what that showed on the labelled rows.
+
+    ``threshold`` (to be exceeded) is None where too few ``rows`` (twins count once) prove
+    anything; ``errors``: rows given a second category that is not their answer, and
+    ``error_bound`` follows from them.
+    """
+
+    threshold: float | None
+    rows: int
+    errors: int
+    error_bound: float
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Rules for a leaf, for "none of these" and for a parent, and every category's figures.
+    """Rules for a leaf, for "none of these", for a parent and for a second job, and every
+    category's figures.
 
     ``calibrated_on`` is "postings" or "exemplars" (no labelled postings were given, so
     cross-validation on exemplars stood in); ``unknown_labels`` counts labelled postings whose
@@ -75,6 +97,7 @@ class Promise:
     automatic: Rule
     none: Rule
     parent: Rule
+    secondary: SecondaryRule
     categories: tuple[CategoryPromise, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,8 +107,9 @@ class Promise:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Promise:
         rules = {name: Rule(**values[name]) for name in ("automatic", "none", "parent")}
+        secondary = SecondaryRule(**values["secondary"])
         categories = tuple(CategoryPromise(**row) for row in values["categories"])
-        return cls(**{**values, **rules, "categories": categories})
+        return cls(**{**values, **rules, "secondary": secondary, "categories": categories})
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,18 +173,21 @@ def by_category(
     answers: npt.NDArray[np.intp],
     first: npt.NDArray[np.intp],
     trial: Trial,
+    exemplars: npt.NDArray[np.intp],
     target_precision: float,
     confidence: float,
 ) -> tuple[CategoryPromise, ...]:
     """Each category's own evidence; ``trial`` holds one row per answer, automatic or not
-    told apart by a confidence of -inf."""
+    told apart by a confidence of -inf; ``exemplars`` (k,) counts each category's."""
     tagged = np.isfinite(trial.confidence)
     found = []
     for code, name in enumerate(names):
         rows, errors = trial.take(tagged & (first == code)).counted()
-        enough = error_upper_bound(errors, rows, confidence) <= 1 - target_precision
+        proven = error_upper_bound(errors, rows, confidence) <= 1 - target_precision
         refuted = error_lower_bound(errors, rows, confidence) > 1 - target_precision
         missing = max(0, rows_needed(target_precision, confidence, errors) - rows)
         answered = int((answers == code).sum())
-        found.append(CategoryPromise(name, answered, rows, errors, enough, not refuted, missing))
+        own = int(exemplars[code])
+        automated = proven or (own >= enough.FOR_THE_PROMISE and not refuted)
+        found.append(CategoryPromise(name, answered, rows, errors, proven, automated, missing, own))
     return tuple(found)

@@ -28,10 +28,12 @@ class Previous(NamedTuple):
     id: int
     machine_category: Any | None
     answered: bool
+    has_secondary: bool
+    """Whether the host was told of further categories."""
 
 
 class Row(NamedTuple):
-    """A new decision, but for its matches and choices; named as in ``sql.DECIDE``."""
+    """A new decision, but for its arrays; named as in ``sql.DECIDE``."""
 
     job: Any
     category: Any | None
@@ -49,13 +51,16 @@ class Row(NamedTuple):
 @dataclass(slots=True)
 class Decisions:
     """What a batch comes to: ``rows`` to be added with their ``matches`` (exemplar, similarity,
-    share) and ``choices`` (category key, probability), ``to_apply`` the categories to be written
-    (None: to be taken away), ``free`` the postings about which no person has spoken."""
+    share), ``choices`` (category key, probability) and ``further`` category keys; ``to_apply`` the
+    categories to be written (None: to be taken away), ``secondary`` those of further jobs that the
+    host is told, ``free`` the postings about which no person has spoken."""
 
     rows: list[Row] = field(default_factory=list)
     matches: list[tuple[tuple[int, float, float], ...]] = field(default_factory=list)
     choices: list[list[tuple[str, float]]] = field(default_factory=list)
+    further: list[list[str]] = field(default_factory=list)
     to_apply: dict[Any, Any | None] = field(default_factory=dict)
+    secondary: dict[Any, list[Any]] = field(default_factory=dict)
     free: list[Any] = field(default_factory=list)
 
     def parameters(self) -> dict[str, Any]:
@@ -63,20 +68,25 @@ class Decisions:
         matches, choices = list(chain(*self.matches)), list(chain(*self.choices))
         exemplars, similarities, shares = _columns(matches, 3)
         keys, probabilities = _columns(choices, 2)
-        last_match = np.cumsum(list(map(len, self.matches)))
-        last_choice = np.cumsum(list(map(len, self.choices)))
         return {
             **dict(zip(Row._fields, map(list, _columns(self.rows, len(Row._fields))), strict=True)),
-            "first_match": 1 + last_match - list(map(len, self.matches)),
-            "last_match": last_match,
+            **_slices("match", self.matches),
             "match_exemplars": arrays.integers(exemplars),
             "match_similarities": arrays.reals(similarities),
             "match_shares": arrays.reals(shares),
-            "first_choice": 1 + last_choice - list(map(len, self.choices)),
-            "last_choice": last_choice,
+            **_slices("choice", self.choices),
             "choice_keys": list(keys),
             "choice_probabilities": arrays.reals(probabilities),
+            **_slices("secondary", self.further),
+            "secondary_keys": list(chain(*self.further)),
         }
+
+
+def _slices(name: str, parts: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Where each row's part lies in all parts put together, counted as PostgreSQL does."""
+    counts = np.array([len(part) for part in parts], dtype=np.int64)
+    last = np.cumsum(counts)
+    return {f"first_{name}": 1 + last - counts, f"last_{name}": last}
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
@@ -118,6 +128,15 @@ def decide(
         elif outcome == Outcome.REVIEW and present is not None:
             # The text changed and the old automatic category no longer holds by itself.
             result.to_apply[item.job_id] = machine_category = None
+        further = [
+            key for key in proposal.secondary if key in categories and key != proposal.category
+        ]
+        if owned_by is Owner.MACHINE:
+            # Told anew with every automatic decision: an adapter may have learnt to hear it.
+            # What a person decided about is for that person to tag, in part as in whole.
+            said = further if outcome == Outcome.AUTOMATIC else []
+            if said or (before is not None and before.has_secondary):
+                result.secondary[item.job_id] = said
         result.rows.append(
             Row(
                 job=item.job_id,
@@ -141,6 +160,7 @@ def decide(
                 if choice is None or choice in categories
             ]
         )
+        result.further.append([keys[key] for key in further])
     return result
 
 
@@ -158,5 +178,6 @@ def _categories(items: list[Encoded], before: Iterable[Previous]) -> set[Any]:
     """Keys of all categories that the decisions will name or be compared with."""
     keys = {item.proposal.category for item in items}
     keys |= {key for item in items for key, _ in item.proposal.choices}
+    keys |= {key for item in items for key in item.proposal.secondary}
     keys |= {decision.machine_category for decision in before}
     return keys - {None}

@@ -180,7 +180,8 @@ WITH mine AS MATERIALIZED (
     ORDER BY job_id FOR UPDATE
 )
 SELECT mine.id, mine.vector_only, mine.job_id,
-       decision.id, decision.machine_category_id, decision.answered
+       decision.id, decision.machine_category_id, decision.answered,
+       decision.outcome = 'automatic' AND cardinality(decision.secondary_keys) > 0
 FROM mine LEFT JOIN marketplace_ai_decision AS decision
        ON decision.job_id = mine.job_id AND decision.current
 """
@@ -210,7 +211,7 @@ INSERT INTO marketplace_ai_decision
     (job_id, encoder_id, classifier_id, category_id, category_key, category_name,
      probability, threshold, outcome, machine_category_id, answered, text_digest, own_share,
      match_exemplars, match_similarities, match_shares, choice_keys, choice_probabilities,
-     decided, current)
+     secondary_keys, decided, current)
 SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        new.probability, new.threshold, new.outcome, new.machine, new.answered, new.digest,
        new.own,
@@ -219,6 +220,7 @@ SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        (%(match_shares)b::real[])[new.first_match:new.last_match],
        (%(choice_keys)s::text[])[new.first_choice:new.last_choice],
        (%(choice_probabilities)b::real[])[new.first_choice:new.last_choice],
+       (%(secondary_keys)s::text[])[new.first_secondary:new.last_secondary],
        now(), true
 FROM unnest(
     %(job)s::{job_key_type}[], %(category)s::{category_key_type}[],
@@ -227,9 +229,11 @@ FROM unnest(
     %(outcome)s::text[], %(machine)s::{category_key_type}[], %(answered)s::boolean[],
     %(digest)b::bytea[], %(own)s::double precision[],
     %(first_match)b::bigint[], %(last_match)b::bigint[],
-    %(first_choice)b::bigint[], %(last_choice)b::bigint[]
+    %(first_choice)b::bigint[], %(last_choice)b::bigint[],
+    %(first_secondary)b::bigint[], %(last_secondary)b::bigint[]
 ) AS new(job, category, key, name, probability, threshold, outcome, machine, answered, digest,
-         own, first_match, last_match, first_choice, last_choice)
+         own, first_match, last_match, first_choice, last_choice,
+         first_secondary, last_secondary)
 """
 
 # What the machine has just decided about postings of the audit sample, taken from its decisions. A
@@ -252,15 +256,44 @@ ON CONFLICT (job_id) DO UPDATE SET
 WHERE audit.answered IS NULL
 """
 
-# Queue what has no vector of this encoder, in the order of the key, so that it can go on
-# anywhere. {jobs} is the adapter's own queryset as SQL.
+# Put postings into the queue behind everything fresh, in the order of their keys, as the intake
+# does. Those that their host holds locked are told, not waited for; those that are gone look the
+# same and are told once.
 BACKFILL = """
-INSERT INTO marketplace_ai_pendingjob
-    (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
-SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
-FROM unnest(%(jobs)s::{job_key_type}[]) AS missing(id)
-WHERE EXISTS (SELECT FROM {job_table} WHERE {job_key} = missing.id FOR KEY SHARE SKIP LOCKED)
-ON CONFLICT (job_id, encoder_id) DO NOTHING
+WITH there AS MATERIALIZED (
+    SELECT {job_key} AS id FROM {job_table}
+    WHERE {job_key} = ANY(%(jobs)s::{job_key_type}[])
+    ORDER BY {job_key}
+    FOR KEY SHARE SKIP LOCKED
+), queued AS (
+    INSERT INTO marketplace_ai_pendingjob
+        (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+    SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
+    FROM there
+    ORDER BY id
+    ON CONFLICT (job_id, encoder_id) DO NOTHING
+    RETURNING id
+)
+SELECT ARRAY(SELECT id FROM queued),
+       ARRAY(SELECT wanted.id FROM unnest(%(jobs)s::{job_key_type}[]) AS wanted(id)
+             WHERE NOT EXISTS (SELECT FROM there WHERE there.id = wanted.id))
+"""
+
+# Whether a walk may queue more: fewer wait at low priority than the workers do in a few batches.
+# Rows that are tried alone do not count, or those that fail would stop it.
+ROOM = """
+WITH bound AS MATERIALIZED (
+    SELECT %(limit)s * greatest(count(*), 1) AS rows FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), waiting AS (
+    SELECT count(*) AS rows FROM (
+        SELECT FROM marketplace_ai_pendingjob
+        WHERE token IS NULL AND set_aside IS NULL AND {for_encoder} AND NOT alone AND priority = 0
+        LIMIT (SELECT rows FROM bound)
+    ) AS row
+)
+SELECT waiting.rows < bound.rows FROM waiting, bound
 """
 
 

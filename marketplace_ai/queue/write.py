@@ -103,6 +103,8 @@ def write(
             + claims.settled(claim.token, done, written.changed, written.held, HELD_DELAY)
         )
         adapter.apply_categories(decisions.to_apply, by="machine")
+        if decisions.secondary:
+            adapter.apply_secondary(decisions.secondary)
         if to_decide:
             job_ids, applied = [item.job_id for item in to_decide], list(decisions.to_apply)
             transaction.on_commit(
@@ -137,10 +139,10 @@ def _lock(claim: Claim, batch: list[Encoded]) -> Fence:
     fence = Fence(jobs, {}, {})
     with connections[sql.alias()].cursor() as cursor:
         cursor.execute(sql.LOCK_CLAIMED, {"token": claim.token, "ids": locked})
-        for row_id, vector_only, job_id, decision_id, category, answered in cursor.fetchall():
+        for row_id, vector_only, job_id, *decision in cursor.fetchall():
             fence.rows[row_id] = vector_only
-            if decision_id is not None:
-                fence.previous[job_id] = Previous(decision_id, category, answered)
+            if decision[0] is not None:
+                fence.previous[job_id] = Previous(*decision)
     return fence
 
 

@@ -20,6 +20,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.queue.walks import Walker
 
 from .overlap import INFRASTRUCTURE, Overlap
 
@@ -63,6 +64,7 @@ class Drainer:
         self.listener = Listener()
         self._parent = parent
         self._intake = intake.Intake()
+        self._walker = Walker()
         self._overlap = Overlap(
             pipeline,
             stopping=lambda: self.stopping,
@@ -138,7 +140,14 @@ class Drainer:
         if self.pipeline.stale():
             self._overlap.finish()
             self.pipeline.refresh()
-        return self._overlap.turn(worker) or collected
+        worked = self._overlap.turn(worker)
+        # After the batch: older postings keep no fresh one waiting.
+        walked = self._walk()
+        return worked or walked or collected
+
+    def _walk(self) -> bool:
+        encoder = self.pipeline.encoder
+        return encoder is not None and self._walker.step(encoder)
 
     @staticmethod
     def _is_empty() -> bool:

@@ -198,7 +198,7 @@ def test_every_statement_is_planned(name: str) -> None:
         "machine": [None], "answered": [False], "digest": [b""], "own": [0.0],
         "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
         "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
-        "last_choice": [0],
+        "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)

@@ -33,7 +33,7 @@ PLAIN = [
     "category_id", "category_key", "category_name", "probability", "threshold", "outcome",
     "machine_category_id", "answered", "text_digest", "own_share", "current", "match_exemplars",
     "match_similarities", "match_shares", "choice_keys", "choice_probabilities", "encoder_id",
-    "classifier_id", "decided_by_id",
+    "classifier_id", "decided_by_id", "secondary_keys",
 ]  # fmt: skip
 
 
@@ -76,6 +76,7 @@ def proposals(categories: list[Category], random: np.random.Generator) -> list[P
                 ),
                 own_share=float(random.random()),
                 choices=tuple((key, float(random.random())) for key in [*chosen, None]),
+                secondary=tuple(reversed(chosen[:3])),
             )
         )
     return found
@@ -121,6 +122,11 @@ def expected(
         "match_shares": [single(m[2]) for m in proposal.matches],
         "choice_keys": [living[key].slug if key is not None else "" for key, _ in choices],
         "choice_probabilities": [single(p) for _, p in choices],
+        "secondary_keys": [
+            living[key].slug
+            for key in proposal.secondary
+            if key in living and key != proposal.category
+        ],
         "encoder_id": encoder.pk,
         "classifier_id": None,
         "decided_by_id": None,

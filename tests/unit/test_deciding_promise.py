@@ -87,9 +87,8 @@ def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
 def test_a_category_that_its_own_rows_refute_is_not_automated() -> None:
     first = np.repeat([0, 1], 120)
     wrong = (first == 1) & (np.arange(240) % 8 == 0)
-    rows = by_category(
-        ["a", "b"], first, first, Trial(np.ones(240), wrong, np.arange(240)), 0.97, 0.95
-    )
+    trial = Trial(np.ones(240), wrong, np.arange(240))
+    rows = by_category(["a", "b"], first, first, trial, np.array([3, 3]), 0.97, 0.95)
     assert [row.promised for row in rows] == [True, False]
     assert [row.automated for row in rows] == [True, False]
     assert rows[0].rows_needed == 0
