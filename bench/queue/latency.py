@@ -14,10 +14,11 @@ import psycopg
 from celery import current_app
 from django.db import connection
 
+from marketplace_ai.conf import conf
 from marketplace_ai.imports import import_catalog, import_exemplars
 from marketplace_ai.lifecycle import encoders, fitting
 from marketplace_ai.models import JobPosting
-from marketplace_ai.queue import backfill, health, wake_up
+from marketplace_ai.queue import health, wake_up
 from marketplace_ai.tables import read_csv
 
 from ..inputs import CATALOGUE
@@ -26,6 +27,11 @@ from .postings import create
 from .world import ROOT, scaled
 
 DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE job_id = %s AND current"
+QUEUED_OLD = """
+INSERT INTO marketplace_ai_pendingjob
+    (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
+"""
 #: Whoever waits for a decision looks this often, in seconds.
 LOOK = 0.002
 
@@ -56,16 +62,14 @@ def idle() -> float:
 
 
 def beside_backfill() -> float:
-    """The 95th percentile from the save to the decision, in batches of the backfill that runs:
-    the rest of the batch in the encoder, and its own, which the backfill fills up."""
+    """The 95th percentile from the save to the decision, in batches of the old postings that are
+    worked off: the rest of the one in the encoder, and its own, which old postings fill up."""
     _ready()
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE marketplace_ai_jobposting DISABLE TRIGGER ALL")
+    encoders.ensure_active()
     create(scaled(100_000))
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE marketplace_ai_jobposting ENABLE TRIGGER ALL")
-    encoder, _ = encoders.ensure_active()
-    backfill.run(backfill.missing(encoder))
+        cursor.execute("TRUNCATE marketplace_ai_jobchange")
+        cursor.execute(QUEUED_OLD)
     waits = []
     with _running("django", "process_pending"):
         _decided_after("Male stue", "")
@@ -74,7 +78,7 @@ def beside_backfill() -> float:
             waits.append(_decided_after("Male stue", f"nummer {number}"))
             time.sleep(0.5 + number % 7 / 10)
         rate = _rate(begun)
-    batch = 64 / rate
+    batch = conf.batch_size / rate
     say(
         f"{first:,} waiting, {rate:.0f} postings/s, a batch {1000 * batch:.0f} ms; created to "
         f"decided: median {1000 * median(waits):.0f} ms, 95th percentile "
