@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
-from marketplace_ai.lifecycle import descriptions, scrubbing, stops
+from marketplace_ai.lifecycle import descriptions, indexes, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
@@ -85,6 +85,7 @@ def examine() -> Iterator[Finding]:
         _queue,
         _walks,
         _encoder,
+        _search_index,
         _classifier,
         _personal_data,
         _deciding,
@@ -255,6 +256,25 @@ def _encoder() -> Iterator[Finding]:
             f"MARKETPLACE_AI_ENCODER names {conf.encoder!r}, but {active.name!r} is active.",
             "The active one decides. Register and activate the other, or correct the setting.",
         )  # fmt: skip
+
+
+def _search_index() -> Iterator[Finding]:
+    """Missing it fails nothing: what is decided asks the exemplars, which are exact."""
+    active = Encoder.objects.active()
+    if active is None or active.dimension > indexes.MAX_DIMENSION:
+        return
+    found = indexes.state(active)
+    said = {
+        indexes.State.READY: "is there.",
+        indexes.State.BUILDING: "is being built.",
+        indexes.State.BROKEN_OFF: "was broken off while it was built, and is not used.",
+        indexes.State.MISSING: "is missing: a search over all postings reads every vector.",
+    }[found]
+    there = found in (indexes.State.READY, indexes.State.BUILDING)
+    yield Finding(
+        "search index", True, f"That of {active.name} {said}",
+        "" if there else "Run manage.py build_search_index; where a backfill runs, behind it.",
+    )  # fmt: skip
 
 
 def _classifier() -> Iterator[Finding]:
