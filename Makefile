@@ -61,6 +61,10 @@ lint: $(READY) ## format, types, walls between the rooms, agreement of the requi
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.requirements
 
+.PHONY: faults
+faults: $(READY) ## the fault and hostile tests in their long form (FAULTS_SEED=N replays choices)
+	@FAULTS=long $(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) -rP $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## the benchmarks (BENCH_DATA=DIR: public sets; ONLY="text": rows with it in their name)
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)")

@@ -38,6 +38,8 @@ SLOW = dt.timedelta(minutes=1)
 #: A turn of a drainer that takes longer than its batch may take and this hangs, in seconds:
 #: before the batch it may have new exemplars to encode, or another encoder to load.
 PATIENCE = 300.0
+#: A transaction that is open longer than this makes the queue's dead rows pile up.
+LONG_TRANSACTION = dt.timedelta(minutes=10)
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
 #: Exemplars that are read for personal data: some tenths of a second.
@@ -84,6 +86,7 @@ def examine() -> Iterator[Finding]:
         _workers,
         _queue,
         _walks,
+        _horizon,
         _encoder,
         _search_index,
         _classifier,
@@ -239,6 +242,18 @@ def _walks() -> Iterator[Finding]:
             )
         else:
             yield Finding("backfill", True, message)
+
+
+def _horizon() -> Iterator[Finding]:
+    found = health.oldest_transaction(LONG_TRANSACTION)
+    if found is not None:
+        yield Finding(
+            "vacuum", False,
+            f"A transaction of {found.user} ({found.application or 'unnamed'}, process "
+            f"{found.pid}) is open for {found.age.total_seconds() / 60:.0f} minutes: dead rows "
+            "cannot be cleared away, and claims become slower.",
+            f"End it where it was begun, or by SELECT pg_terminate_backend({found.pid}).",
+        )  # fmt: skip
 
 
 def _encoder() -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.queue.silence import bound_silence
 from marketplace_ai.queue.walks import Walker
 
 from .overlap import INFRASTRUCTURE, Overlap
@@ -105,7 +106,7 @@ class Drainer:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
-                    connections[sql.alias()].close()
+                    self._hang_up()
                     self._wait(pause, _sleep)
             self._finish()
         finally:
@@ -119,6 +120,12 @@ class Drainer:
             self._overlap.finish()
         except INFRASTRUCTURE as error:
             logger.warning("The last batch was not written: %s", _one_line(error))
+
+    def _hang_up(self) -> None:
+        """Leave all connections: what one lost, the others may have lost without noticing."""
+        connections[sql.alias()].close()
+        self.listener.close()
+        self.liveness.close()
 
     def _wait(self, seconds: float, wait: Callable[[float], bool]) -> None:
         """Wait until something wakes us; in pieces, so that a stop is noticed in between."""
@@ -172,6 +179,7 @@ def _sleep(seconds: float) -> bool:
 
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
     if connection.alias == sql.alias():
+        bound_silence(connection.connection)
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
 
