@@ -26,7 +26,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.proposal import Encoded, Proposal
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import Written, prepared_text, write
-from marketplace_ai.text import digest, is_blank
+from marketplace_ai.text import digest, is_blank, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -181,7 +181,9 @@ class Pipeline:
             for exemplar, error in bad:
                 classifiers.quarantine(exemplar)
                 logger.error(
-                    "Exemplar %s cannot be encoded and is quarantined: %s", exemplar, error
+                    "Exemplar %s cannot be encoded and is quarantined: %s",
+                    exemplar,
+                    one_line(str(error)),
                 )
             total += len(rows)
             progress(len(rows))
@@ -230,7 +232,7 @@ class Pipeline:
                 results.append(Encoded(row.id, row.job_id, digest(text), None, BLANK))
             elif isinstance(vector, Exception):
                 claims.fail(claim.token, row.id, f"{type(vector).__name__}: {vector}")
-                logger.error("Posting %s cannot be encoded: %s", row.job_id, vector)
+                logger.error("Posting %s cannot be encoded: %s", row.job_id, one_line(str(vector)))
             else:
                 good.append((row, text, vector))
         proposals = self.propose([t for _, t, _ in good], [v for _, _, v in good])

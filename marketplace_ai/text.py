@@ -65,6 +65,11 @@ def is_blank(text: str) -> bool:
     return not any(map(str.isalnum, text))
 
 
+def one_line(text: str) -> str:
+    """For a log, whatever was quoted in ``text``: no line's end, nothing that a terminal obeys."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def _blank(run: re.Match[str]) -> str:
     return "\n" if "\n" in run[0] or "\r" in run[0] else " "
 

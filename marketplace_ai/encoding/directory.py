@@ -6,6 +6,7 @@ Nothing here imports torch, and nothing in the directory is executed or unpickle
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +18,8 @@ from marketplace_ai.encoding.base import EncoderError
 _CODE = {".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"}
 #: Weights in formats that are unpickled, or that are for other frameworks altogether.
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+#: What is looked for first, so that pickles beside it are never opened.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _TRUSTED = "sentence_transformers."
 
 
@@ -35,25 +38,37 @@ def check_directory(path: Path, *, links_within: Path | None = None) -> None:
     """Refuse a directory that is incomplete or could run something when it is loaded.
 
     Looks for ``modules.json`` with classes of sentence-transformers only, a ``config.json``,
-    weights as safetensors in each folder that has weights, no code, no link that leaves the
-    directory (or ``links_within``, for a hub cache, whose snapshots are links). Raises
-    ``EncoderError`` that names the file and the cure.
+    weights as safetensors in each folder that has weights, no code, no adapter of weights that
+    are elsewhere, no model within the model, no link that leaves the directory (or
+    ``links_within``, for a hub cache, whose snapshots are links), nothing that is no file.
+    Raises ``EncoderError`` that names the file and the cure.
     """
     if not path.is_dir():
         raise EncoderError(f"{path} is not a directory; a sentence-transformers one is expected.")
-    inside = (links_within or path).resolve()
-    for file in _files(path):
-        if file.is_symlink() and not file.resolve().is_relative_to(inside):
-            raise EncoderError(
-                f"{file} is a link that leaves the directory; put the file itself there."
-            )
+    inside = Path(os.path.realpath(links_within or path))
+    for file in sorted(path.rglob("*")):
+        if file.is_symlink():
+            _check_link(file, inside)
+        elif not (file.is_file() or file.is_dir()):
+            # A pipe would be waited for without end.
+            raise EncoderError(f"{file} is neither a file nor a folder; remove it.")
         if file.suffix in _CODE:
             raise EncoderError(
                 f"{file} is program code, which is never run for an encoder; remove it, or save "
                 "the model with classes of sentence-transformers only."
             )
+        if file.name == "modules.json" and file.parent != path:
+            raise EncoderError(
+                f"{file} makes a model within the model, whose classes are not looked at; remove "
+                "it, or give that folder itself."
+            )
+        if file.name == "adapter_config.json":
+            raise EncoderError(
+                f"{file} makes this an adapter of another model's weights, which are not here; "
+                "merge the two and save the whole with save_pretrained."
+            )
     for folder in sorted({file.parent for file in _files(path) if file.suffix in _PICKLES}):
-        if not any(folder.glob("*.safetensors")):
+        if not any((folder / name).is_file() for name in _WEIGHTS):
             raise EncoderError(
                 f"{folder} has weights as pickles only, which can run code; load the model where "
                 "it is trusted and save it again with save_pretrained: it writes safetensors."
@@ -119,8 +134,34 @@ def _check_modules(path: Path) -> None:
                 f"{path / 'modules.json'} names the class {name}, which is not part of "
                 "sentence-transformers; only its own modules are loaded."
             )
-    if not any((path / folder / "config.json").is_file() for folder in paths):
+    configs = [path / folder / "config.json" for folder in paths]
+    configs = [config for config in configs if config.is_file()]
+    if not configs:
         raise EncoderError(f"{path} has no config.json for its first module; copy it there.")
+    for config in configs:
+        _check_activation(config)
+
+
+def _check_activation(config: Path) -> None:
+    """One that is not torch's would be left out with a warning, and the vectors be others."""
+    settings = _read_json(config)
+    name = settings.get("activation_function", "") if isinstance(settings, dict) else ""
+    # Of a Dense module; a transformer's own says "gelu".
+    if "." in str(name) and not str(name).startswith("torch."):
+        raise EncoderError(
+            f"{config} names the activation function {name}, which is not part of torch; only "
+            "torch's own are loaded."
+        )
+
+
+def _check_link(file: Path, inside: Path) -> None:
+    # Not Path.resolve(), which raises on a circle.
+    if not Path(os.path.realpath(file)).is_relative_to(inside):
+        raise EncoderError(
+            f"{file} is a link that leaves the directory; put the file itself there."
+        )
+    if not file.exists():
+        raise EncoderError(f"{file} is a link to nothing; put the file itself there.")
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -135,5 +176,5 @@ def _read_json(file: Path) -> Any:
             f"{file} is missing: {file.parent} is not a sentence-transformers directory; save "
             "the model with SentenceTransformer.save_pretrained."
         ) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise EncoderError(f"{file} cannot be read as JSON: {error}") from error

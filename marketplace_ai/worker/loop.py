@@ -22,6 +22,7 @@ from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.silence import bound_silence
 from marketplace_ai.queue.walks import Walker
+from marketplace_ai.text import one_line
 
 from .overlap import INFRASTRUCTURE, Overlap
 
@@ -185,4 +186,4 @@ def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

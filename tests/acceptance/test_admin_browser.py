@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from marketplace_ai.lifecycle import stops
@@ -20,7 +22,10 @@ from marketplace_ai.models import (
     JobPosting,
     Outcome,
 )
-from tests.integration.admin_world import HOSTILE, decide, exemplar
+from tests.hostile.addresses import filled, routes
+from tests.hostile.test_markup import write_everywhere
+from tests.hostile.test_permissions import LOOKED_AT
+from tests.integration.admin_world import HOSTILE, decide, exemplar, pend
 from tests.integration.audit_world import audited, version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,6 +111,30 @@ def test_a_moderator_goes_through_the_queue(
     ]
     assert {a.decided_by for a in answers} == {admin_user}
     assert Exemplar.objects.filter(source="reviewed").count() == 2
+
+
+def test_no_page_runs_what_people_wrote(
+    page: Page, live_server: Any, world: list[Decision], settings: Any
+) -> None:
+    """All pages that there are, with markup wherever a text can be; the fixture sees the rest."""
+    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    made = version(*Category.objects.all())
+    audited(made, Category.objects.get(slug="plen"))
+    assert stops.stop(made, "automatic", reason=HOSTILE) is not None
+    pend(JobPosting.objects.create(title="Vent litt"), set_aside=timezone.now())
+    write_everywhere(HOSTILE)
+    User.objects.filter(is_superuser=True).update(username="admin")
+    looked_at = tuple(f"/{name}/{what}" for name in LOOKED_AT for what in ("add", "<path"))
+    wanted = [
+        route
+        for route in routes()
+        if "/marketplace_ai/" in route
+        and not route.endswith(("<path:object_id>/", "/answer/"))
+        and not (route.endswith(("/add/", "/delete/")) and any(r in route for r in looked_at))
+    ]
+    for route in wanted:
+        page.goto(live_server.url + filled(route))
+        assert page.evaluate("document.querySelectorAll('[onerror], img[src=x]').length") == 0
 
 
 def test_the_form_is_saved_with_nothing_changed(

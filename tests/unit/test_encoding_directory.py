@@ -1,6 +1,7 @@
 """What is refused before anything of a directory is loaded, each with the file's name."""
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,20 @@ def pickle_in_a_subfolder(path: Path) -> None:
     (path / "2_Dense" / "pytorch_model.bin").write_bytes(b"pickle")
 
 
+def pickle_behind_a_decoy(path: Path) -> None:
+    pickle_in_a_subfolder(path)
+    (path / "2_Dense" / "decoy.safetensors").write_bytes(b"weights")
+
+
+def model_within_the_model(path: Path) -> None:
+    (path / "9_inner").mkdir()
+    write_modules(path / "9_inner", TYPE)
+
+
+def foreign_activation(path: Path) -> None:
+    (path / "config.json").write_text('{"activation_function": "mine.Activation"}')
+
+
 def foreign_link(path: Path) -> None:
     (path.parent / "secret.json").write_text("{}")
     (path / "vocab.json").symlink_to("../secret.json")
@@ -66,6 +81,14 @@ def foreign_router(path: Path) -> None:
         (foreign_router, "the class os.path.Query"),
         (lambda p: (p / "modeling_mine.py").write_text("1"), "modeling_mine.py is program code"),
         (foreign_link, "vocab.json is a link that leaves"),
+        (lambda p: (p / "a.json").symlink_to("a.json"), "a.json is a link to nothing"),
+        (lambda p: (p / "a.json").symlink_to("gone.json"), "a.json is a link to nothing"),
+        (lambda p: os.mkfifo(p / "b.safetensors"), "b.safetensors is neither a file nor a folder"),
+        (lambda p: (p / "modules.json").write_text("[" * 100_000), "cannot be read as JSON"),
+        (pickle_behind_a_decoy, "2_Dense has weights as pickles only"),
+        (model_within_the_model, "9_inner/modules.json makes a model within the model"),
+        (lambda p: (p / "adapter_config.json").write_text("{}"), "an adapter of another model"),
+        (foreign_activation, "the activation function mine.Activation"),
     ],
 )
 def test_what_could_run_something_or_is_not_whole_is_refused(

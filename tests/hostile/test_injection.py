@@ -1,0 +1,172 @@
+"""What means something to some program is stored and shown as it was written."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import logging
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+import marketplace_ai
+from marketplace_ai.imports import import_catalog, import_exemplars, import_jobs
+from marketplace_ai.models import Category, Decision, Exemplar, JobPosting, PendingJob
+from marketplace_ai.pipeline import Pipeline
+from tests.hostile.texts import MEANING
+from tests.integration.test_pipeline import drain, fit
+from tests.unit.test_encoding_sentence_transformer import load, save
+
+APP = Path(marketplace_ai.__file__).parent
+
+
+def write_csv(path: Path, header: list[str], rows: list[list[str]]) -> str:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+@pytest.mark.django_db
+def test_what_is_written_is_stored_and_shown_as_it_is(
+    catalog: dict[str, Category], admin_client: Client, tmp_path: Path
+) -> None:
+    """By CSV into categories, exemplars and postings; through queue and classifier; into admin."""
+    header = ["slug", "parent", "name_nb", "name_en", "scope_nb"]
+    rows = [[f"c{n}", "bygg", text, text, text] for n, text in enumerate(MEANING)]
+    import_catalog(write_csv(tmp_path / "catalog.csv", header, rows))
+    header = ["text", "category"]
+    rows = [
+        [text if copy == 0 else f"male {copy} {text}", f"c{n}"]
+        for n, text in enumerate(MEANING)
+        for copy in range(4)
+        if copy or any(map(str.isalnum, text))
+    ]
+    import_exemplars(write_csv(tmp_path / "exemplars.csv", header, rows))
+    header = ["title", "description"]
+    import_jobs(write_csv(tmp_path / "jobs.csv", header, [[text, text] for text in MEANING]))
+    fit()
+    drain()
+
+    names = dict(Category.objects.values_list("slug", "name"))
+    assert [names[f"c{n}"] for n in range(len(MEANING))] == MEANING
+    assert set(Exemplar.objects.values_list("text", flat=True)) == {text for text, _ in rows}
+    jobs = list(JobPosting.objects.order_by("pk"))
+    assert [(job.title, job.description) for job in jobs] == [(text, text) for text in MEANING]
+    assert Decision.objects.filter(current=True).count() == len(MEANING)
+    assert not PendingJob.objects.exists()
+    for job in jobs:
+        page = admin_client.get(reverse("admin:marketplace_ai_jobposting_change", args=[job.pk]))
+        assert words(page.content.decode()).count(job.title) >= 2  # the panel and the form
+        made = Decision.objects.get(job=job, current=True)
+        page = admin_client.get(reverse("admin:marketplace_ai_decision_change", args=[made.pk]))
+        assert made.category_name in words(page.content.decode())
+
+
+def words(html: str) -> str:
+    found: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = found.append  # type: ignore[method-assign]
+    parser.feed(html)
+    return " ".join(found)
+
+
+def test_a_prompt_is_applied_once_whatever_the_text_begins_with(tmp_path: Path) -> None:
+    model = save(tmp_path, prompts={"a": "spor : "}, default_prompt_name="a", pooling="mean")
+    texts = ["male", "spor : male", "spor : spor : male"]
+    expected = model.encode([f"spor : {t}" for t in texts], prompt="", normalize_embeddings=True)
+    found = load(tmp_path).encode(texts)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert not np.allclose(found[0], found[1], atol=1e-3)
+
+
+@pytest.mark.django_db
+def test_a_posting_that_fails_makes_one_line_in_the_log(
+    exemplars: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever an exception quotes of the text: no line that looks like another record."""
+    forged = "male\n2026-01-01 00:00:00 ERROR marketplace_ai: all is lost\r\n\x1b[31m\u2028red\x85"
+    fit()
+    pipeline = Pipeline()
+    pipeline.refresh()
+    encode = pipeline.texts.encode  # type: ignore[union-attr]
+
+    def fail(texts: list[str]) -> Any:
+        if any("all is lost" in text for text in texts):
+            raise ValueError(f"cannot read {forged}")
+        return encode(texts)
+
+    monkeypatch.setattr(pipeline.texts, "encode", fail)
+    JobPosting.objects.create(title=forged)
+    with caplog.at_level(logging.INFO, logger="marketplace_ai"):
+        drain(pipeline)
+    records = [r for r in caplog.records if "all is lost" in r.getMessage()]
+    assert len(records) == 1
+    line = records[0].getMessage()
+    assert len(line.splitlines()) == 1 and line.isprintable()
+    assert "all is lost" in PendingJob.objects.get().last_error
+
+
+#: Where a statement is put together, and of what: names of models, tables and types, whole
+#: numbers; no value that somebody wrote. A new place is looked at and added here.
+PUT_TOGETHER = {
+    "adapter.py": {"statement"},
+    "queue/categories.py": {"key", "table"},
+    "queue/notify.py": {"CHANNEL"},
+    "queue/trigger.py": {"comment", "name", "sql", "table", "where"},
+    "queue/intake.py": {"statement"},
+    "lifecycle/partitions.py": {
+        "JobEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
+        "table",
+    },
+    "schema.py": {
+        "column", "quote(field.column)", "quote(model._meta.db_table)",
+        "quote(self._name(model, field))", "quote(target._meta.db_table)",
+        "quote(target._meta.pk.column)", "self.on_delete", "sql", "table",
+    },
+}  # fmt: skip
+RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}
+
+
+def parts(node: ast.expr) -> set[str]:
+    """What a statement is put together of, beside constants and the statements of queue/sql.py."""
+    match node:
+        case ast.Constant():
+            return set()
+        case ast.JoinedStr(values=values):
+            return set().union(*(parts(v) for v in values))
+        case ast.FormattedValue(value=value):
+            return {ast.unparse(value)} - {ast.unparse(v) for v in [value] if _constant(v)}
+        case ast.BinOp(left=left, right=right):
+            return parts(left) | parts(right)
+        case ast.Call(func=ast.Attribute(attr="statement")):
+            return set()
+        case _ if _constant(node):
+            return set()
+    return {ast.unparse(node)}
+
+
+def _constant(node: ast.expr) -> bool:
+    """A name in capitals, of this module or another."""
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name.isupper() and isinstance(node, ast.Name | ast.Attribute)
+
+
+def test_no_statement_is_made_of_values() -> None:
+    found: dict[str, set[str]] = {}
+    for file in sorted(APP.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in RUNS_SQL and ast.unparse(node.func) != "super().execute":
+                made = parts(node.args[0])
+                if made:
+                    found.setdefault(file.relative_to(APP).as_posix(), set()).update(made)
+    assert {file: made - PUT_TOGETHER.get(file, set()) for file, made in found.items()} == {
+        file: set() for file in found
+    }
