@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError, gpu
 from marketplace_ai.lifecycle import stops
 from marketplace_ai.models import (
     AuditedPosting,
@@ -69,6 +70,7 @@ def examine() -> Iterator[Finding]:
         _workers,
         _queue,
         _encoder,
+        _device,
         _classifier,
         _audit,
         _stops,
@@ -193,6 +195,21 @@ def _encoder() -> Iterator[Finding]:
             f"MARKETPLACE_AI_ENCODER names {conf.encoder!r}, but {active.name!r} is active.",
             "The active one decides. Register and activate the other, or correct the setting.",
         )  # fmt: skip
+
+
+def _device() -> Iterator[Finding]:
+    if conf.backend == "onnx-int8":
+        yield Finding(
+            "back end", True, "The encoder computes in int8.",
+            "If the classifier was fitted before that, run manage.py fit_classifier again.",
+        )  # fmt: skip
+    if not gpu.has_driver():
+        return
+    try:
+        for message, cure in gpu.advice(gpu.gpus_here(), conf.backend, conf.precision):
+            yield Finding("gpu", True, message, cure)
+    except (ImportError, EncoderError) as error:
+        yield Finding("gpu", True, f"The GPU was not looked at: {error}")
 
 
 def _classifier() -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from marketplace_ai.encoding.base import EncoderError
 _CODE = {".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"}
 #: Weights in formats that are unpickled, or that are for other frameworks altogether.
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+_SETTINGS = {".json", ".txt", ".model"}
 _TRUSTED = "sentence_transformers."
 
 
@@ -74,6 +75,18 @@ def weights_hash(path: Path) -> str:
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 total.update(block)
+    return total.hexdigest()
+
+
+def settings_hash(path: Path) -> str:
+    """SHA-256 (hex) over tokenizer, prompts, pooling and lengths: every file beside the weights
+    that is read when the directory is loaded."""
+    total = sha256()
+    for file in _files(path):
+        if file.suffix in _SETTINGS:
+            content = file.read_bytes()
+            total.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
+            total.update(content)
     return total.hexdigest()
 
 
