@@ -31,11 +31,15 @@ from marketplace_ai.encoding.exported import (
     model_hash,
 )
 from marketplace_ai.encoding.onnx_backend import OnnxBackend
+from marketplace_ai.encoding.quantize import quantize
 from marketplace_ai.encoding.sentence_transformer import TorchBackend
 
 _PACKAGES = ("onnxruntime", "onnx", "onnxscript")
 #: All probes in few batches: the more of them are padded, the better.
 _PROBE_BUDGET = 1 << 15
+
+#: Labelled texts, about, whose activations tell what rounding costs.
+_WATCHED = 24
 
 Say = Callable[[str], None]
 #: Texts with their categories.
@@ -138,13 +142,19 @@ def _int8(
     progress("Quantizing …")
     folder = building / "int8"
     folder.mkdir()
-    quantize(building / "float32" / MODEL, folder / MODEL)
+    exact = BatchedEncoder(OnnxBackend(building / "float32", float32), reference.source)
+    texts, labels = [text for text, _ in labelled], [label for _, label in labelled]
+    with _quiet():
+        kept = quantize(
+            building / "float32" / MODEL,
+            folder / MODEL,
+            float32.inputs,
+            exact.backend.tokenize(texts[:: len(texts) // _WATCHED]),
+        )
     shutil.copyfile(building / "float32" / TOKENIZER, folder / TOKENIZER)
     changed = {"kind": "int8", "model_hash": model_hash(folder), "proof": {}}
     manifest = Manifest(**{**vars(float32), **changed})
-    exact = BatchedEncoder(OnnxBackend(building / "float32", float32), reference.source)
     rounded = BatchedEncoder(OnnxBackend(folder, manifest), reference.source)
-    texts, labels = [text for text, _ in labelled], [label for _, label in labelled]
     progress(f"Measuring what int8 costs on {len(texts):,} labelled texts …")
     before, after = exact.encode(texts), rounded.encode(texts)
     right = proof.first_choice(before, before, labels)
@@ -160,6 +170,7 @@ def _int8(
             "Export without --int8."
         )
     manifest.proof.update(
+        kept_in_float32=kept,
         rows=len(texts),
         first_choice_float32=right,
         points_lost=losses["own"],
@@ -204,32 +215,13 @@ def write_graph(backend: TorchBackend, file: Path) -> list[str]:
                 verbose=False,
             )
     except Exception as error:
+        # The exporter's own message is advice to its developers; what it tripped over is below.
+        reason = error.__cause__ or error
         raise EncoderError(
-            f"The model cannot be exported ({type(error).__name__}: "
-            f"{str(error).partition(chr(10))[0]}); let MARKETPLACE_AI_BACKEND be 'torch'."
+            f"The model cannot be exported ({type(reason).__name__}: "
+            f"{str(reason).partition(chr(10))[0]}). Let MARKETPLACE_AI_BACKEND be 'torch'."
         ) from error
     return names
-
-
-def quantize(source: Path, target: Path) -> None:
-    """Weights in int8 with a scale a channel, the table of words included; activations are
-    quantized on the fly.
-
-    In 7 of the 8 bits: without VNNI the products of two pairs of full range overflow, and what
-    was proven on one machine would not hold on another.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with _quiet():
-        quantize_dynamic(
-            source,
-            target,
-            op_types_to_quantize=["MatMul", "Gather"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-            use_external_data_format=True,
-        )
 
 
 def _fast_tokenizer(backend: TorchBackend, directory: Path) -> Any:
