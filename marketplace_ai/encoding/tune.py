@@ -40,12 +40,12 @@ class Speed:
 def compare(
     encode: Mapping[str, Callable[[Sequence[str]], object]],
     texts: Sequence[str] = TEXTS,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
 ) -> dict[str, Speed]:
     """Each way of encoding the same texts, by turns; the first is what the others are
     compared with. A turn before the first only warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in encode}
-    for turn in range(rounds + 1):
+    for turn in range((rounds or ROUNDS) + 1):
         for name, work in encode.items():
             start = time.perf_counter()
             work(texts)

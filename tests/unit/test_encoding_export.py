@@ -18,6 +18,7 @@ from marketplace_ai.encoding import (
     TextEncoder,
     export,
     load_encoder,
+    quantize,
     weights_hash,
 )
 from marketplace_ai.encoding.exported import MANIFEST, MODEL, export_folder
@@ -58,6 +59,18 @@ def load(path: Path, backend: str) -> TextEncoder:
 
 def folder(path: Path, kind: Any = "float32") -> Path:
     return export_folder(path, weights_hash(path / "model"), kind)
+
+
+def reuse_graph(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the graph that is there instead of exporting the model anew."""
+    place = folder(path)
+
+    def write_graph(backend: Any, file: Path) -> list[str]:
+        for part in place.glob(f"{MODEL}*"):
+            (file.parent / part.name).write_bytes(part.read_bytes())
+        return list(backend.tokenize(["male"]).columns)
+
+    monkeypatch.setattr(export, "write_graph", write_graph)
 
 
 # -- what it encodes -----------------------------------------------------------------------
@@ -232,6 +245,7 @@ def test_int8_that_costs_more_is_refused_and_nothing_has_changed(
         return vectors
 
     monkeypatch.setattr(export.OnnxBackend, "run", noisy)
+    reuse_graph(copy, monkeypatch)
 
     with pytest.raises(EncoderError, match=r"int8 export is refused: .*points of first choice"):
         export.export(copy / "model", copy, labelled=LABELLED)
@@ -253,6 +267,43 @@ def test_packages_that_are_missing_are_named(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EncoderError, match="ONNX Runtime is not installed"):
         load(exported, "onnx")
+
+
+def test_products_that_rounding_would_harm_stay_in_float32(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reuse_graph(copy, monkeypatch)
+    noise: dict[str, float] = {}
+    measure = quantize.rounding_noise
+
+    def worst_named(*arguments: Any) -> dict[str, float]:
+        noise.update(measure(*arguments))
+        worst = max(noise, key=lambda name: noise[name])
+        return {name: 0.2 if name == worst else share for name, share in noise.items()}
+
+    monkeypatch.setattr(quantize, "rounding_noise", worst_named)
+
+    made = export.export(copy / "model", copy, labelled=LABELLED)
+
+    assert len(noise) == 12  # two layers of six products
+    assert all(0 < share < 0.1 for share in noise.values())
+    assert made["int8"].proof["kept_in_float32"] == [max(noise, key=lambda name: noise[name])]
+
+
+def test_rounding_noise_is_that_of_256_steps() -> None:
+    random = np.random.default_rng(0)
+    there = np.ones((2, 50), dtype=bool)
+    there[1, 20:] = False
+    even = random.uniform(-1, 1, size=(2, 50, 64)).astype(np.float32)
+    step = (even.max() - even.min()) / 255
+    rounded = np.round(even / step) * step
+    expected = np.sqrt(np.square(rounded - even).mean() / np.square(even).mean())
+
+    assert quantize._noise(even, there) == pytest.approx(expected, rel=0.02)
+    even[0, 0, 0] = 50
+    assert quantize._noise(even, there) > 0.05
+    even[0, 0, 0], even[1, 30, 0] = 0, 50  # in the padding: the range is lost all the same
+    assert quantize._noise(even, there) > 0.05
 
 
 # -- the measure of first choice -----------------------------------------------------------
