@@ -43,6 +43,10 @@ demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: s
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: gpu
+gpu: $(READY) ## the tests that need a CUDA device (make .venv with torch's CUDA build)
+	@$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
+
 .PHONY: chromium
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \

@@ -12,7 +12,18 @@ from rich.console import Console
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from . import catalogue, encoding, exact, promise, public, robust, speed, strangers
+from . import (
+    catalogue,
+    cold,
+    encoding,
+    exact,
+    promise,
+    public,
+    robust,
+    secondary,
+    speed,
+    strangers,
+)
 from .rows import Benchmark, read, run, say, table
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
@@ -20,7 +31,9 @@ RESULTS = Path(__file__).resolve().parent / "results.json"
 
 def benchmarks() -> list[Benchmark]:
     """Every row, in the order of the table."""
-    parts = (exact, speed, encoding, catalogue, strangers, promise, public, robust)
+    parts = (
+        exact, speed, encoding, catalogue, strangers, secondary, cold, promise, public, robust,
+    )  # fmt: skip
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 
 

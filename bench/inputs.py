@@ -11,7 +11,7 @@ from marketplace_ai.deciding import Classifier, Labelled
 from marketplace_ai.deciding.crossfit import OutOfFold
 from marketplace_ai.encoding import TextEncoder, load_encoder
 from marketplace_ai.evaluation.inputs import Inputs, Source, read_inputs
-from marketplace_ai.evaluation.rows import Filter
+from marketplace_ai.evaluation.rows import Filter, Rows
 from marketplace_ai.evaluation.vectors import Encoded, encode
 from marketplace_ai.management.console import progress
 
@@ -61,9 +61,19 @@ def catalogue() -> Inputs:
     )
 
 
+def encoded_rows(rows: Rows) -> Encoded:
+    """The same for labelled texts that are in no file."""
+    return encode(_encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
+
+
 def encoded(inputs: Inputs) -> list[Encoded]:
     """``inputs.files`` with the embedded encoder's vectors."""
     return encode(_encoder(), inputs.files, kept_in=VECTORS, progress=progress)
+
+
+def encode_more(rows: Rows) -> Encoded:
+    """The same for rows that no file of ``inputs`` has."""
+    return encode(_encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
 
 
 @cache

@@ -71,6 +71,17 @@ class JobAdapter:
     def category_name(self, category: Any) -> str:
         return str(category)
 
+    def category_description(self, category: Any) -> str:
+        """What belongs in a category, in words: they propose it until it has exemplars enough.
+
+        "" for none. By default the name, in English too, and the scope of a shipped category;
+        of a host's own the name. Postings are compared with it, so it should use their words.
+        """
+        if not isinstance(category, Category):
+            return self.category_name(category)
+        names = dict.fromkeys(name for name in (category.name, category.name_en) if name)
+        return "\n".join(filter(None, [" / ".join(names), category.scope]))
+
     def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
         """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.
 
@@ -135,6 +146,21 @@ class JobAdapter:
         )
         with connection.cursor() as cursor:
             cursor.execute(statement, params)
+
+    def apply_secondary(self, categories: Mapping[Any, Sequence[Any]]) -> None:
+        """Write further categories of postings with two jobs; by default nothing is written.
+
+        Primary key of the job → those of all its further categories now (at present at
+        most one); empty where a posting that had some has none any more. What is given
+        replaces what was there, so the same may come twice.
+
+        Called after ``apply_categories``, inside the same transaction and with the postings
+        locked, so that a host never holds the one without the other; not called for a batch
+        that has none. Only for postings with the outcome *automatic*, and to take back what
+        was written for one: while a person is yet to choose the first category, a second has
+        nothing to be second to. Never for a posting whose category is a person's: whoever
+        chose one has read the whole text, and left out what they did not want.
+        """
 
     # -- derived -------------------------------------------------------------------------
 

@@ -16,20 +16,27 @@ from django.utils import timezone
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, gpu
-from marketplace_ai.lifecycle import stops
+from marketplace_ai.lifecycle import descriptions, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
     Encoder,
+    EncoderState,
     Exemplar,
+    ExemplarSource,
     ExemplarState,
     PendingJob,
+    Walk,
+    WalkPurpose,
 )
-from marketplace_ai.queue import health, trigger, wake_up
+from marketplace_ai.queue import alive, backfill, health, trigger, wake_up, walks
 from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
+#: A turn of a drainer that takes longer than its batch may take and this hangs, in seconds:
+#: before the batch it may have new exemplars to encode, or another encoder to load.
+PATIENCE = 300.0
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
 #: Stops of automation that are named.
@@ -69,6 +76,7 @@ def examine() -> Iterator[Finding]:
         _triggers,
         _workers,
         _queue,
+        _walks,
         _encoder,
         _device,
         _classifier,
@@ -83,6 +91,28 @@ def examine() -> Iterator[Finding]:
                 part.__name__.strip("_"), False, " ".join(str(error).split()),
                 "Run manage.py migrate.",
             )  # fmt: skip
+
+
+def examine_drainer() -> Finding:
+    """Whether the drainer of this machine gets on: one question to the database, for the health
+    check of a worker's container."""
+    try:
+        turn = alive.turn()
+    except DatabaseError as error:
+        return Finding(
+            "drainer", False, " ".join(str(error).split()),
+            "Start PostgreSQL, or correct DATABASES.",
+        )  # fmt: skip
+    if turn is None:
+        message, cure = "No drainer of this machine is running.", "See the worker's log."
+    elif turn.first:
+        message = f"It has been starting for {turn.seconds:.0f} s."
+        cure = "Wait until it has loaded its encoder and encoded new exemplars; see its log."
+    elif turn.seconds > conf.encode_timeout + PATIENCE:
+        message, cure = f"It hangs for {turn.seconds:.0f} s.", "Start the worker anew."
+    else:
+        return Finding("drainer", True, f"It began its turn {turn.seconds:.0f} s ago.")
+    return Finding("drainer", False, message, cure)
 
 
 def _database() -> Finding:
@@ -180,6 +210,28 @@ def _queue() -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _walks() -> Iterator[Finding]:
+    waiting = backfill.waiting()[: health.LARGEST_COUNT].count()
+    for walk in Walk.objects.unfinished().select_related("encoder").order_by("pk"):
+        known = walks.progress(walk, waiting)
+        about = "about " if walk.estimated else ""
+        left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
+        message = f"{known.done:,} of {about}{known.total:,} postings{left}"
+        if walk.purpose == WalkPurpose.RECONCILE:
+            yield Finding("reconcile", True, f"Looking for what was missed: {message}")
+        elif walk.stopped:
+            yield Finding(
+                "backfill", True, f"Stopped after {message}",
+                "Run manage.py backfill_embeddings as it was run, to go on with it.",
+            )  # fmt: skip
+        elif walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
+            yield Finding(
+                "backfill", True, f"Waits for the encoder {walk.encoder} to be active: {message}"
+            )
+        else:
+            yield Finding("backfill", True, message)
+
+
 def _encoder() -> Iterator[Finding]:
     active = Encoder.objects.active()
     if active is None:
@@ -213,14 +265,18 @@ def _device() -> Iterator[Finding]:
 
 
 def _classifier() -> Iterator[Finding]:
-    count = Exemplar.objects.filter(state=ExemplarState.ACTIVE).count()
+    voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+    count = voting.exclude(source=ExemplarSource.DESCRIPTION).count()
     if not count:
         yield Finding(
             "exemplars", False, "There are no exemplars.",
             "Run manage.py import_exemplars FILE, or import_exemplars --from-jobs.",
         )  # fmt: skip
         return
-    yield Finding("exemplars", True, f"{count} vote")
+    message = f"{count} vote"
+    if lonely := descriptions.alone():
+        message += f"; categories with nothing but their description: {lonely}"
+    yield Finding("exemplars", True, message)
     version = _in_force()
     if version is None:
         yield Finding(

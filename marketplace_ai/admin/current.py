@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Columns of a list; the arrays with the matches stay in the database.
 ARRAYS = (
     "match_exemplars", "match_similarities", "match_shares", "choice_keys", "choice_probabilities",
+    "secondary_keys",
 )  # fmt: skip
 FITS_NONE = _("fits none")
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
-from marketplace_ai.models import Decision, Encoder, Exemplar, ExemplarState, get_category_model
+from marketplace_ai.models import (
+    Decision,
+    Encoder,
+    Exemplar,
+    ExemplarSource,
+    ExemplarState,
+    get_category_model,
+)
 
 from .current import FITS_NONE, proposed
 from .display import NOTHING, bar_value, object_link, outcome_badge, percent, shortened
@@ -58,6 +65,8 @@ class Explanation:
     bar: str
     threshold: str
     certain: bool
+    #: Names of the categories of further jobs in the posting.
+    also: list[Any] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     matches: list[MatchRow] = field(default_factory=list)
     made_with: str = ""
@@ -67,6 +76,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
     """A decision with its choices and matches; two queries."""
     adapter = adapter or get_adapter()
     probability, threshold = decision.probability, decision.threshold
+    categories = _categories(decision, adapter)
     return Explanation(
         decision=decision,
         category=category_name(decision),
@@ -75,23 +85,28 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
         bar=bar_value(probability or 0.0),
         threshold=percent(threshold),
         certain=probability is not None and threshold is not None and probability >= threshold,
-        choices=_choices(decision, adapter),
+        also=[
+            adapter.category_name(categories[key]) if key in categories else key
+            for key in decision.secondary_keys
+        ],
+        choices=_choices(decision, categories, adapter),
         matches=_matches(site, decision, adapter),
         made_with=_made_with(decision.encoder, decision.classifier_id),
     )
 
 
-def _choices(decision: Decision, adapter: JobAdapter) -> list[Choice]:
-    keys = decision.choice_keys
+def _categories(decision: Decision, adapter: JobAdapter) -> dict[str, Any]:
+    """The categories that the decision names as choices or further jobs, by key."""
+    keys = [key for key in (*decision.choice_keys, *decision.secondary_keys) if key]
     if not keys:
-        return []
-    field_name = adapter.category_key_field
-    found = get_category_model()._base_manager.filter(
-        **{f"{field_name}__in": [k for k in keys if k]}
-    )
-    categories = {adapter.category_key(category): category for category in found}
+        return {}
+    found = get_category_model()._base_manager.filter(**{f"{adapter.category_key_field}__in": keys})
+    return {adapter.category_key(category): category for category in found}
+
+
+def _choices(decision: Decision, categories: dict[str, Any], adapter: JobAdapter) -> list[Choice]:
     choices = []
-    for key, chance in zip(keys, decision.choice_probabilities, strict=True):
+    for key, chance in zip(decision.choice_keys, decision.choice_probabilities, strict=True):
         category = categories.get(key)
         name: Any = key or FITS_NONE
         if category is not None:
@@ -127,9 +142,12 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
         if exemplar.category is not None:
             category = adapter.category_name(exemplar.category)
         active = exemplar.state == ExemplarState.ACTIVE
+        words = shortened(exemplar.text, 120)
+        if exemplar.source == ExemplarSource.DESCRIPTION:
+            words = _("The category's description: %(text)s") % {"text": words}
         rows.append(
             MatchRow(
-                label=object_link(site, Exemplar, exemplar.pk, shortened(exemplar.text, 120)),
+                label=object_link(site, Exemplar, exemplar.pk, words),
                 category=category,
                 agrees=exemplar.category_id == decision.category_id
                 and none == (decision.category_id is None),

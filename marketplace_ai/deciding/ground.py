@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from marketplace_ai.neighbors.index import ExemplarIndex
 from marketplace_ai.neighbors.metric import Metric
-from marketplace_ai.neighbors.ngrams import NgramFeatures
+from marketplace_ai.neighbors.ngrams import Divided, NgramFeatures
 
 from .labelled import Labelled
 from .pattern import Pattern, label_codes
 from .pool import Evidence
+from .secondary import Seconds, clauses, second_jobs
 from .vote import Vote, hybrid, vote
 
 Floats = npt.NDArray[np.float32]
@@ -26,13 +27,16 @@ _BLOCK = 256
 @dataclass(frozen=True, eq=False)
 class Weighed:
     """b postings against an index: similarity (b, n), the vote, and the evidence for
-    calibration; ``names`` are the columns' labels, ``codes`` (n,) the exemplars' columns."""
+    calibration; ``names`` are the columns' labels, ``codes`` (n,) the exemplars' columns.
+    ``divided``: the texts by clause, of which ``pattern`` says what each speaks for."""
 
     names: Names
     codes: npt.NDArray[np.intp]
     similarity: Floats
     vote: Vote
     evidence: Evidence
+    divided: Divided
+    pattern: Pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +61,14 @@ class Ground:
         """An empty index that compares as this was fitted to."""
         return ExemplarIndex(self.metric.dimension, self.features, generation, self.metric)
 
-    def index(self, exemplars: Labelled) -> ExemplarIndex:
-        """The exemplars as a worker would hold them; ids are row numbers."""
+    def index(self, exemplars: Labelled, descriptions: Labelled | None = None) -> ExemplarIndex:
+        """The exemplars as a worker would hold them; ids are row numbers, those of the
+        descriptions follow."""
         index = self.new_index()
         ids = range(len(exemplars))
         index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)
+        if descriptions is not None:
+            describe(index, descriptions, len(exemplars))
         return index
 
     def weigh(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> Weighed:
@@ -72,9 +79,10 @@ class Ground:
         voting = [index.label_names[code] for code in np.unique(index.codes)]
         names = self.names + tuple(x for x in voting if x not in set(self.names))
         codes = label_codes(index.label_names, names)[index.codes]
-        grams = self.features.transform(texts)
+        divided = self.features.divide(texts, clauses)
+        grams = divided.rows
         similarity = hybrid(*index.compare(vectors, grams))
-        cast = vote(similarity, codes, len(names))
+        cast = vote(similarity, codes, len(names), index.described)
         centered = self.metric.center(np.asarray(vectors, dtype=np.float32))
         by_vector, by_text = self.pattern.scores(centered, grams, len(names))
         evidence = Evidence(
@@ -83,7 +91,7 @@ class Ground:
             by_text.astype(np.float64),
             cast.nearest.astype(np.float64),
         )
-        return Weighed(names, codes, similarity, cast, evidence)
+        return Weighed(names, codes, similarity, cast, evidence, divided, self.pattern)
 
     def evidence(self, index: ExemplarIndex, rows: Labelled) -> Evidence:
         """Weigh many rows, a block at a time."""
@@ -97,3 +105,30 @@ class Ground:
                 for start in range(0, len(rows), _BLOCK)
             ]
         )
+
+    def second_jobs(
+        self, texts: Sequence[str], pooled: npt.NDArray[np.float64], none: int
+    ) -> Seconds:
+        """The second jobs that many texts may have, by their scores ``pooled`` (b, k)."""
+        return Seconds.concatenate(
+            [
+                second_jobs(
+                    self.pattern,
+                    self.features.divide(texts[start : start + _BLOCK], clauses),
+                    pooled[start : start + _BLOCK],
+                    none,
+                )
+                for start in range(0, len(texts), _BLOCK)
+            ]
+        )
+
+
+def describe(index: ExemplarIndex, descriptions: Labelled, first_id: int) -> None:
+    """Let descriptions vote in an index, under ids from ``first_id`` on."""
+    index.update(
+        range(first_id, first_id + len(descriptions)),
+        descriptions.texts,
+        descriptions.labels,
+        descriptions.vectors,
+        described=[True] * len(descriptions),
+    )

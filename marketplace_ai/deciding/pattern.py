@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 
-from marketplace_ai.neighbors.ngrams import BUCKETS
+from marketplace_ai import enough
+from marketplace_ai.neighbors.ngrams import BUCKETS, Divided
 
 Floats = npt.NDArray[np.float32]
 
@@ -87,9 +88,11 @@ class Pattern:
     ) -> Pattern:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        With fewer than two labels there is nothing to tell apart, and no column.
+        A label that is ``rare`` gets no column; with fewer than two left there is nothing to
+        tell apart, and no column at all.
         """
         rows = _capped(codes, seed)
+        rows = rows[~rare(codes, int(codes.max(initial=-1)) + 1)[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
             nothing = np.zeros(0, np.int32)
@@ -115,11 +118,63 @@ class Pattern:
             both[1][:, self.codes] = texts[:, seen] @ weights + self.by_text.bias
         return both[0], both[1]
 
+    def said(self, divided: Divided, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """What the p parts of b texts add to the scores by text of a few labels each.
+
+        ``labels`` intp (b, c): codes to ask about for each text. Returns float64 (p, c); NaN
+        for a label that has no column.
+        """
+        found = np.full((len(divided.owner), labels.shape[1]), np.nan)
+        if not len(self.codes):
+            return found
+        column = np.full(max(labels.max(initial=0), self.codes.max()) + 1, -1)
+        column[self.codes] = np.arange(len(self.codes))
+        asked = np.where(labels < 0, -1, column[labels])
+        place = np.full(BUCKETS, -1)
+        place[self.grams] = np.arange(len(self.grams))
+        worth, parts = divided.worth, divided.parts
+        first = np.searchsorted(divided.owner, np.arange(len(labels) + 1))
+        # A text at a time: its own n-grams' few lifts stay in the processor's cache, while
+        # its parts look them up.
+        lifts = np.zeros((BUCKETS, labels.shape[1]), dtype=np.float32)
+        for text in np.flatnonzero((asked >= 0).any(axis=1) & (np.diff(first) > 0)):
+            own = slice(worth.indptr[text], worth.indptr[text + 1])
+            grams, rows = worth.indices[own], place[worth.indices[own]]
+            values = np.where(rows >= 0, worth.data[own], 0)
+            lifts[grams] = values[:, None] * self.by_text.weights[rows[:, None], asked[text]]
+            start, end = first[text : text + 2]
+            ends = parts.indptr[start : end + 1]
+            said = slice(ends[0], ends[-1])
+            # Every part has a word, and so n-grams: no sum is over nothing.
+            found[start:end] = np.add.reduceat(
+                parts.data[said, None] * lifts[parts.indices[said]], ends[:-1] - ends[0]
+            )
+            found[start:end, asked[text] < 0] = np.nan
+        return found
+
 
 def label_codes(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:
     """Positions of ``labels`` in ``names``, intp; -1 for a label that is not there."""
     position = {name: code for code, name in enumerate(names)}
     return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
+
+
+def rare(codes: npt.NDArray[np.intp], labels: int) -> npt.NDArray[np.bool_]:
+    """Labels with too few exemplars beside the others', bool (labels,): fewer than half as many
+    as the median label, and fewer than ``enough.FOR_A_PATTERN``.
+
+    A pattern learnt from so few among so many hardly ever chooses the label, and would take
+    from it what the vote alone gives it. None is where fewer than two would be left to be told
+    apart.
+    """
+    counts = np.bincount(codes[codes >= 0], minlength=labels)
+    if not counts.any():
+        return np.zeros(labels, dtype=np.bool_)
+    least = min(float(np.median(counts[counts > 0])) / 2, enough.FOR_A_PATTERN)
+    few = (counts > 0) & (counts < least)
+    if (counts > 0).sum() - few.sum() < 2:
+        return np.zeros(labels, dtype=np.bool_)
+    return np.asarray(few)
 
 
 def _capped(codes: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:

@@ -10,14 +10,21 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
+from .pattern import rare
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-#: Weights of vote, vector pattern, text pattern and shift, before labelled rows correct them
-#: (about what a few hundred labelled rows of four sets give), and how many such rows they
-#: count for.
+#: Weights of vote, vector pattern, text pattern and shift, before labelled postings correct
+#: them: about what a few hundred of them give on four sets.
 USUAL = np.array([0.5, 1.0, 0.5, 0.8])
-USUAL_ROWS = 10.0
+#: The same before exemplars do, where these stand in for postings. They are nearer to each other
+#: than to postings, so among themselves the vote is right more often than it will be: it weighs
+#: less, and what they say is believed less. (On a plateau of first choices on held-out rows of
+#: three public sets with 8 and 24 exemplars a category.)
+USUAL_AMONG_EXEMPLARS = np.array([0.15, 1.0, 0.7, 0.8])
+#: How many labelled rows the one and the other count for.
+USUAL_ROWS, USUAL_EXEMPLARS = 10.0, 300.0
 #: Without exemplars of "none", a posting that the exemplars of all categories together answer
 #: more weakly than this share of the known ones is taken to be far from everything.
 FAR = 0.02
@@ -57,8 +64,9 @@ class Pool:
 
     The pooled score of a label is proportional to the product of its probability by each
     part, to the power of that part's weight (a logarithmic opinion pool: Genest and Zidek
-    1986). ``weights`` (4,); ``prior`` (k,): log frequency of each label among the exemplars;
-    ``shift`` (k,): what to add for its frequency in the stream (0 where that is not known);
+    1986). ``weights`` (4,); ``prior`` (k,): log frequency of each label among the exemplars
+    (see ``exemplar_prior``); ``shift`` (k,): what to add for its frequency in the stream (0
+    where that is not known, and for labels without a pattern: the labelled rows are older);
     ``background``: where no exemplar is "none of these", the log density that speaks for it
     against all others' (-inf where exemplars do).
     """
@@ -78,7 +86,11 @@ class Pool:
         so their frequencies count instead.
         """
         shift = log_frequency(codes, len(prior)) - prior if stream else np.zeros(len(prior))
-        plain = cls(USUAL, prior, shift, _background(evidence, prior, none))
+        shift[np.isnan(evidence.by_vector).all(axis=0)] = 0.0
+        usual, usual_rows = (
+            (USUAL, USUAL_ROWS) if stream else (USUAL_AMONG_EXEMPLARS, USUAL_EXEMPLARS)
+        )
+        plain = cls(usual, prior, shift, _background(evidence, prior, none))
         # A row whose label has no exemplar (in its fold) says nothing about who is to be heard.
         answered = np.isfinite(evidence.log_density[np.arange(len(codes)), codes])
         rows = np.flatnonzero((codes >= 0) & answered)
@@ -86,7 +98,7 @@ class Pool:
             return plain
         answers = codes[rows]
         parts = plain.parts(evidence.take(rows))
-        return replace(plain, weights=_likeliest(parts, answers))
+        return replace(plain, weights=_likeliest(parts, answers, usual, usual_rows))
 
     def widened(self, labels: int) -> Pool:
         """For ``labels`` columns: those newer than the fit are as rare as the rarest known."""
@@ -129,6 +141,17 @@ def log_frequency(codes: Codes, labels: int) -> Floats:
     return np.asarray(np.log(counts / counts.sum()))
 
 
+def exemplar_prior(codes: Codes, labels: int) -> Floats:
+    """Log frequency of each label among the exemplars; a rare one's is that of the rarest
+    other, as ``widened`` has it for labels newer than the fit."""
+    prior = log_frequency(codes, labels)
+    few = rare(codes, labels)
+    there = np.bincount(codes[codes >= 0], minlength=labels) > 0
+    if few.any():
+        prior[few] = prior[there & ~few].min()
+    return prior
+
+
 def _with_unknown(scores: Floats, voted: Floats) -> Floats:
     """Softmax of a pattern; a label it does not know keeps what the vote gives it."""
     # Asked row by row: cross-fitted rows come from patterns that lack different labels.
@@ -141,10 +164,10 @@ def _with_unknown(scores: Floats, voted: Floats) -> Floats:
     return chance
 
 
-def _likeliest(parts: Floats, answers: Codes) -> Floats:
-    """Nonnegative weights of least log loss, drawn to the usual ones by ``USUAL_ROWS`` rows."""
+def _likeliest(parts: Floats, answers: Codes, usual: Floats, usual_rows: float) -> Floats:
+    """Nonnegative weights of least log loss, drawn to the usual ones by so many rows."""
     rows = np.arange(len(answers))
-    pull = USUAL_ROWS / len(answers)
+    pull = usual_rows / len(answers)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         mixed = np.tensordot(weights, parts, axes=1)
@@ -153,13 +176,13 @@ def _likeliest(parts: Floats, answers: Codes) -> Floats:
         slope = [
             (expected * part).sum(axis=1).mean() - part[rows, answers].mean() for part in parts
         ]
-        away = weights - USUAL
+        away = weights - usual
         return (
             float(-chances[rows, answers].mean() + pull * (away @ away) / 2),
             np.array(slope) + pull * away,
         )
 
-    found = minimize(loss, USUAL, jac=True, bounds=[(0, 3)] * len(USUAL), method="L-BFGS-B")
+    found = minimize(loss, usual, jac=True, bounds=[(0, 3)] * len(usual), method="L-BFGS-B")
     return np.asarray(found.x, dtype=np.float64)
 
 

@@ -33,6 +33,9 @@ class Verdict:
     ``score`` is the first choice's part of the pooled score, which is 1 over all labels and
     decides. It adds up: the shares of the matches with the same label, plus ``rest`` (its
     exemplars not among the matches), plus ``own_share`` (the category's own pattern).
+
+    ``secondary``: further categories that another part of the text speaks for, at present at
+    most one, each with its strength (log odds above 0); whatever the outcome is.
     """
 
     label: str | None
@@ -46,3 +49,4 @@ class Verdict:
     score: float
     own_share: float
     rest: float
+    secondary: tuple[tuple[str, float], ...]

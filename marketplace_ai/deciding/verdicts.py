@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .calibration import Calibration, Scores
 from .ground import Names, Weighed
 from .promise import Promise
+from .secondary import second_jobs
 from .taxonomy import parent_columns, sum_by_parent
 from .verdict import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Verdict
 
@@ -39,12 +40,18 @@ def judge(
     sums = sum_by_parent(scores.pooled, columns, max(len(tops), 1))
     automated = {row.label: row.automated for row in promise.categories}
 
+    seconds = second_jobs(weighed.pattern, weighed.divided, scores.pooled, none)
+    said = seconds.tagged(promise.secondary.threshold)
+
     verdicts = []
     for row, first in enumerate(scores.first):
         label, probability = names[first], float(scores.probability[row])
         top = int(sums[row].argmax())
         outcome, threshold = _outcome(label, probability, float(sums[row, top]), promise, automated)
         matches, own, rest = _explain(weighed, scores, voice, row, names, ids)
+        second = names[seconds.codes[row]] if said[row] else None
+        if not automated.get(second or "", False):
+            second = None  # what its own rows refute as a first choice is no second one either
         ranked = np.argsort(-choices[row], kind="stable")[:MAX_CHOICES]
         verdicts.append(
             Verdict(
@@ -59,6 +66,7 @@ def judge(
                 score=float(scores.pooled[row, first]),
                 own_share=own,
                 rest=rest,
+                secondary=((second, float(seconds.strengths[row])),) if second else (),
             )
         )
     return verdicts

@@ -25,6 +25,7 @@ BATCH = 64
 BLANK = Verdict(
     label=None, probability=1.0, threshold=None, outcome="none", best_category=None, parent=None,
     choices=((None, 1.0),), matches=(), score=0.0, own_share=0.0, rest=0.0,
+    secondary=(),
 )  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def figures(rows: Sequence[Judged], parents: Parents, target_precision: float) -
             target_precision,
         ),
         "none": _none(rows),
+        "secondary": _secondary(rows),
         "calibration": {
             "ece": expected_calibration_error(probability, right),
             "brier": brier_score(probability, right),
@@ -133,6 +134,19 @@ def _none(rows: Sequence[Judged]) -> dict[str, int]:
         "n": len(fitting_none),
         "rejected": sum(verdict.outcome in ("review", "none") for verdict in fitting_none),
         "recognized": sum(verdict.label is None for verdict in fitting_none),
+    }
+
+
+def _secondary(rows: Sequence[Judged]) -> dict[str, int]:
+    """Rows given a second category ``n``; ``of`` the rows with several right answers in the
+    file, those that were given one of these as a second (``right``)."""
+    several = [row for row in rows if len(row.answers) > 1]
+    return {
+        "n": sum(bool(row.verdict.secondary) for row in rows),
+        "right": sum(
+            any(label in row.answers for label, _ in row.verdict.secondary) for row in several
+        ),
+        "of": len(several),
     }
 
 

@@ -34,7 +34,13 @@ class Stops:
     labels: frozenset[str | None]
 
     def hold(self, verdict: Verdict) -> Verdict:
-        """The verdict, or the same one for a person where its automation has stopped."""
+        """The verdict, or the same one for a person where its automation has stopped.
+
+        A category that has stopped is no posting's second one either.
+        """
+        if any(label in self.labels for label, _ in verdict.secondary):
+            kept = tuple(pair for pair in verdict.secondary if pair[0] not in self.labels)
+            verdict = replace(verdict, secondary=kept)
         outcome: str = verdict.outcome
         leaf = outcome == Rule.LEAF and verdict.label in self.labels
         if leaf or outcome in self.rules:

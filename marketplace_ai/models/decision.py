@@ -105,6 +105,10 @@ class Decision(models.Model):
     # The best choices with their probabilities; the key is empty for "fits none".
     choice_keys = ArrayField(models.TextField(), default=list)
     choice_probabilities = ArrayField(RealField(), default=list)
+    # Categories of further jobs in the same posting; said of a proposal too, but written to
+    # the host where the outcome is *automatic* alone.
+    # A default in the database, for workers of the last version that still write meanwhile.
+    secondary_keys = ArrayField(models.TextField(), default=list, db_default=[])
 
     objects = DecisionQuerySet.as_manager()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,22 @@ _hashing = HashingVectorizer(
     norm=None,
     dtype=np.float32,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """b texts and the p parts that they were split into; all matrices float32 csr.
+
+    ``rows`` (b, BUCKETS), as ``NgramFeatures.transform`` gives them; ``parts`` (p, BUCKETS):
+    how often each part says each n-gram; ``worth`` (b, BUCKETS): what saying it once adds to
+    the row, so that parts times worth add up to it; ``owner`` intp (p,), ascending: the text
+    of each part.
+    """
+
+    rows: sp.csr_matrix
+    parts: sp.csr_matrix
+    worth: sp.csr_matrix
+    owner: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,19 +82,45 @@ class NgramFeatures:
         if not len(texts):
             return sp.csr_matrix((0, BUCKETS), dtype=np.float32)
         titles, bodies = zip(*map(_title_and_body, texts), strict=True)
+        return self._rows(_count(titles), _count(bodies) if any(bodies) else None)
+
+    def divide(self, texts: Sequence[str], split: Callable[[str], Sequence[str]]) -> Divided:
+        """Transform texts, and say how much of each row each part of its text makes up.
+
+        ``split`` cuts a title or a body between words, and loses none: n-grams lie within
+        words, so the parts are hashed instead of the whole, which costs hardly more. What a
+        part shares with others is divided by how often each of them says it.
+        """
+        if not len(texts):
+            nothing = self.transform(texts)
+            return Divided(nothing, nothing, nothing, np.zeros(0, dtype=np.intp))
+        sections = [split(section) for text in texts for section in _title_and_body(text)]
+        owner = np.repeat(np.arange(len(sections)), [len(parts) for parts in sections])
+        counts = _count([part for parts in sections for part in parts])
+        each = np.ones(len(owner), dtype=np.float32), (owner, np.arange(len(owner)))
+        said = sp.csr_matrix(each, shape=(len(sections), len(owner))) @ counts
+        said.sort_indices()  # so that both sums below have their values in the same places
+        rows, whole = self._rows(said[::2], said[1::2]), said[::2] + said[1::2]
+        worth = sp.csr_matrix((rows.data / whole.data, rows.indices, rows.indptr), rows.shape)
+        return Divided(rows, counts, worth, owner // 2)
+
+    def _rows(self, titles: sp.csr_matrix, bodies: sp.csr_matrix | None) -> sp.csr_matrix:
         rows = self._weigh(titles)
-        if any(bodies):
+        if bodies is not None:
             rows = rows + BODY_WEIGHT * self._weigh(bodies)
         return normalize(rows.tocsr(), copy=False)
 
-    def _weigh(self, texts: Sequence[str]) -> sp.csr_matrix:
-        counts = _count(texts)
+    def _weigh(self, counts: sp.csr_matrix) -> sp.csr_matrix:
         # A gram said five times is not five times the evidence.
-        counts.data = (1 + np.log(counts.data)) * self.idf[counts.indices]
-        return normalize(counts, copy=False)
+        weighed = (1 + np.log(counts.data)) * self.idf[counts.indices]
+        return normalize(
+            sp.csr_matrix((weighed, counts.indices, counts.indptr), counts.shape), copy=False
+        )
 
 
 def _count(texts: Sequence[str]) -> sp.csr_matrix:
+    if not len(texts):
+        return sp.csr_matrix((0, BUCKETS), dtype=np.float32)
     # One form for "å" however it was typed; and a lone surrogate has no bytes to hash.
     plain = (unicodedata.normalize("NFKC", text) for text in texts)
     return _hashing.transform([text.encode("utf-8", "replace").decode() for text in plain])

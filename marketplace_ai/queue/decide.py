@@ -35,10 +35,13 @@ def decide(
     )
     previous = {
         decision.job_id: decision
-        for decision in current.only("job_id", "machine_category_id", "answered")
+        for decision in current.only(
+            "job_id", "machine_category_id", "answered", "outcome", "secondary_keys"
+        )
     }
     categories = keep_categories(_categories(items, previous.values()))
     rows, to_apply, free = [], {}, []
+    secondary: dict[Any, list[Any]] = {}
     for item in items:
         job, before = jobs[item.job_id], previous.get(item.job_id)
         machine_category = before.machine_category_id if before else None
@@ -63,6 +66,17 @@ def decide(
         elif outcome == Outcome.REVIEW and present is not None:
             # The text changed and the old automatic category no longer holds by itself.
             to_apply[item.job_id] = machine_category = None
+        further = [
+            categories[key]
+            for key in proposal.secondary
+            if key in categories and key != proposal.category
+        ]
+        if owned_by is Owner.MACHINE:
+            # Told anew with every automatic decision: an adapter may have learnt to hear it.
+            # What a person decided about is for that person to tag, in part as in whole.
+            said = [other.pk for other in further] if outcome == Outcome.AUTOMATIC else []
+            if said or _has_secondary(before):
+                secondary[item.job_id] = said
         rows.append(
             Decision(
                 job_id=item.job_id,
@@ -90,6 +104,7 @@ def decide(
                 choice_probabilities=[
                     p for key, p in proposal.choices if key is None or key in categories
                 ],
+                secondary_keys=[adapter.category_key(other) for other in further],
             )
         )
     Decision.objects.filter(pk__in=[d.pk for d in previous.values()]).update(current=False)
@@ -97,7 +112,16 @@ def decide(
     # Where a person has spoken nothing could be applied, so there is nothing to audit.
     audit.record(free)
     adapter.apply_categories(to_apply, by="machine")
+    if secondary:
+        adapter.apply_secondary(secondary)
     return list(to_apply)
+
+
+def _has_secondary(before: Decision | None) -> bool:
+    """Whether the host was told of further categories when this was decided."""
+    return (
+        before is not None and before.outcome == Outcome.AUTOMATIC and bool(before.secondary_keys)
+    )
 
 
 def _outcome(proposal: Proposal, category_lives: bool, owned_by: Owner) -> Outcome:
@@ -114,5 +138,6 @@ def _categories(items: list[Encoded], before: Iterable[Decision]) -> set[Any]:
     """Keys of all categories that the decisions will name or be compared with."""
     keys = {item.proposal.category for item in items}
     keys |= {key for item in items for key, _ in item.proposal.choices}
+    keys |= {key for item in items for key in item.proposal.secondary}
     keys |= {decision.machine_category_id for decision in before}
     return keys - {None}

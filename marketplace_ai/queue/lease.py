@@ -52,7 +52,10 @@ class Liveness:
         self.worker = 0
 
     def hold(self) -> int:
-        """Make sure the lock is held; this drainer's number (another one after a reconnect)."""
+        """Make sure the lock is held; this drainer's number (another one after a reconnect).
+
+        Called once a turn, whose beginning others see by it (``alive``).
+        """
         if self._connection is not None:
             try:
                 self._connection.execute("SELECT 1")

@@ -17,6 +17,7 @@ class Proposal:
     """What the classifier says of one posting; categories are primary keys.
 
     ``category`` None means "fits none". ``matches`` are (exemplar id, similarity, share).
+    ``secondary``: categories of further jobs in the same posting.
     """
 
     outcome: Outcome
@@ -26,6 +27,7 @@ class Proposal:
     matches: tuple[tuple[int, float, float], ...] = ()
     own_share: float = 0.0
     choices: tuple[tuple[Any | None, float], ...] = ()
+    secondary: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness, Renewal
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.queue.walks import Walker
 from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Drainer:
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
+        self._walker = Walker()
         self._stopped = False
         self._next_recovery = 0.0
         self._alone_next = False
@@ -127,7 +129,14 @@ class Drainer:
             self._next_recovery = time.monotonic() + RECOVER_SECONDS
         collected = self._intake.step() > 0 or not self._intake.between_passes
         self.pipeline.refresh()
-        return self._work(worker) or collected
+        worked = self._work(worker)
+        # After the batch: older postings keep no fresh one waiting.
+        walked = self._walk()
+        return worked or walked or collected
+
+    def _walk(self) -> bool:
+        encoder = self.pipeline.encoder
+        return encoder is not None and self._walker.step(encoder)
 
     def _work(self, worker: int) -> bool:
         """Claim and process one batch. Rows marked alone take turns with ordinary batches,

@@ -212,6 +212,7 @@ class TestWhatAStopDoes:
     VERDICT = Verdict(
         label="7", probability=0.99, threshold=0.9, outcome="automatic", best_category="7",
         parent=None, choices=(("7", 0.99),), matches=(), score=0.9, own_share=0.1, rest=0.0,
+        secondary=(("9", 2.5),),
     )  # fmt: skip
 
     def test_only_what_is_stopped_goes_to_a_person(self) -> None:
@@ -225,6 +226,8 @@ class TestWhatAStopDoes:
         parent = replace(self.VERDICT, outcome="automatic_parent", parent="3")
         assert of_category.hold(parent) is parent
         assert stops.Stops(frozenset({"automatic_parent"}), frozenset()).hold(parent).parent is None
+        second = stops.Stops(frozenset(), frozenset({"9"})).hold(self.VERDICT)
+        assert (second.outcome, second.secondary) == ("automatic", ())
         none = replace(self.VERDICT, outcome="none", label=None)
         assert stops.Stops(frozenset({"none"}), frozenset()).hold(none).outcome == "review"
         review = replace(self.VERDICT, outcome="review")

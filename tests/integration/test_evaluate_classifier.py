@@ -27,7 +27,7 @@ WORDS = {
 CATALOG = "slug,parent,name_nb\nbygg,,Bygg\nmaling,bygg,M\nrorlegger,bygg,R\nhage,,H\nplen,hage,P\n"
 ATTACK = "<script>alert(1)</script> <b onmouseover=x>male vegg"
 KEYS = {
-    "n", "accuracy", "parent_accuracy", "top3_accuracy", "auto", "auto_parent", "none",
+    "n", "accuracy", "parent_accuracy", "top3_accuracy", "auto", "auto_parent", "none", "secondary",
     "calibration", "by_kind", "baselines", "seconds",
 }  # fmt: skip
 
@@ -92,6 +92,7 @@ def test_figures_without_any_server(files: Path, tmp_path: Path) -> None:
     assert set(found["auto"]) >= {"target_precision", "coverage", "precision", "n", "errors"}
     assert set(found["auto_parent"]) == set(found["auto"])
     assert found["auto"]["coverage"] == found["auto"]["n"] / 122
+    assert set(found["secondary"]) == {"n", "right", "of"}
     assert set(found["none"]) == {"n", "rejected", "recognized"}
     assert found["none"]["n"] == 30
     assert set(found["calibration"]) == {"ece", "brier"}

@@ -206,3 +206,37 @@ def test_input_that_does_not_belong_together_is_refused() -> None:
         Labelled(["a", "b"], np.array([[1.0, 0], [np.nan, 1]]), ["x", "y"])
     with pytest.raises(ValueError, match="lie between 0 and 1"):
         Classifier.fit(EXEMPLARS, target_precision=97)
+
+
+def test_a_rare_category_is_heard_by_its_exemplars_alone() -> None:
+    """Of 24 each the smaller ones have a pattern from 12 on."""
+    rows = world(24, 24, seed=1)
+    of_lawns = [i for i, label in enumerate(rows.labels) if label == "plen"]
+    for count, has_pattern in ((3, False), (11, False), (12, True)):
+        kept = np.setdiff1d(np.arange(len(rows)), of_lawns[count:])
+        fitted = Classifier.fit(rows.take(kept), world(20, 20, seed=2))
+        code = fitted.names.index("plen")
+        assert (code in fitted.ground.pattern.codes) == has_pattern
+        assert (fitted.calibration.pool.shift[code] == 0) == (not has_pattern)
+    few = Classifier.fit(rows.take(np.setdiff1d(np.arange(len(rows)), of_lawns[3:])))
+    assert "plen" in {row.label for row in few.promise.categories}
+    index = few.ground.index(rows)
+    asked = rows.take(np.array(of_lawns[10:]))
+    verdicts = few.decide(index, asked.vectors, asked.texts)
+    assert np.mean([verdict.label == "plen" for verdict in verdicts]) > 0.8
+
+
+def test_descriptions_vote_and_teach_nothing() -> None:
+    rows = world(24, 24, seed=1)
+    words = Labelled(
+        ["klippe gress og plen", "stemme piano"], np.eye(16, dtype=np.float32)[:2],
+        ["plen", "pianostemming"],
+    )  # fmt: skip
+    plain = Classifier.fit(rows, world(20, 20, seed=2))
+    said = Classifier.fit(rows, world(20, 20, seed=2), descriptions=words)
+    assert said.names == plain.names
+    assert np.array_equal(said.ground.pattern.by_vector.weights,
+                          plain.ground.pattern.by_vector.weights)  # fmt: skip
+    assert said.promise.rows == plain.promise.rows
+    assert said.scored is not None and plain.scored is not None
+    assert not np.array_equal(said.scored.pooled, plain.scored.pooled)

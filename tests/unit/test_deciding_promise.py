@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.deciding.bounds import rows_needed
 from marketplace_ai.deciding.crossfit import cross_fit
 from marketplace_ai.deciding.ground import Ground
 from marketplace_ai.deciding.promise import Trial, by_category, prove
@@ -27,9 +28,18 @@ def test_the_thresholds_tried_do_not_depend_on_what_is_wrong() -> None:
     right = list(trial(np.zeros(700)).steps(0.97, 0.95))
     wrong = list(trial(np.random.default_rng(1).random(700) < 0.5).steps(0.97, 0.95))
     assert [step.threshold for step in right] == [step.threshold for step in wrong]
-    assert right[0].rows == 157
     assert right[-1].rows == 700
     assert all(a.threshold > b.threshold for a, b in pairwise(right))
+
+
+@pytest.mark.parametrize(
+    ("rows", "errors"), [(99, 0), (156, 0), (157, 1), (400, 1), (420, 2), (600, 3), (5000, 4)]
+)
+def test_the_first_threshold_survives_as_many_errors_as_the_rows_allow(
+    rows: int, errors: int
+) -> None:
+    first = next(trial(np.zeros(rows)).steps(0.97, 0.95))
+    assert first.rows == rows_needed(0.97, 0.95, errors)
 
 
 def test_ninety_nine_rows_are_the_least_that_promise_anything() -> None:
@@ -87,9 +97,8 @@ def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
 def test_a_category_that_its_own_rows_refute_is_not_automated() -> None:
     first = np.repeat([0, 1], 120)
     wrong = (first == 1) & (np.arange(240) % 8 == 0)
-    rows = by_category(
-        ["a", "b"], first, first, Trial(np.ones(240), wrong, np.arange(240)), 0.97, 0.95
-    )
+    trial = Trial(np.ones(240), wrong, np.arange(240))
+    rows = by_category(["a", "b"], first, first, trial, np.array([3, 3]), 0.97, 0.95)
     assert [row.promised for row in rows] == [True, False]
     assert [row.automated for row in rows] == [True, False]
     assert rows[0].rows_needed == 0

@@ -80,20 +80,28 @@ def judged(
     outcome: str = "review",
     parent: str | None = None,
     kind: str | None = None,
+    secondary: tuple[tuple[str, float], ...] = (),
 ) -> Judged:
     label = next(iter(choices))
     best = next(choice for choice in choices if choice is not None)
     verdict = Verdict(
         label=label, probability=choices[label], threshold=None, outcome=outcome,
         best_category=best, parent=parent, choices=tuple(choices.items()), matches=(),
-        score=0.0, own_share=0.0, rest=0.0,
+        score=0.0, own_share=0.0, rest=0.0, secondary=secondary,
     )  # fmt: skip
     return Judged("text", 2, answers, kind, verdict)
 
 
+# fmt: off
 ROWS = [
-    judged(("wall",), {"wall": 0.9, "pipe": 0.05}, "automatic", kind="terse"),
-    judged(("lawn", "wall"), {"wall": 0.8, "lawn": 0.1}, "automatic", kind="terse"),
+    judged(
+        ("wall",), {"wall": 0.9, "pipe": 0.05}, "automatic", kind="terse",
+        secondary=(("pipe", 2.0),),
+    ),
+    judged(
+        ("lawn", "wall"), {"wall": 0.8, "lawn": 0.1}, "automatic", kind="terse",
+        secondary=(("lawn", 3.0),),
+    ),
     judged(("pipe",), {"wall": 0.6, "lawn": 0.2, None: 0.1, "pipe": 0.05}, kind="long"),
     judged(("pipe",), {"wall": 0.5, "pipe": 0.3}, "automatic_parent", "inside", kind="long"),
     judged(("lawn",), {None: 0.7, "lawn": 0.2}, "none", kind="long"),
@@ -101,7 +109,8 @@ ROWS = [
     judged((), {None: 0.4, "lawn": 0.3}, "review", kind="terse"),
     judged((), {"lawn": 0.7, None: 0.2}, "automatic", kind="terse"),
     judged((), {"lawn": 0.6, None: 0.2}, "automatic_parent", "outside", kind="terse"),
-]  # fmt: skip
+]
+# fmt: on
 
 
 def test_figures_by_hand() -> None:
@@ -118,6 +127,7 @@ def test_figures_by_hand() -> None:
     assert auto["precision"] == pytest.approx(2 / 3)
     assert auto["p_value"] == pytest.approx(1 - 0.97**3)
     assert (found["auto_parent"]["n"], found["auto_parent"]["errors"]) == (2, 1)
+    assert found["secondary"] == {"n": 2, "right": 1, "of": 1}
     assert found["none"] == {"n": 4, "rejected": 2, "recognized": 2}
     assert {kind: row["n"] for kind, row in found["by_kind"].items()} == {"long": 3, "terse": 6}
 

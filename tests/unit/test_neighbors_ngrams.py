@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketplace_ai.neighbors.ngrams import BODY_WEIGHT, BUCKETS, NgramFeatures
 
@@ -68,3 +70,30 @@ def test_the_fitted_state_is_one_plain_array(features: NgramFeatures) -> None:
     assert (again.transform(TEXTS) != features.transform(TEXTS)).nnz == 0
     with pytest.raises(ValueError, match="another version"):
         NgramFeatures(features.idf[:100])
+
+
+WORDS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80)
+
+
+@given(texts=st.lists(WORDS, max_size=5), every=st.integers(1, 4))
+def test_parts_add_up_to_the_row_they_divide(
+    features: NgramFeatures, texts: list[str], every: int
+) -> None:
+    def split(text: str) -> list[str]:
+        words = text.split()
+        return [" ".join(words[i : i + every]) for i in range(0, len(words), every)]
+
+    divided = features.divide(texts, split)
+    assert (divided.rows != features.transform(texts)).nnz == 0
+    assert (np.diff(divided.owner) >= 0).all()
+    parts = divided.parts.multiply(divided.worth[divided.owner]).tocsr()
+    for number in range(len(texts)):
+        whole = parts[divided.owner == number].sum(axis=0)
+        assert np.abs(np.asarray(whole - divided.rows[number])).max() < 1e-5
+
+
+def test_a_part_in_the_title_has_the_titles_weight(features: NgramFeatures) -> None:
+    divided = features.divide(["Male stue\nBytte takrenner"], lambda text: [text] if text else [])
+    parts = divided.parts.multiply(divided.worth[divided.owner])
+    title, body = np.sqrt(parts.multiply(parts).sum(axis=1)).ravel().tolist()[0]
+    assert body == pytest.approx(BODY_WEIGHT * title, rel=0.05)

@@ -7,9 +7,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai import enough
 from marketplace_ai.management import compared
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
-from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarState
+from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarSource, ExemplarState
 
 if TYPE_CHECKING:
     from marketplace_ai.lifecycle.fitting import Audits
@@ -45,7 +46,8 @@ class Command(DatabaseCommand):
         from marketplace_ai.tables import TableError
 
         quiet = options["json"]
-        if not Exemplar.objects.filter(state=ExemplarState.ACTIVE).exists():
+        voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+        if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
             labelled = fitting.read_labelled(options["calibration"])
@@ -122,6 +124,11 @@ def _refusal(version: ClassifierVersion) -> str:
     )
 
 
+def too_few(row: dict[str, Any]) -> bool:
+    """Whether the promise over all categories leaves this one out."""
+    return row["exemplars"] is not None and row["exemplars"] < enough.FOR_THE_PROMISE
+
+
 def summary(figures: dict[str, Any]) -> Iterator[str]:
     """What was found and is promised, first over all, then for each category."""
     target, confidence = figures["target_precision"], figures["confidence"]
@@ -150,6 +157,11 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
     for row in figures["categories"]:
         if row["promised"]:
             promise = "its own"
+        elif too_few(row):
+            promise = (
+                f"none: too few exemplars ({row['exemplars']} of {enough.FOR_THE_PROMISE}), "
+                f"by its own rows only; {row['rows_needed']} more"
+            )
         elif not row["automated"]:
             promise = "none: its own rows refute it"
         else:

@@ -1,0 +1,140 @@
+"""Second jobs: how often one is said where there is none, and how many are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from marketplace_ai.deciding import Classifier, Verdict
+from marketplace_ai.deciding.groups import folds, near_duplicate_groups
+from marketplace_ai.deciding.pattern import label_codes
+from marketplace_ai.deciding.secondary import FALSE_TAGS
+from marketplace_ai.evaluation.rows import Rows
+
+from .catalogue import CONFIDENCE, TARGET
+from .inputs import catalogue, encoded, encoded_rows, labelled
+from .rows import Benchmark, NotMeasured, say
+
+FOLDS = 5
+
+Codes = npt.NDArray[np.intp]
+
+
+def benchmarks() -> Iterator[Benchmark]:
+    yield Benchmark(
+        "second jobs: calibration_nb given one that is no answer, cross-fitted",
+        "share", FALSE_TAGS, "lower", false_tags,
+    )  # fmt: skip
+    yield Benchmark(
+        "second jobs: both found in two rows of calibration_nb made one, cross-fitted",
+        "share", None, "higher", found,
+    )  # fmt: skip
+    yield Benchmark(
+        "second jobs: said of two rows made one, both right",
+        "share", None, "higher", precision,
+    )  # fmt: skip
+
+
+def false_tags() -> float:
+    """Over all rows, each with a single answer in the file (though some do have two jobs)."""
+    judged = measured()
+    wrong = [
+        any(label != answer for label, _ in verdict.secondary)
+        for verdict, answer in zip(judged.single, judged.answers, strict=True)
+    ]
+    return float(np.mean(wrong))
+
+
+def found() -> float:
+    """Share of all made postings whose first choice and second job are their two categories."""
+    judged = measured()
+    return float(np.mean([_both(*pair) for pair in zip(judged.double, judged.pairs, strict=True)]))
+
+
+def precision() -> float:
+    """The same among the made postings that were given a second job."""
+    judged = measured()
+    right = [
+        _both(verdict, pair)
+        for verdict, pair in zip(judged.double, judged.pairs, strict=True)
+        if verdict.secondary
+    ]
+    if not right:
+        raise NotMeasured("no posting was given a second job")
+    return float(np.mean(right))
+
+
+def _both(verdict: Verdict, pair: tuple[str, str]) -> bool:
+    return {verdict.label, *(label for label, _ in verdict.secondary)} == set(pair)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdicts on the rows and on pairs of them, by classifiers that saw none of either."""
+
+    single: list[Verdict]
+    answers: list[str | None]
+    double: list[Verdict]
+    pairs: list[tuple[str, str]]
+
+
+@cache
+def measured() -> Judged:
+    """Five fits, each on the exemplars and rows that are no near-duplicates of its fold's."""
+    train, _, calibration = encoded(catalogue())
+    exemplars, rows = labelled(train), labelled(calibration)
+    groups = near_duplicate_groups([*exemplars.texts, *rows.texts])
+    own, groups = groups[: len(exemplars)], groups[len(exemplars) :]
+    names = sorted({label for label in rows.labels if label is not None})
+    codes = label_codes(rows.labels, names)
+    judged = Judged([], [], [], [])
+    for number, fold in enumerate(folds(groups, codes, FOLDS, 0), start=1):
+        say(f"Fitting fold {number} of {FOLDS} …")
+        known = exemplars.take(np.flatnonzero(~np.isin(own, groups[fold])))
+        others = np.setdiff1d(np.arange(len(rows)), fold)
+        classifier = Classifier.fit(
+            known,
+            rows.take(others),
+            target_precision=TARGET,
+            confidence=CONFIDENCE,
+            parents=catalogue().parents,
+        )
+        index = classifier.ground.index(known)
+        single = rows.take(fold)
+        double = encoded_rows(made(calibration.rows.take(fold), number))
+        judged.single.extend(classifier.decide(index, single.vectors, single.texts))
+        judged.answers.extend(single.labels)
+        judged.double.extend(classifier.decide(index, double.vectors, double.rows.texts))
+        judged.pairs.extend((first, second) for first, second in double.rows.answers)
+    return judged
+
+
+def made(rows: Rows, seed: int) -> Rows:
+    """Rows with a category, two and two of different ones as one posting, each once.
+
+    By turns: the titles joined by "og", alone; the titles in two lines; the titles joined,
+    and both descriptions below.
+    """
+    left = [i for i in np.random.default_rng(seed).permutation(len(rows)) if rows.answers[i]]
+    texts: list[str] = []
+    answers: list[tuple[str, ...]] = []
+    while left:
+        first = left.pop()
+        other = next((i for i in left if rows.answers[i] != rows.answers[first]), None)
+        if other is None:
+            break
+        left.remove(other)
+        (title, _, body), (second, _, more) = (
+            rows.texts[i].partition("\n") for i in (first, other)
+        )
+        lower = second[:1].lower() + second[1:] if second[1:2].islower() else second
+        joined = f"{title} og {lower}"
+        below = " ".join(part for part in (body, more) if part)
+        forms = (joined, f"{title}\n{second}", f"{joined}\n{below}".strip())
+        texts.append(forms[len(texts) % len(forms)])
+        answers.append((rows.answers[first][0], rows.answers[other][0]))
+    return Rows(rows.path, [0] * len(texts), texts, answers, None, rows.parents)
