@@ -15,14 +15,6 @@ def pytest_report_header() -> list[str]:
     return [f"python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in names)]
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu"):
-        import torch
-
-        if not torch.cuda.is_available():
-            pytest.skip(f"torch {torch.__version__} finds no CUDA device")
-
-
 CATALOG = """slug,parent,name_nb,name_en,scope_nb
 bygg,,Bygg,Building,
 maling,bygg,Maling,Painting,male vegger og tak

@@ -40,20 +40,25 @@ class Computation:
     attention: str | None
 
 
-def computation(device: Device, precision: str = "auto") -> Computation:
-    """How to compute there. ``auto``: float32 on a CPU; on CUDA bfloat16, whose range is that of
-    float32, and float16 on GPUs older than Ampere. Flash attention where it is installed and can
-    be used. Raises ``EncoderError`` for a precision that there is not, or not on this device.
+def computation(device: Device, precision: str = "auto", saved: str = "float32") -> Computation:
+    """How to compute there with weights that are saved in ``saved``.
+
+    ``auto``: float32 on a CPU; on CUDA half the precision, as it was saved, else bfloat16, whose
+    range is that of float32, and float16 on GPUs older than Ampere. Flash attention where it is
+    installed and can be used. Raises ``EncoderError`` for a precision that there is not, or that
+    is not for this device.
     """
     if precision not in PRECISIONS:
         raise EncoderError(f"There is no precision {precision!r}: it is one of {PRECISIONS}.")
-    modern = device.kind == "cuda" and device.capability >= _AMPERE
     if precision == "float16" and device.kind == "cpu":
         raise EncoderError(
             "float16 is for GPUs: on a CPU it is slower than float32 and can overflow. Set "
             "MARKETPLACE_AI_PRECISION to 'auto'."
         )
-    if precision == "auto":
-        precision = "float32" if device.kind == "cpu" else "bfloat16" if modern else "float16"
+    modern = device.kind == "cuda" and device.capability >= _AMPERE
+    if precision == "auto" and device.kind == "cpu":
+        precision = "float32"
+    elif precision == "auto":
+        precision = "bfloat16" if modern and saved != "float16" else "float16"
     flash = modern and device.has_flash_attention and precision != "float32"
     return Computation(precision, "flash_attention_2" if flash else None)

@@ -78,6 +78,20 @@ def weights_hash(path: Path) -> str:
     return total.hexdigest()
 
 
+def saved_precision(path: Path) -> str:
+    """What torch calls the numbers that the first module's weights are saved in: 'float32',
+    'bfloat16' or 'float16'. Damaged weights count as float32: loading them says what is wrong."""
+    from safetensors import SafetensorError, safe_open
+
+    file = min(path.rglob("*.safetensors"), key=lambda file: (len(file.parts), file.name))
+    try:
+        with safe_open(file, framework="np") as weights:
+            kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return "float32"
+    return "float16" if "F16" in kinds else "bfloat16" if "BF16" in kinds else "float32"
+
+
 def settings_hash(path: Path) -> str:
     """SHA-256 (hex) over tokenizer, prompts, pooling and lengths: every file beside the weights
     that is read when the directory is loaded."""

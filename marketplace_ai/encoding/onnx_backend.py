@@ -5,6 +5,7 @@ Neither torch nor transformers is imported: a worker on this back end needs half
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class OnnxBackend:
         self._prompt = manifest.prompt
         self._inputs = manifest.inputs
         options = onnxruntime.SessionOptions()
+        # What torch and numpy go by, too; 0 is one for each core.
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
         # Threads that spin while they wait take the cores that the database needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3

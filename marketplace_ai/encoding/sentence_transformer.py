@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from marketplace_ai.encoding.backend import MASK, Tokens
 from marketplace_ai.encoding.base import EncoderError
 from marketplace_ai.encoding.computation import Computation, Device, computation
-from marketplace_ai.encoding.directory import check_directory, weights_hash
+from marketplace_ai.encoding.directory import (
+    check_directory,
+    saved_precision,
+    weights_hash,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +61,8 @@ class TorchBackend:
         device = device or Device.here()
         self.token_budget = TOKEN_BUDGET[device.kind]
         self.device = "cpu" if device.kind == "cpu" else "cuda:0"
-        self.model = _load(path, self.device, computation(device, precision))
+        how = computation(device, precision, saved_precision(path))
+        self.model = _load(path, self.device, how)
         config = getattr(getattr(self.model[0], "model", None), "config", None)
         #: What transformers calls the attention that is used, as 'sdpa'.
         self.attention = str(getattr(config, "_attn_implementation", ""))

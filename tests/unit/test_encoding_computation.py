@@ -1,4 +1,4 @@
-"""In what numbers torch computes, on which device; real GPU runs are marked and skipped here."""
+"""In what numbers torch computes, on which device. What only a device shows is in tests/gpu."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from marketplace_ai.encoding import EncoderError, load_encoder
 from marketplace_ai.encoding.backend import MASK
 from marketplace_ai.encoding.computation import Computation, Device, computation
+from marketplace_ai.encoding.directory import saved_precision
 from marketplace_ai.encoding.gpu import Gpus, advice
 from marketplace_ai.encoding.sentence_transformer import TorchBackend, _load
 
@@ -24,21 +25,30 @@ HOPPER = Device("cuda", (9, 0), True)
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "dtype", "attention"),
+    ("device", "precision", "saved", "dtype", "attention"),
     [
-        (CPU, "auto", "float32", None),
-        (CPU, "bfloat16", "bfloat16", None),
-        (TURING, "auto", "float16", None),
-        (AMPERE, "auto", "bfloat16", None),
-        (HOPPER, "auto", "bfloat16", "flash_attention_2"),
-        (HOPPER, "float16", "float16", "flash_attention_2"),
-        (HOPPER, "float32", "float32", None),
+        (CPU, "auto", "float32", "float32", None),
+        (CPU, "auto", "float16", "float32", None),
+        (CPU, "bfloat16", "float32", "bfloat16", None),
+        (TURING, "auto", "float32", "float16", None),
+        (TURING, "auto", "bfloat16", "float16", None),
+        (AMPERE, "auto", "float32", "bfloat16", None),
+        (AMPERE, "auto", "float16", "float16", None),
+        (HOPPER, "auto", "bfloat16", "bfloat16", "flash_attention_2"),
+        (HOPPER, "float16", "float32", "float16", "flash_attention_2"),
+        (HOPPER, "float32", "float16", "float32", None),
     ],
 )
 def test_what_suits_a_device(
-    device: Device, precision: str, dtype: str, attention: str | None
+    device: Device, precision: str, saved: str, dtype: str, attention: str | None
 ) -> None:
-    assert computation(device, precision) == Computation(dtype, attention)
+    assert computation(device, precision, saved) == Computation(dtype, attention)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_the_precision_that_weights_are_saved_in(tmp_path: Path, dtype: torch.dtype) -> None:
+    save(tmp_path, dtype=dtype)
+    assert f"torch.{saved_precision(tmp_path / 'model')}" == str(dtype)
 
 
 def test_float16_on_a_cpu_and_unknown_precisions_are_refused() -> None:
@@ -131,31 +141,3 @@ def test_several_gpus_want_several_workers() -> None:
     message, cure = said(4, HOPPER)[-1]
     assert "4 GPUs are visible" in message
     assert "CUDA_VISIBLE_DEVICES" in cure
-
-
-@pytest.mark.gpu
-def test_on_a_gpu_the_vectors_are_those_of_the_cpu(tmp_path: Path) -> None:
-    save(tmp_path, pooling="mean")
-    encoder = load_encoder(str(tmp_path / "model"), cache_dir=tmp_path)
-    exact = TorchBackend(tmp_path / "model", device=CPU)
-    encoder.warm_up()
-
-    assert encoder.backend.device == "cuda:0"
-    vectors = encoder.encode(TEXTS)
-    assert (vectors * exact.run(exact.tokenize(TEXTS))).sum(axis=1).min() > 0.999
-
-
-@pytest.mark.gpu
-def test_on_a_gpu_a_lack_of_memory_is_learned(tmp_path: Path) -> None:
-    save(tmp_path)
-    encoder = load_encoder(str(tmp_path / "model"), cache_dir=tmp_path)
-    encoder.encode(TEXTS)
-    torch.cuda.set_per_process_memory_fraction(
-        (torch.cuda.memory_reserved() + (8 << 20)) / torch.cuda.mem_get_info()[1]
-    )
-    try:
-        vectors = encoder.encode([f"male {number} stue" * 6 for number in range(4096)])
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
-    assert len(vectors) == 4096
-    assert encoder.budget.now < encoder.budget.full
