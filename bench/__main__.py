@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from . import (
     catalogue,
     cold,
+    encoding,
     exact,
     promise,
     public,
@@ -35,6 +36,7 @@ def benchmarks() -> list[Benchmark]:
     parts = (
         exact,
         speed,
+        encoding,
         catalogue,
         strangers,
         secondary,

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError, gpu
 from marketplace_ai.lifecycle import descriptions, indexes, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
@@ -89,6 +90,7 @@ def examine() -> Iterator[Finding]:
         _horizon,
         _encoder,
         _search_index,
+        _device,
         _classifier,
         _personal_data,
         _deciding,
@@ -290,6 +292,21 @@ def _search_index() -> Iterator[Finding]:
         "search index", True, f"That of {active.name} {said}",
         "" if there else "Run manage.py build_search_index; where a backfill runs, behind it.",
     )  # fmt: skip
+
+
+def _device() -> Iterator[Finding]:
+    if conf.backend == "onnx-int8":
+        yield Finding(
+            "back end", True, "The encoder computes in int8.",
+            "If the classifier was fitted before that, run manage.py fit_classifier again.",
+        )  # fmt: skip
+    if not gpu.has_driver():
+        return
+    try:
+        for message, cure in gpu.advice(gpu.gpus_here(), conf.backend, conf.precision):
+            yield Finding("gpu", True, message, cure)
+    except (ImportError, EncoderError) as error:
+        yield Finding("gpu", True, f"The GPU was not looked at: {error}")
 
 
 def _classifier() -> Iterator[Finding]:

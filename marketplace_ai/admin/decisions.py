@@ -60,7 +60,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("category"), empty_value=NOTHING)
     def category_shown(self, decision: Decision) -> Any:
         what = proposed(decision)
-        return (what.name if what else decision.category_name or "").replace("{", "") or None
+        return what.name if what else decision.category_name or None
 
     @admin.display(description=_("probability"), empty_value=NOTHING)
     def chance(self, decision: Decision) -> Any:
