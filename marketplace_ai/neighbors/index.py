@@ -143,24 +143,28 @@ class ExemplarIndex:
 
     def _text(self, grams: sp.csr_matrix) -> Floats:
         """Text similarity of b postings to every slot, (b, slots)."""
-        # Few rows against many: the batch as the dense side keeps the exemplars' rows as
-        # they lie in memory, and only the n-grams of the batch take part.
+        # Few rows against many: the batch as the dense side keeps the exemplars' rows as they
+        # lie in memory. It has a row for each n-gram of the batch, and one of zeros for all
+        # others: to look the place up costs less than to leave them out.
         columns = np.unique(grams.indices)
-        batch = grams[:, columns].T.toarray()
+        batch = np.zeros((len(columns) + 1, grams.shape[0]), dtype=np.float32)
+        batch[:-1] = grams[:, columns].T.toarray()
+        place = np.full(BUCKETS, len(columns), dtype=np.int32)
+        place[columns] = np.arange(len(columns), dtype=np.int32)
         result = np.empty((grams.shape[0], self._used), dtype=np.float32)
 
         def compare(start: int) -> None:
             end = min(start + _BLOCK, self._used)
             first, last = self._grams.indptr[[start, end]]
-            part = sp.csr_matrix(  # these rows, nothing copied
+            part = sp.csr_matrix(
                 (
                     self._grams.data[first:last],
-                    self._grams.indices[first:last],
+                    place[self._grams.indices[first:last]],
                     self._grams.indptr[start : end + 1] - first,
                 ),
-                shape=(end - start, BUCKETS),
+                shape=(end - start, len(columns) + 1),
             )
-            result[:, start:end] = (part[:, columns] @ batch).T
+            result[:, start:end] = (part @ batch).T
 
         starts = range(0, self._used, _BLOCK)
         if len(starts) < 2:
