@@ -43,6 +43,10 @@ demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: s
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: gpu
+gpu: $(READY) ## the tests that need a CUDA device (make .venv with torch's CUDA build)
+	@$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
+
 .PHONY: chromium
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
@@ -56,6 +60,11 @@ lint: $(READY) ## format, types, walls between the rooms, agreement of the requi
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.requirements
+
+.PHONY: faults
+FAULTS ?= long
+faults: $(READY) ## fault and hostile tests in their long form (FAULTS=short; FAULTS_SEED=N replays choices)
+	@FAULTS=$(FAULTS) $(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) -rP $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## the benchmarks (BENCH_DATA=DIR: public sets; ONLY="text": rows with it in their name)

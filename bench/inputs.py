@@ -63,16 +63,16 @@ def catalogue() -> Inputs:
 
 def encoded_rows(rows: Rows) -> Encoded:
     """The same for labelled texts that are in no file."""
-    return encode(_encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
+    return encode(encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
 
 
 def encoded(inputs: Inputs) -> list[Encoded]:
     """``inputs.files`` with the embedded encoder's vectors."""
-    return encode(_encoder(), inputs.files, kept_in=VECTORS, progress=progress)
+    return encode(encoder(), inputs.files, kept_in=VECTORS, progress=progress)
 
 
 @cache
-def _encoder() -> TextEncoder:
+def encoder() -> TextEncoder:
     return load_encoder("embedded", cache_dir=conf.cache_dir, progress=say)
 
 

@@ -1,7 +1,8 @@
 """The demo project's settings; everything that differs between places comes from the environment.
 
-``DATABASE_URL``, ``REDIS_URL``, ``MARKETPLACE_AI_ENCODER``, ``DJANGO_SECRET_KEY``,
-``DJANGO_DEBUG`` and ``DJANGO_ALLOWED_HOSTS`` may also stand in a file ``.env`` beside manage.py.
+It may also stand in a file ``.env`` beside manage.py: ``DATABASE_URL``, ``REDIS_URL``,
+``DJANGO_SECRET_KEY``, ``DJANGO_DEBUG``, ``DJANGO_ALLOWED_HOSTS``, ``DJANGO_CSRF_TRUSTED_ORIGINS``,
+and of the app ``MARKETPLACE_AI_ENCODER``, ``_CACHE_DIR``, ``_BATCH_SIZE``, ``_ENCODE_TIMEOUT``.
 """
 
 import os
@@ -17,6 +18,9 @@ load_dotenv(BASE_DIR / ".env")
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "demo-only-not-a-secret")
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+CSRF_TRUSTED_ORIGINS = list(
+    filter(None, os.environ.get("DJANGO_CSRF_TRUSTED_ORIGINS", "").split(","))
+)
 
 INSTALLED_APPS = [
     "config.admin_site.DemoAdminConfig",
@@ -31,6 +35,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before all that could refuse or redirect a request without the right host name.
+    "config.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -91,6 +97,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 MARKETPLACE_AI_ENCODER = os.environ.get("MARKETPLACE_AI_ENCODER", "embedded")
 MARKETPLACE_AI_CACHE_DIR = os.environ.get("MARKETPLACE_AI_CACHE_DIR", "~/.cache/marketplace_ai")
+# What suits a CPU and a GPU differs.
+MARKETPLACE_AI_BATCH_SIZE = int(os.environ.get("MARKETPLACE_AI_BATCH_SIZE", "64"))
+MARKETPLACE_AI_ENCODE_TIMEOUT = float(os.environ.get("MARKETPLACE_AI_ENCODE_TIMEOUT", "120"))
 
 LOGGING = {
     "version": 1,

@@ -7,7 +7,7 @@ system checks say which declared field does not exist.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
@@ -15,6 +15,8 @@ from django.utils.module_loading import import_string
 
 from marketplace_ai.conf import conf
 from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
+from marketplace_ai.scrub import LONGEST_ITEM, scrub
+from marketplace_ai.text import description, prepare
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
@@ -56,8 +58,26 @@ class JobAdapter:
         return "\n".join(part for part in parts if part)
 
     def clean(self, text: str) -> str:
-        """A hook that takes out what must not be encoded, such as personal data."""
+        """A hook that takes out what must not be encoded beyond what ``scrub`` does."""
         return text
+
+    def scrub(self, text: str) -> str:
+        """Personal data out of a text; it has the last word, after ``clean``.
+
+        Override it to leave out a rule, or to ``return text`` where nothing is to be removed.
+        """
+        return scrub(text)
+
+    @final
+    def prepared(self, text: str) -> str:
+        """A text as it is encoded, kept and compared, whatever characters it holds.
+
+        The one road of every text, of a posting, a file or a form. It is read a little further
+        than it is kept, so that its end never is half a phone number. A prepared text comes
+        back as it is, where ``clean`` leaves what it returned alone.
+        """
+        longer = prepare(text, self.max_chars + LONGEST_ITEM)
+        return prepare(self.scrub(self.clean(longer)), self.max_chars)
 
     def eligible(self, job: Any) -> bool:
         """Whether this posting is to be tagged now (no draft, not deleted)."""
@@ -70,6 +90,16 @@ class JobAdapter:
 
     def category_name(self, category: Any) -> str:
         return str(category)
+
+    def category_description(self, category: Any) -> str:
+        """What belongs in a category, in words: they propose it until it has exemplars enough.
+
+        "" for none. By default the name, in English too, and the scope of a shipped category;
+        of a host's own the name. Postings are compared with it, so it should use their words.
+        """
+        if not isinstance(category, Category):
+            return self.category_name(category)
+        return description((category.name, category.name_en), category.scope)
 
     def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
         """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.

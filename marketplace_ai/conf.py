@@ -67,6 +67,14 @@ class Conf:
         1000,
         "An UPDATE that changes the text of more postings than this renews their vectors only.",
     )
+    backfill_batches = Setting(
+        10, "Batches of a backfill that wait in the queue for each worker before more are fed."
+    )
+    reconcile_hours = Setting(
+        24.0,
+        "Hours from one search for what the triggers missed to the next; 0 for none but after "
+        "a trigger failed.",
+    )
     audit_share = Setting(
         0.01, "Share of all postings that a person audits, drawn at random; 0 for none."
     )

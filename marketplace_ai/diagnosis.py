@@ -15,22 +15,39 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
-from marketplace_ai.lifecycle import stops
+from marketplace_ai.lifecycle import descriptions, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
+    Decision,
     Encoder,
+    EncoderState,
     Exemplar,
+    ExemplarSource,
     ExemplarState,
+    Outcome,
     PendingJob,
+    Walk,
+    WalkPurpose,
 )
-from marketplace_ai.queue import health, trigger, wake_up
+from marketplace_ai.queue import alive, backfill, health, trigger, wake_up, walks
 from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
+#: A turn of a drainer that takes longer than its batch may take and this hangs, in seconds:
+#: before the batch it may have new exemplars to encode, or another encoder to load.
+PATIENCE = 300.0
+#: A transaction that is open longer than this makes the queue's dead rows pile up.
+LONG_TRANSACTION = dt.timedelta(minutes=10)
 #: An audited posting that waits longer than this has nobody who looks.
 UNANSWERED = dt.timedelta(days=7)
+#: Exemplars that are read for personal data: some tenths of a second.
+EXEMPLARS_READ = 20_000
+#: Workers follow the version in force within a batch; by then each has had one.
+FOLLOWED = dt.timedelta(minutes=5)
+#: Decisions as young as this say what workers do now.
+RECENT = dt.timedelta(minutes=10)
 #: Stops of automation that are named.
 STOPS_NAMED = 5
 
@@ -68,8 +85,12 @@ def examine() -> Iterator[Finding]:
         _triggers,
         _workers,
         _queue,
+        _walks,
+        _horizon,
         _encoder,
         _classifier,
+        _personal_data,
+        _deciding,
         _audit,
         _stops,
     ]
@@ -81,6 +102,28 @@ def examine() -> Iterator[Finding]:
                 part.__name__.strip("_"), False, " ".join(str(error).split()),
                 "Run manage.py migrate.",
             )  # fmt: skip
+
+
+def examine_drainer() -> Finding:
+    """Whether the drainer of this machine gets on: one question to the database, for the health
+    check of a worker's container."""
+    try:
+        turn = alive.turn()
+    except DatabaseError as error:
+        return Finding(
+            "drainer", False, " ".join(str(error).split()),
+            "Start PostgreSQL, or correct DATABASES.",
+        )  # fmt: skip
+    if turn is None:
+        message, cure = "No drainer of this machine is running.", "See the worker's log."
+    elif turn.first:
+        message = f"It has been starting for {turn.seconds:.0f} s."
+        cure = "Wait until it has loaded its encoder and encoded new exemplars; see its log."
+    elif turn.seconds > conf.encode_timeout + PATIENCE:
+        message, cure = f"It hangs for {turn.seconds:.0f} s.", "Start the worker anew."
+    else:
+        return Finding("drainer", True, f"It began its turn {turn.seconds:.0f} s ago.")
+    return Finding("drainer", False, message, cure)
 
 
 def _database() -> Finding:
@@ -178,6 +221,40 @@ def _queue() -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _walks() -> Iterator[Finding]:
+    waiting = backfill.waiting()[: health.LARGEST_COUNT].count()
+    for walk in Walk.objects.unfinished().select_related("encoder").order_by("pk"):
+        known = walks.progress(walk, waiting)
+        about = "about " if walk.estimated else ""
+        left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
+        message = f"{known.done:,} of {about}{known.total:,} postings{left}"
+        if walk.purpose == WalkPurpose.RECONCILE:
+            yield Finding("reconcile", True, f"Looking for what was missed: {message}")
+        elif walk.stopped:
+            yield Finding(
+                "backfill", True, f"Stopped after {message}",
+                "Run manage.py backfill_embeddings as it was run, to go on with it.",
+            )  # fmt: skip
+        elif walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
+            yield Finding(
+                "backfill", True, f"Waits for the encoder {walk.encoder} to be active: {message}"
+            )
+        else:
+            yield Finding("backfill", True, message)
+
+
+def _horizon() -> Iterator[Finding]:
+    found = health.oldest_transaction(LONG_TRANSACTION)
+    if found is not None:
+        yield Finding(
+            "vacuum", False,
+            f"A transaction of {found.user} ({found.application or 'unnamed'}, process "
+            f"{found.pid}) is open for {found.age.total_seconds() / 60:.0f} minutes: dead rows "
+            "cannot be cleared away, and claims become slower.",
+            f"End it where it was begun, or by SELECT pg_terminate_backend({found.pid}).",
+        )  # fmt: skip
+
+
 def _encoder() -> Iterator[Finding]:
     active = Encoder.objects.active()
     if active is None:
@@ -196,14 +273,18 @@ def _encoder() -> Iterator[Finding]:
 
 
 def _classifier() -> Iterator[Finding]:
-    count = Exemplar.objects.filter(state=ExemplarState.ACTIVE).count()
+    voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+    count = voting.exclude(source=ExemplarSource.DESCRIPTION).count()
     if not count:
         yield Finding(
             "exemplars", False, "There are no exemplars.",
             "Run manage.py import_exemplars FILE, or import_exemplars --from-jobs.",
         )  # fmt: skip
         return
-    yield Finding("exemplars", True, f"{count} vote")
+    message = f"{count} vote"
+    if lonely := descriptions.alone():
+        message += f"; categories with nothing but their description: {lonely}"
+    yield Finding("exemplars", True, message)
     version = _in_force()
     if version is None:
         yield Finding(
@@ -222,6 +303,44 @@ def _classifier() -> Iterator[Finding]:
         on = "audited" if calibrated is ClassifierVersion.Calibration.AUDITS else "labelled"
         message = f"Version {version.pk} is in force, calibrated on {on} postings"
         yield Finding("classifier", True, message)
+
+
+def _personal_data() -> Iterator[Finding]:
+    """Of the newest exemplars, those that scrubbing would change: they were stored before."""
+    found = scrubbing.look(EXEMPLARS_READ)
+    if not found.looked_at:
+        return
+    of = f"{found.found} of the {found.looked_at} newest exemplars"
+    yield Finding(
+        "personal data", not found.found,
+        f"{of} hold phone numbers, addresses or the like.",
+        "Run manage.py scrub_stored, then fit_classifier." if found.found else "",
+    )  # fmt: skip
+
+
+def _deciding() -> Iterator[Finding]:
+    """A worker that cannot use the version in force goes on with the one that it has, whose
+    promise is no longer tested."""
+    version = _in_force()
+    if version is None:
+        return
+    now = timezone.now()
+    since = max((version.activated or version.created) + FOLLOWED, now - RECENT)
+    others = (
+        Decision.objects.filter(decided__gt=since, encoder=version.encoder_id)
+        .exclude(outcome__in=(Outcome.CONFIRMED, Outcome.CORRECTED))  # a person's
+        .exclude(classifier=version)
+    )
+    found = others.order_by("-decided").values_list("classifier_id").first()
+    if found is not None:
+        by = f"by version {found[0]}" if found[0] else "without a classifier"
+        yield Finding(
+            "deciding", False,
+            f"Version {version.pk} is in force, but postings were decided {by} in the last "
+            f"{RECENT.total_seconds() / 60:.0f} minutes, and nothing watches those.",
+            "See the workers' log. Where the version cannot be used, put another one in force "
+            "(manage.py use_classifier) or fit again; else start the workers anew.",
+        )  # fmt: skip
 
 
 def _audit() -> Iterator[Finding]:

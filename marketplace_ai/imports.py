@@ -21,7 +21,7 @@ from marketplace_ai.models import (
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.tables import Row, TableError, read_csv
-from marketplace_ai.text import digest, is_blank, prepare
+from marketplace_ai.text import digest, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -242,9 +242,7 @@ def categories_by_key() -> dict[str, Any]:
 
 def clean_text(text: str) -> str:
     """A text from a file or a form as the same words in a posting would be encoded."""
-    adapter = get_adapter()
-    limit = adapter.max_chars
-    return prepare(adapter.clean(prepare(text, limit)), limit)
+    return get_adapter().prepared(text)
 
 
 def _row_text(path: str, row: Row) -> str:
@@ -289,9 +287,9 @@ def _add(exemplars: Iterable[Exemplar], dry_run: bool) -> tuple[int, int]:
     wanted = list({(e.text_digest, e.category_key, e.job_id): e for e in exemplars}.values())
     there = {
         (bytes(d), k, j)
-        for d, k, j in Exemplar.objects.filter(
-            text_digest__in=[e.text_digest for e in wanted]
-        ).values_list("text_digest", "category_key", "job_id")
+        for d, k, j in Exemplar.objects.filter(text_digest__in=[e.text_digest for e in wanted])
+        .exclude(source=ExemplarSource.DESCRIPTION)  # nobody's label
+        .values_list("text_digest", "category_key", "job_id")
     }
     new = [e for e in wanted if (e.text_digest, e.category_key, e.job_id) not in there]
     if not dry_run:

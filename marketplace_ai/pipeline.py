@@ -7,6 +7,7 @@ transaction is open while it is encoded.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from django.db import Error as DatabaseError
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError
 from marketplace_ai.encoding import encode_each
-from marketplace_ai.lifecycle import classifiers, encoders, stops, versions
+from marketplace_ai.lifecycle import classifiers, descriptions, encoders, stops, versions
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.neighbors import store
 from marketplace_ai.neighbors.index import ExemplarIndex
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 #: Exemplars encoded at once when they are new.
 EXEMPLAR_BATCH = 256
+#: Categories are looked at this often, in seconds: a host may write them by any road.
+DESCRIPTIONS_SECONDS = 30.0
 
 #: Nothing was fitted yet, so nothing can be proposed: a person looks at it.
 UNDECIDED = Proposal(Outcome.REVIEW, None)
@@ -57,6 +60,8 @@ class Pipeline:
         self.index: ExemplarIndex | None = None
         self._followed: int | None = None
         self._removals = 0
+        self._described: tuple[int, int] | None = None  # None: it did not work, or was never done
+        self._next_look = 0.0
 
     # -- what is resident ----------------------------------------------------------------
 
@@ -71,7 +76,19 @@ class Pipeline:
         if version != self._followed:
             self._load_classifier(version)
             self._followed = version
+        self._align_descriptions()
         self._take_in_exemplars(progress)
+
+    def _align_descriptions(self) -> None:
+        """Exemplars that came or went, and from time to time the categories, may change which
+        descriptions vote."""
+        now, seen = time.monotonic(), store.generation()
+        if self._described in (seen, None) and now < self._next_look:
+            return
+        done = descriptions.look_after(settled=DESCRIPTIONS_SECONDS)
+        # As it was before: what came while this looked is looked at in the next turn.
+        self._described = seen if done else None
+        self._next_look = now + DESCRIPTIONS_SECONDS
 
     def _load_classifier(self, version: int | None) -> None:
         """A damaged one decides nothing: the resident one stays until another is in force.
@@ -101,7 +118,14 @@ class Pipeline:
             removals=self._removals,
             known=index.ids.tolist(),
         )
-        index.update(changed.ids, changed.texts, changed.labels, changed.vectors, changed.gone)
+        index.update(
+            changed.ids,
+            changed.texts,
+            changed.labels,
+            changed.vectors,
+            changed.gone,
+            changed.described.tolist(),
+        )
         index.generation, self._removals = changed.generation, changed.removals
         self.index = index
 

@@ -22,7 +22,12 @@ class DatabaseForeignKey(migrations.operations.base.Operation):
 
     The models say ``db_constraint=False`` and ``DO_NOTHING``: a host's DELETE, by whatever
     road it comes, then costs no query of Django's and can never be refused by us.
+
+    It locks the host's table, and who waits for that lock makes all the host's writes wait
+    behind it. So it gives up soon, the migration is undone, and it is run again.
     """
+
+    LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
 
     reversible = True
     reduces_to_sql = True
@@ -42,6 +47,7 @@ class DatabaseForeignKey(migrations.operations.base.Operation):
         field = model._meta.get_field(self.field_name)
         target = field.remote_field.model
         quote = schema_editor.quote_name
+        schema_editor.execute(self.LOCK_TIMEOUT)
         schema_editor.execute(
             f"ALTER TABLE {quote(model._meta.db_table)} "
             f"ADD CONSTRAINT {quote(self._name(model, field))} "
@@ -55,6 +61,7 @@ class DatabaseForeignKey(migrations.operations.base.Operation):
         model = from_state.apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.field_name)
         quote = schema_editor.quote_name
+        schema_editor.execute(self.LOCK_TIMEOUT)
         schema_editor.execute(
             f"ALTER TABLE {quote(model._meta.db_table)} "
             f"DROP CONSTRAINT IF EXISTS {quote(self._name(model, field))}"

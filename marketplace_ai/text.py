@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from hashlib import blake2b
 
 #: Raw characters read for each character kept: what bounds the work on a text of any size.
@@ -87,3 +88,9 @@ def _continues(character: str) -> bool:
         or "\U0001f3fb" <= character <= "\U0001f3ff"
         or unicodedata.category(character) in ("Mn", "Mc", "Me")
     )
+
+
+def description(names: Iterable[str], scope: str) -> str:
+    """A category in words: its different names in one line, then its scope; "" for nothing."""
+    distinct = dict.fromkeys(name for name in names if name)
+    return "\n".join(filter(None, [" / ".join(distinct), scope]))

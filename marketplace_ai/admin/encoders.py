@@ -9,8 +9,10 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from marketplace_ai import enough
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, get_category_model
 
@@ -117,8 +119,24 @@ def _categories(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         category = known.get(keys[row["label"]])
         name = adapter.category_name(category) if category is not None else None
-        shown.append({**row, "name": name or _("%s (deleted since)") % row["label"]})
+        shown.append(
+            {
+                **row,
+                "name": name or _("%s (deleted since)") % row["label"],
+                "few": _few(row.get("exemplars")),
+            }
+        )
     return sorted(shown, key=lambda row: (-row.get("automatic", 0), str(row["name"])))
+
+
+def _few(exemplars: int | None) -> str:
+    """Why the promise over all categories leaves one out; empty where it does not."""
+    if exemplars is None or exemplars >= enough.FOR_THE_PROMISE:
+        return ""
+    return gettext("too few exemplars (%(n)d of %(enough)d): by its own rows only") % {
+        "n": exemplars,
+        "enough": enough.FOR_THE_PROMISE,
+    }
 
 
 def _key(model: Any, label: str) -> Any | None:

@@ -40,7 +40,9 @@ class ExemplarForm(ExemplarModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        category, none = data.get("category"), data.get("is_none")
+        # A description's label is no field of the form.
+        category = data.get("category", self.instance.category)
+        none = data.get("is_none", self.instance.is_none)
         if category is not None and none:
             raise forms.ValidationError(
                 gettext("Choose a category or tick “fits no category”, not both.")
@@ -57,9 +59,11 @@ class ExemplarForm(ExemplarModelForm):
     def _refuse_twin(self, key: str) -> None:
         """The database would refuse it too, with an error that helps nobody."""
         text = self.cleaned_data.get("text", self.instance.text)
+        if self.instance.source == ExemplarSource.DESCRIPTION:
+            return
         twins = Exemplar.objects.filter(
             text_digest=digest(text), category_key=key, job_id=self.instance.job_id
-        )
+        ).exclude(source=ExemplarSource.DESCRIPTION)
         if twins.exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(
                 gettext("There is an exemplar with this text and category.")
@@ -85,10 +89,20 @@ class ExemplarAdmin(OwnAdmin):
     readonly_fields = ("source", "made_of", "created_by", "created")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return self.readonly_fields if obj is None else ("text", *self.readonly_fields)
+        if obj is None:
+            return self.readonly_fields
+        # A description is its category's: it follows what the category is called.
+        own = ("category", "is_none") if obj.source == ExemplarSource.DESCRIPTION else ()
+        return ("text", *own, *self.readonly_fields)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields if obj is not None else ("text", "category", "is_none", "state")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A description would come back at once: it is quarantined instead."""
+        if obj is not None and obj.source == ExemplarSource.DESCRIPTION:
+            return False
+        return super().has_delete_permission(request, obj)
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return ("category",) if can_autocomplete(self.admin_site, request) else ()

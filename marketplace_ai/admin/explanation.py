@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
-from marketplace_ai.models import Decision, Encoder, Exemplar, ExemplarState, get_category_model
+from marketplace_ai.models import (
+    Decision,
+    Encoder,
+    Exemplar,
+    ExemplarSource,
+    ExemplarState,
+    get_category_model,
+)
 
 from .current import FITS_NONE, proposed
 from .display import NOTHING, bar_value, object_link, outcome_badge, percent, shortened
@@ -135,9 +142,12 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
         if exemplar.category is not None:
             category = adapter.category_name(exemplar.category)
         active = exemplar.state == ExemplarState.ACTIVE
+        words = shortened(exemplar.text, 120)
+        if exemplar.source == ExemplarSource.DESCRIPTION:
+            words = _("The category's description: %(text)s") % {"text": words}
         rows.append(
             MatchRow(
-                label=object_link(site, Exemplar, exemplar.pk, shortened(exemplar.text, 120)),
+                label=object_link(site, Exemplar, exemplar.pk, words),
                 category=category,
                 agrees=exemplar.category_id == decision.category_id
                 and none == (decision.category_id is None),

@@ -10,14 +10,16 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from marketplace_ai.models import PendingJob, get_job_model
-from marketplace_ai.queue import health
+from marketplace_ai.models import PendingJob, Walk, get_job_model
+from marketplace_ai.queue import backfill, health, walks
 
 from .base import ReadOnlyAdmin
 from .display import NOTHING, badge, object_link, shortened
 from .filters import QueueStateFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.http import HttpRequest
 
 COUNTS = ("pending", "claimed", "logged", "set_aside")
@@ -48,6 +50,7 @@ class PendingJobAdmin(ReadOnlyAdmin):
             "health": {name: health.shown(getattr(queue, name)) for name in COUNTS},
             "drainers": health.drainers(),
             "oldest": str(oldest) if queue.oldest else "",
+            "walks": list(_under_way()),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
@@ -85,3 +88,19 @@ class PendingJobAdmin(ReadOnlyAdmin):
         text = ngettext("%(n)d posting is tried again.", "%(n)d postings are tried again.", changed)
         level = messages.SUCCESS if changed else messages.WARNING
         messages.add_message(request, level, text % {"n": changed})
+
+
+def _under_way() -> Iterator[dict[str, Any]]:
+    """Walks that are not finished, as the page shows them."""
+    waiting = backfill.waiting()[: health.LARGEST_COUNT].count()
+    for walk in Walk.objects.unfinished().order_by("pk"):
+        known = walks.progress(walk, waiting)
+        yield {
+            "title": walk.get_purpose_display(),
+            "done": f"{known.done:,}",
+            "total": f"{known.total:,}",
+            "estimated": walk.estimated,
+            "rate": f"{known.rate:,.0f}" if known.rate else "",
+            "left": "" if known.left is None else str(known.left),
+            "stopped": walk.stopped,
+        }

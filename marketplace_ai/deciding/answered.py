@@ -12,6 +12,7 @@ from marketplace_ai.neighbors.index import ExemplarIndex
 
 from .classifier import Classifier
 from .crossfit import FOLDS
+from .ground import describe
 from .groups import folds
 from .labelled import Labelled
 from .pattern import label_codes
@@ -54,12 +55,16 @@ def of_today(
     rows: Labelled,
     groups: npt.NDArray[np.intp],
     seed: int,
+    descriptions: Labelled | None = None,
 ) -> Answers:
     """How an older classifier answers ``rows`` with the exemplars of now. ``own`` (n,) and
     ``groups`` (b,) number near-duplicates; exemplars in the group of a row are taken out while
-    its fold is answered, as they are when a new classifier is cross-fitted."""
+    its fold is answered, as they are when a new classifier is cross-fitted. ``descriptions``
+    vote with them."""
     index = old.new_index()
     _put(index, exemplars, np.arange(len(exemplars)))
+    if descriptions is not None:
+        describe(index, descriptions, len(exemplars))
     right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for fold in folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
         twins = np.flatnonzero(np.isin(own, groups[fold]))

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from .pool import Codes, Evidence, Floats, Pool
 
-#: Below this many rows, or with all of them right or wrong, no curve can be fitted.
+#: Below this many rows no curve can be fitted.
 ENOUGH_ROWS = 30
 _EVIDENCE = 6
 
@@ -54,12 +54,12 @@ class Calibration:
         scores = plain.scores(evidence, none)
         known = np.flatnonzero(~plain._far(scores, none))
         right = (scores.first == codes)[known]
-        if len(right) < ENOUGH_ROWS or right.all() or not right.any():
+        if len(right) < ENOUGH_ROWS:
             return plain
         features = _features(scores, evidence, none)[known]
         mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-        curve = LogisticRegression(C=1.0).fit((features - mean) / scale, right)
-        return cls(pool, mean, scale, curve.coef_[0], float(curve.intercept_[0]))
+        slope, offset = _curve((features - mean) / scale, right)
+        return cls(pool, mean, scale, slope, offset)
 
     def widened(self, labels: int) -> Calibration:
         return replace(self, pool=self.pool.widened(labels))
@@ -78,6 +78,23 @@ class Calibration:
         """Rows that fit nothing by distance alone: labelled rows cannot say how often that is
         right, for among them are only postings that somebody had a category for."""
         return np.asarray((scores.first == none) & np.isfinite(self.pool.background))
+
+
+def _curve(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Slope (f,) and offset of a logistic curve on standardized ``features`` (n, f).
+
+    Instead of 1 and 0 the rows are worth (r + 1) / (r + 2) and 1 / (w + 2), where r of them are
+    right and w wrong (Platt 1999). So there is a curve also where all are right, and folds of
+    one cross-fit are never scored on two scales, told apart by where the only error fell.
+    """
+    hits = int(right.sum())
+    worth = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
+    fitted = LogisticRegression(C=1.0).fit(
+        np.vstack([features, features]),
+        np.repeat([True, False], len(right)),
+        sample_weight=np.concatenate([worth, 1 - worth]),
+    )
+    return fitted.coef_[0], float(fitted.intercept_[0])
 
 
 def _features(scores: Scores, evidence: Evidence, none: int) -> Floats:

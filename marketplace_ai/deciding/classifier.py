@@ -17,10 +17,10 @@ from marketplace_ai.neighbors.ngrams import BUCKETS, NgramFeatures
 from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
 from .crossfit import OutOfFold, cross_fit
-from .ground import Ground, Names
+from .ground import Ground, Names, described_labels
 from .labelled import Labelled
 from .pattern import Linear, Pattern, label_codes
-from .pool import Pool, log_frequency
+from .pool import Pool, exemplar_prior
 from .promise import Promise
 from .trials import make_promise
 from .verdict import Verdict
@@ -68,6 +68,7 @@ class Classifier:
         exemplars: Labelled,
         calibration: Labelled | None = None,
         *,
+        descriptions: Labelled | None = None,
         target_precision: float = 0.97,
         confidence: float = 0.95,
         parents: Mapping[str, str | None] | None = None,
@@ -77,6 +78,10 @@ class Classifier:
 
         Without ``calibration`` (None or no row) cross-validation on the exemplars stands
         in, and ``promise.calibrated_on`` says so. ``parents`` maps a label to its parent's.
+
+        ``descriptions`` say in words what belongs to a category. They vote while the labelled
+        rows are scored, and teach nothing: they are no sample of postings. One whose label has
+        no exemplar is left out, for that label stays newer than the fit.
 
         Raises ValueError without a single exemplar of a category, for vectors of different
         dimensions, and for a target precision or confidence outside (0, 1).
@@ -98,11 +103,21 @@ class Classifier:
                 f"exemplars have {exemplars.vectors.shape[1]} dimensions, labelled postings "
                 f"{calibration.vectors.shape[1]}: encode both with the same encoder"
             )
+        if descriptions is not None:
+            there = set(exemplars.labels)
+            described = [i for i, label in enumerate(descriptions.labels) if label in there]
+            descriptions = descriptions.take(np.array(described, dtype=np.intp))
         # Threads of one product that wait for each other on a busy core cost tenfold; other
         # work goes on beside a fit.
         with threadpool_limits(max(1, (os.cpu_count() or 2) // 2)):
             return cls._fit(
-                exemplars, calibration, target_precision, confidence, dict(parents or {}), seed
+                exemplars,
+                calibration,
+                descriptions,
+                target_precision,
+                confidence,
+                dict(parents or {}),
+                seed,
             )
 
     @classmethod
@@ -110,6 +125,7 @@ class Classifier:
         cls,
         exemplars: Labelled,
         calibration: Labelled | None,
+        descriptions: Labelled | None,
         target_precision: float,
         confidence: float,
         tree: dict[str, str | None],
@@ -117,9 +133,10 @@ class Classifier:
     ) -> Classifier:
         known = sorted({label for label in exemplars.labels if label is not None})
         names: Names = (*known, None)
-        ground = Ground.fit(exemplars, names, seed)
-        scored = cross_fit(ground, exemplars, calibration, seed)
-        prior = log_frequency(label_codes(exemplars.labels, names), len(names))
+        ground = Ground.fit(exemplars, names, seed, descriptions)
+        scored = cross_fit(ground, exemplars, calibration, seed, descriptions)
+        codes = label_codes(exemplars.labels, names)
+        prior = exemplar_prior(codes, described_labels(descriptions, names))
         fitted = Calibration.fit(
             scored.evidence,
             scored.answers,
@@ -131,6 +148,7 @@ class Classifier:
             scored,
             names,
             tree,
+            np.bincount(codes, minlength=len(names)),
             target_precision=target_precision,
             confidence=confidence,
             calibrated_on="postings" if calibration else "exemplars",

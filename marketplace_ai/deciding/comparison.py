@@ -79,12 +79,13 @@ def compare(
     rows: Labelled | None,
     learnt: Bools,
     seed: int = 0,
+    descriptions: Labelled | None = None,
 ) -> Comparison:
     """Compare a classifier that was just fitted with an older one, on the rows of that fit.
 
-    ``exemplars`` and ``rows`` are those that ``new`` was fitted with (rows None: it was
-    cross-validated on the exemplars), ``learnt`` bool (n,) says which exemplars were there
-    when ``old`` was fitted.
+    ``exemplars``, ``descriptions`` and ``rows`` are those that ``new`` was fitted with (rows
+    None: it was cross-validated on the exemplars), ``learnt`` bool (n,) says which exemplars
+    were there when ``old`` was fitted.
 
     The new one answers by its out-of-fold scores. The old one answers as it would today: its
     fitted parts with the exemplars of now, less those that nearly repeat a row of the fold
@@ -98,7 +99,7 @@ def compare(
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
     fair = np.flatnonzero(~np.isin(groups, own[learnt]))
     ours = out_of_fold(new, scored).take(fair)
-    theirs = of_today(old, exemplars, own, scored.take(fair), groups[fair], seed)
+    theirs = of_today(old, exemplars, own, scored.take(fair), groups[fair], seed, descriptions)
     gained, lost, p_worse = sign_test(ours.right, theirs.right, groups[fair])
     taken_up, given_up, p_fewer = sign_test(ours.automatic, theirs.automatic, groups[fair])
     return Comparison(

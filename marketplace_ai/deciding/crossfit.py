@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .calibration import Calibration
-from .ground import Ground
+from .ground import Ground, described_labels
 from .groups import folds, near_duplicate_groups
 from .labelled import Labelled
 from .pattern import label_codes
-from .pool import Evidence, log_frequency
+from .pool import Evidence, exemplar_prior
 from .secondary import Seconds
 
 FOLDS = 5
@@ -33,13 +33,20 @@ class OutOfFold:
     seconds: Seconds
 
 
-def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: int) -> OutOfFold:
+def cross_fit(
+    ground: Ground,
+    exemplars: Labelled,
+    rows: Labelled | None,
+    seed: int,
+    descriptions: Labelled | None = None,
+) -> OutOfFold:
     """Score ``rows`` (None: the exemplars themselves), each by a fit that never saw it.
 
     The rows are dealt into folds by near-duplicate group. An exemplar in the group of a row
     leaves the index and the fit that score it; where there is none such, the whole ground
-    serves, for no labelled posting ever fits it. Prior, temperature and curve are fitted on
-    the other folds.
+    serves, for no labelled posting ever fits it. Weights, shift and curve are fitted on the
+    other folds; the prior counts all exemplars. ``descriptions`` of the labels vote in every
+    fold, as they do in life.
     """
     names = ground.names
     none = names.index(None)
@@ -49,12 +56,15 @@ def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: 
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
     answers = label_codes(scored.labels, names)
     held_out = folds(groups, answers, FOLDS, seed)
-    evidence, grounds = _evidence(ground, exemplars, own, scored, groups, held_out, seed)
+    evidence, grounds = _evidence(
+        ground, exemplars, descriptions, own, scored, groups, held_out, seed
+    )
 
     pooled = np.zeros((len(scored), len(names)))
     first = np.zeros(len(scored), dtype=np.intp)
     probability = np.zeros(len(scored))
-    prior = log_frequency(label_codes(exemplars.labels, names), len(names))
+    described = described_labels(descriptions, names)
+    prior = exemplar_prior(label_codes(exemplars.labels, names), described)
     seconds: list[Seconds] = []
     for fold, part in zip(held_out, grounds, strict=True):
         others = np.setdiff1d(np.arange(len(scored)), fold)
@@ -76,6 +86,7 @@ def cross_fit(ground: Ground, exemplars: Labelled, rows: Labelled | None, seed: 
 def _evidence(
     ground: Ground,
     exemplars: Labelled,
+    descriptions: Labelled | None,
     own: npt.NDArray[np.intp],
     scored: Labelled,
     groups: npt.NDArray[np.intp],
@@ -84,14 +95,15 @@ def _evidence(
 ) -> tuple[Evidence, list[Ground]]:
     """The rows' evidence, and for each fold the ground that gave it."""
     if not np.isin(own, groups).any():
-        return ground.evidence(ground.index(exemplars), scored), [ground] * len(held_out)
+        index = ground.index(exemplars, descriptions)
+        return ground.evidence(index, scored), [ground] * len(held_out)
     parts: list[Evidence] = []
     grounds: list[Ground] = []
     for fold in held_out:
         kept = np.flatnonzero(~np.isin(own, groups[fold]))
         left = exemplars.take(kept)
-        part = Ground.fit(left, ground.names, seed)
-        parts.append(part.evidence(part.index(left), scored.take(fold)))
+        part = Ground.fit(left, ground.names, seed, descriptions)
+        parts.append(part.evidence(part.index(left, descriptions), scored.take(fold)))
         grounds.append(part)
     order = np.argsort(np.concatenate(held_out))
     return Evidence.concatenate(parts).take(order), grounds

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 
+from marketplace_ai import enough
 from marketplace_ai.neighbors.ngrams import BUCKETS, Divided
 
 Floats = npt.NDArray[np.float32]
@@ -83,13 +84,20 @@ class Pattern:
 
     @classmethod
     def fit(
-        cls, centered: Floats, texts: sp.csr_matrix, codes: npt.NDArray[np.intp], seed: int
+        cls,
+        centered: Floats,
+        texts: sp.csr_matrix,
+        codes: npt.NDArray[np.intp],
+        described: npt.NDArray[np.bool_],
+        seed: int,
     ) -> Pattern:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        With fewer than two labels there is nothing to tell apart, and no column.
+        A label that is ``rare`` gets no column (``described`` (k,): which have a description);
+        with fewer than two left there is nothing to tell apart, and no column at all.
         """
         rows = _capped(codes, seed)
+        rows = rows[~rare(codes, described)[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
             nothing = np.zeros(0, np.int32)
@@ -154,6 +162,25 @@ def label_codes(labels: Sequence[str | None], names: Sequence[str | None]) -> np
     """Positions of ``labels`` in ``names``, intp; -1 for a label that is not there."""
     position = {name: code for code, name in enumerate(names)}
     return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
+
+
+def rare(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Labels that are new and have too few exemplars beside the others', bool (labels,).
+
+    New are those that their description still speaks for, ``described`` (labels,). Too few are
+    less than half as many as the median label has, and less than ``enough.FOR_A_PATTERN``: a
+    pattern learnt from so few among so many hardly ever chooses the label, and would take from
+    it what the vote gives it. None is where fewer than two would be left to be told apart.
+    """
+    counts = np.bincount(codes[codes >= 0], minlength=len(described))
+    there = counts > 0
+    if not there.any():
+        return np.zeros(len(described), dtype=np.bool_)
+    least = min(float(np.median(counts[there])) / 2, enough.FOR_A_PATTERN)
+    few = there & described & (counts < least)
+    if there.sum() - few.sum() < 2:
+        return np.zeros(len(described), dtype=np.bool_)
+    return np.asarray(few)
 
 
 def _capped(codes: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:

@@ -10,18 +10,21 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
+from .pattern import rare
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-#: Weights of vote, vector pattern, text pattern and shift, before labelled rows correct them:
-#: on a plateau of first choices on held-out rows of three public sets with 8 and 24
-#: exemplars a category.
-USUAL = np.array([0.15, 1.0, 0.7, 0.8])
-#: How many labelled postings those count for; and how many exemplars, where these stand in.
-#: Exemplars are nearer to each other than to postings, so among themselves the vote is right
-#: more often than it will be, and what they say about weights is believed less.
-USUAL_ROWS = 10.0
-USUAL_EXEMPLARS = 300.0
+#: Weights of vote, vector pattern, text pattern and shift, before labelled postings correct
+#: them: about what a few hundred of them give on four sets.
+USUAL = np.array([0.5, 1.0, 0.5, 0.8])
+#: The same before exemplars do, where these stand in for postings. They are nearer to each other
+#: than to postings, so among themselves the vote is right more often than it will be: it weighs
+#: less, and what they say is believed less. (On a plateau of first choices on held-out rows of
+#: three public sets with 8 and 24 exemplars a category.)
+USUAL_AMONG_EXEMPLARS = np.array([0.15, 1.0, 0.7, 0.8])
+#: How many labelled rows the one and the other count for.
+USUAL_ROWS, USUAL_EXEMPLARS = 10.0, 300.0
 #: Without exemplars of "none", a posting that the exemplars of all categories together answer
 #: more weakly than this share of the known ones is taken to be far from everything.
 FAR = 0.02
@@ -61,8 +64,9 @@ class Pool:
 
     The pooled score of a label is proportional to the product of its probability by each
     part, to the power of that part's weight (a logarithmic opinion pool: Genest and Zidek
-    1986). ``weights`` (4,); ``prior`` (k,): log frequency of each label among the exemplars;
-    ``shift`` (k,): what to add for its frequency in the stream (0 where that is not known);
+    1986). ``weights`` (4,); ``prior`` (k,): log frequency of each label among the exemplars
+    (see ``exemplar_prior``); ``shift`` (k,): what to add for its frequency in the stream (0
+    where that is not known, and for labels without a pattern: the labelled rows are older);
     ``background``: where no exemplar is "none of these", the log density that speaks for it
     against all others' (-inf where exemplars do).
     """
@@ -82,7 +86,11 @@ class Pool:
         so their frequencies count instead.
         """
         shift = log_frequency(codes, len(prior)) - prior if stream else np.zeros(len(prior))
-        plain = cls(USUAL, prior, shift, _background(evidence, prior, none))
+        shift[np.isnan(evidence.by_vector).all(axis=0)] = 0.0
+        usual, usual_rows = (
+            (USUAL, USUAL_ROWS) if stream else (USUAL_AMONG_EXEMPLARS, USUAL_EXEMPLARS)
+        )
+        plain = cls(usual, prior, shift, _background(evidence, prior, none))
         # A row whose label has no exemplar (in its fold) says nothing about who is to be heard.
         answered = np.isfinite(evidence.log_density[np.arange(len(codes)), codes])
         rows = np.flatnonzero((codes >= 0) & answered)
@@ -90,8 +98,7 @@ class Pool:
             return plain
         answers = codes[rows]
         parts = plain.parts(evidence.take(rows))
-        usual_rows = USUAL_ROWS if stream else USUAL_EXEMPLARS
-        return replace(plain, weights=_likeliest(parts, answers, usual_rows))
+        return replace(plain, weights=_likeliest(parts, answers, usual, usual_rows))
 
     def widened(self, labels: int) -> Pool:
         """For ``labels`` columns: those newer than the fit are as rare as the rarest known."""
@@ -103,7 +110,7 @@ class Pool:
 
     def parts(self, evidence: Evidence) -> Floats:
         """Log probability of each label by vote, vector pattern and text pattern, and the
-        shift: float64 (4, b, k). Labels without any exemplar have next to none."""
+        shift: float64 (4, b, k)."""
         density = evidence.log_density + self.prior
         # Where nothing at all votes, every label is as likely as another.
         density[~np.isfinite(density).any(axis=1)] = 0.0
@@ -118,8 +125,12 @@ class Pool:
         return np.stack([*logs, np.broadcast_to(self.shift, voted.shape)])
 
     def pooled(self, parts: Floats, evidence: Evidence, none: int) -> Floats:
-        """The score of each label, (b, k); each row sums to 1."""
-        pooled = np.asarray(softmax(np.tensordot(self.weights, parts, axes=1), axis=1))
+        """The score of each label, (b, k); each row sums to 1. One without any exemplar has
+        none, whatever its pattern remembers: it was taken out of the vote."""
+        mixed = np.tensordot(self.weights, parts, axes=1)
+        voting = np.isfinite(evidence.log_density)
+        mixed[~voting & voting.any(axis=1, keepdims=True)] = -np.inf
+        pooled = np.asarray(softmax(mixed, axis=1))
         if np.isfinite(self.background):
             nearness = logsumexp(evidence.log_density + self.prior, axis=1)
             far = expit(STEEPNESS * (self.background - nearness))
@@ -134,6 +145,17 @@ def log_frequency(codes: Codes, labels: int) -> Floats:
     return np.asarray(np.log(counts / counts.sum()))
 
 
+def exemplar_prior(codes: Codes, described: npt.NDArray[np.bool_]) -> Floats:
+    """Log frequency of each label among the exemplars; a ``rare`` one's is that of the rarest
+    other, as ``widened`` has it for labels newer than the fit."""
+    prior = log_frequency(codes, len(described))
+    few = rare(codes, described)
+    there = np.bincount(codes[codes >= 0], minlength=len(described)) > 0
+    if few.any():
+        prior[few] = prior[there & ~few].min()
+    return prior
+
+
 def _with_unknown(scores: Floats, voted: Floats) -> Floats:
     """Softmax of a pattern; a label it does not know keeps what the vote gives it."""
     # Asked row by row: cross-fitted rows come from patterns that lack different labels.
@@ -146,7 +168,7 @@ def _with_unknown(scores: Floats, voted: Floats) -> Floats:
     return chance
 
 
-def _likeliest(parts: Floats, answers: Codes, usual_rows: float) -> Floats:
+def _likeliest(parts: Floats, answers: Codes, usual: Floats, usual_rows: float) -> Floats:
     """Nonnegative weights of least log loss, drawn to the usual ones by so many rows."""
     rows = np.arange(len(answers))
     pull = usual_rows / len(answers)
@@ -158,13 +180,13 @@ def _likeliest(parts: Floats, answers: Codes, usual_rows: float) -> Floats:
         slope = [
             (expected * part).sum(axis=1).mean() - part[rows, answers].mean() for part in parts
         ]
-        away = weights - USUAL
+        away = weights - usual
         return (
             float(-chances[rows, answers].mean() + pull * (away @ away) / 2),
             np.array(slope) + pull * away,
         )
 
-    found = minimize(loss, USUAL, jac=True, bounds=[(0, 3)] * len(USUAL), method="L-BFGS-B")
+    found = minimize(loss, usual, jac=True, bounds=[(0, 3)] * len(usual), method="L-BFGS-B")
     return np.asarray(found.x, dtype=np.float64)
 
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from marketplace_ai import enough
+
 from . import secondary
 from .crossfit import OutOfFold
 from .ground import Names
@@ -19,29 +21,36 @@ def make_promise(
     scored: OutOfFold,
     names: Names,
     parents: Mapping[str, str | None],
+    exemplars: npt.NDArray[np.intp],
     *,
     target_precision: float,
     confidence: float,
     calibrated_on: str,
 ) -> Promise:
-    """Prove each rule on the rows it would decide, in the order they are tried."""
+    """Prove each rule on the rows it would decide, in the order they are tried.
+
+    ``exemplars`` (k,) counts each label's. The promise over all categories is proven on rows
+    whose first choice had enough of them, and covers those; another category is decided at
+    the same threshold where its own rows prove that.
+    """
     none = names.index(None)
     total = len(scored.answers)
     trial = Trial(scored.probability, scored.first != scored.answers, scored.groups)
     leaf = scored.first != none
 
-    automatic = prove(trial.take(leaf), total, target_precision, confidence)
+    pooled = leaf & (exemplars >= enough.FOR_THE_PROMISE)[scored.first]
+    automatic = prove(trial.take(pooled), total, target_precision, confidence)
     threshold = np.inf if automatic.threshold is None else automatic.threshold
     reaches = leaf & (scored.probability >= threshold)
     labels = [name for name in names if name is not None]
     tagged = replace(trial, confidence=np.where(reaches, trial.confidence, -np.inf))
     categories = by_category(
-        labels, scored.answers, scored.first, tagged, target_precision, confidence
+        labels, scored.answers, scored.first, tagged, exemplars, target_precision, confidence
     )
     # Refuted categories are found by looking at the errors, so what remains is no test of
     # its own: the counts and the bound stay those that were proven, with them included.
-    refuted = [names.index(row.label) for row in categories if not row.automated]
-    decided = reaches & ~np.isin(scored.first, refuted)
+    left_out = [names.index(row.label) for row in categories if not row.automated]
+    decided = reaches & ~np.isin(scored.first, left_out)
     automatic = replace(automatic, coverage=int(decided.sum()) / max(total, 1))
 
     return Promise(

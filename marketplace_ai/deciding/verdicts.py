@@ -120,14 +120,19 @@ def _explain(
 
     A label's score is divided between its vote and its patterns by how far each lifts it
     above an even chance, weighed as in the pool; the vote's part between its exemplars by
-    their kernel. So the shares of all exemplars and all patterns sum to 1.
+    their kernel, of which a description beside exemplars has half, as in the vote. So the
+    shares of all exemplars and all patterns sum to 1.
     """
     first = scores.first[row]
     voted = scores.pooled[row] * voice[row]
     own = float(scores.pooled[row, first] - voted[first])
-    mass = weighed.vote.mass[row]
-    worth = voted / np.where(mass > 0, mass, 1.0)
-    shares = weighed.vote.kernel[row] * worth[weighed.codes]
+    mass, words = weighed.vote.mass[row], weighed.vote.words[row]
+    voted = np.where((mass > 0) & (words > 0), voted / 2, voted)
+    worth = (voted / np.where(mass > 0, mass, 1.0))[weighed.codes]
+    if weighed.described.any():
+        worth_of_words = (voted / np.where(words > 0, words, 1.0))[weighed.codes]
+        worth = np.where(weighed.described, worth_of_words, worth)
+    shares = weighed.vote.kernel[row] * worth
     shown = largest(shares, MAX_MATCHES)
     matches = tuple(
         Match(

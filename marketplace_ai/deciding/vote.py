@@ -31,37 +31,69 @@ class Vote:
     """How each label's exemplars answered each posting, before any prior.
 
     ``kernel`` float32 (b, n) is every exemplar's weight, relative to the posting's nearest;
-    ``mass`` float64 (b, k) sums it by label; ``log_density`` float64 (b, k) is the log of
-    the mean weight in a label, -inf for a label without exemplars; ``nearest`` float32 (b,)
-    is the highest similarity.
+    ``mass`` float64 (b, k) sums it by label over exemplars, ``words`` over descriptions;
+    ``log_density`` float64 (b, k) is the log of the mean weight in a label (see ``vote`` for
+    one with a description), -inf for a label without exemplars; ``nearest`` float32 (b,) is
+    the highest similarity.
     """
 
     kernel: Floats
     mass: npt.NDArray[np.float64]
+    words: npt.NDArray[np.float64]
     log_density: npt.NDArray[np.float64]
     nearest: Floats
 
 
-def vote(similarity: Floats, codes: npt.NDArray[np.intp], labels: int) -> Vote:
+def vote(
+    similarity: Floats,
+    codes: npt.NDArray[np.intp],
+    labels: int,
+    described: npt.NDArray[np.bool_] | None = None,
+) -> Vote:
     """Let n exemplars, labelled by ``codes`` (n,) in range(labels), vote on b postings.
 
     The mean, not the sum, over a label's exemplars: how many of them somebody collected
     says nothing about how often such postings come in; that is the prior's to say.
+
+    ``described`` (n,) says which are descriptions (None: none is). Beside exemplars of its
+    label a description has half the say: the label's log density is the mean of both. A few
+    postings are near to much that only sounds like them; what is near to the category's own
+    words as well belongs there.
     """
     rows, exemplars = similarity.shape
     if not exemplars:
         empty = np.full((rows, labels), -np.inf)
-        return Vote(similarity, np.zeros((rows, labels)), empty, np.full(rows, -1, np.float32))
+        nothing = np.zeros((rows, labels))
+        return Vote(similarity, nothing, nothing, empty, np.full(rows, -1, np.float32))
     nearest = similarity.max(axis=1)
     scale = SHARPNESS * (1 + TEXT_WEIGHT)
     kernel = similarity - nearest[:, None]
     kernel *= scale
     np.exp(kernel, out=kernel)
-    ones = np.ones(exemplars, dtype=np.float32)
-    by_label = sp.csc_matrix((ones, codes, np.arange(exemplars + 1)), shape=(labels, exemplars))
+    if described is None or not described.any():
+        mass, log_mean = _by_label(kernel, codes, labels, np.ones(exemplars, dtype=np.bool_))
+        words = np.zeros_like(mass)
+    else:
+        mass, log_mean = _by_label(kernel, codes, labels, ~described)
+        words, log_words = _by_label(kernel, codes, labels, described)
+        has_words = np.bincount(codes[described], minlength=labels) > 0
+        has_both = has_words & (np.bincount(codes[~described], minlength=labels) > 0)
+        log_mean[:, has_both] = (log_mean + log_words)[:, has_both] / 2
+        alone = has_words & ~has_both
+        log_mean[:, alone] = log_words[:, alone]
+    return Vote(kernel, mass, words, log_mean + scale * nearest[:, None], nearest)
+
+
+def _by_label(
+    kernel: Floats, codes: npt.NDArray[np.intp], labels: int, asked: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Sum of the kernel over the exemplars ``asked`` (n,), and the log of its mean: float64
+    (b, labels) each; -inf for a label of which none is asked."""
+    weights = asked.astype(np.float32)
+    by_label = sp.csc_matrix((weights, codes, np.arange(len(codes) + 1)), (labels, len(codes)))
     mass = np.asarray((by_label @ kernel.T).T, dtype=np.float64)
-    counts = np.bincount(codes, minlength=labels)
+    counts = np.bincount(codes[asked], minlength=labels)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_density = np.log(mass) + scale * nearest[:, None] - np.log(counts)
-    log_density[:, counts == 0] = -np.inf
-    return Vote(kernel, mass, log_density, nearest)
+        log_mean = np.log(mass) - np.log(counts)
+    log_mean[:, counts == 0] = -np.inf
+    return mass, log_mean

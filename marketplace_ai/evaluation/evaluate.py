@@ -1,4 +1,7 @@
-"""Fit on exemplars as a project would, decide as a worker would, and count."""
+"""Fit on exemplars as a project would, decide as a worker would, and count.
+
+Without descriptions: a file has no categories to be described.
+"""
 
 from __future__ import annotations
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from marketplace_ai.tables import TableError
 
-from .rows import Filter, Parents, Rows, joined_parents, known_to, read_catalog, read_rows, sample
+from .rows import (
+    Filter,
+    Parents,
+    Rows,
+    joined_parents,
+    known_to,
+    prepared,
+    read_catalog,
+    read_rows,
+    sample,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +51,22 @@ def read_inputs(
     catalog: str | None = None,
     shots: int | None = None,
     seed: int = 0,
+    prepared: Callable[[str], str] = prepared,
 ) -> Inputs:
     """Read all files; TableError names file, line and cure of the first thing that is wrong.
+
+    ``prepared`` makes of a text what a worker would encode of it.
 
     With a ``catalog`` the categories that are learnt from must be in it, and it alone says
     what the parents are; else the files' columns ``parent`` do.
     """
-    exemplars = read_rows(train.path, train.where, learnt_from=True)
-    postings = read_rows(test.path, test.where)
+    exemplars = read_rows(train.path, train.where, learnt_from=True, prepared=prepared)
+    postings = read_rows(test.path, test.where, prepared=prepared)
     labelled = None
     if calibration is not None:
-        labelled = read_rows(calibration.path, calibration.where, learnt_from=True)
+        labelled = read_rows(
+            calibration.path, calibration.where, learnt_from=True, prepared=prepared
+        )
     learnt = [exemplars, *([labelled] if labelled else [])]
     if not any(exemplars.answers):
         raise TableError(

@@ -21,7 +21,8 @@ Matrix: TypeAlias = "npt.NDArray[np.float32] | sp.csr_matrix"
 
 #: Inverse regularisation, for columns whose rows have a mean square length of about 1.
 PATH = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
-#: Steps along it without a better accuracy after which the rest is not tried.
+#: Steps along it without a better accuracy after which the rest is not tried, on sets of more
+#: rows than ``ONE_FOLD_FROM``; on smaller ones, where accuracy wavers, all are tried.
 PATIENCE = 1
 #: Weight of the text features (unit rows) beside the vectors: tried from 1 on, doubled and
 #: halved as long as that helps, within these bounds.
@@ -149,7 +150,7 @@ class Logistic:
             since += 1
             if right / rows > best.accuracy:
                 best, since = replace(form, c=c, accuracy=right / rows), 0
-            if since == PATIENCE:
+            if since == PATIENCE and len(self.codes) > ONE_FOLD_FROM:
                 break
         return best
 

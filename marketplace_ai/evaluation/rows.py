@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from marketplace_ai.scrub import scrub
 from marketplace_ai.tables import Row, TableError, read_csv
 from marketplace_ai.text import is_blank, prepare
 
@@ -77,10 +78,22 @@ class Rows:
         )
 
 
-def read_rows(path: str, where: Filter | None = None, *, learnt_from: bool = False) -> Rows:
+def prepared(text: str) -> str:
+    """A text as the adapter that is shipped would have it encoded."""
+    return prepare(scrub(prepare(text)))
+
+
+def read_rows(
+    path: str,
+    where: Filter | None = None,
+    *,
+    learnt_from: bool = False,
+    prepared: Callable[[str], str] = prepared,
+) -> Rows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
 
     ``learnt_from``: the rows will be fitted on, so a text of a category must say something.
+    ``prepared`` makes of a text what a worker would encode of it.
     Raises TableError that names file and line, and the cure.
     """
     wanted = ("category",) if where is None else ("category", where.column)
@@ -93,7 +106,7 @@ def read_rows(path: str, where: Filter | None = None, *, learnt_from: bool = Fal
     if "text" not in columns and "title" not in columns:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     kept = table if where is None else _matching(path, table, where)
-    texts = [prepare(_text(row)) for row in kept]
+    texts = [prepared(_text(row)) for row in kept]
     answers = [_answers(path, row) for row in kept]
     for row, text, right in zip(kept, texts, answers, strict=True):
         if learnt_from and (not text or (right and is_blank(text))):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import Classifier, Labelled
 from marketplace_ai.lifecycle import comparing, versions
@@ -39,10 +41,14 @@ def fit(
     # Asked first: who goes back to an older version while this fits must not be overruled.
     before = versions.in_force(encoder)
     exemplars = store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
-    labelled = Labelled(exemplars.texts, exemplars.vectors, exemplars.labels)
+    voting = Labelled(exemplars.texts, exemplars.vectors, exemplars.labels)
+    taught, described = np.flatnonzero(~exemplars.described), np.flatnonzero(exemplars.described)
+    labelled = voting.take(taught)
+    descriptions = voting.take(described)
     classifier = Classifier.fit(
         labelled,
         calibration,
+        descriptions=descriptions,
         target_precision=target_precision,
         confidence=confidence,
         parents=parents(),
@@ -50,7 +56,8 @@ def fit(
     figures = _figures(classifier)
     if audited:
         figures["calibrated_on"] = ClassifierVersion.Calibration.AUDITS.value
-    comparison = comparing.compare(classifier, before, labelled, exemplars.ids, calibration)
+    ids = [exemplars.ids[row] for row in taught]
+    comparison = comparing.compare(classifier, before, labelled, ids, calibration, descriptions)
     version = ClassifierVersion(
         encoder=encoder,
         artifact=classifier.to_bytes(),

@@ -26,10 +26,12 @@ def compare(
     exemplars: Labelled,
     ids: Sequence[int],
     rows: Labelled | None,
+    descriptions: Labelled,
 ) -> dict[str, Any]:
     """Compare ``new`` with the stored ``version`` that is in force (None: there is none).
 
-    ``ids`` are the exemplars' keys, ``rows`` the labelled postings of the fit or None. The
+    ``ids`` are the exemplars' keys, ``rows`` the labelled postings of the fit or None, and
+    ``descriptions`` vote for both. The
     answer has ``version``, ``objections`` (see ``deciding.comparison.objections``; empty
     where nothing is against the new one), and either the figures of both, or
     ``not_compared``: "first" (there is no other), "unreadable" (the other's bytes cannot be
@@ -41,7 +43,12 @@ def compare(
         old = versions.load(version)
     except ArtifactError:
         return {"version": version, "objections": [], "not_compared": UNREADABLE}
-    found = deciding.compare(new, old, exemplars, rows, _learnt(version, ids))
+    # Of labels that the new one knows: its rows were scored with those.
+    known = [i for i, label in enumerate(descriptions.labels) if label in set(new.names)]
+    found = deciding.compare(
+        new, old, exemplars, rows, _learnt(version, ids),
+        descriptions=descriptions.take(np.array(known, dtype=np.intp)),
+    )  # fmt: skip
     objections = list(deciding.objections(new.promise, old.promise, found))
     answer: dict[str, Any] = {"version": version, "objections": objections}
     if not found.rows:

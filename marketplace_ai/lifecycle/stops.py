@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from marketplace_ai.models import AutomationStop, ClassifierVersion
@@ -61,20 +61,19 @@ def in_force(classifier_id: int) -> Stops:
 
 
 def standing(classifier_id: int) -> QuerySet[AutomationStop]:
-    """Stops that hold for this version: its own and those of versions before it.
+    """Stops that hold for this version, whichever version they were made on.
 
-    A version that was calibrated on audited postings has seen the errors, so what was
-    stopped before it starts anew.
+    A version that was calibrated on audited postings after the stop has seen the errors, so it
+    starts anew, and so does what is fitted after it was put in force. Fitted alone it proves
+    nothing to others: one that was refused says nothing about the next.
     """
-    learnt = ClassifierVersion.objects.filter(
+    seen = ClassifierVersion.objects.filter(
+        Q(pk=classifier_id) | Q(pk__lt=classifier_id, activated__isnull=False),
         calibrated_on=ClassifierVersion.Calibration.AUDITS,
-        pk__gt=OuterRef("classifier_id"),
-        pk__lte=classifier_id,
+        created__gt=OuterRef("stopped"),
         encoder__classifiers=classifier_id,
     )
-    return AutomationStop.objects.using(alias()).filter(
-        ~Exists(learnt), lifted__isnull=True, classifier_id__lte=classifier_id
-    )
+    return AutomationStop.objects.using(alias()).filter(~Exists(seen), lifted__isnull=True)
 
 
 def examine(classifier_id: int) -> None:

@@ -10,6 +10,7 @@ from .exemplar import Exemplar, ExemplarGeneration, ExemplarSource, ExemplarStat
 from .job_posting import JobPosting
 from .queue import ChangeKind, JobChange, PendingJob, Priority
 from .swapped import get_category_model, get_job_model
+from .walk import Walk, WalkPurpose
 
 __all__ = [
     "AuditedPosting",
@@ -32,6 +33,8 @@ __all__ = [
     "Outcome",
     "PendingJob",
     "Priority",
+    "Walk",
+    "WalkPurpose",
     "get_category_model",
     "get_job_model",
 ]

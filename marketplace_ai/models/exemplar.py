@@ -1,4 +1,4 @@
-"""Labelled texts that vote: only people's labels, never the machine's own."""
+"""Labelled texts that vote: only people's labels and descriptions, never the machine's own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class ExemplarSource(models.TextChoices):
     IMPORTED = "imported", _("imported")
     HOST = "host", _("a posting's own category")
     REVIEWED = "reviewed", _("reviewed")
+    DESCRIPTION = "description", _("the category's description")
 
 
 class ExemplarState(models.TextChoices):
@@ -25,7 +26,9 @@ class Exemplar(models.Model):
     """A text and the category a person gave it; ``is_none`` marks one that fits none.
 
     An exemplar whose category was deleted is quarantined by the database: an empty
-    category alone must never read as "fits none". The text never changes.
+    category alone must never read as "fits none". The text is scrubbed, and never changes. A
+    category with few exemplars has one made of its own name and scope
+    (``lifecycle.descriptions``).
     """
 
     text = models.TextField(_("text"))
@@ -44,7 +47,7 @@ class Exemplar(models.Model):
         help_text=_("The category as it was, readable when it is gone."),
     )  # fmt: skip
     is_none = models.BooleanField(_("fits no category"), default=False)
-    source = models.CharField(_("source"), max_length=10, choices=ExemplarSource.choices)
+    source = models.CharField(_("source"), max_length=11, choices=ExemplarSource.choices)
     state = models.CharField(
         _("state"), max_length=12, choices=ExemplarState.choices, default=ExemplarState.ACTIVE
     )
@@ -80,11 +83,19 @@ class Exemplar(models.Model):
                 violation_error_message=_("An exemplar that fits none has no category."),
             ),
             # One label for one text and origin: a second import adds nothing, an
-            # answer changed its mind replaces the exemplar of the same posting.
+            # answer changed its mind replaces the exemplar of the same posting. A description
+            # is nobody's label: it comes and goes, and must not keep one out.
             models.UniqueConstraint(
                 fields=["text_digest", "category_key", "job"],
+                condition=~Q(source=ExemplarSource.DESCRIPTION),
                 nulls_distinct=False,
                 name="marketplace_ai_exemplar_once",
+            ),
+            # Workers bring descriptions in line whenever they like, several at once.
+            models.UniqueConstraint(
+                fields=["category"],
+                condition=Q(source=ExemplarSource.DESCRIPTION),
+                name="marketplace_ai_one_description",
             ),
         ]
 

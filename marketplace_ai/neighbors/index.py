@@ -43,6 +43,7 @@ class ExemplarIndex:
         self._slot: dict[int, int] = {}
         self._ids = np.zeros(0, dtype=np.int64)
         self._codes = np.zeros(0, dtype=np.int32)
+        self._described = np.zeros(0, dtype=np.bool_)
         self._vectors: Floats = np.zeros((0, dimension), dtype=np.float32)
         self._lengths: Floats = np.zeros(0, dtype=np.float32)
         self._grams = sp.csr_matrix((0, BUCKETS), dtype=np.float32)
@@ -73,6 +74,11 @@ class ExemplarIndex:
         return [names[code] for code in self.codes]
 
     @property
+    def described(self) -> npt.NDArray[np.bool_]:
+        """Which of the exemplars are their category's description, bool (n,)."""
+        return self._described[self._live]
+
+    @property
     def vectors(self) -> Floats:
         """Unit vectors, float32 (n, d)."""
         return self._vectors[self._live]
@@ -89,16 +95,19 @@ class ExemplarIndex:
         labels: Sequence[str | None],
         vectors: Floats,
         removed_ids: Iterable[int] = (),
+        described: Sequence[bool] | None = None,
     ) -> None:
         """Add or replace n exemplars, and forget those removed.
 
-        ``labels``: None for one that fits no category; ``vectors`` float (n, d). Unknown ids
-        to remove are ignored; an id that is both removed and given stays. Raises ValueError,
-        before anything changes, for columns that do not belong together, for vectors of
-        another dimension and for such as are zero or not finite.
+        ``labels``: None for one that fits no category; ``vectors`` float (n, d);
+        ``described``: which are descriptions (None: none of them). Unknown ids to remove are
+        ignored; an id that is both removed and given stays. Raises ValueError, before anything
+        changes, for columns that do not belong together, for vectors of another dimension and
+        for such as are zero or not finite.
         """
         keys = [int(key) for key in ids]
-        if not len(keys) == len(texts) == len(labels) == len(vectors):
+        marks = [False] * len(keys) if described is None else described
+        if not len(keys) == len(texts) == len(labels) == len(vectors) == len(marks):
             raise ValueError(
                 f"columns of exemplars differ in length: {len(keys)} ids, {len(texts)} texts, "
                 f"{len(labels)} labels, {len(vectors)} vectors"
@@ -111,7 +120,7 @@ class ExemplarIndex:
         for key in {*keys, *map(int, removed_ids)} & self._slot.keys():
             del self._slot[key]
         if keys:
-            self._append(keys, labels, unit, grams)
+            self._append(keys, labels, marks, unit, grams)
         self._settle()
 
     def similarities(self, vectors: Floats, texts: Sequence[str]) -> tuple[Floats, Floats]:
@@ -175,13 +184,19 @@ class ExemplarIndex:
         return np.asarray(vectors / norms, dtype=np.float32)
 
     def _append(
-        self, keys: list[int], labels: Sequence[str | None], unit: Floats, grams: sp.csr_matrix
+        self,
+        keys: list[int],
+        labels: Sequence[str | None],
+        described: Sequence[bool],
+        unit: Floats,
+        grams: sp.csr_matrix,
     ) -> None:
         start, end = self._used, self._used + len(keys)
         if end > len(self._vectors):
             room = max(end, len(self._vectors) * 3 // 2)
             self._ids = np.resize(self._ids, room)
             self._codes = np.resize(self._codes, room)
+            self._described = np.resize(self._described, room)
             self._lengths = np.resize(self._lengths, room)
             grown = np.zeros((room, self.dimension), dtype=np.float32)
             grown[:start] = self._vectors[:start]
@@ -190,6 +205,7 @@ class ExemplarIndex:
         self._lengths[start:end] = self.metric.lengths(unit)
         self._ids[start:end] = keys
         self._codes[start:end] = [self._code.setdefault(x, len(self._code)) for x in labels]
+        self._described[start:end] = described
         self._slot.update(zip(keys, range(start, end), strict=True))
         self._grams = sp.vstack([self._grams, grams], format="csr") if start else grams
         self._used = end
@@ -199,7 +215,7 @@ class ExemplarIndex:
         if len(slots) * 4 < self._used * 3:
             self._ids, self._codes = self._ids[slots], self._codes[slots]
             self._vectors, self._grams = self._vectors[slots], self._grams[slots]
-            self._lengths = self._lengths[slots]
+            self._lengths, self._described = self._lengths[slots], self._described[slots]
             self._used = len(slots)
             self._slot = {int(key): slot for slot, key in enumerate(self._ids)}
             slots = np.arange(self._used)

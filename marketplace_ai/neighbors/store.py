@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from django.db import connections, transaction
 
 from marketplace_ai.queue import vectors
@@ -13,7 +14,6 @@ from marketplace_ai.queue.sql import alias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 GENERATION = "SELECT value, removals FROM marketplace_ai_exemplargeneration"
@@ -29,7 +29,7 @@ WITH changed AS (
 )
 SELECT exemplar.id, exemplar.text, exemplar.category_id::text,
        exemplar.state = 'active' AND (exemplar.category_id IS NOT NULL OR exemplar.is_none),
-       embedding.vector
+       embedding.vector, exemplar.source = 'description'
 FROM changed JOIN marketplace_ai_exemplar AS exemplar ON exemplar.id = changed.id
 LEFT JOIN marketplace_ai_exemplarembedding AS embedding
        ON embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s
@@ -62,7 +62,8 @@ class Changes:
     """What an index must take in to stand at ``generation``.
 
     ``ids`` int64 (n,), ``texts``, ``labels`` (None: fits none) and ``vectors`` float32 (n, d)
-    are exemplars that vote from now on; ``gone`` ids that vote no longer.
+    are exemplars that vote from now on, ``described`` bool (n,) those of them that are their
+    category's description; ``gone`` ids that vote no longer.
     """
 
     generation: int
@@ -71,6 +72,7 @@ class Changes:
     texts: list[str]
     labels: list[str | None]
     vectors: NDArray[np.float32]
+    described: NDArray[np.bool_]
     gone: list[int]
 
 
@@ -106,6 +108,7 @@ def changes(
         texts=[row[1] for row in votes],
         labels=[row[2] for row in votes],
         vectors=vectors.from_database([row[4] for row in votes], dimension),
+        described=np.array([row[5] for row in votes], dtype=np.bool_),
         gone=[*silent, *(i for i in known if i not in present)],
     )
 

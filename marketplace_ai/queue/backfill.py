@@ -1,17 +1,32 @@
-"""Older postings into the queue, behind everything fresh."""
+"""Which older postings a backfill queues, and how one is asked for, stopped and counted.
+
+A request is a row (``Walk``); whoever drains the queue goes a step further on it now and then,
+so it outlives the command that asked for it, and the queue stays short.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import DateTimeField, Exists, OuterRef
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.models import Decision, JobEmbedding, PendingJob, get_job_model
+from marketplace_ai.models import (
+    Decision,
+    EncoderState,
+    JobEmbedding,
+    PendingJob,
+    Priority,
+    Walk,
+    WalkPurpose,
+    get_job_model,
+)
 from marketplace_ai.text import digest
 
 from . import sql
@@ -25,26 +40,47 @@ if TYPE_CHECKING:
     from marketplace_ai.adapter import JobAdapter
     from marketplace_ai.models import Encoder
 
-#: Postings queued in one transaction: short enough that nothing waits for it.
-STEP = 2000
+#: Postings looked at, and queued, in one transaction: short enough that nothing waits for it.
+STEP = 1000
+#: A larger table is not counted: the planner's estimate takes no time.
+COUNTED = 1_000_000
 
 
 def missing(encoder: Encoder, since: dt.date | None = None) -> QuerySet[Any]:
     """Postings that have no vector of ``encoder`` and are not queued for one."""
-    adapter = get_adapter()
-    has_vector = JobEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+    is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
+    return _lacking(encoder, since).exclude(Exists(is_queued))
+
+
+def _lacking(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
     # A blank posting has a decision and never a vector.
     is_decided = Decision.objects.filter(job_id=OuterRef("pk"), current=True, encoder=encoder)
-    is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder__isnull=True)
-    jobs = adapter.jobs()
-    for there in (has_vector, is_queued, is_decided):
-        jobs = jobs.exclude(Exists(there))
+    return _without_vector(encoder, since).exclude(Exists(is_decided))
+
+
+def _without_vector(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
+    adapter = get_adapter()
+    has_vector = JobEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+    # Not from a replica, where neither postings nor vectors may have arrived yet.
+    jobs = adapter.jobs().using(sql.alias()).exclude(Exists(has_vector))
     if since is not None:
-        jobs = jobs.filter(**{f"{adapter.created_field}__gte": _start_of(since, adapter)})
+        jobs = jobs.filter(**{f"{adapter.created_field}__gte": start_of(since, adapter)})
     return jobs
 
 
-def _start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
+def find(walk: Walk, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
+    """Those of ``keys`` that this backfill queues, in order; with ``queued`` also those that
+    are in the queue."""
+    jobs = (_lacking if queued else missing)(encoder, walk.since).filter(pk__in=keys)
+    return list(jobs.order_by("pk").values_list("pk", flat=True))
+
+
+def queued_for(encoder: Encoder) -> int | None:
+    """What its rows of the queue say: nothing for the active encoder, else which one."""
+    return None if encoder.state == EncoderState.ACTIVE else encoder.pk
+
+
+def start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
     """The day's first moment in the project's time zone, as the host's field holds moments."""
     field = get_job_model()._meta.get_field(str(adapter.created_field))
     if not isinstance(field, DateTimeField):
@@ -53,38 +89,95 @@ def _start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
     return timezone.make_aware(start) if settings.USE_TZ else start
 
 
-def run(
-    jobs: QuerySet[Any],
+def count(encoder: Encoder, since: dt.date | None = None) -> tuple[int, bool]:
+    """How many are missing, and whether that is an estimate, as it is of a large table."""
+    if planned(get_job_model()._base_manager.using(sql.alias()).all()) <= COUNTED:
+        return missing(encoder, since).count(), False
+    # The planner takes what is decided for independent of what has a vector: both were too much.
+    return planned(_without_vector(encoder, since)), True
+
+
+def planned(jobs: QuerySet[Any]) -> int:
+    """How many rows the planner expects."""
+    plan = json.loads(jobs.order_by().values("pk").explain(format="json"))
+    return int(plan[0]["Plan"]["Plan Rows"])
+
+
+def request(
+    encoder: Encoder,
     *,
-    limit: int | None = None,
+    since: dt.date | None = None,
+    at_most: int | None = None,
     vectors_only: bool = False,
-    progress: Callable[[int], None] = lambda queued: None,
-) -> int:
-    """Queue postings in the order of their keys; stopped anywhere, it goes on where it was."""
+    total: int = 0,
+    estimated: bool = False,
+) -> tuple[Walk, bool]:
+    """Ask for a backfill; the row, and whether it is new.
+
+    The same one that is still under way, or was stopped, goes on from where it is.
+    """
+    walks = Walk.objects.using(sql.alias())
+    walk, is_new = walks.get_or_create(
+        purpose=WalkPurpose.BACKFILL,
+        encoder=encoder,
+        since=since,
+        at_most=at_most,
+        vectors_only=vectors_only,
+        finished=None,
+        defaults={
+            "total": total,
+            "estimated": estimated,
+            "requested": Now(),
+            "stepped": Now(),
+            "not_before": Now(),
+        },
+    )
+    if not is_new:
+        walks.filter(pk=walk.pk, stopped__isnull=False).update(stopped=None, stepped=Now())
+    walk.refresh_from_db()
+    return walk, is_new
+
+
+def stop(encoder: Encoder) -> int:
+    """Stop all backfills of this encoder where they are; how many."""
+    walks = Walk.objects.using(sql.alias()).unfinished()
+    return walks.filter(purpose=WalkPurpose.BACKFILL, encoder=encoder, stopped__isnull=True).update(
+        stopped=Now()
+    )
+
+
+def waiting() -> QuerySet[PendingJob]:
+    """What is queued behind everything fresh and not worked off yet."""
+    return PendingJob.objects.using(sql.alias()).due().filter(priority=Priority.BACKFILL)
+
+
+def run(jobs: QuerySet[Any]) -> int:
+    """Queue these postings now, in the order of their keys, however many they are; how many."""
     total, last = 0, None
-    while limit is None or total < limit:
-        step = STEP if limit is None else min(STEP, limit - total)
+    while True:
         rest = jobs if last is None else jobs.filter(pk__gt=last)
-        ids = list(rest.order_by("pk").values_list("pk", flat=True)[:step])
+        ids = list(rest.order_by("pk").values_list("pk", flat=True)[:STEP])
         if not ids:
-            break
-        queue(ids, vectors_only=vectors_only)
+            return total
+        with transaction.atomic(using=sql.alias()):
+            queue(ids)
         total, last = total + len(ids), ids[-1]
-        progress(len(ids))
-    return total
 
 
 def run_changed(
-    encoder: Encoder, *, progress: Callable[[int], None] = lambda looked_at: None
+    encoder: Encoder,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda looked_at: None,
 ) -> int:
     """Queue postings whose text is not the one that was encoded; how many.
 
-    For edits that no trigger could name. Reads every posting that has a vector.
+    For texts that are prepared in another way since. Reads every posting that has a vector.
     """
     adapter = get_adapter()
     total, last = 0, None
     while True:
-        known = JobEmbedding.objects.filter(encoder=encoder)
+        known = JobEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
         known = known if last is None else known.filter(job_id__gt=last)
         step = dict(known.order_by("job_id").values_list("job_id", "text_digest")[:STEP])
         if not step:
@@ -94,16 +187,24 @@ def run_changed(
         stale = [
             job.pk for job in jobs if digest(prepared_text(adapter, job)) != bytes(step[job.pk])
         ]
-        queue(stale)
+        if stale and not dry_run:
+            with transaction.atomic(using=sql.alias()):
+                queue(stale)
         total += len(stale)
         progress(len(step))
 
 
-def queue(jobs: list[Any], *, vectors_only: bool = False) -> int:
-    """Queue these postings at low priority; how many were not queued already."""
-    with transaction.atomic(using=sql.alias()), connections[sql.alias()].cursor() as cursor:
+def queue(
+    jobs: list[Any], *, encoder_id: int | None = None, vectors_only: bool = False
+) -> tuple[list[int], list[Any]]:
+    """Queue these postings at low priority, inside a transaction.
+
+    The new rows' ids, and the postings that their host held locked (or that are gone).
+    """
+    with connections[sql.alias()].cursor() as cursor:
         cursor.execute(
             sql.statement(sql.BACKFILL),
-            {"jobs": jobs, "queue_encoder": None, "vector_only": vectors_only},
+            {"jobs": jobs, "queue_encoder": encoder_id, "vector_only": vectors_only},
         )
-        return int(cursor.rowcount)
+        rows, held = cursor.fetchone()
+    return list(rows), list(held)

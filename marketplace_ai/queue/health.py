@@ -52,6 +52,27 @@ SELECT count(*) FILTER (WHERE job_id IS NOT NULL), count(*) FILTER (WHERE job_id
 FROM (SELECT job_id, logged FROM marketplace_ai_jobchange LIMIT %(bound)s) AS change
 """
 
+# Whose snapshot is so old that no dead row since can be cleared away. Without the right to see
+# others' sessions (pg_monitor) only one's own are found.
+HORIZON = """
+SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), now() - xact_start
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+  AND backend_type = 'client backend' AND xact_start < now() - make_interval(secs => %(age)s)
+ORDER BY xact_start LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction of anybody that is open for long."""
+
+    pid: int
+    user: str
+    application: str
+    age: dt.timedelta
+
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
@@ -78,6 +99,14 @@ def drainers() -> list[str]:
     with connections[sql.alias()].cursor() as cursor:
         cursor.execute(DRAINERS, {"liveness": sql.LIVENESS_CLASS})
         return [str(name).removeprefix("marketplace_ai drainer ") for (name,) in cursor.fetchall()]
+
+
+def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
+    """The oldest transaction that is open for longer than ``age`` and holds back vacuum."""
+    with connections[sql.alias()].cursor() as cursor:
+        cursor.execute(HORIZON, {"age": age.total_seconds()})
+        row = cursor.fetchone()
+    return OpenTransaction(*row) if row else None
 
 
 def queue() -> QueueHealth:

@@ -21,6 +21,7 @@ from django.db import connections
 from marketplace_ai.conf import conf
 
 from . import sql
+from .silence import bound_silence
 
 if TYPE_CHECKING:
     import uuid
@@ -41,7 +42,9 @@ def connect(role: str) -> psycopg.Connection[Any]:
     parameters |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
     # Also while an answer is awaited, when keepalives are silent; in milliseconds.
     parameters["tcp_user_timeout"] = 25_000
-    return psycopg.connect(**parameters, autocommit=True)
+    connection: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
+    bound_silence(connection)
+    return connection
 
 
 class Liveness:
@@ -52,13 +55,18 @@ class Liveness:
         self.worker = 0
 
     def hold(self) -> int:
-        """Make sure the lock is held; this drainer's number (another one after a reconnect)."""
+        """Make sure the lock is held; this drainer's number (another one after a reconnect).
+
+        Called once a turn, whose beginning others see by it (``alive``).
+        Raises psycopg.Error where the connection was lost meanwhile; the next call makes another.
+        """
         if self._connection is not None:
             try:
                 self._connection.execute("SELECT 1")
                 return self.worker
             except psycopg.Error:
                 self.close()
+                raise
         connection = connect("drainer")
         while True:
             worker = secrets.randbelow(2**31 - 1) + 1

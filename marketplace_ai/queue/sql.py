@@ -195,15 +195,44 @@ ON CONFLICT (job_id) DO UPDATE SET
 WHERE audit.answered IS NULL
 """
 
-# Queue what has no vector of this encoder, in the order of the key, so that it can go on
-# anywhere. {jobs} is the adapter's own queryset as SQL.
+# Put postings into the queue behind everything fresh, in the order of their keys, as the intake
+# does. Those that their host holds locked are told, not waited for; those that are gone look the
+# same and are told once.
 BACKFILL = """
-INSERT INTO marketplace_ai_pendingjob
-    (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
-SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
-FROM unnest(%(jobs)s::{job_key_type}[]) AS missing(id)
-WHERE EXISTS (SELECT FROM {job_table} WHERE {job_key} = missing.id FOR KEY SHARE SKIP LOCKED)
-ON CONFLICT (job_id, encoder_id) DO NOTHING
+WITH there AS MATERIALIZED (
+    SELECT {job_key} AS id FROM {job_table}
+    WHERE {job_key} = ANY(%(jobs)s::{job_key_type}[])
+    ORDER BY {job_key}
+    FOR KEY SHARE SKIP LOCKED
+), queued AS (
+    INSERT INTO marketplace_ai_pendingjob
+        (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+    SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
+    FROM there
+    ORDER BY id
+    ON CONFLICT (job_id, encoder_id) DO NOTHING
+    RETURNING id
+)
+SELECT ARRAY(SELECT id FROM queued),
+       ARRAY(SELECT wanted.id FROM unnest(%(jobs)s::{job_key_type}[]) AS wanted(id)
+             WHERE NOT EXISTS (SELECT FROM there WHERE there.id = wanted.id))
+"""
+
+# Whether a walk may queue more: fewer wait at low priority than the workers do in a few batches.
+# Rows that are tried alone do not count, or those that fail would stop it.
+ROOM = """
+WITH bound AS MATERIALIZED (
+    SELECT %(limit)s * greatest(count(*), 1) AS rows FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), waiting AS (
+    SELECT count(*) AS rows FROM (
+        SELECT FROM marketplace_ai_pendingjob
+        WHERE token IS NULL AND set_aside IS NULL AND {for_encoder} AND NOT alone AND priority = 0
+        LIMIT (SELECT rows FROM bound)
+    ) AS row
+)
+SELECT waiting.rows < bound.rows FROM waiting, bound
 """
 
 

@@ -10,7 +10,7 @@ from django.db import connections, transaction
 from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
-from marketplace_ai.text import digest, prepare
+from marketplace_ai.text import digest
 
 from . import claim as claims
 from . import sql, vectors
@@ -40,7 +40,7 @@ class Written:
 
 def prepared_text(adapter: JobAdapter, job: Any) -> str:
     """The text of a posting as it is encoded, whatever characters it holds."""
-    return prepare(adapter.clean(prepare(adapter.text(job), adapter.max_chars)), adapter.max_chars)
+    return adapter.prepared(adapter.text(job))
 
 
 def write(

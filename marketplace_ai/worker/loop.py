@@ -27,6 +27,8 @@ from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness, Renewal
 from marketplace_ai.queue.notify import Listener
+from marketplace_ai.queue.silence import bound_silence
+from marketplace_ai.queue.walks import Walker
 from marketplace_ai.text import one_line
 from marketplace_ai.worker import EXIT_HUNG
 
@@ -72,6 +74,7 @@ class Drainer:
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
+        self._walker = Walker()
         self._stopped = False
         self._next_recovery = 0.0
         self._alone_next = False
@@ -105,11 +108,17 @@ class Drainer:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
-                    connections[sql.alias()].close()
+                    self._hang_up()
                     self._wait(pause, _sleep)
         finally:
             self.listener.close()
             self.liveness.close()
+
+    def _hang_up(self) -> None:
+        """Leave all connections: what one lost, the others may have lost without noticing."""
+        connections[sql.alias()].close()
+        self.listener.close()
+        self.liveness.close()
 
     def _wait(self, seconds: float, wait: Callable[[float], bool]) -> None:
         """Wait until something wakes us; in pieces, so that a stop is noticed in between."""
@@ -128,7 +137,14 @@ class Drainer:
             self._next_recovery = time.monotonic() + RECOVER_SECONDS
         collected = self._intake.step() > 0 or not self._intake.between_passes
         self.pipeline.refresh()
-        return self._work(worker) or collected
+        worked = self._work(worker)
+        # After the batch: older postings keep no fresh one waiting.
+        walked = self._walk()
+        return worked or walked or collected
+
+    def _walk(self) -> bool:
+        encoder = self.pipeline.encoder
+        return encoder is not None and self._walker.step(encoder)
 
     def _work(self, worker: int) -> bool:
         """Claim and process one batch. Rows marked alone take turns with ordinary batches,
@@ -195,6 +211,7 @@ def _sleep(seconds: float) -> bool:
 
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
     if connection.alias == sql.alias():
+        bound_silence(connection.connection)
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
 

@@ -14,7 +14,8 @@ FROM marketplace_ai_pendingjob
 """
 
 # One row a posting: its decisions, those that are current, equal ones beyond the first, its
-# vectors, whether vector and decision are of one text, whether the category is the decision's.
+# vectors, whether vector and decision are of one text, whether the category is the decision's
+# (none, where that one was deleted since).
 POSTINGS = """
 SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.current),
        count(decision.id) - count(DISTINCT decision.text_digest),
@@ -22,8 +23,8 @@ SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.cur
        (SELECT count(*) FROM marketplace_ai_jobembedding AS vector
         JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
         WHERE vector.job_id = job.id AND vector.text_digest = latest.text_digest),
-       bool_and(decision.machine_category_id IS NOT DISTINCT FROM job.category_id)
-           FILTER (WHERE decision.current)
+       bool_and((SELECT id FROM marketplace_ai_category WHERE id = decision.machine_category_id)
+                IS NOT DISTINCT FROM job.category_id) FILTER (WHERE decision.current)
 FROM marketplace_ai_jobposting AS job
 LEFT JOIN marketplace_ai_decision AS decision ON decision.job_id = job.id
 GROUP BY job.id, job.category_id

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import uuid
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -92,9 +94,19 @@ class Processes:
             lines = self.faults.read_text().split("\n")[:-1]
             return [
                 (int(pid), what, int(texts))
-                for pid, what, texts in (line.split() for line in lines)
+                for pid, what, texts, _names in (line.split(" ") for line in lines)
             ]
         return []
+
+    def encoded(self) -> Counter[str]:
+        """How often each text went into an encoder, by its checksum (see ``name``)."""
+        with suppress(FileNotFoundError):
+            lines = self.faults.read_text().split("\n")[:-1]
+            parts = [line.split(" ") for line in lines]
+            return Counter(
+                name for _, what, _, names in parts if what == "begin" for name in names.split(",")
+            )
+        return Counter()
 
     def in_batch(self, least: int = 8) -> tuple[int, int] | None:
         """(process, texts) of a call of the encoder that is under way now."""
@@ -110,6 +122,11 @@ class Processes:
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         wait_for(condition, lambda: f"{what}\n{self.text()}")
+
+
+def name(text: str) -> str:
+    """As the faults' log names a text that is encoded."""
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def command_lines() -> dict[int, str]:

@@ -1,8 +1,12 @@
-"""An installed app that makes the dummy encoder slow, hang or crash, as its environment says.
+"""An installed app that makes a worker with the dummy encoder suffer, as its environment says.
 
 FAULTS_LOG names a file that gets a line when a call of the encoder begins and ends; a call takes
-FAULTS_SECONDS for each text. A text with HANGS in it never ends, one with KILLS kills its process.
+FAULTS_SECONDS for each text. FAULTS_FATES names a folder of fates (see ``fates``), FAULTS_MEMORY
+the longest text times texts that a call has memory for, FAULTS_CLOCK the seconds that the
+process's clock is wrong by, FAULTS_SILENCE how long it bears a silent database. What a text does
+to the encoder its words say:
 """
 
 HANGS = "this text hangs"
 KILLS = "this text kills"
+RAISES = "this text raises"

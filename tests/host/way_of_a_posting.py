@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from marketplace_ai import pipeline
 from marketplace_ai.lifecycle import audits, fitting, stops, watching
 from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
@@ -188,7 +189,8 @@ def test_a_deleted_section_leaves_readable_decisions_and_silent_exemplars(
 
 def test_a_section_deleted_by_sql_is_the_hosts_own_affair(fitted: None, sections: Any) -> None:
     run("DELETE FROM host_section WHERE ref = 's-plen'")
-    assert Exemplar.objects.filter(category_key="plen", state="quarantined").count() == 4
+    left = Exemplar.objects.filter(category_key="plen", state="quarantined")
+    assert left.exclude(source=ExemplarSource.DESCRIPTION).count() == 4
 
 
 def test_truncating_the_hosts_table_takes_all_that_hangs_on_it(
@@ -203,9 +205,12 @@ def test_truncating_the_hosts_table_takes_all_that_hangs_on_it(
     assert Section.objects.count() == len(sections)
     job = Job.objects.create(headline="Male stue")
     drain()
-    # Nothing votes any more, in a worker that had the exemplars resident neither.
+    # Nothing but the sections' own words votes any more, in a worker that had the exemplars
+    # resident neither.
     assert current(job).outcome == Outcome.REVIEW
-    assert current(job).matches == []
+    voted = Exemplar.objects.in_bulk(current(job).match_exemplars)
+    assert len(voted) == len(current(job).matches)
+    assert {exemplar.source for exemplar in voted.values()} == {ExemplarSource.DESCRIPTION}
 
 
 def test_a_flush_of_all_tables_does_not_mislead_a_living_worker(
@@ -226,7 +231,7 @@ def test_a_flush_of_all_tables_does_not_mislead_a_living_worker(
     second = Job.objects.create(headline="Male stue")
     drain()
     matches = [match.exemplar_id for match in current(second).matches]
-    assert matches == [Exemplar.objects.get().pk]
+    assert set(matches) == set(Exemplar.objects.values_list("pk", flat=True))
     assert before.isdisjoint(matches)
 
 
@@ -241,13 +246,14 @@ def test_exemplars_from_the_hosts_own_postings(
     Job.objects.create(headline="Kladd", section=sections["plen"], status=Job.Status.DRAFT)
     Job.objects.create(headline="!!!", section=sections["plen"])
     call_command("import_exemplars", from_jobs=True, stdout=Sink())
-    exemplar = Exemplar.objects.get()
+    labelled = Exemplar.objects.exclude(source=ExemplarSource.DESCRIPTION)
+    exemplar = labelled.get()
     assert (exemplar.text, exemplar.category_id) == ("Klippe gress", "s-plen")
     assert exemplar.source == ExemplarSource.HOST
     machines.refresh_from_db()
     assert machines.section == sections["maling"]
     call_command("import_exemplars", from_jobs=True, stdout=Sink())
-    assert Exemplar.objects.count() == 1
+    assert labelled.count() == 1
 
 
 def test_the_newest_postings_become_exemplars_whatever_their_keys(sections: Any) -> None:
@@ -394,3 +400,25 @@ def test_a_stop_of_a_section_holds_for_its_text_key(fitted: None, sections: Any)
     assert stops.in_force(version.pk).labels == {"s-maling"}
     keys = {line.label: line.category_id for line in watching.watch(version).categories}
     assert keys["s-maling"] == "s-maling"
+
+
+def test_a_section_of_the_hosts_own_is_proposed_by_its_words(
+    fitted: None, drain: Any, monkeypatch: Any
+) -> None:
+    drain()
+    monkeypatch.setattr(pipeline, "DESCRIPTIONS_SECONDS", 0.0)
+    assert set(
+        Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).values_list("text", flat=True)
+    ) == {"Section Maling", "Section Rørlegger", "Section Gressplen"}
+    monkeypatch.setattr(
+        HostAdapter, "category_description", lambda self, section: f"{section.label} og flygel"
+    )
+    run("INSERT INTO host_section (ref, code, label) VALUES ('s-9', 'piano', 'Stemme piano')")
+    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    job = Job.objects.create(headline="Stemme piano", body="og flygel")
+    drain()
+    assert current(job).category_key == "piano"
+    assert current(job).outcome == Outcome.REVIEW
+    run("DELETE FROM host_section WHERE ref = 's-9'")
+    drain()
+    assert not Exemplar.objects.filter(category_key="piano").exists()

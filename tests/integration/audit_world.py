@@ -30,6 +30,7 @@ def version(*categories: Category, calibrated_on: str = "postings") -> Classifie
     return ClassifierVersion.objects.create(
         encoder=encoder(), artifact=b"x", target_precision=0.97, confidence=0.95,
         calibrated_on=calibrated_on, exemplar_generation=1, in_force=True,
+        activated=timezone.now(),
         figures={
             "automatic": RULE, "parent": RULE, "none": RULE,
             "categories": [

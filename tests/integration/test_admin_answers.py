@@ -13,7 +13,14 @@ from django.utils import timezone
 
 from marketplace_ai.admin import answering
 from marketplace_ai.admin.postings import JobPostingAdmin
-from marketplace_ai.models import Category, Decision, Exemplar, JobPosting, Outcome
+from marketplace_ai.models import (
+    Category,
+    Decision,
+    Exemplar,
+    ExemplarSource,
+    JobPosting,
+    Outcome,
+)
 
 from .admin_world import decide, exemplar, messages_of, pend, staff
 
@@ -75,6 +82,18 @@ def test_the_page_shows_the_matches_that_voted(
     link = reverse("admin:marketplace_ai_exemplar_change", args=[matches[0].pk])
     assert f'href="{link}"' in html
     assert '<meter class="mai-bar" min="0" max="1" value="0.934">' in html
+
+
+def test_a_description_among_the_matches_is_called_one(
+    admin_client: Client, posting: JobPosting, painting: Category
+) -> None:
+    words = exemplar("Maling / Painting", painting)
+    Exemplar.objects.filter(pk=words.pk).update(source=ExemplarSource.DESCRIPTION)
+    decide(posting, painting, matches=(words,))
+    html = admin_client.get(page(posting)).content.decode()
+    assert "The category&#x27;s description: Maling / Painting" in html
+    html = admin_client.get(page(posting), headers={"accept-language": "nb"}).content.decode()
+    assert "Kategoriens beskrivelse: Maling / Painting" in html
 
 
 def test_a_decision_about_another_text_is_not_there_to_be_confirmed(

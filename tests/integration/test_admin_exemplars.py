@@ -136,3 +136,24 @@ def test_categories_are_chosen_by_typing_where_the_user_may_see_them(
     html = client.get(reverse(ADD)).content
     assert b"admin-autocomplete" not in html
     assert b"Painting" in html
+
+
+def test_a_description_may_be_silenced_but_neither_relabelled_nor_deleted(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    row = exemplar("Maling / Painting", catalog["maling"])
+    Exemplar.objects.filter(pk=row.pk).update(source=ExemplarSource.DESCRIPTION)
+    other = exemplar("Male stue", catalog["maling"])
+    shown = admin_client.get(reverse(LIST), {"source__exact": "description"})
+    assert [found.pk for found in shown.context["cl"].result_list] == [row.pk]
+    assert "the category&#x27;s description" in shown.content.decode()
+    data = {"category": catalog["plen"].pk, "is_none": "on", "state": "quarantined"}
+    assert admin_client.post(page(row), data).status_code == 302
+    row.refresh_from_db()
+    assert (row.category, row.is_none, row.state) == (catalog["maling"], False, "quarantined")
+    assert admin_client.post(page(row), {"state": "active"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.category_key, row.state) == ("maling", "active")
+    delete = "admin:marketplace_ai_exemplar_delete"
+    assert admin_client.get(reverse(delete, args=[row.pk])).status_code == 403
+    assert admin_client.get(reverse(delete, args=[other.pk])).status_code == 200

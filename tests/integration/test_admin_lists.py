@@ -324,7 +324,7 @@ def test_a_classifier_version_shows_each_categorys_promise(
         "none": {**rule, "threshold": None, "rows_needed": 77}, "parent": rule,
         "categories": [
             {"label": str(catalog["maling"].pk), "rows": 12, "automatic": 9, "errors": 0,
-             "promised": False, "automated": True, "rows_needed": 90},
+             "promised": False, "automated": False, "rows_needed": 90, "exemplars": 1},
             {"label": "999999", "rows": 1, "automatic": 0, "errors": 0, "promised": False,
              "automated": False, "rows_needed": 99},
         ],
@@ -338,5 +338,7 @@ def test_a_classifier_version_shows_each_categorys_promise(
     html = admin_client.get(url).content.decode()
     assert "artifact" not in sql
     assert count < 12
-    for text in ("97.0%", "Painting", "999999 (deleted since)", ">90<", ">77<", "58.0%"):
+    few = "too few exemplars (1 of 3): by its own rows only"
+    assert html.count("too few") == 1
+    for text in ("97.0%", "Painting", "999999 (deleted since)", ">90<", ">77<", "58.0%", few):
         assert text in html

@@ -11,7 +11,14 @@ from django.utils import timezone
 from marketplace_ai.diagnosis import Finding, examine
 from marketplace_ai.lifecycle import audits, fitting, stops
 from marketplace_ai.lifecycle.answers import answer
-from marketplace_ai.models import AuditedPosting, Category, ClassifierVersion, JobPosting, Outcome
+from marketplace_ai.models import (
+    AuditedPosting,
+    Category,
+    ClassifierVersion,
+    Decision,
+    JobPosting,
+    Outcome,
+)
 
 from .audit_world import audited, text_digest, version
 from .test_commands import call, call_json
@@ -135,3 +142,24 @@ class TestTheDoctor:
         assert self.findings()["classifier"].message.endswith("calibrated on audited postings")
         version(catalog["maling"])
         assert self.findings()["classifier"].message.endswith("calibrated on labelled postings")
+
+    def test_it_fails_where_workers_decide_by_another_version_than_the_one_in_force(
+        self, exemplars: None, catalog: dict[str, Category]
+    ) -> None:
+        older = version(catalog["maling"])
+        damaged = version(catalog["maling"])
+        stored = ClassifierVersion.objects.filter(pk=damaged.pk)
+        audited(older, catalog["maling"], age=1)
+        assert "deciding" not in self.findings()  # a worker may not have followed yet
+        stored.update(activated=timezone.now() - dt.timedelta(hours=1))
+        found = self.findings()["deciding"]
+        assert not found.ok
+        assert f"decided by version {older.pk} in the last 10 minutes" in found.message
+        Decision.objects.update(classifier=None)
+        assert "decided without a classifier" in self.findings()["deciding"].message
+        Decision.objects.update(outcome=Outcome.CORRECTED)
+        assert "deciding" not in self.findings()
+        Decision.objects.update(outcome=Outcome.AUTOMATIC, classifier=damaged)
+        assert "deciding" not in self.findings()
+        Decision.objects.update(classifier=older, decided=timezone.now() - dt.timedelta(minutes=11))
+        assert "deciding" not in self.findings()

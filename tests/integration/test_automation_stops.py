@@ -320,6 +320,32 @@ class TestHowItGoesOn:
         assert stops.in_force(again.pk).labels == label
         assert stops.in_force(old.pk).labels == label
 
+    def test_going_back_to_an_older_version_keeps_what_was_stopped_on_the_newer_one(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        older = version(catalog["maling"], calibrated_on="audits")
+        newer, _ = self.stopped(catalog["maling"])
+        assert newer.pk > older.pk
+        assert stops.in_force(older.pk).labels == {str(catalog["maling"].pk)}
+
+    def test_a_version_fitted_before_the_stop_has_not_seen_the_errors(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        old = version(catalog["maling"])
+        stored = version(catalog["maling"], calibrated_on="audits")
+        stops.stop(old, Rule.LEAF, catalog["maling"].pk, key="maling")
+        assert stops.in_force(stored.pk).labels == {str(catalog["maling"].pk)}
+
+    def test_a_version_that_was_never_in_force_lifts_nothing_for_the_next(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        self.stopped(catalog["maling"])
+        refused = version(catalog["maling"], calibrated_on="audits")
+        ClassifierVersion.objects.filter(pk=refused.pk).update(in_force=False, activated=None)
+        later = version(catalog["maling"])
+        assert stops.in_force(later.pk).labels == {str(catalog["maling"].pk)}
+        assert stops.in_force(refused.pk).labels == frozenset()
+
     def test_audits_of_another_encoder_do_not_speak_for_this_one(
         self, catalog: dict[str, Category]
     ) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from config.management.commands import demo
 from marketplace_ai.encoding import EncoderError
+from marketplace_ai.lifecycle import descriptions
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -219,9 +220,10 @@ class TestImportExemplars:
         JobPosting.objects.create(title="Klippe gress", category=catalog["plen"])
         said = call("import_exemplars", from_jobs=True, dry_run=True)
         assert said.startswith("1 exemplars would be added")
-        assert Exemplar.objects.count() == 0
+        labelled = Exemplar.objects.exclude(source="description")
+        assert labelled.count() == 0
         call("import_exemplars", from_jobs=True)
-        assert list(Exemplar.objects.values_list("text", "source")) == [("Klippe gress", "host")]
+        assert list(labelled.values_list("text", "source")) == [("Klippe gress", "host")]
 
     def test_texts_are_cleaned_as_those_of_postings_are(
         self, catalog: Any, table: Any, monkeypatch: Any
@@ -442,15 +444,6 @@ class TestBackfill:
         assert "No worker is running; what is queued stays queued." in said
         assert PendingJob.objects.count() == 1
 
-    def test_a_part_of_it_does_not_settle_what_a_trigger_could_not_name(self, fitted: None) -> None:
-        older("Male", "Kran")
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
-        for options in ({"limit": 1}, {"since": "2000-01-01"}, {"vectors_only": True}):
-            call("backfill_embeddings", **options)
-            assert JobChange.objects.count() == 1
-        call("backfill_embeddings")
-        assert JobChange.objects.count() == 0
-
 
 def doctor(capsys: Any) -> tuple[bool, dict[str, Any]]:
     """(healthy, findings by name); its exit code and its words must agree."""
@@ -556,6 +549,24 @@ class TestFitClassifier:
         assert result["calibrated_on"] == "exemplars"
         assert (result["target_precision"], result["confidence"]) == (0.97, 0.95)
         assert {"automatic", "parent", "none", "categories"} <= result.keys()
+
+    def test_too_few_exemplars_are_said_in_words(self, exemplars: None, catalog: Any) -> None:
+        lawns = Exemplar.objects.filter(category=catalog["plen"])
+        lawns.filter(pk__in=list(lawns.values_list("pk", flat=True)[:2])).delete()
+        lines = call("fit_classifier").splitlines()
+        said = [line for line in lines if "too few exemplars" in line]
+        assert len(said) == 1
+        assert said[0].startswith("plen")
+        assert "too few exemplars (2 of 3), by its own rows only" in said[0]
+
+    def test_doctor_counts_categories_with_nothing_but_a_description(
+        self, fitted: None, capsys: Any
+    ) -> None:
+        Category.objects.create(slug="piano", name="Pianostemming")
+        descriptions.align()
+        _, findings = doctor(capsys)
+        said = "16 vote; categories with nothing but their description: 1"
+        assert findings["exemplars"]["message"] == said
 
     def test_with_labelled_postings(self, exemplars: None, table: Any) -> None:
         rows = [f"Male rom {n},maling\nBytte kran {n},rorlegger\nHei {n},none" for n in range(12)]

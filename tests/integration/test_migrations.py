@@ -8,9 +8,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import OperationalError, connection
+
+from marketplace_ai.schema import DatabaseForeignKey
 
 from .databases import fresh_database
 
@@ -249,3 +254,29 @@ def test_categories_that_came_after_the_hosts_first_migration(tmp_path: Path) ->
         category="shop_section",
         columns=["title", "description"],
     )
+
+
+@pytest.mark.parametrize("way", ["database_forwards", "database_backwards"])
+@pytest.mark.django_db(transaction=True)
+def test_a_foreign_key_to_a_hosts_table_waits_for_nobody_long(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the host's own writes would wait behind the migration."""
+    if way == "database_forwards":
+        monkeypatch.setattr(DatabaseForeignKey, "_name", staticmethod(lambda *args: "another"))
+    operation = DatabaseForeignKey("AuditedPosting", "job", "SET NULL")
+    state = SimpleNamespace(apps=apps)
+    host = connection.copy()
+    host.set_autocommit(False)
+    try:
+        with host.cursor() as cursor:
+            cursor.execute("LOCK TABLE marketplace_ai_jobposting IN ROW EXCLUSIVE MODE")
+        with (
+            pytest.raises(OperationalError, match="lock timeout"),
+            connection.schema_editor() as editor,
+        ):
+            editor.execute("SET LOCAL statement_timeout = '30s'")  # instead of a hang
+            getattr(operation, way)("marketplace_ai", editor, state, state)
+    finally:
+        host.rollback()
+        host.close()

@@ -77,8 +77,11 @@ def test_matches_are_kept_as_they_were(fitted: None) -> None:
     job = JobPosting.objects.create(title="Male stue")
     drain()
     matches = current(job).matches
-    assert Exemplar.objects.get(pk=matches[0].exemplar_id).text == "Male stue"
-    assert matches[0].similarity == pytest.approx(1, abs=0.01)
+    texts = Exemplar.objects.in_bulk([match.exemplar_id for match in matches])
+    # The category's description has half the vote beside four exemplars, so it may come first.
+    nearest = max(matches, key=lambda match: match.similarity)
+    assert texts[nearest.exemplar_id].text == "Male stue"
+    assert nearest.similarity == pytest.approx(1, abs=0.01)
     assert [m.share for m in matches] == sorted((m.share for m in matches), reverse=True)
 
 
@@ -332,7 +335,7 @@ def test_quarantine_and_deletion_silence_an_exemplar(
     Exemplar.objects.filter(text="Så ny plen").update(state="quarantined")
     Category.objects.filter(slug="rorlegger").delete()
     pipeline.refresh()
-    assert len(pipeline.index) == before - 1 - 1 - 4
+    assert len(pipeline.index) == before - 1 - 1 - (4 + 1)  # with its description
     assert set(
         Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)
     ) == {"quarantined"}

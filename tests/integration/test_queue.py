@@ -178,6 +178,7 @@ def test_a_posting_that_its_host_holds_stays_in_the_log_and_blocks_nobody() -> N
             )
             assert intake.collect() == 1
             assert pending().job_id == other.pk
+            cursor.execute("COMMIT")
     finally:
         holder.close()
     assert intake.collect() == 1

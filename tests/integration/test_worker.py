@@ -9,27 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import connection
 
-from config.services import EmbeddedPostgres
 from marketplace_ai.models import Decision, JobPosting, PendingJob
 from marketplace_ai.pipeline import Pipeline
-from marketplace_ai.queue.claim import LOST_ALONE
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
-from tests.faults_app import HANGS, KILLS
-
-LIVING = "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
+from tests.faults_app import HANGS
 
 
 def create(count: int = 40) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(count)])
-
-
-def settled(url: str) -> Callable[[], bool]:
-    return lambda: ledger.queue(url).settled
 
 
 def to_parent(worker: workers.Processes) -> None:
@@ -105,59 +96,6 @@ def test_each_pool_keeps_one_drainer_also_where_redis_is_down(pool: str, tmp_pat
         worker.process.terminate()
         worker.wait_for_end()
     ledger.assert_exactly_once(url, 40)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_postings_that_hang_or_kill_the_encoder_are_set_aside_alone(tmp_path: Path) -> None:
-    url = workers.database()
-    create(10)
-    poison = [JobPosting.objects.create(title=title).pk for title in (KILLS, HANGS)]
-    create(10)
-    environment = workers.environment(url, lease_seconds=1, encode_timeout=2, max_attempts=2)
-    with workers.celery(tmp_path, environment) as worker:
-        worker.wait_for(
-            lambda: ledger.queue(url) == ledger.Queue(0, 0, 2) and Decision.objects.count() == 20,
-            "they are not set aside",
-        )
-        assert "ended with code -9" in worker.log.read_text()
-        assert "ended with code 70" in worker.log.read_text()
-    assert not Decision.objects.filter(job_id__in=poison).exists()
-    aside = PendingJob.objects.aside()
-    assert set(aside.values_list("attempts", "last_error")) == {(2, LOST_ALONE)}
-    assert set(aside.values_list("job_id", flat=True)) == set(poison)
-
-
-def test_a_drainer_lives_through_a_crash_of_postgres(tmp_path: Path) -> None:
-    postgres = EmbeddedPostgres(tmp_path / "root", durable=True)
-    try:
-        url = postgres.start()
-        environment = workers.environment(
-            url, batch_size=20, lease_seconds=3600, FAULTS_SECONDS=0.06
-        )
-        with workers.running(["django", "migrate"], tmp_path, environment) as migrate:
-            assert migrate.wait_for_end() == 0, migrate.text()
-        with workers.drainer(tmp_path, environment) as worker:
-            insert(url, 40)
-            before, _ = worker.wait_for_batch()
-            postgres.kill()
-            assert postgres.start() == url
-            insert(url, 40)
-            worker.wait_for(settled(url), "the drainer does not go on")
-            with psycopg.connect(url) as own:
-                assert len(own.execute(LIVING).fetchall()) == 1
-            assert worker.pids() == [before]
-        ledger.assert_exactly_once(url, 80)
-    finally:
-        postgres.remove()
-
-
-def insert(url: str, count: int) -> None:
-    with psycopg.connect(url) as own:
-        own.execute(
-            "INSERT INTO marketplace_ai_jobposting (title) "
-            "SELECT 'Male rom ' || n FROM generate_series(1, %s) AS n",
-            [count],
-        )
 
 
 @pytest.mark.django_db(transaction=True)

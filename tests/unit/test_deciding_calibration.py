@@ -100,3 +100,28 @@ def test_a_category_of_one_exemplar_is_fitted_like_any_other(place: int, calibra
     assert 0 <= verdict.probability <= 1
     assert fitted.promise.first_choice is not None
     assert fitted.promise.first_choice > 0.9
+
+
+def test_rows_that_are_all_right_have_a_curve_too_and_one_error_changes_it_little() -> None:
+    """Else the fold that holds the only error would be scored on another scale."""
+    known, codes = evidence(seed=6, rows=300)
+    sure = replace(known, by_vector=known.by_vector + 12 * np.eye(3)[codes])
+    answers = codes.copy()
+    found = []
+    for errors in (0, 1):
+        answers[:errors] = (codes[:errors] + 1) % 2
+        fitted = Calibration.fit(sure, answers, PRIOR, NONE, stream=False)
+        found.append(fitted.scores(sure, NONE).probability)
+    assert found[0].min() > 0.97
+    assert found[0].max() < 1 - 1 / 1000  # 300 rows do not prove more
+    np.testing.assert_allclose(found[0], found[1], atol=0.03)
+
+
+def test_a_label_whose_exemplars_are_all_taken_out_is_silent() -> None:
+    known, codes = evidence(seed=7)
+    fitted = Calibration.fit(known, codes, PRIOR, NONE, stream=False)
+    silent = known.log_density.copy()
+    silent[:, 1] = -np.inf
+    pooled = fitted.scores(replace(known, log_density=silent), NONE).pooled
+    assert (pooled[:, 1] == 0).all()
+    np.testing.assert_allclose(pooled.sum(axis=1), 1)

@@ -83,6 +83,22 @@ def test_shares_add_up_to_the_score_that_decided(
     assert all(v.rest == pytest.approx(0, abs=1e-6) for v in shown)
 
 
+def test_a_description_has_half_of_what_its_category_voted(classifier: Classifier) -> None:
+    few = EXEMPLARS.take(np.arange(0, len(EXEMPLARS), 12))  # all are shown
+    words = world(1, 0, seed=5).take(np.array([0, 1]))
+    words = Labelled(words.texts, words.vectors, ["maling", "rorlegger"])
+    index = index_of(classifier, few)
+    index.update([1, 2], words.texts, words.labels, words.vectors, described=[True, True])
+    for verdict in classifier.decide(index, POSTINGS.vectors, POSTINGS.texts):
+        own = {m.exemplar_id: m.share for m in verdict.matches if m.label == verdict.label}
+        assert sum(own.values()) + verdict.own_share == pytest.approx(verdict.score)
+        assert verdict.rest == pytest.approx(0, abs=1e-6)
+        for label, described in (("maling", 1), ("rorlegger", 2)):
+            shares = {m.exemplar_id: m.share for m in verdict.matches if m.label == label}
+            half = shares.pop(described)
+            assert half == pytest.approx(sum(shares.values()), rel=1e-4)
+
+
 def test_bytes_bring_back_a_classifier_that_answers_exactly_the_same() -> None:
     # Wrong answers among the labels keep every score unsure enough to show a difference.
     exemplars, postings = world(12, 12, seed=1, noise=1.5), world(10, 10, seed=3, noise=1.5)
@@ -206,3 +222,43 @@ def test_input_that_does_not_belong_together_is_refused() -> None:
         Labelled(["a", "b"], np.array([[1.0, 0], [np.nan, 1]]), ["x", "y"])
     with pytest.raises(ValueError, match="lie between 0 and 1"):
         Classifier.fit(EXEMPLARS, target_precision=97)
+
+
+LAWNS = Labelled(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
+
+
+def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() -> None:
+    """Of 24 each the one with a description has a pattern from 12 on, any other always."""
+    rows = world(24, 24, seed=1)
+    of_lawns = [i for i, label in enumerate(rows.labels) if label == "plen"]
+    for count, words, has_pattern in (
+        (3, LAWNS, False), (11, LAWNS, False), (12, LAWNS, True), (3, None, True),
+    ):  # fmt: skip
+        kept = np.setdiff1d(np.arange(len(rows)), of_lawns[count:])
+        fitted = Classifier.fit(rows.take(kept), world(20, 20, seed=2), descriptions=words)
+        code = fitted.names.index("plen")
+        assert (code in fitted.ground.pattern.codes) == has_pattern
+        assert (fitted.calibration.pool.shift[code] == 0) == (not has_pattern)
+    fewer = rows.take(np.setdiff1d(np.arange(len(rows)), of_lawns[3:]))
+    few = Classifier.fit(fewer, descriptions=LAWNS)
+    assert "plen" in {row.label for row in few.promise.categories}
+    index = few.ground.index(rows)
+    asked = rows.take(np.array(of_lawns[10:]))
+    verdicts = few.decide(index, asked.vectors, asked.texts)
+    assert np.mean([verdict.label == "plen" for verdict in verdicts]) > 0.8
+
+
+def test_descriptions_vote_and_teach_nothing() -> None:
+    rows = world(24, 24, seed=1)
+    words = Labelled(
+        ["klippe gress og plen", "stemme piano"], np.eye(16, dtype=np.float32)[:2],
+        ["plen", "pianostemming"],
+    )  # fmt: skip
+    plain = Classifier.fit(rows, world(20, 20, seed=2))
+    said = Classifier.fit(rows, world(20, 20, seed=2), descriptions=words)
+    assert said.names == plain.names
+    assert np.array_equal(said.ground.pattern.by_vector.weights,
+                          plain.ground.pattern.by_vector.weights)  # fmt: skip
+    assert said.promise.rows == plain.promise.rows
+    assert said.scored is not None and plain.scored is not None
+    assert not np.array_equal(said.scored.pooled, plain.scored.pooled)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.deciding.bounds import rows_needed
 from marketplace_ai.deciding.crossfit import cross_fit
 from marketplace_ai.deciding.ground import Ground
 from marketplace_ai.deciding.promise import Trial, by_category, prove
@@ -27,9 +28,18 @@ def test_the_thresholds_tried_do_not_depend_on_what_is_wrong() -> None:
     right = list(trial(np.zeros(700)).steps(0.97, 0.95))
     wrong = list(trial(np.random.default_rng(1).random(700) < 0.5).steps(0.97, 0.95))
     assert [step.threshold for step in right] == [step.threshold for step in wrong]
-    assert right[0].rows == 157
     assert right[-1].rows == 700
     assert all(a.threshold > b.threshold for a, b in pairwise(right))
+
+
+@pytest.mark.parametrize(
+    ("rows", "errors"), [(99, 0), (156, 0), (157, 1), (400, 1), (420, 2), (600, 3), (5000, 4)]
+)
+def test_the_first_threshold_survives_as_many_errors_as_the_rows_allow(
+    rows: int, errors: int
+) -> None:
+    first = next(trial(np.zeros(rows)).steps(0.97, 0.95))
+    assert first.rows == rows_needed(0.97, 0.95, errors)
 
 
 def test_ninety_nine_rows_are_the_least_that_promise_anything() -> None:
@@ -55,6 +65,34 @@ def test_twins_count_as_one_row() -> None:
     assert prove(twins, 150, 0.97, 0.95).threshold is None
     split = Trial(np.ones(4), np.array([True, False, False, True]), np.array([0, 0, 1, 1]))
     assert split.counted() == (2, 2)
+
+
+def test_a_template_that_is_wrong_sixty_times_is_sixty_errors() -> None:
+    wrong = np.arange(260) >= 200
+    groups = np.minimum(np.arange(260), 200)
+    template = Trial(np.where(wrong, 0.95, 0.99), wrong, groups)
+    assert template.counted() == (260, 60)
+    rule = prove(template, 260, 0.97, 0.95)
+    assert rule.threshold is not None
+    assert rule.threshold > 0.95
+
+
+def test_one_error_alone_refutes_no_category_of_many() -> None:
+    first = np.concatenate([np.arange(40).repeat(5), [40]])
+    wrong = np.arange(201) == 200
+    names = [f"c{code}" for code in range(41)]
+    answers = np.where(wrong, 0, first)
+    trial = Trial(np.ones(201), wrong, np.arange(201))
+    rows = by_category(names, answers, first, trial, np.full(41, 10), 0.97, 0.95)
+    assert all(row.automated for row in rows)
+
+
+def test_categories_of_few_exemplars_share_the_doubt() -> None:
+    first = np.repeat([0, 1], 99)
+    trial = Trial(np.ones(198), np.zeros(198, bool), np.arange(198))
+    for exemplars, promised in (([1, 20], [True, True]), ([1, 1], [False, False])):
+        rows = by_category(["a", "b"], first, first, trial, np.array(exemplars), 0.97, 0.95)
+        assert [row.promised for row in rows] == promised
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.5])
@@ -87,9 +125,8 @@ def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
 def test_a_category_that_its_own_rows_refute_is_not_automated() -> None:
     first = np.repeat([0, 1], 120)
     wrong = (first == 1) & (np.arange(240) % 8 == 0)
-    rows = by_category(
-        ["a", "b"], first, first, Trial(np.ones(240), wrong, np.arange(240)), 0.97, 0.95
-    )
+    trial = Trial(np.ones(240), wrong, np.arange(240))
+    rows = by_category(["a", "b"], first, first, trial, np.array([3, 3]), 0.97, 0.95)
     assert [row.promised for row in rows] == [True, False]
     assert [row.automated for row in rows] == [True, False]
     assert rows[0].rows_needed == 0

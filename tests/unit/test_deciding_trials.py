@@ -24,8 +24,9 @@ def rows(count: int, first: str, answer: str, probability: float) -> list[tuple[
     return [(NAMES.index(first), NAMES.index(answer), probability)] * count
 
 
-def promise_on(scored: list[tuple[int, int, float]]) -> Promise:
-    """Rows with their whole score on the first choice, each a group of its own."""
+def promise_on(scored: list[tuple[int, int, float]], **exemplars: int) -> Promise:
+    """Rows with their whole score on the first choice, each a group of its own; ``exemplars``
+    names labels that have not the usual number."""
     first, answers = (np.array([row[i] for row in scored], dtype=np.intp) for i in (0, 1))
     probability = np.array([row[2] for row in scored])
     zeros = np.zeros((len(first), 5))
@@ -36,6 +37,7 @@ def promise_on(scored: list[tuple[int, int, float]]) -> Promise:
         OutOfFold(blank, answers, groups, pooled, first, probability, lone),
         NAMES,
         UNDER,
+        np.array([exemplars.get(str(name), 24) for name in NAMES]),
         target_precision=0.97,
         confidence=0.95,
         calibrated_on="postings",
@@ -62,6 +64,30 @@ def test_counts_and_bound_are_those_that_were_tested() -> None:
     assert (rule.rows, rule.errors) == (820, 12)
     assert rule.error_bound == pytest.approx(error_upper_bound(12, 820, 0.95))
     assert rule.coverage == pytest.approx(800 / 1020)  # refuted ones are not decided
+
+
+def test_too_few_exemplars_are_left_to_their_own_rows() -> None:
+    """A category with two is neither part of the promise over all nor covered by it."""
+    sparse = rows(90, "bad", "bad", 0.999)
+    usual = promise_on(SURE + sparse)
+    assert usual.automatic.rows == 890
+    assert usual.automatic.coverage == 1.0
+    few = promise_on(SURE + sparse, bad=2)
+    assert (few.automatic.rows, few.automatic.candidates) == (800, 800)
+    assert few.automatic.coverage == pytest.approx(800 / 890)
+    line = {row.label: row for row in few.categories}["bad"]
+    assert (line.exemplars, line.promised, line.automated) == (2, False, False)
+    assert line.automatic == 90
+
+
+def test_too_few_exemplars_are_automated_where_their_own_rows_prove_it() -> None:
+    few = promise_on(SURE + rows(120, "bad", "bad", 0.999), bad=2)
+    line = {row.label: row for row in few.categories}["bad"]
+    assert (line.promised, line.automated) == (True, True)
+    assert few.automatic.coverage == 1.0
+    wrong = promise_on(SURE + rows(120, "bad", "hage", 0.999), bad=2)
+    assert not {row.label: row for row in wrong.categories}["bad"].automated
+    assert wrong.automatic.errors == 0
 
 
 def test_a_threshold_of_zero_is_a_threshold() -> None:

@@ -57,3 +57,18 @@ def test_the_largest_are_those_of_a_full_sort(
     values = np.random.default_rng(seed).integers(0, distinct, size).astype(np.float32)
     expected = np.argsort(-values, kind="stable")[:count]
     np.testing.assert_array_equal(largest(values, count), expected)
+
+
+def test_a_description_has_half_the_say_beside_exemplars() -> None:
+    similarity = np.array([[0.9, 0.5, 0.7, 0.2]], dtype=np.float32)
+    codes, described = np.array([0, 0, 0, 1]), np.array([False, False, True, True])
+    both = vote(similarity, codes, 3, described)
+    exemplars = vote(similarity[:, :2], codes[:2], 3)
+    words = vote(similarity[:, 2:], codes[2:], 3)
+    half = (exemplars.log_density[0, 0] + words.log_density[0, 0]) / 2
+    assert both.log_density[0, 0] == pytest.approx(half, abs=1e-5)
+    assert both.log_density[0, 1] == pytest.approx(words.log_density[0, 1], abs=1e-5)
+    assert both.log_density[0, 2] == -np.inf
+    # All of them are shown, so all of them share.
+    shared = both.mass[0] + both.words[0]
+    assert shared == pytest.approx(vote(similarity, codes, 3).mass[0])

@@ -8,19 +8,21 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
-from marketplace_ai.models import Encoder, JobChange, PendingJob, Priority
-from marketplace_ai.queue import backfill, health
+from marketplace_ai.models import Encoder, PendingJob, Walk
+from marketplace_ai.queue import backfill, health, walks
 
-#: Seconds between two looks at a queue that is being worked off.
+#: Seconds between two looks at a backfill that is being worked off.
 LOOK_SECONDS = 0.5
 
 
 class Command(DatabaseCommand):
     help = (
-        "Queue postings that have no vector of the active encoder, behind all fresh ones; "
-        "workers then give them a vector and decide them, except where a person's category "
+        "Have postings that have no vector of the active encoder taken in, behind all fresh ones: "
+        "workers give them a vector and decide them, except where a person's category "
         "stands: that is kept, and the proposal only recorded. "
-        "Counts first; stopped anywhere, it can simply be run again."
+        "Counts first, then leaves a request: running workers queue a thousand at a time, "
+        "wherever this command, or any of them, was stopped. Run again, it goes on with the "
+        "request that is there."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,6 +34,10 @@ class Command(DatabaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="count, queue nothing")
         parser.add_argument("--wait", action="store_true", help="show it being worked off")
+        parser.add_argument(
+            "--stop", action="store_true",
+            help="stop where it is; the same command without --stop goes on from there",
+        )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,47 +46,56 @@ class Command(DatabaseCommand):
         limit = options["limit"]
         if limit is not None and limit < 1:
             refuse(f"--limit must be 1 or more, not {limit}.")
-        jobs = backfill.missing(encoder, self._since(options["since"]))
-        total = jobs.count()
+        since = self._since(options["since"])
+        if options["stop"]:
+            return self._stop(encoder, as_json=options["json"])
+        total, estimated = backfill.count(encoder, since)
         if limit is not None:
             total = min(total, limit)
-        quiet = options["json"]
-        queued = 0
+        walk, queued = None, 0
         if not options["dry_run"]:
-            unnamed = list(JobChange.objects.filter(job__isnull=True).values_list("pk", flat=True))
-            with progress("Queueing", total, quiet=quiet) as advance:
-                queued = backfill.run(
-                    jobs, limit=limit, vectors_only=options["vectors_only"], progress=advance
-                )
-            partly = limit is not None or options["since"] is not None or options["vectors_only"]
-            if unnamed and not partly:
-                # A trigger could not name what changed: it may be any text.
-                with progress("Comparing texts", None, quiet=quiet) as advance:
-                    queued += backfill.run_changed(encoder, progress=advance)
-                JobChange.objects.filter(job__isnull=True, pk__in=unnamed).delete()
+            walk, _is_new = backfill.request(
+                encoder, since=since, at_most=limit, vectors_only=options["vectors_only"],
+                total=total, estimated=estimated,
+            )  # fmt: skip
+            before = walk.queued
+            self._begin(encoder, walk, quiet=options["json"])
             if options["wait"]:
-                self._wait(quiet)
+                self._wait(walk, quiet=options["json"])
+            queued = walk.queued - before
         result = {
             "encoder": encoder.name,
             "missing": total,
+            "estimated": estimated,
             "queued": queued,
-            "pending": PendingJob.objects.due().filter(priority=Priority.BACKFILL).count(),
+            "all_queued": walk is not None and walk.finished is not None,
+            "pending": backfill.waiting().count(),
             "set_aside": PendingJob.objects.aside().count(),
             "seconds": round(time.monotonic() - started, 2),
         }
+        about = "About " if estimated else ""
         if options["json"]:
             print_json(self, result)
-        elif options["dry_run"]:
-            self.stdout.write(f"{total:,} postings have no vector of {encoder.name}.")
-        else:
+        elif walk is None:
+            self.stdout.write(f"{about}{total:,} postings have no vector of {encoder.name}.")
+        elif walk.finished:
             self.stdout.write(f"{queued:,} postings queued for {encoder.name}.")
+        else:
+            self.stdout.write(
+                f"{queued:,} postings queued for {encoder.name}; of {about.lower()}{total:,} the "
+                "workers queue the rest as they go (--wait shows it, --stop stops it)."
+            )
+        return None
 
     def _encoder(self, name: str | None) -> Encoder:
         active = Encoder.objects.active()
         if active is None:
             refuse("There is no encoder yet: start a worker, or run fit_classifier, first.")
         if name is not None and name != active.name:
-            refuse(f"{name!r} is not the active encoder; that is {active.name!r}.")
+            refuse(
+                f"{name!r} is not the active encoder; that is {active.name!r}, and workers encode "
+                "with no other."
+            )
         return active
 
     def _since(self, value: str | None) -> dt.date | None:
@@ -93,17 +108,40 @@ class Command(DatabaseCommand):
         except ValueError:
             refuse(f"--since must be a date such as 2026-01-31, not {value!r}.")
 
-    def _wait(self, quiet: bool) -> None:
-        pending = PendingJob.objects.due().filter(priority=Priority.BACKFILL)
-        before = pending.count()
-        with progress("Encoding", before, quiet=quiet) as advance:
-            while before:
+    def _stop(self, encoder: Encoder, *, as_json: bool) -> None:
+        stopped = backfill.stop(encoder)
+        if as_json:
+            print_json(self, {"encoder": encoder.name, "stopped": stopped})
+        elif stopped:
+            self.stdout.write(
+                f"{stopped} backfills stopped; what is in the queue already is still worked off."
+            )
+        else:
+            self.stdout.write("No backfill is under way.")
+
+    def _begin(self, encoder: Encoder, walk: Walk, *, quiet: bool) -> None:
+        """Go the first steps here, as a worker does: until the queue holds enough of it."""
+        with progress("Queueing", walk.total - walk.queued, quiet=quiet) as advance:
+            while walks.step(encoder):
+                before = walk.queued
+                walk.refresh_from_db()
+                advance(walk.queued - before)
+
+    def _wait(self, walk: Walk, *, quiet: bool) -> None:
+        shown = 0
+        waiting = backfill.waiting().count()
+        with progress("Encoding", walk.total, quiet=quiet) as advance:
+            while waiting or not walk.finished:
                 if not health.drainers():
                     fail(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
                     )
+                if walk.stopped:
+                    fail("The backfill was stopped. Run the same command again to go on with it.")
                 time.sleep(LOOK_SECONDS)
-                now = pending.count()
-                advance(max(before - now, 0))
-                before = now
+                walk.refresh_from_db()
+                waiting = backfill.waiting().count()
+                done = walks.progress(walk, waiting).done
+                advance(max(done - shown, 0))
+                shown = max(done, shown)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace_ai.diagnosis import examine
+from marketplace_ai.diagnosis import examine, examine_drainer
 from marketplace_ai.management.console import print_json
 
 
@@ -17,10 +17,15 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--drainer",
+            action="store_true",
+            help="look at nothing but this machine's drainer, as a container's health check does",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = list(examine())
+        findings = [examine_drainer()] if options["drainer"] else list(examine())
         healthy = all(finding.ok for finding in findings)
         if options["json"]:
             print_json(self, {"ok": healthy, "findings": [f.as_dict() for f in findings]})

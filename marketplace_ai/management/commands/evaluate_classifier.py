@@ -168,6 +168,7 @@ def _check_numbers(options: dict[str, Any]) -> None:
 
 
 def _inputs(options: dict[str, Any]) -> Inputs:
+    from marketplace_ai.adapter import get_adapter
     from marketplace_ai.evaluation.inputs import Source, read_inputs
     from marketplace_ai.evaluation.rows import Filter
 
@@ -185,6 +186,7 @@ def _inputs(options: dict[str, Any]) -> Inputs:
         catalog=options["catalog"],
         shots=options["shots"],
         seed=options["seed"],
+        prepared=get_adapter().prepared,
     )
 
 

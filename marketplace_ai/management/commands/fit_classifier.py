@@ -7,9 +7,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai import enough
 from marketplace_ai.management import compared
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
-from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarState
+from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarSource, ExemplarState
 
 if TYPE_CHECKING:
     from marketplace_ai.lifecycle.fitting import Audits
@@ -32,7 +33,9 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--force", action="store_true", help="put it in force whatever the comparison says"
         )
-        parser.add_argument("--dry-run", action="store_true", help="fit and compare, store nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="fit and compare, store no version"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +48,8 @@ class Command(DatabaseCommand):
         from marketplace_ai.tables import TableError
 
         quiet = options["json"]
-        if not Exemplar.objects.filter(state=ExemplarState.ACTIVE).exists():
+        voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+        if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
             labelled = fitting.read_labelled(options["calibration"])
@@ -122,6 +126,11 @@ def _refusal(version: ClassifierVersion) -> str:
     )
 
 
+def too_few(row: dict[str, Any]) -> bool:
+    """Whether the promise over all categories leaves this one out."""
+    return row["exemplars"] is not None and row["exemplars"] < enough.FOR_THE_PROMISE
+
+
 def summary(figures: dict[str, Any]) -> Iterator[str]:
     """What was found and is promised, first over all, then for each category."""
     target, confidence = figures["target_precision"], figures["confidence"]
@@ -146,13 +155,34 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
                 f"  {name:<11} automatic from {found['threshold']:.3f} on: {found['coverage']:.0%} "
                 f"of the rows, {found['errors']} errors in {found['rows']}."
             )
-    yield f"{'category':<26}{'rows':>6}{'auto':>6}{'errors':>8}  promise"
+    yield f"{'category':<26}{'labelled':>9}{'automatic':>11}{'errors':>8}  promise"
     for row in figures["categories"]:
         if row["promised"]:
             promise = "its own"
+        elif too_few(row):
+            promise = (
+                f"none: too few exemplars ({row['exemplars']} of {enough.FOR_THE_PROMISE}), "
+                f"by its own rows only; {row['rows_needed']} more"
+            )
         elif not row["automated"]:
             promise = "none: its own rows refute it"
         else:
             promise = f"with all others; {row['rows_needed']} more rows for its own"
-        counts = f"{row['rows']:>6}{row['automatic']:>6}{row['errors']:>8}"
+        counts = f"{row['rows']:>9}{row['automatic']:>11}{row['errors']:>8}"
         yield f"{row['key'][:25]:<26}{counts}  {promise}"
+    yield from _older_labels(figures)
+
+
+def _older_labels(figures: dict[str, Any]) -> Iterator[str]:
+    """What to do where labelled rows are older than a category, for then each posting of it
+    counts as an error."""
+    unseen = [row for row in figures["categories"] if not row["rows"]]
+    if not unseen:
+        return
+    keys = ", ".join(row["key"] for row in unseen[:10]) + (", ..." if len(unseen) > 10 else "")
+    wrong = sum(row["errors"] for row in unseen)
+    yield (
+        f"No labelled row has {keys}. Where the labels are older than a category, rows that "
+        f"belong to it count as errors ({wrong} automatic ones here): go through the rows "
+        "labelled none and those of its neighbors, correct them, and fit again."
+    )

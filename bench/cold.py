@@ -1,0 +1,191 @@
+"""A category without exemplars: how well its own words, or a few postings, propose it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+import numpy.typing as npt
+
+from marketplace_ai.deciding import Classifier, Labelled
+from marketplace_ai.evaluation.rows import Rows
+from marketplace_ai.management.console import progress
+from marketplace_ai.tables import read_csv
+from marketplace_ai.text import description
+
+from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
+from .rows import Benchmark
+
+#: The leaves lose their exemplars in so many disjoint groups, each group as a whole: harder
+#: than one at a time, for the new ones stand in each other's way.
+GROUPS = 5
+#: Postings of a category that a person has confirmed.
+CONFIRMED = 3
+#: Choices that a person sees first.
+SHOWN = 3
+
+Integers = npt.NDArray[np.intp]
+Group = frozenset[str | None]
+
+
+def benchmarks() -> Iterator[Benchmark]:
+    for what, measure in (
+        ("nothing but a name and a scope", described),
+        (f"{CONFIRMED} confirmed postings as well", confirmed),
+        (f"{CONFIRMED} confirmed postings instead", undescribed),
+        (f"{CONFIRMED} confirmed postings as well, after a refit", refitted),
+    ):
+        for field, title in (
+            ("first", "first choice"),
+            ("shown", f"in the first {SHOWN}"),
+            ("others", "first choice on all others' postings"),
+            ("without", "first choice on all others' postings, before there were new ones"),
+        ):
+            yield Benchmark(
+                f"cold start, {what}: {title}", "share", None, "higher",
+                partial(figure, measure, field),
+            )  # fmt: skip
+
+
+def figure(measure: Callable[[], Cold], field: str) -> float:
+    return float(getattr(measure(), field))
+
+
+@dataclass(frozen=True)
+class Cold:
+    """Shares of calibration_nb: of the new categories' rows those with the right first choice,
+    and with the right one among the first three; of all others' rows those with the right first
+    choice, with the new categories there and ``without`` them."""
+
+    first: float
+    shown: float
+    others: float
+    without: float
+
+
+@cache
+def described() -> Cold:
+    return measured(confirmed=0, refit=False)
+
+
+@cache
+def confirmed() -> Cold:
+    return measured(confirmed=CONFIRMED, refit=False)
+
+
+@cache
+def undescribed() -> Cold:
+    """As if the description stepped aside as soon as there are so many."""
+    return measured(confirmed=CONFIRMED, refit=False, words=False)
+
+
+@cache
+def refitted() -> Cold:
+    """As after a refit whose labelled rows are still those of before."""
+    return measured(confirmed=CONFIRMED, refit=True)
+
+
+def measured(*, confirmed: int, refit: bool, words: bool = True) -> Cold:
+    """Fit without a group's exemplars and labelled rows; then put in their descriptions (not
+    without ``words``) and, of their labelled rows, ``confirmed`` each as exemplars; judge what
+    is left of the rows."""
+    _, rows = sets()
+    found: dict[str, list[bool]] = {"first": [], "shown": [], "others": [], "without": []}
+    with progress("Leaving categories out", GROUPS) as advance:
+        for group, old, others, before in left_out():
+            learnt, judged = split(rows, group, confirmed)
+            new = joined(old, learnt)
+            said = only(descriptions(), group if words else frozenset())
+            fitted = before
+            if refit:
+                fitted = Classifier.fit(new, others, descriptions=said, parents=catalogue().parents)
+            found["first"] += right(fitted, new, said, judged, 1)
+            found["shown"] += right(fitted, new, said, judged, SHOWN)
+            found["others"] += right(fitted, new, said, others, 1)
+            found["without"] += right(before, old, None, others, 1)
+            advance(1)
+    return Cold(**{name: float(np.mean(hits)) for name, hits in found.items()})
+
+
+@cache
+def left_out() -> list[tuple[Group, Labelled, Labelled, Classifier]]:
+    """Each group, the exemplars and labelled rows of all others, and the fit on those."""
+    train, rows = sets()
+    leaves = sorted(set(descriptions().labels) & set(train.labels), key=str)
+    order = np.random.default_rng(0).permutation(len(leaves))
+    found = []
+    for number in range(GROUPS):
+        group = frozenset(leaves[place] for place in order[number::GROUPS])
+        old, others = without(train, group), without(rows, group)
+        fitted = Classifier.fit(old, others, parents=catalogue().parents)
+        found.append((group, old, others, fitted))
+    return found
+
+
+@cache
+def sets() -> tuple[Labelled, Labelled]:
+    """exemplars_nb and calibration_nb: postings_nb is only ever reported on."""
+    train, _, rows = encoded(catalogue())
+    return labelled(train), labelled(rows)
+
+
+@cache
+def descriptions() -> Labelled:
+    """Each leaf of the catalogue in the words that ``JobAdapter.category_description`` gives."""
+    path = str(CATALOGUE / "home_services.csv")
+    table = read_csv(path, ("slug", "parent", "name_nb", "name_en", "scope_nb"))
+    tops = {row["parent"] for row in table}
+    leaves = [row for row in table if row["slug"] not in tops]
+    texts = [description((row["name_nb"], row["name_en"]), row["scope_nb"]) for row in leaves]
+    answers = [(row["slug"],) for row in leaves]
+    named = Rows(path, [row.line for row in leaves], texts, answers, None, {})
+    return labelled(encoded_rows(named))
+
+
+def right(
+    classifier: Classifier,
+    exemplars: Labelled,
+    said: Labelled | None,
+    rows: Labelled,
+    count: int,
+) -> list[bool]:
+    """Whether the right answer is among the first ``count`` choices, row by row."""
+    index = classifier.ground.index(exemplars, said)
+    verdicts = classifier.decide(index, rows.vectors, rows.texts)
+    return [
+        answer in [label for label, _ in verdict.choices[:count]]
+        for verdict, answer in zip(verdicts, rows.labels, strict=True)
+    ]
+
+
+def split(rows: Labelled, group: Group, count: int) -> tuple[Labelled, Labelled]:
+    """``count`` rows of each category of the group, drawn at random, and its other rows."""
+    random = np.random.default_rng(0)
+    drawn: list[int] = []
+    for label in sorted(group, key=str):
+        own = random.permutation(numbers(rows, frozenset([label])))
+        drawn += own[:count].tolist()
+    rest = np.setdiff1d(numbers(rows, group), drawn)
+    return rows.take(np.array(sorted(drawn), dtype=np.intp)), rows.take(rest)
+
+
+def numbers(rows: Labelled, group: Group) -> Integers:
+    return np.array([i for i, label in enumerate(rows.labels) if label in group], dtype=np.intp)
+
+
+def only(rows: Labelled, group: Group) -> Labelled:
+    return rows.take(numbers(rows, group))
+
+
+def without(rows: Labelled, group: Group) -> Labelled:
+    return only(rows, frozenset(rows.labels) - group)
+
+
+def joined(first: Labelled, second: Labelled) -> Labelled:
+    return Labelled(
+        [*first.texts, *second.texts],
+        np.concatenate([first.vectors, second.vectors]),
+        [*first.labels, *second.labels],
+    )

@@ -1,0 +1,76 @@
+"""Walks over all postings by key: backfills that were asked for, and the search for misses."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from .encoder import Encoder
+
+
+class WalkPurpose(models.TextChoices):
+    BACKFILL = "backfill", _("backfill")
+    RECONCILE = "reconcile", _("search for what was missed")
+
+
+class WalkQuerySet(models.QuerySet["Walk"]):
+    def unfinished(self) -> WalkQuerySet:
+        return self.filter(finished__isnull=True)
+
+
+class Walk(models.Model):
+    """One walk over the postings and where it is; workers take turns to go a step further.
+
+    The steps put postings into the queue, at low priority and only while few of them wait
+    there. ``last_key`` is the key, as text, of the last posting that was looked at, ``held``
+    the keys before it that their host held locked. ``total`` is what ``queued`` (of a
+    backfill) or ``walked`` (of a search) will come to, by the planner where ``estimated``.
+    A search has no encoder: it looks with the one that is active.
+    """
+
+    purpose = models.CharField(max_length=9, choices=WalkPurpose.choices)
+    encoder = models.ForeignKey(
+        Encoder, null=True, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    vectors_only = models.BooleanField(default=False)
+    since = models.DateField(null=True)
+    at_most = models.PositiveBigIntegerField(null=True)
+    total = models.BigIntegerField(default=0)
+    estimated = models.BooleanField(default=False)
+    last_key = models.TextField(null=True)
+    held = ArrayField(models.TextField(), default=list)
+    walked = models.BigIntegerField(default=0)
+    queued = models.BigIntegerField(default=0)
+    busy = models.DurationField(default=dt.timedelta)
+    requested = models.DateTimeField()
+    stepped = models.DateTimeField()
+    not_before = models.DateTimeField()
+    stopped = models.DateTimeField(null=True)
+    finished = models.DateTimeField(null=True)
+
+    objects = WalkQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("walk")
+        verbose_name_plural = _("walks")
+        constraints = [
+            # Who asks again for what is under way, or was stopped, goes on with it.
+            models.UniqueConstraint(
+                fields=["encoder", "vectors_only", "since", "at_most"],
+                condition=Q(purpose=WalkPurpose.BACKFILL, finished__isnull=True),
+                nulls_distinct=False,
+                name="marketplace_ai_one_backfill",
+            ),
+            models.UniqueConstraint(
+                fields=["purpose"],
+                condition=Q(purpose=WalkPurpose.RECONCILE),
+                name="marketplace_ai_one_search",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()} {self.pk}"

@@ -1,0 +1,122 @@
+"""Phone numbers: Norwegian and Danish ones of eight digits, those with 0, and +47 and the like.
+
+Own rules and not the library phonenumbers: it finds what a numbering plan allows, so that a
+number with a mistyped digit, or one of the invented series, would stay; docs/privacy.md has
+the comparison.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .rule import BLANK, JOINT, before, has_unit, is_catalogued, replaced
+
+#: Nothing in front that makes the number part of something else; "tlf90000014" is meant.
+_FREE = (
+    r"(?:(?<!\w)|(?<=tlf)|(?<=tel)|(?<=mob)|(?<=obil)|(?<=efon)|(?<=hone)|(?<=sms)|(?<=ring))"
+    r"(?<!\d[.,:/x×*\-])"
+)
+#: An area or country code in brackets; what merely stands in brackets leaves them.
+_OPEN = r"(?:\((?=\+?[\d ]{1,6}\)))?"
+_END = r"(?!\d|[.,]\d{1,2}(?!\d))"
+_ABROAD = re.compile(
+    rf"(?<![\w+])(?<!\d )(?:{_OPEN}(?:\+{BLANK}?|00{BLANK}?)(?:4[57]\)?(?:{JOINT}?\d){{8}}"
+    rf"|358\)?(?:{JOINT}?\d){{6,10}})"
+    rf"|{_OPEN}(?:\+|00)[1-9]\d{{0,2}}\)?(?:[ .()/\-–]{{0,3}}\d){{6,13}})(?!\d)"
+)
+_EIGHT = re.compile(
+    rf"{_FREE}(?:{_OPEN}4[57]\)?{BLANK}?(?=[2-9](?:{JOINT}?\d){{7}}(?!\d)))?"
+    rf"(?P<number>{_OPEN}(?![01])\d(?:\)?{JOINT}?\d){{7}}){_END}",
+    re.IGNORECASE,
+)
+_WITH_ZERO = re.compile(
+    rf"{_FREE}(?<!\d[ .\-]){_OPEN}0[1-9](?:(?:\)?{JOINT}?|/)\(?\d){{6,9}}{_END}", re.IGNORECASE
+)
+_AMERICAN = re.compile(
+    r"(?<![\w.,-])(?:1[-. ])?\(?[2-9]\d\d(?:\) ?|[-.])[2-9]?\d\d[-. ]\d{4}(?!\w)"
+)
+_NAMED = re.compile(
+    rf"(?P<keep>(?<!\w)(?:tlf|tel|telefon\w*|mob|mobil\w*|phone|cell|whatsapp|vipps|sms|text me|"
+    rf"call(?: me)?)\.?{BLANK}?(?:nr|no|nummer|number|num)?\.?{BLANK}?[:=]?{BLANK}?"
+    rf"(?:(?:er|is|är|på|on|at|til){BLANK})?)"
+    rf"{_OPEN}\d(?:[ .()/\-–]{{0,2}}\d){{5,12}}{_END}",
+    re.IGNORECASE,
+)
+#: How people group eight digits.
+_GROUPS = {
+    (8,), (3, 2, 3), (2, 2, 2, 2), (2, 3, 3), (3, 3, 2), (4, 4), (3, 5), (5, 3), (4, 2, 2),
+    (2, 2, 4), (2, 6), (2, 4, 2), (1,) * 8,
+}  # fmt: skip
+_DATE = re.compile(
+    r"(?:[0-3]?\d[ ./\-–](?:0?\d|1[0-2])[ ./\-–](?:19|20)\d\d"
+    r"|(?:19|20)\d\d[ ./\-–]?(?:0\d|1[0-2])[ ./\-–]?[0-3]\d|[0-3]\d(?:0\d|1[0-2])(?:19|20)\d\d)"
+)
+_CLOCK = re.compile(r"[0-2]?\d[.:][0-5]\d ?[-–] ?[0-2]?\d[.:][0-5]\d")
+_YEARS = re.compile(r"(?:19|20)\d\d.{1,3}(?:19|20)\d\d")
+_PHONE = re.compile(
+    r"(?:tlf|tel|telefon\w*|mob|mobil\w*|phone|sms|ring\w*|call|whatsapp|vipps|kontakt\w*|"
+    r"contact|nås|nummer\w*|number)\W{0,3}(?:\w{1,12}\W{1,2}){0,3}$",
+    re.IGNORECASE,
+)
+_AT = re.compile(r"(?<!\w)(?:kl|klokka|klokken|klockan)\.? ?$", re.IGNORECASE)
+
+
+def scrub(text: str) -> str:
+    text = replaced(text, _ABROAD, lambda match: not has_unit(match))
+    text = replaced(text, _WITH_ZERO, _is_with_zero)
+    text = replaced(text, _EIGHT, _is_eight)
+    text = replaced(text, _AMERICAN, lambda match: not has_unit(match))
+    return replaced(text, _NAMED, _is_named)
+
+
+def _is_eight(match: re.Match[str]) -> bool:
+    number = match["number"]
+    groups = re.findall(r"\d+", number)
+    shape = tuple(map(len, groups))
+    if shape not in _GROUPS or _something_else(match, number):
+        return False
+    called = bool(_PHONE.search(before(match)))
+    if shape == (4, 4) and not called:
+        # A range, or two measures: "3000-4000", "2400 1200".
+        return not re.search(r"[-‐-―.]", number) and not all(g.endswith("00") for g in groups)
+    if shape in ((2, 3, 3), (3, 3, 2)) and not called:
+        # An amount: "25 000 000", "250 000 12".
+        if shape == (3, 3, 2):  # or an article's number: "403.456.78"
+            return number[0] in "49" and "." not in number
+        return bool(groups[-1] != "000")
+    return True
+
+
+def _is_with_zero(match: re.Match[str]) -> bool:
+    """Swedish, Finnish, British and German numbers: 070-123 45 67, 020 7946 0958."""
+    groups = re.findall(r"\d+", match[0])
+    if _something_else(match, match[0]):
+        return False
+    total = sum(map(len, groups))
+    if len(groups) == 1:
+        return total >= 9
+    marked = match[0][len(groups[0])] in "-–/)" or match[0].startswith("(")
+    return marked or bool(_PHONE.search(before(match))) or (total >= 9 and len(groups[0]) > 2)
+
+
+def _is_named(match: re.Match[str]) -> bool:
+    number = match[0][len(match["keep"]) :]
+    return not (
+        has_unit(match)
+        or _DATE.fullmatch(number)
+        or _CLOCK.match(number)
+        or _YEARS.fullmatch(number)
+    )
+
+
+def _something_else(match: re.Match[str], number: str) -> bool:
+    after = re.compile(r"[^\W\d_]+").match(match.string, match.end())
+    return bool(
+        has_unit(match)
+        or is_catalogued(match)
+        or _AT.search(before(match))
+        or (after and len(after[0]) < 3)
+        or (_DATE.fullmatch(number) and not _PHONE.search(before(match)))
+        or _CLOCK.fullmatch(number)
+        or _YEARS.fullmatch(number)
+    )
