@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from marketplace_ai.admin.automation import version_in_force
 from marketplace_ai.lifecycle import answers, stops
-from marketplace_ai.models import Category, ExemplarGeneration, JobPosting
+from marketplace_ai.models import Category, Encoder, ExemplarGeneration, JobPosting
 from tests.faults import scale
 from tests.integration.admin_world import pend
 from tests.integration.test_pipeline import drain, fit
@@ -53,3 +53,4 @@ def full(exemplars: None, settings: Any) -> None:
             user=user, reason="Prøve", **fields,
         )  # fmt: skip
         assert made is not None
+    Encoder.objects.update(prompts={"query": "query: "}, metrics={"set": "nb"})

@@ -61,7 +61,7 @@ def test_bad_texts_in_a_batch_harm_nobody(
     drain()
     before = [_made_of(job) for job in alone]
 
-    texts = {**BAD, **{f"any {n}": any_text(rng) for n in range(scaled(100, 5000))}}
+    texts = {**BAD, **{f"any {n}": any_text(rng) for n in range(scaled(100, 1200))}}
     settings.MARKETPLACE_AI_ADAPTER = f"{__name__}.Bytes"
     monkeypatch.setattr(Bytes, "texts", texts)
     titles = rng.sample([*texts, *NEIGHBORS], len(texts) + len(NEIGHBORS))

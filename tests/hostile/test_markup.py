@@ -110,6 +110,8 @@ def _texts(row: models.Model, text: str) -> Iterator[tuple[str, Any]]:
         elif isinstance(field, models.CharField | models.TextField) and not field.choices:
             if field.name in ("password", "change_message"):
                 continue
+            if field.name in once and not value:
+                continue  # empty has a meaning of its own there
             whole = f"{text}{row.pk}" if field.unique or field.name in once else text
             yield field.name, whole[: field.max_length]
 
@@ -160,8 +162,9 @@ def test_no_page_has_an_element_or_handler_that_somebody_wrote(
         found = parsed(admin_client, pages, text)
         for page, elements in expected.items():
             assert found[page] == elements, (page, text)
-        # It is there, as words.
-        assert any(_shown(admin_client, page, text) for page in pages if "jobposting" in page), text
+        for page in pages:
+            if "/marketplace_ai/" in page and page.endswith("/change/"):
+                assert _shown(admin_client, page, text), page  # it is there, as words
 
 
 def _shown(client: Client, page: str, text: str) -> bool:
