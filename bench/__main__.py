@@ -12,7 +12,20 @@ from rich.console import Console
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from . import catalogue, cold, exact, promise, public, robust, scrub, secondary, speed, strangers
+from . import (
+    catalogue,
+    cold,
+    encoding,
+    exact,
+    promise,
+    public,
+    queue,
+    robust,
+    scrub,
+    secondary,
+    speed,
+    strangers,
+)
 from .rows import Benchmark, read, run, say, table
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
@@ -20,7 +33,20 @@ RESULTS = Path(__file__).resolve().parent / "results.json"
 
 def benchmarks() -> list[Benchmark]:
     """Every row, in the order of the table."""
-    parts = (exact, speed, catalogue, strangers, secondary, cold, promise, public, robust, scrub)
+    parts = (
+        exact,
+        speed,
+        encoding,
+        catalogue,
+        strangers,
+        secondary,
+        cold,
+        promise,
+        public,
+        robust,
+        scrub,
+        queue,
+    )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
+from .encoding import BACKENDS, PRECISIONS, is_any_exported
 from .models import get_category_model, get_job_model
 from .queue.sql import alias
 
@@ -63,6 +65,52 @@ def check_audit_share(**kwargs: Any) -> list[CheckMessage]:
             id="marketplace_ai.E005",
         )
     ]
+
+
+@register("marketplace_ai")
+def check_encoding(**kwargs: Any) -> list[CheckMessage]:
+    """E006: a back end, precision or budget that there is not. W003: one that is not ready."""
+    messages: list[CheckMessage] = []
+    for name, values in (("backend", BACKENDS), ("precision", PRECISIONS)):
+        value = getattr(conf.conf, name)
+        if value not in values:
+            messages.append(
+                Error(
+                    f"{conf.PREFIX}{name.upper()} is {value!r}.",
+                    hint=f"It must be one of {', '.join(map(repr, values))}.",
+                    id="marketplace_ai.E006",
+                )
+            )
+    budget: object = conf.conf.token_budget
+    if budget is not None and (
+        isinstance(budget, bool) or not isinstance(budget, int) or budget < 1
+    ):
+        messages.append(
+            Error(
+                f"{conf.PREFIX}TOKEN_BUDGET is {budget!r}.",
+                hint="It must be a number of tokens, as 1024, or None for what suits the back end.",
+                id="marketplace_ai.E006",
+            )
+        )
+    backend = conf.conf.backend
+    if backend not in ("onnx", "onnx-int8"):
+        return messages
+    problem = ""
+    if find_spec("onnxruntime") is None:
+        problem = "onnxruntime is not installed"
+        cure = 'pip install "marketplace-ai[onnx]"'
+    elif not is_any_exported(conf.conf.cache_dir, "int8" if backend == "onnx-int8" else "float32"):
+        problem = f"no encoder was exported for it into {conf.conf.cache_dir}"
+        cure = f"manage.py export_encoder{' --int8' if backend == 'onnx-int8' else ''}"
+    if problem:
+        messages.append(
+            Warning(
+                f"{conf.PREFIX}BACKEND is {backend!r}, but {problem}.",
+                hint=f"Where workers run: {cure}. Web processes need neither.",
+                id="marketplace_ai.W003",
+            )
+        )
+    return messages
 
 
 @register("marketplace_ai")

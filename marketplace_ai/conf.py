@@ -54,6 +54,19 @@ class Conf:
     cache_dir = Setting(
         Path("~/.cache/marketplace_ai"), "Folder in which the embedded encoder is built once."
     )
+    backend = Setting(
+        "auto",
+        "What runs the encoder: 'torch', 'onnx', 'onnx-int8', or 'auto': torch on a GPU, elsewhere "
+        "ONNX Runtime where export_encoder was run, else torch.",
+    )
+    precision = Setting(
+        "auto",
+        "What torch computes in: 'float32', 'bfloat16', 'float16', or 'auto': float32 on a CPU, "
+        "bfloat16 or float16 on a GPU.",
+    )
+    token_budget = Setting[int | None](
+        None, "Padded tokens of one device batch; None for what suits the back end."
+    )
     batch_size = Setting(64, "Postings claimed at once by a worker.")
     poll_seconds = Setting(1.0, "Seconds after which an idle worker looks again by itself.")
     lease_seconds = Setting(

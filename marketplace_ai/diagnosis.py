@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
-from marketplace_ai.lifecycle import descriptions, scrubbing, stops
+from marketplace_ai.encoding import EncoderError, gpu
+from marketplace_ai.lifecycle import descriptions, indexes, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
@@ -88,6 +89,8 @@ def examine() -> Iterator[Finding]:
         _walks,
         _horizon,
         _encoder,
+        _search_index,
+        _device,
         _classifier,
         _personal_data,
         _deciding,
@@ -270,6 +273,40 @@ def _encoder() -> Iterator[Finding]:
             f"MARKETPLACE_AI_ENCODER names {conf.encoder!r}, but {active.name!r} is active.",
             "The active one decides. Register and activate the other, or correct the setting.",
         )  # fmt: skip
+
+
+def _search_index() -> Iterator[Finding]:
+    """Missing it fails nothing: what is decided asks the exemplars, which are exact."""
+    active = Encoder.objects.active()
+    if active is None or active.dimension > indexes.MAX_DIMENSION:
+        return
+    found = indexes.state(active)
+    said = {
+        indexes.State.READY: "is there.",
+        indexes.State.BUILDING: "is being built.",
+        indexes.State.BROKEN_OFF: "was broken off while it was built, and is not used.",
+        indexes.State.MISSING: "is missing: a search over all postings reads every vector.",
+    }[found]
+    there = found in (indexes.State.READY, indexes.State.BUILDING)
+    yield Finding(
+        "search index", True, f"That of {active.name} {said}",
+        "" if there else "Run manage.py build_search_index; where a backfill runs, behind it.",
+    )  # fmt: skip
+
+
+def _device() -> Iterator[Finding]:
+    if conf.backend == "onnx-int8":
+        yield Finding(
+            "back end", True, "The encoder computes in int8.",
+            "If the classifier was fitted before that, run manage.py fit_classifier again.",
+        )  # fmt: skip
+    if not gpu.has_driver():
+        return
+    try:
+        for message, cure in gpu.advice(gpu.gpus_here(), conf.backend, conf.precision):
+            yield Finding("gpu", True, message, cure)
+    except (ImportError, EncoderError) as error:
+        yield Finding("gpu", True, f"The GPU was not looked at: {error}")
 
 
 def _classifier() -> Iterator[Finding]:

@@ -1,13 +1,14 @@
 """The way of a posting, top to bottom; the one place where the rooms meet.
 
 A claimed batch is read, encoded, compared with the exemplars, decided and written. No database
-transaction is open while it is encoded.
+transaction is open while it is encoded, in a thread beside (``worker.overlap``).
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,26 @@ UNDECIDED = Proposal(Outcome.REVIEW, None)
 BLANK = Proposal(Outcome.NONE, None)
 
 
+#: By text: its vector (d,), or what its encoding raised. Blank texts have none.
+Vectors = dict[str, "NDArray[np.float32] | Exception"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A claimed batch with the texts of its rows and the encoder that is to encode them."""
+
+    claim: Claim
+    encoder: Encoder
+    texts: TextEncoder
+    rows: list[tuple[Claimed, str]]
+
+    def encode(self) -> Vectors:
+        """Equal texts once; each posting keeps its own vector and decision. No database here:
+        it runs in a thread of its own. Raises ``EncoderError`` where no text is to blame."""
+        distinct = list(dict.fromkeys(text for _, text in self.rows if not is_blank(text)))
+        return dict(zip(distinct, encode_each(self.texts, distinct), strict=True))
+
+
 class Pipeline:
     """An encoder, a classifier and the exemplars, resident, and the work done with them."""
 
@@ -62,11 +83,22 @@ class Pipeline:
         self._removals = 0
         self._described: tuple[int, int] | None = None  # None: it did not work, or was never done
         self._next_look = 0.0
+        self._standing: versions.Standing | None = None
 
     # -- what is resident ----------------------------------------------------------------
 
+    def stale(self) -> bool:
+        """Whether ``refresh`` has something to do; one query."""
+        return (
+            self.encoder is None
+            or time.monotonic() >= self._next_look
+            or versions.standing() != self._standing
+        )
+
     def refresh(self, progress: Callable[[int], None] = lambda encoded: None) -> None:
-        """Follow what is in force: encoder, classifier, exemplars; cheap when nothing is new."""
+        """Follow what is in force: encoder, classifier, exemplars; cheap when nothing is new.
+        It may use the encoder, so nobody else may at that time."""
+        standing = versions.standing()  # read first: what changes meanwhile is seen again
         encoder = Encoder.objects.active()
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
             self.encoder, self.texts = encoders.ensure_active(logger.info)
@@ -78,6 +110,7 @@ class Pipeline:
             self._followed = version
         self._align_descriptions()
         self._take_in_exemplars(progress)
+        self._standing = standing
 
     def _align_descriptions(self) -> None:
         """Exemplars that came or went, and from time to time the categories, may change which
@@ -158,17 +191,10 @@ class Pipeline:
 
     # -- a batch ---------------------------------------------------------------------------
 
-    def process(self, claim: Claim) -> Written:
-        """Work a claimed batch off. Faults of single postings are recorded with them; those of
-        the encoder or the database are raised, and the rows are the caller's to give back."""
-        assert self.encoder is not None  # noqa: S101
-        texts, gone = self._read(claim)
-        claims.finish(claim.token, gone)
-        batch = self._encode(claim, texts)
-        return write(claim, self.encoder, self.classifier_id, batch)
-
-    def _read(self, claim: Claim) -> tuple[list[tuple[Claimed, str]], list[int]]:
-        """The rows with their texts, and the rows whose posting is gone or not to be tagged."""
+    def read(self, claim: Claim) -> Batch:
+        """A claimed batch with its texts. Rows whose posting is gone or not to be tagged leave
+        the queue, those on which the adapter fails are counted; faults of the database raise."""
+        assert self.encoder is not None and self.texts is not None  # noqa: S101
         adapter = get_adapter()
         # Not from a replica, where a new posting may not have arrived yet.
         there = adapter.jobs().using(alias()).filter(pk__in=[row.job_id for row in claim.rows])
@@ -187,22 +213,24 @@ class Pipeline:
             except Exception as error:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
                 logger.exception("The adapter failed on posting %s", row.job_id)
-        return texts, gone
+        claims.finish(claim.token, gone)
+        return Batch(claim, self.encoder, self.texts, texts)
 
-    def _encode(self, claim: Claim, texts: Sequence[tuple[Claimed, str]]) -> list[Encoded]:
-        assert self.texts is not None  # noqa: S101
+    def finish(self, batch: Batch, vectors: Vectors) -> Written:
+        """Decide and write an encoded batch. Faults of single postings are recorded with them;
+        those of the database are raised, and the rows are the caller's to give back."""
+        assert self.encoder is not None  # noqa: S101
+        claim = batch.claim
+        if batch.encoder.pk != self.encoder.pk:  # the classifier knows none of these vectors
+            claims.release(claim.token, [row.id for row, _ in batch.rows])
+            return Written(changed=[row.id for row, _ in batch.rows])
         results: list[Encoded] = []
-        speaking = [(row, text) for row, text in texts if not is_blank(text)]
-        for row, text in texts:
-            if is_blank(text):
-                results.append(Encoded(row.id, row.job_id, digest(text), None, BLANK))
-        # Equal texts are encoded once; each posting keeps its own vector and decision.
-        distinct = list(dict.fromkeys(text for _, text in speaking))
-        by_text = dict(zip(distinct, encode_each(self.texts, distinct), strict=True))
         good: list[tuple[Claimed, str, NDArray[np.float32]]] = []
-        for row, text in speaking:
-            vector = by_text[text]
-            if isinstance(vector, Exception):
+        for row, text in batch.rows:
+            vector = vectors.get(text)
+            if vector is None:
+                results.append(Encoded(row.id, row.job_id, digest(text), None, BLANK))
+            elif isinstance(vector, Exception):
                 claims.fail(claim.token, row.id, f"{type(vector).__name__}: {vector}")
                 logger.error("Posting %s cannot be encoded: %s", row.job_id, one_line(str(vector)))
             else:
@@ -210,7 +238,7 @@ class Pipeline:
         proposals = self.propose([t for _, t, _ in good], [v for _, _, v in good])
         for (row, text, vector), proposal in zip(good, proposals, strict=True):
             results.append(Encoded(row.id, row.job_id, digest(text), vector, proposal))
-        return results
+        return write(claim, batch.encoder, self.classifier_id, results)
 
     def propose(
         self, texts: Sequence[str], vectors: Sequence[NDArray[np.float32]]

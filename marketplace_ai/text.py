@@ -23,8 +23,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Invisible and without meaning of their own (soft hyphen, zero-width space, word joiner, byte
 # order mark): left inside a word they would make another word of it.
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
-# C0 and C1 controls; those that are white space are matched by \s as well.
-_BLANK_RUN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+# C0 and C1 controls; those that are white space are matched by \s as well. A single space or
+# line feed is what it should be already: most blanks of a text are, so they are not looked at.
+_BLANK_RUN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]{2,}|[\x00-\x09\x0b-\x1f\x7f-\x9f]|[^\S \n]")
 _JOINER = "\u200d"
 
 

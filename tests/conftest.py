@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -9,9 +8,6 @@ import pytest
 
 from marketplace_ai.imports import import_catalog, import_exemplars
 from marketplace_ai.models import Category, JobPosting
-
-#: Faults and hostile input are drawn anew in each run and take their time: `make faults` asks.
-collect_ignore = [] if os.environ.get("FAULTS") else ["faults", "hostile"]
 
 
 def pytest_report_header() -> list[str]:

@@ -19,6 +19,7 @@ def differences() -> list[str]:
     pairs = {
         "base.txt": set(project["dependencies"]),
         "dev.txt": set(project["optional-dependencies"]["dev"]),
+        "onnx.txt": set(project["optional-dependencies"]["onnx"]),
     }
     extras = project["optional-dependencies"]
     # What an extra brings a host, the tests need too.

@@ -1,6 +1,6 @@
-"""Texts into vectors. The one room that knows torch and sentence-transformers.
+"""Texts into vectors. The one room that knows torch, sentence-transformers and ONNX Runtime.
 
-Importing it imports neither: they come with the first encoder that needs them.
+Importing it imports none of them: they come with the first encoder that needs them.
 """
 
 from marketplace_ai.encoding.base import (
@@ -9,12 +9,16 @@ from marketplace_ai.encoding.base import (
     check_vectors,
     encode_each,
 )
+from marketplace_ai.encoding.computation import PRECISIONS
 from marketplace_ai.encoding.directory import check_directory, describe, weights_hash
 from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.encoding.embedded import embedded_directory
-from marketplace_ai.encoding.load import is_source, load_encoder
+from marketplace_ai.encoding.exported import is_any_exported
+from marketplace_ai.encoding.load import BACKENDS, find_directory, is_source, load_encoder
 
 __all__ = [
+    "BACKENDS",
+    "PRECISIONS",
     "DummyEncoder",
     "EncoderError",
     "TextEncoder",
@@ -23,6 +27,8 @@ __all__ = [
     "describe",
     "embedded_directory",
     "encode_each",
+    "find_directory",
+    "is_any_exported",
     "is_source",
     "load_encoder",
     "weights_hash",

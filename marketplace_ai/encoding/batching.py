@@ -1,8 +1,42 @@
-"""Which texts go to the device together."""
+"""Which texts go to the device together, and what is learned where memory runs out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+#: Good batches at a smaller budget after which twice as much is tried again; doubled each time
+#: that fails, so that a device that has truly become smaller is not asked for ever.
+PATIENCE = 64
+
+
+class TokenBudget:
+    """Padded tokens that one device batch may have: ``now`` of ``full``.
+
+    Halved where memory runs out, so that the next call starts with what fits, and won back by
+    doubling after ``PATIENCE`` good batches: memory is also lost to a neighbor that goes away.
+    """
+
+    def __init__(self, full: int) -> None:
+        self.full = full
+        self.now = full
+        self._patience = PATIENCE
+        self._good = 0
+
+    def ran_out(self, cost: int) -> None:
+        """A batch of ``cost`` padded tokens did not fit."""
+        if self.now < self.full:
+            self._patience *= 2
+        self.now = max(min(self.now, cost) // 2, 1)
+        self._good = 0
+
+    def fitted(self, cost: int) -> None:
+        """A batch of ``cost`` padded tokens went through."""
+        if self.now >= self.full or cost * 2 <= self.now:
+            return  # nothing to win back, or too small to prove anything
+        self._good += 1
+        if self._good >= self._patience:
+            self.now = min(self.now * 2, self.full)
+            self._good = 0
 
 
 def plan(lengths: Sequence[int], budget: int, max_items: int) -> list[list[int]]:

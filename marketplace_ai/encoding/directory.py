@@ -20,6 +20,7 @@ _CODE = {".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"}
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 #: What is looked for first, so that pickles beside it are never opened.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_SETTINGS = {".json", ".txt", ".model"}
 _TRUSTED = "sentence_transformers."
 
 
@@ -89,6 +90,32 @@ def weights_hash(path: Path) -> str:
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 total.update(block)
+    return total.hexdigest()
+
+
+def saved_precision(path: Path) -> str:
+    """What torch calls the numbers that the first module's weights are saved in: 'float32',
+    'bfloat16' or 'float16'. Damaged weights count as float32: loading them says what is wrong."""
+    from safetensors import SafetensorError, safe_open
+
+    file = min(path.rglob("*.safetensors"), key=lambda file: (len(file.parts), file.name))
+    try:
+        with safe_open(file, framework="np") as weights:
+            kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return "float32"
+    return "float16" if "F16" in kinds else "bfloat16" if "BF16" in kinds else "float32"
+
+
+def settings_hash(path: Path) -> str:
+    """SHA-256 (hex) over tokenizer, prompts, pooling and lengths: every file beside the weights
+    that is read when the directory is loaded."""
+    total = sha256()
+    for file in _files(path):
+        if file.suffix in _SETTINGS:
+            content = file.read_bytes()
+            total.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
+            total.update(content)
     return total.hexdigest()
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from marketplace_ai.encoding.backend import Backend
 from marketplace_ai.encoding.base import EncoderError, TextEncoder
 from marketplace_ai.encoding.directory import check_directory
 from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.encoding.embedded import embedded_directory
+from marketplace_ai.encoding.exported import Kind, Manifest, is_any_exported, read_export
 
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "torch", "onnx", "onnx-int8")
 EMBEDDED = "embedded"
 _DUMMY = re.compile(r"dummy(?::([0-9]{1,5}))?")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -18,6 +26,15 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 #: Seconds after which a hub that does not answer counts as unreachable.
 _HUB_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """A directory, what people call it, and where its links may lead (for a hub cache)."""
+
+    path: Path
+    source: str
+    links_within: Path | None = None
 
 
 def is_source(name: str) -> bool:
@@ -32,6 +49,9 @@ def load_encoder(
     cache_dir: Path,
     revision: str | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    backend: str = "torch",
+    precision: str = "auto",
+    token_budget: int | None = None,
 ) -> TextEncoder:
     """The encoder that ``source`` names, loaded.
 
@@ -39,31 +59,82 @@ def load_encoder(
     ``dummy:DIMENSION`` (no weights, for tests), a sentence-transformers directory, or a hub id
     ``owner/name`` (with ``revision``, a branch, tag or commit; taken from the hub's own cache
     without asking the hub when it is there). ``progress`` gets a line before anything slow.
-    Raises ``EncoderError`` that says what to do.
+
+    ``backend`` is one of ``BACKENDS``: ``auto`` is torch where there is a CUDA device, elsewhere
+    ONNX Runtime where the float32 export of these weights is there, else torch. ``precision`` is
+    torch's, see ``computation``; ``token_budget`` the padded tokens of one device batch, instead
+    of the back end's own. Raises ``EncoderError`` that says what to do.
     """
-    if source == EMBEDDED:
-        return _sentence_transformer(embedded_directory(cache_dir, progress), EMBEDDED)
+    if backend not in BACKENDS:
+        raise EncoderError(f"There is no back end {backend!r}: it is one of {BACKENDS}.")
     if dummy := _DUMMY.fullmatch(source):
         return DummyEncoder(int(dummy[1] or 64))
+    found = find_directory(source, cache_dir=cache_dir, revision=revision, progress=progress)
+    loaded = _backend(found, cache_dir, backend, precision)
+    from marketplace_ai.encoding.batched import BatchedEncoder
+
+    return BatchedEncoder(loaded, found.source, token_budget)
+
+
+def find_directory(
+    source: str,
+    *,
+    cache_dir: Path,
+    revision: str | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Found:
+    """The sentence-transformers directory that ``source`` names, made or fetched where needed.
+
+    Raises ``EncoderError``, for a dummy too, which has none.
+    """
+    if source == EMBEDDED:
+        return Found(embedded_directory(cache_dir, progress), EMBEDDED)
     path = Path(source).expanduser()
     if source and path.is_dir():
-        return _sentence_transformer(path, str(path.absolute()))
+        return Found(path.absolute(), str(path.absolute()))
     if path.exists() or not _HUB_ID.fullmatch(source):
         raise EncoderError(
             f"There is no encoder {source!r}: 'embedded', an existing sentence-transformers "
             "directory or a hub id such as BAAI/bge-m3 was expected."
         )
     snapshot = _hub_snapshot(source, revision, progress)
-    return _sentence_transformer(snapshot, source, links_within=snapshot.parent.parent)
+    return Found(snapshot, source, links_within=snapshot.parent.parent)
 
 
-def _sentence_transformer(
-    path: Path, source: str, *, links_within: Path | None = None
-) -> TextEncoder:
-    # Imported here: this package is imported by web processes, which never need torch.
-    from marketplace_ai.encoding.sentence_transformer import SentenceTransformerEncoder
+def _backend(found: Found, cache_dir: Path, backend: str, precision: str) -> Backend:
+    if backend == "auto":
+        exported = _usable_export(found, cache_dir)
+    elif backend == "torch":
+        exported = None
+    else:
+        check_directory(found.path, links_within=found.links_within)
+        kind: Kind = "int8" if backend == "onnx-int8" else "float32"
+        exported = read_export(found.path, cache_dir, kind)
+    # Imported here: this package is imported by web processes, which never encode.
+    if exported is None:
+        from marketplace_ai.encoding.sentence_transformer import TorchBackend
 
-    return SentenceTransformerEncoder(path, source=source, links_within=links_within)
+        return TorchBackend(found.path, links_within=found.links_within, precision=precision)
+    from marketplace_ai.encoding.onnx_backend import OnnxBackend
+
+    return OnnxBackend(*exported)
+
+
+def _usable_export(found: Found, cache_dir: Path) -> tuple[Path, Manifest] | None:
+    """The float32 export, where it is faster than torch. Never int8, which is a little less
+    exact: that is for a person to choose."""
+    if find_spec("onnxruntime") is None or not is_any_exported(cache_dir, "float32"):
+        return None
+    from marketplace_ai.encoding.computation import Device
+
+    if Device.here().kind == "cuda":
+        return None
+    try:
+        check_directory(found.path, links_within=found.links_within)
+        return read_export(found.path, cache_dir, "float32")
+    except EncoderError as error:
+        logger.info("The back end is torch: %s", error)
+        return None
 
 
 def _hub_snapshot(repo: str, revision: str | None, progress: Callable[[str], None]) -> Path:

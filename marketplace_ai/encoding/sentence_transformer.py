@@ -1,9 +1,8 @@
-"""Any sentence-transformers directory as a ``TextEncoder``."""
+"""Any sentence-transformers directory, run by torch."""
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,130 +11,164 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marketplace_ai.encoding.base import EncoderError, check_vectors
-from marketplace_ai.encoding.batching import plan
-from marketplace_ai.encoding.directory import check_directory, weights_hash
+from marketplace_ai.encoding.backend import MASK, Tokens
+from marketplace_ai.encoding.base import EncoderError
+from marketplace_ai.encoding.computation import Computation, Device, computation
+from marketplace_ai.encoding.directory import (
+    check_directory,
+    saved_precision,
+    weights_hash,
+)
+
+logger = logging.getLogger(__name__)
 
 #: Padded tokens of one device batch, by device. CPU: measured with the embedded encoder on two
 #: cores, short titles / postings of 60 words in texts a second: 128 tokens 125 / 66, 256: 159 /
 #: 80, 512: 175 / 87, 1024: 173 / 90, 2048: 171 / 85, 4096: 153 / 81, 8192: 114 / 58. CUDA: the
 #: default of text-embeddings-inference (``--max-batch-tokens``).
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}
-#: Texts of one device batch, however short they are.
-MAX_ITEMS = 512
 
 
-class SentenceTransformerEncoder:
+class TorchBackend:
     """A loaded directory; its prompt, pooling and normalization are honored as they are.
 
     The result is that of ``SentenceTransformer.encode(text, normalize_embeddings=True)``, with
-    the directory's default prompt applied once, on CUDA where there is one (in the precision
-    the weights were saved in) and on the CPU in float32 otherwise.
+    the directory's default prompt applied once, on the first visible CUDA device where there is
+    one and on the CPU otherwise.
     """
 
+    name = "torch"
+
     def __init__(
-        self, path: Path, *, source: str | None = None, links_within: Path | None = None
+        self,
+        path: Path,
+        *,
+        links_within: Path | None = None,
+        precision: str = "auto",
+        device: Device | None = None,
     ) -> None:
         """Load ``path``, which is checked first. Raises ``EncoderError``.
 
-        ``source`` is what people call it (default: the path); ``links_within`` is for the
-        snapshots of a hub cache, see ``check_directory``.
+        ``links_within`` is for the snapshots of a hub cache, see ``check_directory``;
+        ``precision`` is one of ``PRECISIONS``, see ``computation``; ``device`` instead of the
+        best one here.
         """
         path = path.absolute()
         check_directory(path, links_within=links_within)
-        self.source = source or str(path)
-        self.name = self.source.rstrip("/").rsplit("/", 1)[-1]
         # Before loading: should the files change meanwhile, the hash is of neither, and a
         # comparison with the registered one fails.
         self.weights_hash = weights_hash(path)
-
-        import torch
-
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = _load(path, self._device)
+        device = device or Device.here()
+        self.token_budget = TOKEN_BUDGET[device.kind]
+        self.device = "cpu" if device.kind == "cpu" else "cuda:0"
+        how = computation(device, precision, saved_precision(path))
+        self.model = _load(path, self.device, how)
+        config = getattr(getattr(self.model[0], "model", None), "config", None)
+        #: What transformers calls the attention that is used, as 'sdpa'.
+        self.attention = str(getattr(config, "_attn_implementation", ""))
         self.prompts: dict[str, str] = {
-            name: prompt for name, prompt in self._model.prompts.items() if prompt
+            name: prompt for name, prompt in self.model.prompts.items() if prompt
         }
-        default = self._model.default_prompt_name
-        self._prompt: str = self._model.prompts[default] if default else ""
-        self.precision = str(self._model.dtype).removeprefix("torch.")
-        self.dimension = int(self._model.get_embedding_dimension() or 0)
-        self.max_tokens = int(self._model.max_seq_length or 0)
+        default = self.model.default_prompt_name
+        self.prompt: str = self.model.prompts[default] if default else ""
+        self.precision = str(self.model.dtype).removeprefix("torch.")
+        self.dimension = int(self.model.get_embedding_dimension() or 0)
+        self.max_tokens = int(self.model.max_seq_length or 0)
         if not self.dimension or not self.max_tokens:
             raise EncoderError(
                 f"{path} does not say how long its vectors or its texts are; set max_seq_length "
                 "and save it again with SentenceTransformer.save_pretrained."
             )
-        special = [token for token in self._model.tokenizer.all_special_tokens if len(token) > 1]
-        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self.special_tokens: list[str] = self.model.tokenizer.all_special_tokens
+        first = self.model[0]
+        #: With flash attention a batch goes in as one long text, without any padding.
+        self._unpadded = bool(getattr(first, "can_flatten_inputs", False))
+        first.unpad_inputs = False  # tokens are counted first, and joined only batch by batch
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32, shape ``(len(texts), dimension)``; equal texts go in once."""
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        if not texts:
-            return vectors
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        distinct = [self._harmless(text) for text in places]
-        found = np.empty((len(distinct), self.dimension), dtype=np.float32)
-        for batch in plan(self._token_counts(distinct), TOKEN_BUDGET[self._device], MAX_ITEMS):
-            found[batch] = self._model.encode(
-                [distinct[index] for index in batch],
-                prompt=self._prompt,
-                batch_size=len(batch),
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
-        check_vectors(found, len(distinct), self.dimension)
-        return found[[places[text] for text in texts]]
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        features = self.model.preprocess(list(texts), prompt=self.prompt)
+        columns = {
+            name: value.numpy()
+            for name, value in features.items()
+            if getattr(value, "ndim", 0) == 2 and value.shape == features[MASK].shape
+        }
+        extras = {name: value for name, value in features.items() if name not in columns}
+        return Tokens(columns, extras)
 
-    def warm_up(self) -> None:
-        """One batch of the longest texts that the budget allows, and one short text."""
-        count = max(TOKEN_BUDGET[self._device] // self.max_tokens, 1)
-        # Different texts, for equal ones are encoded once; one word has at least one token.
-        words = "male " * self.max_tokens
-        self.encode([f"{number} {words}" for number in range(count)])
-        self.encode(["male"])
+    def run(self, tokens: Tokens) -> NDArray[np.float32]:
+        import torch
 
-    def _token_counts(self, texts: list[str]) -> list[int]:
-        encoded = self._model.tokenizer(
-            [self._prompt + text for text in texts],
-            truncation=True,
-            max_length=self.max_tokens,
-            padding=False,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        return [len(ids) for ids in encoded["input_ids"]]
+        with torch.inference_mode():
+            features = self._features(tokens)
+            placed = {
+                name: value.to(self.device) if isinstance(value, torch.Tensor) else value
+                for name, value in features.items()
+            }
+            vectors: NDArray[np.float32] = self.vectors(placed).float().cpu().numpy()
+        return vectors
 
-    def _harmless(self, text: str) -> str:
-        """The text with strings such as ``</s>`` split, so that they are read as plain text.
+    def vectors(self, features: dict[str, Any]) -> Any:
+        """Unit vectors as a tensor, as ``SentenceTransformer.encode`` makes them."""
+        import torch
 
-        The tokenizer's own switch (``split_special_tokens``) is not enough: a unigram
-        vocabulary holds these strings as pieces and finds them again.
-        """
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        found = self.model(features)["sentence_embedding"]
+        if self.model.truncate_dim is not None:
+            found = found[..., : self.model.truncate_dim]
+        # In float32: a length that was rounded to bfloat16 is off by up to 4e-3.
+        return torch.nn.functional.normalize(found.float(), p=2, dim=1)
+
+    def free_memory(self) -> None:
+        import torch
+
+        if self.device != "cpu":
+            torch.cuda.empty_cache()
+
+    def _features(self, tokens: Tokens) -> dict[str, Any]:
+        import torch
+
+        if not self._unpadded:
+            columns = {name: torch.from_numpy(column) for name, column in tokens.columns.items()}
+            return {**columns, **tokens.extras}
+        first = self.model[0]
+        there = tokens.columns[MASK].astype(bool)
+        texts = [
+            {name: column[row, there[row]].tolist() for name, column in tokens.columns.items()}
+            for row in range(len(there))
+        ]
+        joined = dict(first.data_collator(texts))
+        joined.pop("labels", None)
+        # Positions of the RoBERTa family do not begin with 0.
+        joined["position_ids"] = joined["position_ids"] + first._flatten_position_offset
+        return {**joined, **tokens.extras}
 
 
-def _load(path: Path, device: str) -> Any:
-    from sentence_transformers import SentenceTransformer
-
+def _load(path: Path, device: str, how: Computation) -> Any:
+    """The model; without flash attention where this one cannot use it."""
+    if how.attention is not None:
+        try:
+            return _load_with(path, device, {"attn_implementation": how.attention}, how.dtype)
+        except (ImportError, ValueError) as error:
+            logger.warning("No %s for %s: %s", how.attention, path.name, error)
     try:
-        with _quiet():
-            model = SentenceTransformer(
-                str(path),
-                device=device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={
-                    "use_safetensors": True,
-                    "dtype": "float32" if device == "cpu" else "auto",
-                },
-            )
+        return _load_with(path, device, {}, how.dtype)
     except Exception as error:
         raise EncoderError(
             f"{path} cannot be loaded by sentence-transformers ({type(error).__name__}: {error}). "
             "Save the model again with SentenceTransformer.save_pretrained."
         ) from error
+
+
+def _load_with(path: Path, device: str, attention: dict[str, str], dtype: str) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    with _quiet():
+        model = SentenceTransformer(
+            str(path),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True, "dtype": dtype, **attention},
+        )
     return model.eval()
 
 

@@ -23,11 +23,21 @@ TRIAL = ["Male stue og gang, ca. 40 kvm", "Bytte stoppekran"]
 REGISTRATION_LOCK = 0x6D414932
 
 
+def load_source(source: str, *, revision: str | None = None) -> TextEncoder:
+    """An encoder on the back end that the settings choose."""
+    return load_encoder(
+        source,
+        cache_dir=conf.cache_dir,
+        revision=revision,
+        backend=conf.backend,
+        precision=conf.precision,
+        token_budget=conf.token_budget,
+    )
+
+
 def load(encoder: Encoder) -> TextEncoder:
     """The encoder of a registered version; EncoderError where its weights have changed."""
-    loaded = load_encoder(
-        encoder.source, cache_dir=conf.cache_dir, revision=encoder.revision or None
-    )
+    loaded = load_source(encoder.source, revision=encoder.revision or None)
     if loaded.weights_hash != encoder.weights_hash:
         raise EncoderError(
             f"The weights of {encoder.source} are not those that were registered as "
@@ -51,7 +61,7 @@ def ensure_active(
     if active is not None:
         return active, load(active)
     progress(f"Preparing the encoder {conf.encoder!r} …")
-    loaded = load_encoder(conf.encoder, cache_dir=conf.cache_dir)
+    loaded = load_source(conf.encoder)
     check_vectors(loaded.encode(TRIAL), len(TRIAL), loaded.dimension)
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:

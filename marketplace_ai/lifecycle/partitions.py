@@ -31,24 +31,3 @@ def create(encoder: Encoder) -> None:
         )
         if dimension <= MAX_PLAIN_DIMENSION:
             cursor.execute(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
-
-
-def create_search_index(encoder: Encoder) -> bool:
-    """Build the HNSW index for searches over all postings, without blocking writes.
-
-    Outside any transaction; returns whether it was built now. A half-built one is redone.
-    """
-    table = name(encoder)
-    with connections[alias()].cursor() as cursor:
-        cursor.execute(
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [f"{table}_hnsw"]
-        )
-        row = cursor.fetchone()
-        if row and row[0]:
-            return False
-        cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {table}_hnsw")
-        cursor.execute(
-            f"CREATE INDEX CONCURRENTLY {table}_hnsw ON {table} USING hnsw "
-            f"((vector::halfvec({int(encoder.dimension)})) halfvec_cosine_ops)"
-        )
-    return True

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError, Classifier
-from marketplace_ai.models import ClassifierVersion, Decision, Encoder, Outcome
+from marketplace_ai.models import ClassifierVersion, Decision, Encoder, EncoderState, Outcome
 from marketplace_ai.queue import backfill
 from marketplace_ai.queue.sql import alias
 
@@ -34,6 +34,29 @@ class VersionError(ValueError):
 
 class Overtaken(VersionError):  # noqa: N818 (it is no fault of this version's)
     """Another version was put in force meanwhile, and nothing was changed."""
+
+
+# One look at all that a worker keeps resident. It is asked before every batch.
+STANDING = """
+SELECT encoder.id,
+       (SELECT id FROM marketplace_ai_classifierversion AS version
+        WHERE version.encoder_id = encoder.id AND version.in_force),
+       generation.value, generation.removals
+FROM (SELECT) AS always
+LEFT JOIN marketplace_ai_encoder AS encoder ON encoder.state = %(active)s
+LEFT JOIN marketplace_ai_exemplargeneration AS generation ON true
+"""
+
+#: Encoder, classifier version, changes and removals of exemplars: equal where nothing is new.
+Standing = tuple[int | None, int | None, int | None, int | None]
+
+
+def standing() -> Standing:
+    """What is in force now; one query."""
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(STANDING, {"active": EncoderState.ACTIVE})
+        encoder, version, value, removals = cursor.fetchone()
+    return encoder, version, value, removals
 
 
 def in_force(encoder: Encoder) -> int | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
-from django.utils.crypto import salted_hmac
+from django.conf import settings
+from django.utils.encoding import force_bytes
 
 from marketplace_ai.conf import conf
 
 from . import sql
+from .steps import Step, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,17 +29,34 @@ def drawn(job_id: Any) -> bool:
     every later decision, independent of what is decided, and no poster can foresee it.
     A larger share keeps the postings of a smaller one.
     """
-    digest = salted_hmac(_SALT, str(job_id), algorithm="sha256").digest()
-    number = int.from_bytes(digest[: _BITS // 8])
-    return bool(number < conf.audit_share * 2**_BITS)
+    return bool(sample([job_id]))
+
+
+def sample(job_ids: Iterable[Any]) -> list[Any]:
+    """Those of the postings that are ``drawn``."""
+    key, bound = _key(settings.SECRET_KEY), conf.audit_share * 2**_BITS
+    return [
+        job_id
+        for job_id in job_ids
+        if int.from_bytes(hmac.digest(key, str(job_id).encode(), "sha256")[: _BITS // 8]) < bound
+    ]
+
+
+@cache
+def _key(secret: str) -> bytes:
+    """The key of ``salted_hmac``, which would derive it for every posting anew."""
+    return hashlib.sha256(_SALT.encode() + force_bytes(secret)).digest()
+
+
+def recorded(job_ids: Iterable[Any]) -> list[Step]:
+    """What notes the current decisions of those of the postings that are in the sample.
+
+    For the transaction that writes the decisions, behind them; nothing where none is drawn.
+    """
+    chosen = sample(job_ids)
+    return [(sql.AUDIT, {"jobs": chosen})] if chosen else []
 
 
 def record(job_ids: Iterable[Any]) -> None:
-    """Note what the current decisions say of those of the postings that are in the sample.
-
-    Inside the transaction that has written the decisions; no query where none is drawn.
-    """
-    sample = [job_id for job_id in job_ids if drawn(job_id)]
-    if sample:
-        with connections[sql.alias()].cursor() as cursor:
-            cursor.execute(sql.statement(sql.AUDIT), {"jobs": sample})
+    """Note it now, of decisions that are written already; no query where none is drawn."""
+    send(recorded(job_ids))

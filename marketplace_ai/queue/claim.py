@@ -7,11 +7,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 
 from marketplace_ai.conf import conf
 
 from . import sql
+from .steps import Step
 
 LOST_ALONE = (
     "The worker ended or froze while it worked on this posting alone. "
@@ -33,12 +34,16 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A batch with the token that fences its write. ``encoder_id`` None: the active one."""
+    """A batch with the token that fences its write. ``encoder_id`` None: the active one.
+
+    ``alone_waits``: at that moment other rows waited that are to be claimed by themselves.
+    """
 
     token: uuid.UUID
     encoder_id: int | None
     alone: bool
     rows: list[Claimed]
+    alone_waits: bool = False
 
 
 def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) -> Claim | None:
@@ -52,12 +57,17 @@ def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) ->
         "encoder": encoder_id,
         "limit": 1 if alone else conf.batch_size,
     }
-    rows = [
-        Claimed(*row) for row in _execute(sql.CLAIM, values, for_encoder=encoder_id is not None)
-    ]
+    found = _execute(sql.CLAIM, values, for_encoder=encoder_id is not None)
+    rows = [Claimed(*row) for *row, _ in found]
     # RETURNING has no order; a batch is worked off in the order of its claim.
     rows.sort(key=lambda row: (-row.priority, row.id))
-    return Claim(token, encoder_id, alone, rows) if rows else None
+    return Claim(token, encoder_id, alone, rows, alone_waits=found[0][-1]) if rows else None
+
+
+def more_urgent_waits(claimed: Claim) -> bool:
+    """Whether a row waits that is more urgent than every one of this claim."""
+    priority = max(row.priority for row in claimed.rows)
+    return bool(_execute(sql.MORE_URGENT, {"priority": priority})[0][0])
 
 
 def recover() -> int:
@@ -92,15 +102,28 @@ def isolate(token: uuid.UUID, ids: list[int]) -> None:
 
 def finish(token: uuid.UUID, ids: list[int]) -> None:
     """Take rows off the queue that need nothing more."""
-    _execute(sql.FINISH, {"token": token, "ids": ids})
+    if ids:
+        _execute(sql.FINISH, {"token": token, "ids": ids})
+
+
+def settled(
+    token: uuid.UUID, done: list[int], again: list[int], later: list[int], delay: float
+) -> list[Step]:
+    """What takes rows off the queue, or gives them back for now or for later, in one write."""
+    steps: list[Step] = []
+    if done:
+        steps.append((sql.FINISH, {"token": token, "ids": done}))
+    if again:
+        steps.append((sql.RELEASE, {"token": token, "ids": again, "delay": 0.0}))
+    if later:
+        steps.append((sql.RELEASE, {"token": token, "ids": later, "delay": delay}))
+    return steps
 
 
 def _execute(
     template: str, values: dict[str, Any], *, for_encoder: bool = False
 ) -> list[tuple[Any, ...]]:
-    with (
-        transaction.atomic(using=sql.alias()),
-        connections[sql.alias()].cursor() as cursor,
-    ):
+    # A statement by itself is a transaction by itself: no BEGIN and COMMIT to wait for.
+    with connections[sql.alias()].cursor() as cursor:
         cursor.execute(sql.statement(template, for_encoder=for_encoder), values)
         return list(cursor.fetchall()) if cursor.description else []

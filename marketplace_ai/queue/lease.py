@@ -84,7 +84,7 @@ class Liveness:
 
 
 class Renewal:
-    """Renews one claim at a third of its lease while a ``with`` block works on it.
+    """Renews one claim at a third of its lease, from ``start`` to ``stop``.
 
     A batch that takes longer than ``MARKETPLACE_AI_ENCODE_TIMEOUT`` is given up: ``expire``
     is called, which in a worker ends the process, since a hung device call cannot be ended.
@@ -94,21 +94,25 @@ class Renewal:
         self._token, self._expire = token, expire
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-renewal", daemon=True)
+        self._since = time.monotonic()
 
-    def __enter__(self) -> Renewal:
+    def start(self) -> None:
+        self._since = time.monotonic()
         self._thread.start()
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def restart(self) -> None:
+        """Its time begins now: until here it has waited for another batch."""
+        self._since = time.monotonic()
+
+    def stop(self) -> None:
         self._done.set()
         self._thread.join()
 
     def _run(self) -> None:
-        started = time.monotonic()
         connection: psycopg.Connection[Any] | None = None
         lease = float(conf.lease_seconds)
         while not self._done.wait(min(lease / 3, 10.0)):
-            if time.monotonic() - started > conf.encode_timeout:
+            if time.monotonic() - self._since > conf.encode_timeout:
                 self._expire()
                 return
             try:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from functools import cache
 
+from django.apps import apps
 from django.db import connections, router
 
 from marketplace_ai.adapter import job_model_and_pk
-from marketplace_ai.models import PendingJob
+from marketplace_ai.models import PendingJob, get_category_model
 
 #: First key of the advisory locks by which drainers show that they live ("mAI1" as a number).
 LIVENESS_CLASS = 0x6D414931
@@ -70,6 +71,7 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 # Take the next rows of one kind. The claim is committed before anything is encoded, so it
 # is short, and a killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two
 # plain predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
+# What is marked alone needs a worker with empty hands, so a batch tells whether such rows wait.
 CLAIM = """
 UPDATE marketplace_ai_pendingjob AS pending
 SET token = %(token)s, worker = %(worker)s,
@@ -84,10 +86,22 @@ FROM (
 ) AS next
 WHERE pending.id = next.id
 RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pending.priority,
-          pending.queued
+          pending.queued,
+          (SELECT EXISTS (
+              SELECT FROM marketplace_ai_pendingjob
+              WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+                AND alone AND {for_encoder}))
 """
 
 FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
+
+# Whether something waits that is more urgent than what was claimed ahead.
+MORE_URGENT = """
+SELECT EXISTS (
+    SELECT FROM marketplace_ai_pendingjob
+    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+      AND NOT alone AND priority > %(priority)s AND encoder_id IS NULL)
+"""
 
 # Whoever changes rows that exist locks them first, in the order of their postings, as the intake
 # does. A row that a host's DELETE is just taking away is left out instead of waited for: else one
@@ -156,23 +170,75 @@ SET token = NULL, worker = NULL, lease_until = NULL, alone = true, attempts = at
 WHERE id = %(id)s AND token = %(token)s
 """
 
-# The fence, second half: what of the claim is still mine. Only for postings that are locked
-# already, whose rows nobody can be deleting.
+# The fence, second half: what of the claim is still mine, only for postings that are locked
+# already, whose rows nobody can be deleting. A statement of its own after that lock, so that it
+# sees what the lock's last holder wrote: it brings along the decisions that are in force. One that
+# is younger than its row may have been made of the text whose edit the row tells of: the edit was
+# in the log still when an earlier claim read it.
 LOCK_CLAIMED = """
-SELECT id, vector_only FROM marketplace_ai_pendingjob
-WHERE token = %(token)s AND id = ANY(%(ids)s)
-ORDER BY job_id FOR UPDATE
+WITH mine AS MATERIALIZED (
+    SELECT id, job_id, vector_only, queued FROM marketplace_ai_pendingjob
+    WHERE token = %(token)s AND id = ANY(%(ids)s)
+    ORDER BY job_id FOR UPDATE
+)
+SELECT mine.id, mine.vector_only, mine.job_id,
+       decision.id, decision.machine_category_id, decision.answered,
+       decision.outcome = 'automatic' AND cardinality(decision.secondary_keys) > 0,
+       CASE WHEN decision.decided > mine.queued AND decision.encoder_id = %(encoder)s
+                 AND decision.classifier_id IS NOT DISTINCT FROM %(classifier)s
+            THEN decision.text_digest END
+FROM mine LEFT JOIN marketplace_ai_decision AS decision
+       ON decision.job_id = mine.job_id AND decision.current
 """
 
 FINISH = "DELETE FROM marketplace_ai_pendingjob WHERE id IN {mine}"
 
+# The write of a batch: the following statements are sent together, without waiting in between.
+
 STORE_VECTORS = """
 INSERT INTO marketplace_ai_jobembedding (job_id, encoder_id, vector, text_digest)
 SELECT new.job, %(encoder)s, new.vector, new.digest
-FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)s::halfvec[], %(digests)s::bytea[])
+FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::halfvec[], %(digests)b::bytea[])
      AS new(job, vector, digest)
 ON CONFLICT (job_id, encoder_id)
 DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
+"""
+
+# Before the new ones come: a partial unique index allows one current decision a posting.
+RETIRE = (
+    "UPDATE marketplace_ai_decision SET current = false WHERE id = ANY(%(decisions)s::bigint[])"
+)
+
+# A row's matches and choices are slices of arrays over the whole batch: unnest would flatten
+# arrays of arrays, and a parameter for each row would be a round trip for each.
+DECIDE = """
+INSERT INTO marketplace_ai_decision
+    (job_id, encoder_id, classifier_id, category_id, category_key, category_name,
+     probability, threshold, outcome, machine_category_id, answered, text_digest, own_share,
+     match_exemplars, match_similarities, match_shares, choice_keys, choice_probabilities,
+     secondary_keys, decided, current)
+SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
+       new.probability, new.threshold, new.outcome, new.machine, new.answered, new.digest,
+       new.own,
+       (%(match_exemplars)b::bigint[])[new.first_match:new.last_match],
+       (%(match_similarities)b::real[])[new.first_match:new.last_match],
+       (%(match_shares)b::real[])[new.first_match:new.last_match],
+       (%(choice_keys)s::text[])[new.first_choice:new.last_choice],
+       (%(choice_probabilities)b::real[])[new.first_choice:new.last_choice],
+       (%(secondary_keys)s::text[])[new.first_secondary:new.last_secondary],
+       now(), true
+FROM unnest(
+    %(job)s::{job_key_type}[], %(category)s::{category_key_type}[],
+    %(key)s::text[], %(name)s::text[],
+    %(probability)s::double precision[], %(threshold)s::double precision[],
+    %(outcome)s::text[], %(machine)s::{category_key_type}[], %(answered)s::boolean[],
+    %(digest)b::bytea[], %(own)s::double precision[],
+    %(first_match)b::bigint[], %(last_match)b::bigint[],
+    %(first_choice)b::bigint[], %(last_choice)b::bigint[],
+    %(first_secondary)b::bigint[], %(last_secondary)b::bigint[]
+) AS new(job, category, key, name, probability, threshold, outcome, machine, answered, digest,
+         own, first_match, last_match, first_choice, last_choice,
+         first_secondary, last_secondary)
 """
 
 # What the machine has just decided about postings of the audit sample, taken from its decisions. A
@@ -244,6 +310,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
         job_table=quote(model._meta.db_table),
         job_key=quote(key),
         job_key_type=_key_type(model._meta.label),
+        category_key_type=_key_type(get_category_model()._meta.label),
         mine=MINE,
         for_encoder=FOR_ENCODER[for_encoder],
     )
@@ -251,8 +318,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
 
 @cache
 def _key_type(label: str) -> str:
-    model, _ = job_model_and_pk()
-    pk = model._meta.pk
+    pk = apps.get_model(label)._meta.pk
     assert pk is not None  # noqa: S101 (every model has one)
     return str(pk.rel_db_type(connections[alias()]))
 

@@ -13,6 +13,8 @@ from pgvector.psycopg.halfvec import register_halfvec_info
 from psycopg.pq import Format
 from psycopg.types import TypeInfo
 
+from . import arrays
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -49,6 +51,7 @@ def _register(connection: Connection[Any]) -> None:
             "CREATE EXTENSION vector, then migrate."
         )
     register_halfvec_info(connection, info)
+    arrays.register(connection)
     _known[connection] = True
 
 

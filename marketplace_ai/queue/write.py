@@ -12,13 +12,12 @@ from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
 from marketplace_ai.text import digest
 
+from . import audit, sql, vectors
 from . import claim as claims
-from . import sql, vectors
-from .decide import decide
+from .decide import Decisions, Previous, decide
+from .steps import Step, send
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from .claim import Claim
     from .proposal import Encoded
 
@@ -38,6 +37,22 @@ class Written:
     dropped: list[int] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Fence:
+    """What of a batch is locked and still its claim's: jobs as they are now, by key; rows of
+    the queue with whether only a vector is wanted; decisions in force, by job."""
+
+    jobs: dict[Any, Any]
+    rows: dict[int, bool]
+    previous: dict[Any, Previous]
+
+    def is_decided(self, item: Encoded) -> bool:
+        """Whether this very text was decided after its row was queued: an edit that a claim read
+        before its log entry was collected, which is not to be decided twice."""
+        before = self.previous.get(item.job_id)
+        return before is not None and before.digest == item.digest
+
+
 def prepared_text(adapter: JobAdapter, job: Any) -> str:
     """The text of a posting as it is encoded, whatever characters it holds."""
     return adapter.prepared(adapter.text(job))
@@ -53,26 +68,19 @@ def write(
     """
     adapter = get_adapter()
     written = Written()
-    connection = connections[sql.alias()]
-    with transaction.atomic(using=sql.alias()), connection.cursor() as cursor:
+    with transaction.atomic(using=sql.alias()):
         if claim.encoder_id is None and not _still_active(encoder):
             # The encoder was switched meanwhile: encode again with the new one.
             written.changed = [item.row_id for item in batch]
             claims.release(claim.token, written.changed)
             return written
-        jobs = _lock_jobs([item.job_id for item in batch])
-        locked = [item.row_id for item in batch if item.job_id in jobs]
-        cursor.execute(sql.LOCK_CLAIMED, {"token": claim.token, "ids": locked})
-        mine: dict[int, bool] = dict(cursor.fetchall())
-        cursor.execute("SELECT now()")
-        now: dt.datetime = cursor.fetchone()[0]
-
+        fence = _lock(claim, encoder, classifier_id, batch)
         kept: list[Encoded] = []
         for item in batch:
-            job = jobs.get(item.job_id)
+            job = fence.jobs.get(item.job_id)
             if job is None:
                 written.held.append(item.row_id)  # or deleted, and its row with it
-            elif item.row_id not in mine:
+            elif item.row_id not in fence.rows:
                 continue  # the claim was lost: somebody else does it
             elif not adapter.eligible(job):
                 written.dropped.append(item.row_id)
@@ -84,17 +92,29 @@ def write(
                 # It would never be the text that was encoded, and be encoded for ever.
                 claims.fail(claim.token, item.row_id, UNSTEADY)
 
-        _store_vectors(encoder, kept)
-        written.vectors = len(kept)
-        to_decide = [item for item in kept if not mine[item.row_id] and claim.encoder_id is None]
-        applied = decide(adapter, encoder, classifier_id, to_decide, jobs, now)
-        written.decided = len(to_decide)
-
-        claims.finish(claim.token, [*written.dropped, *(item.row_id for item in kept)])
-        claims.release(claim.token, written.changed)
-        claims.release(claim.token, written.held, delay=HELD_DELAY)
+        to_decide = [
+            item
+            for item in kept
+            if claim.encoder_id is None
+            and not fence.rows[item.row_id]
+            and not fence.is_decided(item)
+        ]
+        decisions = Decisions()
         if to_decide:
-            job_ids = [item.job_id for item in to_decide]
+            decisions = decide(adapter, to_decide, fence.jobs, fence.previous)
+        written.vectors, written.decided = len(kept), len(to_decide)
+
+        done = [*written.dropped, *(item.row_id for item in kept)]
+        send(
+            _vectors(encoder, kept)
+            + _decisions(encoder, classifier_id, decisions, fence)
+            + claims.settled(claim.token, done, written.changed, written.held, HELD_DELAY)
+        )
+        adapter.apply_categories(decisions.to_apply, by="machine")
+        if decisions.secondary:
+            adapter.apply_secondary(decisions.secondary)
+        if to_decide:
+            job_ids, applied = [item.job_id for item in to_decide], list(decisions.to_apply)
             transaction.on_commit(
                 lambda: jobs_decided.send_robust(Decision, job_ids=job_ids, applied=applied),
                 using=sql.alias(),
@@ -113,29 +133,58 @@ def _still_active(encoder: Encoder) -> bool:
         return cursor.fetchone() is not None
 
 
-def _lock_jobs(ids: list[Any]) -> dict[Any, Any]:
-    """The postings as they are now, locked; those that the host holds are left out."""
-    rows = (
-        get_job_model()
+def _lock(claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list[Encoded]) -> Fence:
+    """Lock the postings, but for those that the host holds, then the rows that are ours."""
+    jobs = {
+        job.pk: job
+        for job in get_job_model()
         ._base_manager.using(sql.alias())
-        .filter(pk__in=ids)
+        .filter(pk__in=[item.job_id for item in batch])
         .order_by("pk")
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
-    )
-    return {job.pk: job for job in rows}
+    }
+    locked = [item.row_id for item in batch if item.job_id in jobs]
+    fence = Fence(jobs, {}, {})
+    with connections[sql.alias()].cursor() as cursor:
+        values = {
+            "token": claim.token,
+            "ids": locked,
+            "encoder": encoder.pk,
+            "classifier": classifier_id,
+        }
+        cursor.execute(sql.LOCK_CLAIMED, values)
+        for row_id, vector_only, job_id, *decision in cursor.fetchall():
+            fence.rows[row_id] = vector_only
+            if decision[0] is not None:
+                *known, text = decision
+                fence.previous[job_id] = Previous(*known, bytes(text) if text else None)
+    return fence
 
 
-def _store_vectors(encoder: Encoder, items: list[Encoded]) -> None:
+def _vectors(encoder: Encoder, items: list[Encoded]) -> list[Step]:
     items = [item for item in items if item.vector is not None]
     if not items:
-        return
-    with vectors.cursor(connections[sql.alias()]) as cursor:
-        cursor.execute(
-            sql.statement(sql.STORE_VECTORS),
-            {
-                "encoder": encoder.pk,
-                "jobs": [item.job_id for item in items],
-                "vectors": vectors.to_database([i.vector for i in items if i.vector is not None]),
-                "digests": [item.digest for item in items],
-            },
-        )
+        return []
+    values = {
+        "encoder": encoder.pk,
+        "jobs": [item.job_id for item in items],
+        "vectors": vectors.to_database([i.vector for i in items if i.vector is not None]),
+        "digests": [item.digest for item in items],
+    }
+    return [(sql.STORE_VECTORS, values)]
+
+
+def _decisions(
+    encoder: Encoder, classifier_id: int | None, decisions: Decisions, fence: Fence
+) -> list[Step]:
+    if not decisions.rows:
+        return []
+    before = [fence.previous[r.job].id for r in decisions.rows if r.job in fence.previous]
+    retire: list[Step] = [(sql.RETIRE, {"decisions": before})] if before else []
+    values = {"encoder": encoder.pk, "classifier": classifier_id, **decisions.parameters()}
+    return [
+        *retire,
+        (sql.DECIDE, values),
+        # Where a person has spoken nothing could be applied, so there is nothing to audit.
+        *audit.recorded(decisions.free),
+    ]

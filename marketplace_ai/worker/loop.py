@@ -12,37 +12,29 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-from django.db import (
-    InterfaceError,
-    OperationalError,
-    ProgrammingError,
-    connections,
-)
+from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
-from marketplace_ai.encoding import EncoderError
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
-from marketplace_ai.queue.lease import Liveness, Renewal
+from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.silence import bound_silence
 from marketplace_ai.queue.walks import Walker
 from marketplace_ai.text import one_line
-from marketplace_ai.worker import EXIT_HUNG
+
+from .overlap import INFRASTRUCTURE, Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from marketplace_ai.pipeline import Pipeline
     from marketplace_ai.queue.write import Written
 
 logger = logging.getLogger(__name__)
 
-#: Faults of connections, locks, timeouts, or a schema in the middle of a migration: no
-#: posting is to blame. (psycopg's own come from connections that Django does not manage.)
-INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
 #: Dead and frozen workers are looked for this often, in seconds.
 RECOVER_SECONDS = 1.0
 #: A waiting drainer notices a stop, or the end of its parent, within this many seconds.
@@ -58,7 +50,7 @@ class Drainer:
     """Works the queue off until told to stop.
 
     ``on_batch`` is called after each batch, for progress. ``parent`` is the process to end
-    with (a supervisor that was killed cannot tell us).
+    with (a supervisor that was killed cannot tell us). ``executor``: see ``Overlap``.
     """
 
     def __init__(
@@ -67,21 +59,28 @@ class Drainer:
         *,
         parent: int | None = None,
         on_batch: Callable[[Written], None] = lambda written: None,
+        executor: Executor | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.liveness = Liveness()
         self.listener = Listener()
         self._parent = parent
-        self._on_batch = on_batch
         self._intake = intake.Intake()
         self._walker = Walker()
+        self._overlap = Overlap(
+            pipeline,
+            stopping=lambda: self.stopping,
+            collect=self._intake.step,
+            on_batch=on_batch,
+            executor=executor,
+        )
         self._stopped = False
         self._next_recovery = 0.0
-        self._alone_next = False
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.drainer")
 
     def stop(self, *signal_arguments: Any) -> None:
-        """Finish the batch in hand and return from ``run``; safe in a signal handler."""
+        """Finish the batch that is being encoded and return from ``run``; the one ahead goes back.
+        Safe in a signal handler."""
         # A plain mark: an Event that is being waited for would deadlock in a signal handler.
         self._stopped = True
 
@@ -111,6 +110,18 @@ class Drainer:
                     self._hang_up()
                     self._wait(pause, _sleep)
         finally:
+            self.close()
+
+    def close(self) -> None:
+        """Write the batch that is in the encoder, if the database lets us, give the one ahead
+        back, and leave all connections but Django's. Whoever calls ``turn`` calls this at the end:
+        what stays in hand would be renewed, and count as hung after its time."""
+        try:
+            self._overlap.finish()
+        except INFRASTRUCTURE as error:
+            logger.warning("The last batch was not written: %s", _one_line(error))
+        finally:
+            self._overlap.close()
             self.listener.close()
             self.liveness.close()
 
@@ -128,7 +139,8 @@ class Drainer:
                 return
 
     def turn(self) -> bool:
-        """One round of all steps; whether there was anything to do."""
+        """One round of all steps; whether there was anything to do. One batch may still be
+        in the encoder when it returns, to be written by the next turn."""
         worker = self.liveness.hold()
         if time.monotonic() >= self._next_recovery:
             freed = claims.recover()
@@ -136,8 +148,10 @@ class Drainer:
                 logger.warning("Freed %d postings of a worker that ended or froze", freed)
             self._next_recovery = time.monotonic() + RECOVER_SECONDS
         collected = self._intake.step() > 0 or not self._intake.between_passes
-        self.pipeline.refresh()
-        worked = self._work(worker)
+        if self.pipeline.stale():
+            self._overlap.finish()
+            self.pipeline.refresh()
+        worked = self._overlap.turn(worker)
         # After the batch: older postings keep no fresh one waiting.
         walked = self._walk()
         return worked or walked or collected
@@ -145,48 +159,6 @@ class Drainer:
     def _walk(self) -> bool:
         encoder = self.pipeline.encoder
         return encoder is not None and self._walker.step(encoder)
-
-    def _work(self, worker: int) -> bool:
-        """Claim and process one batch. Rows marked alone take turns with ordinary batches,
-        so that neither starves the other."""
-        self._alone_next = not self._alone_next
-        claimed = claims.claim(worker, alone=self._alone_next) or claims.claim(
-            worker, alone=not self._alone_next
-        )
-        if claimed is None:
-            return False
-        try:
-            with Renewal(claimed.token, expire=_end_process):
-                written = self.pipeline.process(claimed)
-        except INFRASTRUCTURE:
-            self._give_back(claimed)
-            raise
-        except EncoderError as error:
-            # It worked when it was warmed up, so a text of this batch may have broken it.
-            self._single_out(claimed, error)
-            raise
-        except Exception as error:
-            logger.exception("A batch of %d postings failed", len(claimed.rows))
-            self._single_out(claimed, error)
-            return True
-        self._on_batch(written)
-        return True
-
-    def _single_out(self, claimed: claims.Claim, error: Exception) -> None:
-        """Find the posting that fails: each of a batch is tried alone, one alone is counted."""
-        if len(claimed.rows) > 1:
-            claims.isolate(claimed.token, [row.id for row in claimed.rows])
-        else:
-            message = f"{type(error).__name__}: {error}"
-            claims.fail(claimed.token, claimed.rows[0].id, message)
-
-    def _give_back(self, claimed: claims.Claim) -> None:
-        """After a fault of the infrastructure, uncounted; else their lease frees them."""
-        connections[sql.alias()].close()
-        try:
-            claims.release(claimed.token, [row.id for row in claimed.rows], delay=1.0)
-        except INFRASTRUCTURE:
-            logger.info("The batch could not be given back; its lease will free it")
 
     @staticmethod
     def _is_empty() -> bool:
@@ -214,15 +186,6 @@ def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
         bound_silence(connection.connection)
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
-
-
-def _end_process() -> None:
-    """A batch hung: no exception can end a device call, so the supervisor starts anew."""
-    logger.error(
-        "A batch took longer than MARKETPLACE_AI_ENCODE_TIMEOUT (%s s); this worker ends itself",
-        conf.encode_timeout,
-    )
-    os._exit(EXIT_HUNG)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """How long the fault tests take, and the seed that makes their choices; read here only.
 
-FAULTS=long is what `make faults` sets; without it the tests take their short form. FAULTS_SEED
-replays a run's choices.
+FAULTS=long is what `make faults` sets; without it the tests take the short form that is part of
+`make test`. FAULTS_SEED replays a run's choices.
 """
 
 from __future__ import annotations

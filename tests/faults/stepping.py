@@ -21,6 +21,7 @@ from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import workers
 from tests.faults_app import points
+from tests.inline import Late
 
 WAITING = """
 SELECT count(*) FROM pg_stat_activity
@@ -92,11 +93,11 @@ def drainer(pipeline: Pipeline | None = None, turns: int = 2) -> Callable[[Actor
 
     def work(actor: Actor) -> None:
         for _ in range(turns):
-            worker = Drainer(resident)
+            worker = Drainer(resident, executor=Late())
             try:
                 worker.turn()
             finally:
-                worker.liveness.close()
+                worker.close()
             actor.pause("between two turns")
 
     return work
@@ -161,11 +162,11 @@ def drain(pipeline: Pipeline) -> None:
     """Work off what is left; whatever waits for its time finds that it has come."""
     for _ in range(50):
         PendingJob.objects.filter(token=None).update(not_before="2026-01-01T00:00Z")
-        worker = Drainer(pipeline)
+        worker = Drainer(pipeline, executor=Late())
         try:
             found = worker.turn()
         finally:
-            worker.liveness.close()
+            worker.close()
         if not found and not PendingJob.objects.due().exists():
             return
     raise AssertionError("the queue does not drain")

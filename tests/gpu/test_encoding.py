@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from marketplace_ai.encoding import TextEncoder, encode_each, load_encoder
+from marketplace_ai.encoding.batched import BatchedEncoder
 from tests.gpu import models, needs_cuda
 
 pytestmark = needs_cuda
@@ -59,6 +60,8 @@ def test_a_lack_of_memory_halves_until_it_fits(tmp_path: Path) -> None:
         vectors = np.stack([vector for vector in found if not isinstance(vector, Exception)])
         assert len(vectors) == len(texts)
         assert (vectors * expected).sum(axis=1).min() >= AGREEMENT[encoder.precision]
+        assert isinstance(encoder, BatchedEncoder)
+        assert encoder.budget.now < encoder.budget.full
         # It encodes on as if nothing had been.
         assert len(encoder.encode(texts)) == len(texts)
 

@@ -46,7 +46,7 @@ def drain() -> Any:
                     return
             raise AssertionError("the queue does not drain")
         finally:
-            drainer.liveness.close()
+            drainer.close()
 
     return turns
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from marketplace_ai.diagnosis import examine
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.lifecycle import encoders, partitions
+from marketplace_ai.lifecycle import encoders
 from marketplace_ai.models import Encoder, EncoderState, JobEmbedding, JobPosting
 from marketplace_ai.pipeline import Pipeline
 
@@ -77,16 +77,3 @@ def test_an_encoder_switched_while_encoding_is_not_written(
     drain(pipeline)
     assert not JobEmbedding.objects.filter(encoder=first).exists()
     assert current(posting).encoder.source == "dummy:32"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_search_index_is_built_once_and_redone_when_half_built(posting: JobPosting) -> None:
-    encoder, _ = encoders.ensure_active()
-    assert partitions.create_search_index(encoder)
-    assert not partitions.create_search_index(encoder)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
-            [f"{partitions.name(encoder)}_hnsw"],
-        )
-    assert partitions.create_search_index(encoder)

@@ -26,6 +26,7 @@ from marketplace_ai.models import (
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue import trigger
 from marketplace_ai.worker.loop import Drainer
+from tests.inline import Inline
 
 pytestmark = pytest.mark.django_db
 
@@ -41,14 +42,14 @@ def fitted(exemplars: None) -> None:
 
 def drain(pipeline: Pipeline | None = None) -> None:
     """Turn after turn while there is work; a row that waits for another attempt stays."""
-    drainer = Drainer(pipeline or Pipeline())
+    drainer = Drainer(pipeline or Pipeline(), executor=Inline())
     try:
         for _ in range(30):
             if not drainer.turn():
                 return
         raise AssertionError("the queue does not drain")
     finally:
-        drainer.liveness.close()
+        drainer.close()
 
 
 def current(job: JobPosting) -> Decision:
@@ -469,7 +470,7 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
         return encode(texts)
 
     pipeline.texts.encode = delete_meanwhile
-    drainer = Drainer(pipeline)
+    drainer = Drainer(pipeline, executor=Inline())
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
@@ -477,7 +478,7 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
         assert current(other).job_id == other.pk
         assert PendingJob.objects.get().job_id == posting.pk
     finally:
-        drainer.liveness.close()
+        drainer.close()
         host.close()
 
 

@@ -194,6 +194,12 @@ def test_every_statement_is_planned(name: str) -> None:
         "alone": False, "encoder": None, "liveness": sql.LIVENESS_CLASS, "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
         "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,
+        "priority": 0, "decisions": [1], "classifier": None, "job": [1], "category": [1],
+        "key": [""], "name": [""], "probability": [0.5], "threshold": [None], "outcome": [""],
+        "machine": [None], "answered": [False], "digest": [b""], "own": [0.0],
+        "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
+        "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
+        "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)

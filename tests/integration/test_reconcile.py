@@ -328,7 +328,7 @@ class TestRescans:
             while drainer.turn():
                 pass
         finally:
-            drainer.liveness.close()
+            drainer.close()
         assert Decision.objects.get().job.title == "Male"
         assert not JobChange.objects.exists()
 

@@ -95,6 +95,7 @@ def test_a_wrong_shape_is_refused() -> None:
 
 def test_importing_the_room_brings_neither_torch_nor_django() -> None:
     heavy = "torch transformers sentence_transformers huggingface_hub tokenizers django sklearn"
+    heavy += " onnxruntime"
     code = (
         "import sys, marketplace_ai.encoding as e; e.load_encoder('dummy', cache_dir=None);"
         f"print([name for name in '{heavy}'.split() if name in sys.modules])"

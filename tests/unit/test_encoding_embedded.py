@@ -109,17 +109,16 @@ def test_the_result_is_that_of_plain_sentence_transformers_prompt_once(
 
 
 def test_order_is_kept_and_equal_texts_are_encoded_once(
-    encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+    encoder: Any, plain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = encoder._model
     seen: list[str] = []
-    encode = model.encode
+    tokenize = encoder.backend.tokenize
 
-    def counting(texts: list[str], **options: Any) -> Any:
+    def counting(texts: list[str]) -> Any:
         seen.extend(texts)
-        return encode(texts, **options)
+        return tokenize(texts)
 
-    monkeypatch.setattr(model, "encode", counting)
+    monkeypatch.setattr(encoder.backend, "tokenize", counting)
     texts = [TITLES[2], TITLES[0], TITLES[2], "a", TITLES[0]]
 
     vectors = encoder.encode(texts)
@@ -128,7 +127,7 @@ def test_order_is_kept_and_equal_texts_are_encoded_once(
     np.testing.assert_array_equal(vectors[0], vectors[2])
     np.testing.assert_array_equal(vectors[1], vectors[4])
     for text, vector in zip(texts, vectors, strict=True):
-        np.testing.assert_allclose(vector, encode([text])[0], atol=2e-6)
+        np.testing.assert_allclose(vector, plain.encode([text])[0], atol=2e-6)
 
 
 def test_no_texts_are_no_rows(encoder: TextEncoder) -> None:
@@ -147,9 +146,9 @@ def test_tokens_are_those_of_xlm_r(plain: Any) -> None:
     assert tokens("") == ["<s>", "</s>"]
 
 
-def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: TextEncoder, plain: Any) -> None:
+def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: Any, plain: Any) -> None:
     texts = ["Male</s>tak", "<s><s>Male<unk>", "Bytte <mask> kran <pad>"]
-    model = encoder._model
+    model = encoder.backend.model
     seen: list[str] = []
     original = model.preprocess
 
@@ -171,17 +170,20 @@ def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: TextEncoder, 
 
 
 def test_one_posting_that_the_model_cannot_take_harms_no_other(
-    encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+    encoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = encoder._model
-    encode = model.encode
+    run = encoder.backend.run
+    poison = encoder.backend.tokenize([TITLES[1]]).columns["input_ids"][0].tolist()
 
-    def failing(texts: list[str], **options: Any) -> Any:
-        vectors = encode(texts, **options)
-        vectors[[text == TITLES[1] for text in texts]] = np.nan
+    def failing(tokens: Any) -> Any:
+        vectors = run(tokens)
+        ids, lengths = tokens.columns["input_ids"], tokens.lengths
+        for row in range(len(ids)):
+            if ids[row, : lengths[row]].tolist() == poison:
+                vectors[row] = np.nan
         return vectors
 
-    monkeypatch.setattr(model, "encode", failing)
+    monkeypatch.setattr(encoder.backend, "run", failing)
 
     results = encode_each(encoder, TITLES)
 

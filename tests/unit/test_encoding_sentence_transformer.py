@@ -9,57 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from marketplace_ai.encoding import EncoderError, load_encoder
 from marketplace_ai.encoding.batching import plan
 
-WORDS = ["male", "stue", "tak", "legge", "nytt", "flis", "bad", "kran", "spor", ":"]
-TEXTS = ["male stue", "legge nytt tak", "flis bad " * 4, "kran", "male " * 40, "ukjent ord"]
-
-
-def save(
-    path: Path, *, pooling: str = "cls", normalize: bool = False, dtype: Any = None, **options: Any
-) -> Any:
-    """Make a model, save it below ``path``, and return it."""
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
-    tokenizer = Tokenizer(
-        models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="[UNK]")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    torch.manual_seed(7)
-    config = BertConfig(
-        vocab_size=len(names),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=24,
-        initializer_range=0.5,
-    )
-    base = path / "base"
-    BertModel(config).to(dtype or torch.float32).save_pretrained(base)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    ).save_pretrained(base)
-    transformer = Transformer(str(base), max_seq_length=24)
-    modules = [transformer, Pooling(transformer.get_embedding_dimension(), pooling)]
-    model = SentenceTransformer(
-        modules=[*modules, Normalize()] if normalize else modules, device="cpu", **options
-    )
-    model.save_pretrained(str(path / "model"))
-    return model
+from .encoding_world import TEXTS, save
 
 
 def load(path: Path) -> Any:
@@ -113,21 +67,18 @@ def test_damaged_weights_give_an_error_and_no_vectors(tmp_path: Path) -> None:
     save(tmp_path)
     encoder = load(tmp_path)
     with torch.no_grad():
-        next(encoder._model.parameters()).fill_(float("nan"))
+        next(encoder.backend.model.parameters()).fill_(float("nan"))
 
     with pytest.raises(EncoderError, match="not finite unit vectors"):
         encoder.encode(TEXTS)
 
 
-def test_batches_are_those_of_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_those_of_the_plan(tmp_path: Path) -> None:
     save(tmp_path)
-    encoder = load(tmp_path)
+    encoder = load_encoder(str(tmp_path / "model"), cache_dir=tmp_path, token_budget=20)
     shapes: list[tuple[int, ...]] = []
-    encoder._model.register_forward_pre_hook(
+    encoder.backend.model.register_forward_pre_hook(
         lambda module, inputs: shapes.append(tuple(inputs[0]["input_ids"].shape))
-    )
-    monkeypatch.setattr(
-        "marketplace_ai.encoding.sentence_transformer.TOKEN_BUDGET", {"cpu": 20, "cuda": 20}
     )
 
     vectors = encoder.encode(TEXTS)
@@ -137,8 +88,7 @@ def test_batches_are_those_of_the_plan(tmp_path: Path, monkeypatch: pytest.Monke
     assert shapes == [
         (len(batch), max(lengths[index] for index in batch)) for batch in plan(lengths, 20, 512)
     ]
-    monkeypatch.undo()
-    np.testing.assert_allclose(vectors, encoder.encode(TEXTS), atol=2e-6)
+    np.testing.assert_allclose(vectors, load(tmp_path).encode(TEXTS), atol=2e-6)
 
 
 def test_a_special_token_of_this_directory_is_plain_text_in_a_posting(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "transformers", "sentence_transformers", "sklearn", "scipy"}
+HEAVY = {"torch", "transformers", "sentence_transformers", "onnxruntime", "sklearn", "scipy"}
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from marketplace_ai.diagnosis import examine, examine_drainer
-from marketplace_ai.management.console import print_json
+from marketplace_ai.management.console import fail, print_json
 
 
 class Command(BaseCommand):
     help = (
         "Look at everything that can be wrong and say its cure: services, trigger, worker, "
-        "queue, encoder, exemplars. Ends with 1 when something is."
+        "queue, encoder, exemplars. Ends with 1 when something is. --tune measures instead which "
+        "back end of the encoder is fastest on this machine."
     )
     requires_system_checks: list[str] = []
 
@@ -23,8 +24,14 @@ class Command(BaseCommand):
             help="look at nothing but this machine's drainer, as a container's health check does",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument(
+            "--tune", action="store_true", help="measure the encoder's back ends, some seconds each"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["tune"]:
+            self._tune(options["json"])
+            return
         findings = [examine_drainer()] if options["drainer"] else list(examine())
         healthy = all(finding.ok for finding in findings)
         if options["json"]:
@@ -37,3 +44,17 @@ class Command(BaseCommand):
                     self.stdout.write(f"     → {finding.cure}")
         if not healthy:
             sys.exit(1)
+
+    def _tune(self, as_json: bool) -> None:
+        # Imported here: it brings the encoder's libraries.
+        from marketplace_ai import tuning
+        from marketplace_ai.encoding import EncoderError
+
+        try:
+            found = tuning.tune(lambda line: self.stderr.write(line, style_func=str))
+        except EncoderError as error:
+            fail(str(error))
+        if as_json:
+            print_json(self, found)
+        else:
+            self.stdout.write("\n".join(tuning.lines(found)))

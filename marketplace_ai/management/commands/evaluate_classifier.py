@@ -146,7 +146,14 @@ class Command(BaseCommand):
         if not is_source(name):
             return _registered(name)
         try:
-            return load_encoder(name, cache_dir=conf.cache_dir, progress=self._say)
+            return load_encoder(
+                name,
+                cache_dir=conf.cache_dir,
+                progress=self._say,
+                backend=conf.backend,
+                precision=conf.precision,
+                token_budget=conf.token_budget,
+            )
         except EncoderError as error:
             # A directory or hub id was typed; the embedded encoder is ours to bring.
             (fail if name == "embedded" else refuse)(str(error))

@@ -1,0 +1,145 @@
+"""The back ends of the embedded encoder: how fast, how near to torch, what int8 costs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError, TextEncoder, embedded_directory, load_encoder
+from marketplace_ai.encoding.exported import Kind, read_export
+from marketplace_ai.encoding.proof import smallest_cosine
+from marketplace_ai.encoding.tune import Speed, compare
+from marketplace_ai.evaluation.evaluate import evaluate
+from marketplace_ai.evaluation.vectors import Encoded, encode
+from marketplace_ai.management.console import progress
+
+from .inputs import VECTORS, catalogue, encoded, public_file
+from .rows import Benchmark, NotMeasured, say
+
+#: Texts encoded in one turn, drawn at random from each set, and turns whose median counts.
+TEXTS, ROUNDS = 256, 5
+SETS = {
+    "postings_nb": "postings of the catalogue",
+    "massive_sv-SE": "massive_sv-SE",
+    "banking77": "banking77",
+}
+
+
+def benchmarks() -> Iterator[Benchmark]:
+    for name, shown in SETS.items():
+        for backend, goal in (("onnx", None), ("onnx-int8", 1.8)):
+            yield Benchmark(
+                f"encoding with {backend}, by torch in float32: {shown}",
+                "times", goal, "higher", partial(ratio, name, backend),
+                public=name != "postings_nb",
+            )  # fmt: skip
+    yield Benchmark(
+        "smallest cosine of onnx to torch: texts of the catalogue", "", 0.999, "higher", cosine
+    )
+    yield Benchmark(
+        "first choice lost by int8: calibration_nb", "points", 0.5, "lower", partial(lost, False)
+    )
+    yield Benchmark(
+        "first choice lost by int8 against float32 exemplars: calibration_nb",
+        "points", 0.5, "lower", partial(lost, True),
+    )  # fmt: skip
+
+
+def ratio(name: str, backend: str) -> float:
+    """Median of the ratios of seconds, each of two encodings of the same texts in one turn."""
+    return speeds(name)[backend].ratio
+
+
+@cache
+def speeds(name: str) -> dict[str, Speed]:
+    """Every back end by turns, in their own batches and threads."""
+    drawn = texts(name)
+    found = compare(
+        {backend: encoder(backend).encode for backend in ("torch", "onnx", "onnx-int8")},
+        drawn,
+        ROUNDS,
+    )
+    for backend, speed in found.items():
+        say(f"{name}: {backend} {speed.texts_a_second:,.0f} texts/s, {speed.ratio:.2f} times torch")
+    return found
+
+
+def texts(name: str) -> list[str]:
+    """Different texts of one set: what is equal is encoded once, and would flatter all."""
+    if name == "postings_nb":
+        _, postings, calibration = catalogue().files
+        everything = [*postings.texts, *calibration.texts]
+    else:
+        with Path(public_file(name)).open(encoding="utf-8", newline="") as file:
+            everything = [row["text"] for row in csv.DictReader(file)]
+    distinct = list(dict.fromkeys(everything))
+    chosen = np.random.default_rng(0).permutation(len(distinct))[:TEXTS]
+    return [distinct[number] for number in chosen]
+
+
+def cosine() -> float:
+    """Over the catalogue's labelled postings, in each back end's own padded batches."""
+    drawn = texts("postings_nb")
+    return smallest_cosine(encoder("onnx").encode(drawn), encoder("torch").encode(drawn))
+
+
+def lost(mixed: bool) -> float:
+    """Points of first choices right on calibration_nb, fitted on the exemplars alone, that torch's
+    vectors have above those of int8; ``mixed``: the exemplars keep torch's."""
+    (exact_train, exact_test), (train, test) = exact(), rounded()
+    before = accuracy(exact_train, exact_test)
+    after = accuracy(exact_train if mixed else train, test)
+    say(f"first choice {before:.4f} with torch, {after:.4f} with int8")
+    return 100 * (before - after)
+
+
+def accuracy(train: Encoded, test: Encoded) -> float:
+    found = evaluate(
+        train, test, parents=catalogue().parents, with_baselines=False, progress=progress
+    )
+    return float(found.figures["accuracy"])
+
+
+@cache
+def exact() -> tuple[Encoded, Encoded]:
+    train, _, calibration = encoded(catalogue())
+    return train, calibration
+
+
+@cache
+def rounded() -> tuple[Encoded, Encoded]:
+    """Not kept: another way of quantizing would have the same name."""
+    train, _, calibration = catalogue().files
+    first, second = encode(encoder("onnx-int8"), [train, calibration], progress=progress)
+    return first, second
+
+
+@cache
+def encoder(backend: str) -> TextEncoder:
+    """The embedded encoder on a back end, exported below ``bench/.vectors`` where it is not."""
+    directory = embedded_directory(conf.cache_dir, say)
+    if backend != "torch":
+        require_export(directory)
+    return load_encoder(str(directory), cache_dir=VECTORS, backend=backend)
+
+
+@cache
+def require_export(directory: Path) -> None:
+    kinds: tuple[Kind, ...] = ("float32", "int8")
+    try:
+        for kind in kinds:
+            read_export(directory, VECTORS, kind)
+    except EncoderError:
+        from marketplace_ai.encoding.export import export
+
+        train, *_ = catalogue().files
+        labelled = [(t, c) for t, c in zip(train.texts, train.labels, strict=True) if c]
+        try:
+            export(directory, VECTORS, labelled=labelled, progress=say)
+        except EncoderError as error:
+            raise NotMeasured(str(error)) from error

@@ -1,0 +1,164 @@
+"""How long one posting waits, and one save."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median, quantiles
+
+import psycopg
+from celery import current_app
+from django.db import connection
+
+from marketplace_ai.conf import conf
+from marketplace_ai.imports import import_catalog, import_exemplars
+from marketplace_ai.lifecycle import encoders, fitting
+from marketplace_ai.models import JobPosting
+from marketplace_ai.queue import health, wake_up
+from marketplace_ai.tables import read_csv
+
+from ..inputs import CATALOGUE
+from ..rows import say
+from .postings import create
+from .world import ROOT, scaled
+
+DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE job_id = %s AND current"
+QUEUED_OLD = """
+INSERT INTO marketplace_ai_pendingjob
+    (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
+"""
+#: Whoever waits for a decision looks this often, in seconds.
+LOOK = 0.002
+
+
+def idle() -> float:
+    """Milliseconds from the save to the decision and category that others can see, less the
+    median of encoding one text in this process; a real Celery worker, woken through Redis."""
+    _ready()
+    texts = [f"{r['title']}\n{r['description']}" for r in _postings()][: scaled(100)]
+    _, encoder = encoders.ensure_active()
+    encoder.warm_up()
+    waits, encodes = [], []
+    with _running("celery", "--app", "config", "worker", "--concurrency", "1"):
+        for text in [*texts[:5], *texts]:
+            title, _, description = text.partition("\n")
+            waits.append(_decided_after(title, description))
+            time.sleep(0.2)
+            begun = time.perf_counter()
+            encoder.encode([text])
+            encodes.append(time.perf_counter() - begun)
+    waits, encodes = waits[5:], encodes[5:]
+    say(
+        f"created to decided: median {1000 * median(waits):.0f} ms, 95th percentile "
+        f"{1000 * quantiles(waits, n=20)[-1]:.0f} ms; encoding one text: median "
+        f"{1000 * median(encodes):.0f} ms; load {os.getloadavg()[0]:.1f}"
+    )
+    return 1000 * (quantiles(waits, n=20)[-1] - median(encodes))
+
+
+def beside_backfill() -> float:
+    """The 95th percentile from the save to the decision, in batches of the old postings that are
+    worked off: the rest of the one in the encoder, and its own, which old postings fill up."""
+    _ready()
+    encoders.ensure_active()
+    create(scaled(100_000))
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE marketplace_ai_jobchange")
+        cursor.execute(QUEUED_OLD)
+    waits = []
+    with _running("django", "process_pending"):
+        _decided_after("Male stue", "")
+        first, begun = health.queue().pending, time.monotonic()
+        for number in range(scaled(60)):
+            waits.append(_decided_after("Male stue", f"nummer {number}"))
+            time.sleep(0.5 + number % 7 / 10)
+        rate = _rate(begun)
+    batch = conf.batch_size / rate
+    say(
+        f"{first:,} waiting, {rate:.0f} postings/s, a batch {1000 * batch:.0f} ms; created to "
+        f"decided: median {1000 * median(waits):.0f} ms, 95th percentile "
+        f"{1000 * quantiles(waits, n=20)[-1]:.0f} ms; load {os.getloadavg()[0]:.1f}"
+    )
+    return quantiles(waits, n=20)[-1] / batch
+
+
+def dead_redis() -> float:
+    """Milliseconds that the slowest of 200 saves takes more than the median one with Redis."""
+    wake_up.reset()
+    alive = _saves()
+    current_app.conf.broker_url = "redis://127.0.0.1:1/0"
+    wake_up.reset()
+    dead = _saves()
+    say(
+        f"a save: median {1000 * median(alive):.1f} ms with Redis, {1000 * median(dead):.1f} ms "
+        f"without; slowest {1000 * max(alive):.1f} and {1000 * max(dead):.1f} ms"
+    )
+    return 1000 * (max(dead) - median(alive))
+
+
+def _saves() -> list[float]:
+    found = []
+    for number in range(201):
+        begun = time.perf_counter()
+        JobPosting.objects.create(title=f"Male rom {number}")
+        found.append(time.perf_counter() - begun)
+        time.sleep(wake_up.COALESCE_SECONDS)
+    return found[1:]
+
+
+def _ready() -> None:
+    """The demo's catalogue, its exemplars, and a classifier in force."""
+    import_catalog(str(CATALOGUE / "home_services.csv"))
+    import_exemplars(str(CATALOGUE / "exemplars_nb.csv"))
+    say("Fitting the catalogue's exemplars …")
+    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+
+
+def _postings() -> list[dict[str, str]]:
+    rows = read_csv(CATALOGUE / "postings_nb.csv", ("title", "description"))
+    return [row.values for row in rows]
+
+
+def _decided_after(title: str, description: str) -> float:
+    begun = time.perf_counter()
+    job = JobPosting.objects.create(title=title, description=description)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as own:
+        while own.execute(DECIDED, [job.pk]).fetchone() is None:
+            if time.perf_counter() - begun > 600:
+                raise RuntimeError("the posting was not decided within ten minutes")
+            time.sleep(LOOK)
+    return time.perf_counter() - begun
+
+
+def _rate(begun: float) -> float:
+    """Postings decided a second since then, by the database's own count."""
+    seconds = time.monotonic() - begun
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM marketplace_ai_decision "
+            "WHERE decided > now() - make_interval(secs => %s)",
+            [seconds],
+        )
+        return float(cursor.fetchone()[0]) / seconds
+
+
+@contextmanager
+def _running(*module: str) -> Iterator[None]:
+    """A worker for the block, from the moment that it listens."""
+    worker = subprocess.Popen(  # noqa: S603 (our own programs)
+        [sys.executable, "-m", *module], cwd=ROOT, stdout=sys.stderr
+    )
+    try:
+        while not health.drainers():
+            if worker.poll() is not None:
+                raise RuntimeError(f"{module[0]} ended with {worker.returncode}")
+            time.sleep(0.1)
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()

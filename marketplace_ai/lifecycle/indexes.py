@@ -1,0 +1,102 @@
+"""The search index of an encoder's vectors: an HNSW graph over all postings, beside the exemplars'
+exact one. Only searches over postings need it, so it is built behind a backfill, not before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connections
+from django.db.models import TextChoices
+
+from marketplace_ai.queue.sql import alias
+
+from . import partitions
+
+if TYPE_CHECKING:
+    from marketplace_ai.models import Encoder
+
+#: pgvector indexes halfvec of at most this many values.
+MAX_DIMENSION = 4000
+#: First key of the session lock of whoever builds ("mAI3" as a number); the second is the encoder.
+BUILDING_CLASS = 0x6D414933
+
+# indisvalid is false while it is built, and for good where that was broken off.
+VALID = """
+SELECT index.indisvalid FROM pg_index AS index
+WHERE index.indexrelid = to_regclass(%(index)s)
+"""
+
+BUILDER = """
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2
+      AND classid = %(class)s::oid AND objid = %(encoder)s::oid
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+
+# The cast gives the dimension that the partition's column lacks. CONCURRENTLY: while it is built
+# vectors are written as ever; it ends only when transactions older than it have ended.
+BUILD = """
+CREATE INDEX CONCURRENTLY {index} ON {table}
+USING hnsw ((vector::halfvec({dimension})) halfvec_cosine_ops)
+"""
+
+
+class State(TextChoices):
+    READY = "ready"
+    BUILDING = "building"
+    BROKEN_OFF = "broken off"
+    MISSING = "missing"
+
+
+def name(encoder: Encoder) -> str:
+    return f"{partitions.name(encoder)}_hnsw"
+
+
+def state(encoder: Encoder) -> State:
+    """How the encoder's search index stands."""
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(VALID, {"index": name(encoder)})
+        found = cursor.fetchone()
+        if found and found[0]:
+            return State.READY
+        cursor.execute(BUILDER, {"class": BUILDING_CLASS, "encoder": encoder.pk})
+        if cursor.fetchone()[0]:
+            return State.BUILDING
+    return State.BROKEN_OFF if found else State.MISSING
+
+
+def build_search_index(encoder: Encoder) -> bool:
+    """Build the search index without blocking writes; whether it was built now.
+
+    Outside any transaction. False where it is there, or where somebody builds it now; one that
+    was broken off is made anew. Raises ValueError for vectors of more than 4,000 values.
+
+    Far faster where the graph fits into ``maintenance_work_mem``, which is the caller's to set.
+    """
+    if encoder.dimension > MAX_DIMENSION:
+        raise ValueError(
+            f"The vectors of {encoder.name!r} have {encoder.dimension} values; pgvector indexes "
+            f"{MAX_DIMENSION} at most."
+        )
+    lock = [BUILDING_CLASS, encoder.pk]
+    with connections[alias()].cursor() as cursor:
+        # Of the session, so that it goes with a builder that is killed.
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", lock)
+        if not cursor.fetchone()[0]:
+            return False
+        try:
+            cursor.execute(VALID, {"index": name(encoder)})
+            if cursor.fetchone() == (True,):
+                return False
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name(encoder)}")
+            cursor.execute(
+                BUILD.format(
+                    index=name(encoder),
+                    table=partitions.name(encoder),
+                    dimension=int(encoder.dimension),
+                )
+            )
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", lock)
+    return True

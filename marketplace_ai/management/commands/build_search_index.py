@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from marketplace_ai.lifecycle import indexes
+from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.models import Encoder
+
+
+class Command(DatabaseCommand):
+    help = (
+        "Build the index for searches over all postings, beside running workers; made anew where "
+        "an earlier build was broken off. Best after a backfill."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--encoder", metavar="NAME", help="default: the active one")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        named = options["encoder"]
+        encoder = Encoder.objects.filter(name=named).first() if named else Encoder.objects.active()
+        if encoder is None:
+            refuse(f"There is no encoder {named!r}." if named else "No encoder is active yet.")
+        try:
+            built = indexes.build_search_index(encoder)
+        except ValueError as error:
+            refuse(str(error))
+        what = "is built" if built else "was there already, or is being built by somebody else"
+        self.stdout.write(f"The search index of {encoder.name} {what}.")

@@ -1,0 +1,237 @@
+"""One batch ahead: while one is encoded, the next is claimed and read, and the last is written.
+
+The encoder works in a thread of its own, which touches no database; everything else happens in
+the caller's thread, on its one connection. So at most two claims are in hand: one that is
+encoded or written, and one ahead, which waits for the encoder. Each has a lease of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+
+from marketplace_ai.conf import conf
+from marketplace_ai.encoding import EncoderError
+from marketplace_ai.models import Priority
+from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue import sql
+from marketplace_ai.queue.lease import Renewal
+from marketplace_ai.worker import EXIT_HUNG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marketplace_ai.pipeline import Batch, Pipeline, Vectors
+    from marketplace_ai.queue.write import Written
+
+logger = logging.getLogger(__name__)
+
+#: Faults of connections, locks, timeouts, or a schema in the middle of a migration: no
+#: posting is to blame. (psycopg's own come from connections that Django does not manage.)
+INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
+
+
+@dataclass(slots=True, eq=False)
+class Hand:
+    """A claim in this worker's hands: read when ``batch`` is there, encoded or being encoded
+    when ``vectors`` is."""
+
+    claim: claims.Claim
+    renewal: Renewal
+    batch: Batch | None = None
+    vectors: Future[Vectors] | None = None
+
+    @property
+    def ids(self) -> list[int]:
+        return [row.id for row in self.claim.rows]
+
+
+class Overlap:
+    """Claims, has encoded and writes, in turns that each leave at most one batch in hand.
+
+    ``stopping`` is asked before anything new is taken up; ``collect`` moves what is new from the
+    log to the queue; ``executor`` (one thread, unless given) is where texts are encoded.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        stopping: Callable[[], bool],
+        collect: Callable[[], object],
+        on_batch: Callable[[Written], None],
+        executor: Executor | None = None,
+    ) -> None:
+        self._pipeline, self._on_batch = pipeline, on_batch
+        self._stopping, self._collect = stopping, collect
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._hands: list[Hand] = []
+        self._alone_next = False
+        self._worker = 0
+
+    def turn(self, worker: int) -> bool:
+        """Write one batch, having taken up the next one; whether there was one.
+
+        Raises what is nobody's fault (``INFRASTRUCTURE``, all claims are given back uncounted)
+        and ``EncoderError`` (its batch is tried one by one by a worker that starts anew).
+        """
+        self._worker = worker
+        try:
+            if not self._hands:
+                claim = self._claim(worker)
+                if claim is None:
+                    return False
+                self._take(claim)
+            for current in self._hands[:1]:  # none, where it could not be read
+                self._encode(current)
+                if self._may_go_ahead(current):
+                    self._take(claims.claim(worker))
+                self._complete(current)
+        except EncoderError:
+            for hand in [*self._hands]:
+                self._give_back(hand)
+            raise
+        except INFRASTRUCTURE:
+            self._save_hands()
+            raise
+        return True
+
+    def finish(self) -> None:
+        """Write what is being encoded and take up nothing new: then the encoder is idle."""
+        try:
+            for hand in [*self._hands]:
+                if hand.vectors is None:
+                    self._give_back(hand)
+                else:
+                    self._complete(hand)
+        except INFRASTRUCTURE:
+            self._save_hands()
+            raise
+
+    def close(self) -> None:
+        """What is still in hand, as after an error that nobody foresaw, its lease frees."""
+        for hand in [*self._hands]:
+            self._drop(hand)
+        self._executor.shutdown()
+
+    # -- taking up -------------------------------------------------------------------------
+
+    def _claim(self, worker: int) -> claims.Claim | None:
+        """With nothing in hand: rows marked alone take turns with ordinary batches, so that
+        neither starves the other."""
+        self._alone_next = not self._alone_next
+        return claims.claim(worker, alone=self._alone_next) or claims.claim(
+            worker, alone=not self._alone_next
+        )
+
+    def _may_go_ahead(self, current: Hand) -> bool:
+        """Not beside a row that is tried alone: should the process die of it, nothing else
+        may count as lost with it. Nor where such rows wait, which need empty hands."""
+        claim = current.claim
+        return not (claim.alone or claim.alone_waits or self._stopping())
+
+    def _take(self, claim: claims.Claim | None) -> None:
+        if claim is None:
+            return
+        hand = Hand(claim, Renewal(claim.token, expire=_end_process))
+        hand.renewal.start()
+        self._hands.append(hand)
+        try:
+            hand.batch = self._pipeline.read(claim)
+        except INFRASTRUCTURE:
+            raise
+        except Exception as error:
+            logger.exception("A batch of %d postings cannot be read", len(hand.ids))
+            self._blame(hand, error)
+
+    def _encode(self, hand: Hand) -> None:
+        if hand.vectors is None and hand.batch is not None:
+            hand.renewal.restart()  # it may have waited for the batch before
+            hand.vectors = self._executor.submit(hand.batch.encode)
+
+    # -- letting go ------------------------------------------------------------------------
+
+    def _complete(self, hand: Hand) -> None:
+        """Wait for the vectors, give the encoder its next batch, then decide and write."""
+        assert hand.batch is not None and hand.vectors is not None  # noqa: S101
+        try:
+            vectors = hand.vectors.result()
+        except Exception as error:
+            logger.exception("A batch of %d postings cannot be encoded", len(hand.ids))
+            self._blame(hand, error)
+            if isinstance(error, EncoderError):
+                # It worked when it was warmed up, so a text of this batch may have broken it.
+                raise
+            return
+        self._go_on()
+        try:
+            written = self._pipeline.finish(hand.batch, vectors)
+        except INFRASTRUCTURE:
+            raise
+        except Exception as error:
+            logger.exception("A batch of %d postings cannot be written", len(hand.ids))
+            self._blame(hand, error)
+            return
+        self._drop(hand)
+        self._on_batch(written)
+
+    def _go_on(self) -> None:
+        """Give the encoder the batch ahead, or one that has become more urgent meanwhile."""
+        for ahead in self._hands[1:]:
+            if self._stopping():
+                self._give_back(ahead)
+            elif self._has_become_second(ahead):
+                self._give_back(ahead)
+                self._take(claims.claim(self._worker))
+        for ahead in self._hands[1:]:
+            self._encode(ahead)
+
+    def _has_become_second(self, ahead: Hand) -> bool:
+        """A backfill's batch must not stand before what was created while it waited."""
+        if max(row.priority for row in ahead.claim.rows) >= Priority.FRESH:
+            return False
+        self._collect()
+        return claims.more_urgent_waits(ahead.claim)
+
+    def _blame(self, hand: Hand, error: Exception) -> None:
+        """Find the posting that fails: each of a batch is tried alone, one alone is counted."""
+        if len(hand.ids) > 1:
+            claims.isolate(hand.claim.token, hand.ids)
+        else:
+            claims.fail(hand.claim.token, hand.ids[0], f"{type(error).__name__}: {error}")
+        self._drop(hand)
+
+    def _give_back(self, hand: Hand, delay: float = 0.0) -> None:
+        claims.release(hand.claim.token, hand.ids, delay=delay)
+        self._drop(hand)
+
+    def _save_hands(self) -> None:
+        """After a fault that was nobody's, uncounted; what cannot be, its lease frees."""
+        connections[sql.alias()].close()
+        for hand in [*self._hands]:
+            try:
+                claims.release(hand.claim.token, hand.ids, delay=1.0)
+            except INFRASTRUCTURE:
+                logger.info("A batch could not be given back; its lease will free it")
+            if hand.vectors is not None and not hand.vectors.cancel():
+                wait([hand.vectors])  # whoever goes on needs an idle encoder
+            self._drop(hand)
+
+    def _drop(self, hand: Hand) -> None:
+        hand.renewal.stop()
+        self._hands.remove(hand)
+
+
+def _end_process() -> None:
+    """A batch hung: no exception can end a device call, so the supervisor starts anew."""
+    logger.error(
+        "A batch took longer than MARKETPLACE_AI_ENCODE_TIMEOUT (%s s); this worker ends itself",
+        conf.encode_timeout,
+    )
+    os._exit(EXIT_HUNG)

@@ -1,0 +1,105 @@
+"""Small models and fake back ends for the tests of encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from marketplace_ai.encoding.backend import MASK, Tokens
+
+WORDS = ["male", "stue", "tak", "legge", "nytt", "flis", "bad", "kran", "spor", ":"]
+TEXTS = ["male stue", "legge nytt tak", "flis bad " * 4, "kran", "male " * 40, "ukjent ord"]
+
+
+def save(
+    path: Path, *, pooling: str = "cls", normalize: bool = False, dtype: Any = None, **options: Any
+) -> Any:
+    """Make a model of two layers with random weights, save it as ``path/model``, return it."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
+    tokenizer = Tokenizer(
+        models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(names),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=24,
+        initializer_range=0.5,
+    )
+    base = path / "base"
+    BertModel(config).to(dtype or torch.float32).save_pretrained(base)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    ).save_pretrained(base)
+    transformer = Transformer(str(base), max_seq_length=24)
+    dimension = transformer.get_embedding_dimension()
+    # With the prompt's tokens left out where it says so.
+    include_prompt = options.pop("include_prompt", True)
+    modules = [transformer, Pooling(dimension, pooling, include_prompt=include_prompt)]
+    model = SentenceTransformer(
+        modules=[*modules, Normalize()] if normalize else modules, device="cpu", **options
+    )
+    model.save_pretrained(str(path / "model"))
+    return model
+
+
+class Room:
+    """A back end without weights, on a device with room for ``tokens`` padded tokens.
+
+    A text is as many tokens as characters, and its vector says how many: an angle.
+    """
+
+    name, device, precision, weights_hash = "fake", "cpu", "float32", "0" * 64
+    dimension, max_tokens, token_budget = 2, 50, 400
+    prompts: dict[str, str] = {}
+    special_tokens: list[str] = []
+
+    def __init__(self, tokens: int = 10**9, error: type[Exception] = torch.OutOfMemoryError):
+        self.room = tokens
+        self.error = error
+        self.tokenized: list[str] = []
+        self.costs: list[int] = []
+        self.freed = 0
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        self.tokenized += texts
+        lengths = np.array([min(len(text), self.max_tokens) for text in texts])
+        mask = (np.arange(lengths.max(initial=0)) < lengths[:, None]).astype(np.int64)
+        return Tokens({"input_ids": mask, MASK: mask})
+
+    def run(self, tokens: Tokens) -> NDArray[np.float32]:
+        n, longest = tokens.columns[MASK].shape
+        self.costs.append(n * longest)
+        if n * longest > self.room:
+            raise self.error("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return angle(tokens.lengths)
+
+    def free_memory(self) -> None:
+        self.freed += 1
+
+
+def angle(lengths: Any) -> NDArray[np.float32]:
+    """The vectors that ``Room`` has for texts of these lengths."""
+    turned = np.asarray(lengths) / 50
+    return np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32)
