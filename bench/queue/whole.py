@@ -129,7 +129,8 @@ def _labelled(count: int) -> list[tuple[str, str]]:
 
 
 def _texts(name: str, count: int) -> list[str]:
-    """Of the public set, and where they are too few, of the end of another one."""
+    """Of the public set, and where they are too few, of the end of another one; as long as a
+    title may be."""
     found: list[Any] = [row["text"] for row in read_csv(public_file(name), ("text",))]
     more = [row["text"] for row in read_csv(public_file("banking77"), ("text",))]
-    return [*found, *reversed(more)][:count]
+    return [text[:300] for text in [*found, *reversed(more)][:count]]

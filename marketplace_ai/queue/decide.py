@@ -30,8 +30,8 @@ class Previous(NamedTuple):
     answered: bool
     has_secondary: bool
     """Whether the host was told of further categories."""
-    digest: bytes | None
-    """Of its text, where the same encoder and classifier made it after its row was queued."""
+    decided: bytes | memoryview | None
+    """Digest of its text, where this encoder and classifier made it after its row was queued."""
 
 
 class Row(NamedTuple):

@@ -50,7 +50,7 @@ class Fence:
         """Whether this very text was decided after its row was queued: an edit that a claim read
         before its log entry was collected, which is not to be decided twice."""
         before = self.previous.get(item.job_id)
-        return before is not None and before.digest == item.digest
+        return before is not None and before.decided == item.digest
 
 
 def prepared_text(adapter: JobAdapter, job: Any) -> str:
@@ -146,18 +146,17 @@ def _lock(claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list
     locked = [item.row_id for item in batch if item.job_id in jobs]
     fence = Fence(jobs, {}, {})
     with connections[sql.alias()].cursor() as cursor:
-        values = {
+        values: dict[str, Any] = {
             "token": claim.token,
             "ids": locked,
             "encoder": encoder.pk,
             "classifier": classifier_id,
         }
         cursor.execute(sql.LOCK_CLAIMED, values)
-        for row_id, vector_only, job_id, *decision in cursor.fetchall():
+        for row_id, vector_only, job_id, decision, *known in cursor.fetchall():
             fence.rows[row_id] = vector_only
-            if decision[0] is not None:
-                *known, text = decision
-                fence.previous[job_id] = Previous(*known, bytes(text) if text else None)
+            if decision is not None:
+                fence.previous[job_id] = Previous(decision, *known)
     return fence
 
 
