@@ -67,7 +67,7 @@ class Conf:
     token_budget = Setting[int | None](
         None, "Padded tokens of one device batch; None for what suits the back end."
     )
-    batch_size = Setting(64, "Postings claimed at once by a worker.")
+    batch_size = Setting(512, "Postings claimed at once by a worker.")
     poll_seconds = Setting(1.0, "Seconds after which an idle worker looks again by itself.")
     lease_seconds = Setting(
         30, "Seconds after which the rows of a worker that stopped renewing its lease are free."

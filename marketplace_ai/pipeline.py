@@ -6,14 +6,17 @@ transaction is open while it is encoded, in a thread beside (``worker.overlap``)
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
 from django.db import Error as DatabaseError
+from threadpoolctl import threadpool_limits
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError
@@ -23,6 +26,7 @@ from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.neighbors import store
 from marketplace_ai.neighbors.index import ExemplarIndex
 from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue.batches import batches
 from marketplace_ai.queue.proposal import Encoded, Proposal
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.queue.write import Written, prepared_text, write
@@ -56,7 +60,7 @@ Vectors = dict[str, "NDArray[np.float32] | Exception"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A claimed batch with the texts of its rows and the encoder that is to encode them."""
+    """Rows of a claim with their texts and the encoder that is to encode them, all at once."""
 
     claim: Claim
     encoder: Encoder
@@ -103,6 +107,7 @@ class Pipeline:
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
             self.encoder, self.texts = encoders.ensure_active(logger.info)
             self.texts.warm_up()
+            self._settle()
             self._followed = self.classifier_id = self.classifier = self.index = None
         version = versions.in_force(self.encoder)
         if version != self._followed:
@@ -111,6 +116,15 @@ class Pipeline:
         self._align_descriptions()
         self._take_in_exemplars(progress)
         self._standing = standing
+
+    def _settle(self) -> None:
+        """After loading: what costs every batch processor time, and is worth none."""
+        assert self.texts is not None  # noqa: S101
+        # Some hundred thousand objects of libraries, which no collection needs to walk again.
+        gc.freeze()
+        if self.texts.takes_cores:
+            # Threads of a product go on spinning for some milliseconds when it is done.
+            threadpool_limits(1, user_api="blas")
 
     def _align_descriptions(self) -> None:
         """Exemplars that came or went, and from time to time the categories, may change which
@@ -144,6 +158,8 @@ class Pipeline:
         index = self.index
         if index is None:
             index = self.classifier.new_index(generation=-1)
+            if self.texts is not None and self.texts.takes_cores:
+                index.threads = 1  # the next batch is encoded meanwhile
         changed = store.changes(
             self.encoder.pk,
             self.encoder.dimension,
@@ -191,9 +207,12 @@ class Pipeline:
 
     # -- a batch ---------------------------------------------------------------------------
 
-    def read(self, claim: Claim) -> Batch:
-        """A claimed batch with its texts. Rows whose posting is gone or not to be tagged leave
-        the queue, those on which the adapter fails are counted; faults of the database raise."""
+    def read(self, claim: Claim) -> list[Batch]:
+        """A claim's rows with their texts, in the batches and the order they are to be encoded in.
+
+        Rows whose posting is gone or not to be tagged leave the queue, those on which the
+        adapter fails are counted; faults of the database raise.
+        """
         assert self.encoder is not None and self.texts is not None  # noqa: S101
         adapter = get_adapter()
         # Not from a replica, where a new posting may not have arrived yet.
@@ -214,7 +233,10 @@ class Pipeline:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
                 logger.exception("The adapter failed on posting %s", row.job_id)
         claims.finish(claim.token, gone)
-        return Batch(claim, self.encoder, self.texts, texts)
+        return [
+            Batch(claim, self.encoder, self.texts, rows)
+            for rows in batches(texts, self.texts.tokens_at_once)
+        ]
 
     def finish(self, batch: Batch, vectors: Vectors) -> Written:
         """Decide and write an encoded batch. Faults of single postings are recorded with them;
@@ -251,25 +273,27 @@ class Pipeline:
             return [UNDECIDED] * len(texts)
         verdicts = self.classifier.decide(index, np.stack(list(vectors)), list(texts))
         stopped = stops.in_force(version)
-        return [_proposal(stopped.hold(verdict)) for verdict in verdicts]
+        key = _key_of()
+        return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
 
 
-def _proposal(verdict: Verdict) -> Proposal:
+def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Proposal:
     outcome = Outcome(verdict.outcome)
     parent_only = outcome is Outcome.AUTOMATIC_PARENT
     return Proposal(
         outcome=outcome,
-        category=_key(verdict.parent if parent_only else verdict.label),
+        category=key(verdict.parent if parent_only else verdict.label),
         probability=verdict.probability,
         threshold=verdict.threshold,
         matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
         own_share=verdict.own_share,
-        choices=tuple((_key(label), p) for label, p in verdict.choices),
-        secondary=tuple(_key(label) for label, _ in verdict.secondary),
+        choices=tuple((key(label), p) for label, p in verdict.choices),
+        secondary=tuple(key(label) for label, _ in verdict.secondary),
     )
 
 
-def _key(label: str | None) -> Any | None:
-    """A classifier's label as the category's primary key."""
+def _key_of() -> Callable[[str | None], Any | None]:
+    """What turns a classifier's label into the category's primary key."""
     pk = get_category_model()._meta.pk
-    return None if label is None or pk is None else pk.to_python(label)
+    assert pk is not None  # noqa: S101 (every model has one)
+    return cache(lambda label: None if label is None else pk.to_python(label))

@@ -30,16 +30,24 @@ def benchmarks() -> Iterator[Benchmark]:
         "queue: processor time of the same, a row, workers and PostgreSQL",
         "µs", 400, "lower", partial(measured, "writes", "write", "processor_time"),
     )  # fmt: skip
-    yield Benchmark(
-        "queue: queue to decision, 20,000 exemplars, by the bare encode (torch)",
-        "times", 0.9, "higher", partial(public_measured, "whole", "way", "by_bare_encode"),
-        public=True,
-    )  # fmt: skip
-    yield Benchmark(
-        "queue: queue to decision, 20,000 exemplars, by the naive way (torch)",
-        "times", 5, "higher", partial(public_measured, "whole", "way", "by_naive_way"),
-        public=True,
-    )  # fmt: skip
+    for figure, shown, goal in (
+        ("torch_by_bare", "by the bare encode (torch)", 0.9),
+        ("int8_by_bare", "by the bare encode (ONNX int8)", 0.8),
+        ("torch_by_naive", "by the naive way on torch (torch)", 5),
+        ("int8_by_naive", "by the naive way on torch (ONNX int8)", 10),
+        ("int8_by_torch", "ONNX int8 by torch", 1.6),
+    ):
+        yield Benchmark(
+            f"queue: queue to decision, 20,000 exemplars, {shown}",
+            "times", goal, "higher", partial(public_measured, "whole", "way", figure),
+            public=True,
+        )  # fmt: skip
+    for figure, shown in (("torch_rate", "torch"), ("int8_rate", "ONNX int8")):
+        yield Benchmark(
+            f"queue: postings a second, queue to decision ({shown})",
+            "postings/s", None, "higher", partial(public_measured, "whole", "way", figure),
+            public=True,
+        )  # fmt: skip
     yield Benchmark(
         "queue: created to decided less one encode, worker idle, 95th percentile",
         "ms", 150, "lower", partial(measured, "latency", "idle", redis=True, real=True),
@@ -60,3 +68,12 @@ def benchmarks() -> Iterator[Benchmark]:
         "queue: claim beside a transaction held for 90 s, 95th percentile",
         "ms", 50, "lower", partial(measured, "endurance", "held_transaction"),
     )  # fmt: skip
+    for figure, shown, unit in (
+        ("decision", "bytes of a decision with 20 matches, its indexes included", "bytes"),
+        ("vector", "bytes of a stored vector of 384 values, its indexes included", "bytes"),
+        ("index", "bytes a vector of the search index", "bytes"),
+        ("build", "building the search index of 50,000 vectors", "s"),
+    ):
+        yield Benchmark(
+            f"queue: {shown}", unit, None, "lower", partial(measured, "storage", "disk", figure)
+        )

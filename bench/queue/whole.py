@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
+from contextlib import closing
 from statistics import median
 from typing import Any
 
@@ -18,11 +20,12 @@ from marketplace_ai.tables import read_csv
 from marketplace_ai.text import digest
 from marketplace_ai.worker.loop import Drainer
 
+from ..encoding import encoder
 from ..inputs import public_file
 from ..rows import say
 from .world import scaled
 
-EXEMPLARS, FITTED, POSTINGS, BLOCKS, NAIVE = 20_000, 2_000, 20_000, 10, 300
+EXEMPLARS, FITTED, POSTINGS, BLOCKS, NAIVE = 20_000, 2_000, 20_000, 5, 300
 
 NEIGHBORS = """
 SELECT exemplar.category_id, 1 - (embedding.vector <=> %s)
@@ -34,46 +37,65 @@ ORDER BY embedding.vector <=> %s LIMIT 20
 
 
 def way() -> dict[str, float]:
-    """Medians over blocks of postings, each measured in all three ways by turns.
+    """Medians over blocks of postings, each measured in all ways by turns.
 
-    ``by_bare_encode``: seconds of the encoder alone, all of the block's texts in one call, by
-    those from the first look at the log to the last commit. ``by_naive_way``: seconds a posting
-    of the naive way by those of the queue.
+    ``torch_by_bare``, ``int8_by_bare``: seconds of the encoder alone, all of the block's texts in
+    one call, by those from the first look at the log to the last commit, on either back end.
+    ``torch_by_naive``, ``int8_by_naive``: seconds a posting of the naive way, on torch, by those of
+    the queue. ``int8_by_torch``: seconds of the queue on torch by those on int8. ``torch_rate``,
+    ``int8_rate``: postings a second of the queue.
     """
     pipeline, texts = _prepared(), _texts("massive_sv-SE", scaled(POSTINGS))
     assert pipeline.texts is not None  # noqa: S101
-    drainer = Drainer(pipeline)
-    bare, queue, naive = [], [], []
+    exact = pipeline.texts
+    encoders = {"torch": exact, "int8": encoder("onnx-int8")}
+    encoders["int8"].warm_up()
+    seconds: dict[str, list[float]] = defaultdict(list)
     for number in range(BLOCKS):
         block = texts[number::BLOCKS]
-        pipeline.texts.encode(block[:64])  # the first call after a pause is slower
-        start = time.perf_counter()
-        pipeline.texts.encode(block)
-        bare.append((time.perf_counter() - start) / len(block))
-
-        jobs = JobPosting.objects.bulk_create([JobPosting(title=text) for text in block])
-        start = time.perf_counter()
-        while drainer.turn():
-            pass
-        queue.append((time.perf_counter() - start) / len(block))
-        decided = Decision.objects.filter(job__in=[job.pk for job in jobs]).count()
-        if decided != len(block):
-            raise RuntimeError(f"{decided} of {len(block)} postings were decided")
-
+        jobs: list[JobPosting] = []
+        for name, with_it in encoders.items():
+            with_it.encode(block[:64])  # the first call after a pause is slower
+            start = time.perf_counter()
+            with_it.encode(block)
+            seconds[f"{name} bare"].append((time.perf_counter() - start) / len(block))
+            pipeline.texts = with_it
+            jobs = JobPosting.objects.bulk_create([JobPosting(title=text) for text in block])
+            seconds[f"{name} queue"].append(_drained(pipeline, jobs) / len(block))
+        pipeline.texts = exact
         sample = jobs[: scaled(NAIVE) // BLOCKS or 1]
         start = time.perf_counter()
         for job in sample:
             _naively(pipeline, job)
-        naive.append((time.perf_counter() - start) / len(sample))
-        say(
-            f"block {number + 1}: bare {1 / bare[-1]:.0f}/s, queue {1 / queue[-1]:.0f}/s, "
-            f"naive {1 / naive[-1]:.1f}/s; load {os.getloadavg()[0]:.1f}"
-        )
-    drainer.close()
+        seconds["naive"].append((time.perf_counter() - start) / len(sample))
+        rates = ", ".join(f"{name} {1 / found[-1]:.0f}/s" for name, found in seconds.items())
+        say(f"block {number + 1}: {rates}; load {os.getloadavg()[0]:.1f}")
+
+    def ratio(slow: str, fast: str) -> float:
+        return median(a / b for a, b in zip(seconds[slow], seconds[fast], strict=True))
+
     return {
-        "by_bare_encode": median(b / q for b, q in zip(bare, queue, strict=True)),
-        "by_naive_way": median(n / q for n, q in zip(naive, queue, strict=True)),
+        "torch_by_bare": ratio("torch bare", "torch queue"),
+        "int8_by_bare": ratio("int8 bare", "int8 queue"),
+        "torch_by_naive": ratio("naive", "torch queue"),
+        "int8_by_naive": ratio("naive", "int8 queue"),
+        "int8_by_torch": ratio("torch queue", "int8 queue"),
+        "torch_rate": 1 / median(seconds["torch queue"]),
+        "int8_rate": 1 / median(seconds["int8 queue"]),
     }
+
+
+def _drained(pipeline: Pipeline, jobs: list[JobPosting]) -> float:
+    """Seconds until all are decided."""
+    with closing(Drainer(pipeline)) as drainer:
+        start = time.perf_counter()
+        while drainer.turn():
+            pass
+        took = time.perf_counter() - start
+    decided = Decision.objects.filter(job__in=[job.pk for job in jobs]).count()
+    if decided != len(jobs):
+        raise RuntimeError(f"{decided} of {len(jobs)} postings were decided")
+    return took
 
 
 def _prepared() -> Pipeline:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from .calibration import Calibration, Scores
-from .ground import Names, Weighed
+from .ground import Weighed
 from .promise import Promise
 from .secondary import second_jobs
 from .taxonomy import parent_columns, sum_by_parent
@@ -40,6 +41,7 @@ def judge(
     sums = sum_by_parent(scores.pooled, columns, max(len(tops), 1))
     automated = {row.label: row.automated for row in promise.categories}
 
+    explained = _explain(weighed, scores, voice)
     seconds = second_jobs(weighed.pattern, weighed.divided, scores.pooled, none)
     said = seconds.tagged(promise.secondary.threshold)
 
@@ -48,7 +50,9 @@ def judge(
         label, probability = names[first], float(scores.probability[row])
         top = int(sums[row].argmax())
         outcome, threshold = _outcome(label, probability, float(sums[row, top]), promise, automated)
-        matches, own, rest = _explain(weighed, scores, voice, row, names, ids)
+        matches = _matches(weighed, explained, row, ids)
+        score, own = float(scores.pooled[row, first]), float(explained.own[row])
+        seen = sum(match.share for match in matches if match.label == label)
         second = names[seconds.codes[row]] if said[row] else None
         if not automated.get(second or "", False):
             second = None  # what its own rows refute as a first choice is no second one either
@@ -63,9 +67,9 @@ def judge(
                 parent=tops[top] if outcome == "automatic_parent" else None,
                 choices=tuple((names[code], float(choices[row, code])) for code in ranked),
                 matches=matches,
-                score=float(scores.pooled[row, first]),
+                score=score,
                 own_share=own,
-                rest=rest,
+                rest=max(0.0, score - own - seen),
                 secondary=((second, float(seconds.strengths[row])),) if second else (),
             )
         )
@@ -108,44 +112,51 @@ def _chances(scores: Scores) -> npt.NDArray[np.float64]:
     return chances
 
 
-def _explain(
-    weighed: Weighed,
-    scores: Scores,
-    voice: npt.NDArray[np.float64],
-    row: int,
-    names: Names,
-    ids: npt.NDArray[np.int64],
-) -> tuple[tuple[Match, ...], float, float]:
-    """The exemplars with the largest shares, the patterns' share, and what is not shown.
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Whose score the first choices of b postings are: ``shares`` float32 (b, n) of every
+    exemplar, ``own`` (b,) of the patterns; ``shown`` the positions of the largest shares."""
 
-    A label's score is divided between its vote and its patterns by how far each lifts it
+    shares: npt.NDArray[np.float32]
+    own: npt.NDArray[np.float64]
+    shown: list[npt.NDArray[np.intp]]
+
+
+def _explain(weighed: Weighed, scores: Scores, voice: npt.NDArray[np.float64]) -> Explained:
+    """Divide each label's score between its vote and its patterns by how far each lifts it
     above an even chance, weighed as in the pool; the vote's part between its exemplars by
     their kernel, of which a description beside exemplars has half, as in the vote. So the
     shares of all exemplars and all patterns sum to 1.
     """
-    first = scores.first[row]
-    voted = scores.pooled[row] * voice[row]
-    own = float(scores.pooled[row, first] - voted[first])
-    mass, words = weighed.vote.mass[row], weighed.vote.words[row]
+    rows = np.arange(len(scores.first))
+    voted = scores.pooled * voice
+    own = scores.pooled[rows, scores.first] - voted[rows, scores.first]
+    mass, words = weighed.vote.mass, weighed.vote.words
     voted = np.where((mass > 0) & (words > 0), voted / 2, voted)
-    worth = (voted / np.where(mass > 0, mass, 1.0))[weighed.codes]
+    worth = voted / np.where(mass > 0, mass, 1.0)
+    columns = weighed.codes
     if weighed.described.any():
-        worth_of_words = (voted / np.where(words > 0, words, 1.0))[weighed.codes]
-        worth = np.where(weighed.described, worth_of_words, worth)
-    shares = weighed.vote.kernel[row] * worth
-    shown = largest(shares, MAX_MATCHES)
-    matches = tuple(
-        Match(
-            int(ids[i]),
-            names[weighed.codes[i]],
-            float(weighed.similarity[row, i]),
-            float(shares[i]),
+        worth = np.hstack([worth, voted / np.where(words > 0, words, 1.0)])
+        columns = columns + weighed.described * mass.shape[1]
+    shares = np.take(worth.astype(np.float32), columns, axis=1)
+    shares *= weighed.vote.kernel
+    return Explained(shares, own, [largest(row, MAX_MATCHES) for row in shares])
+
+
+def _matches(
+    weighed: Weighed, explained: Explained, row: int, ids: npt.NDArray[np.int64]
+) -> tuple[Match, ...]:
+    shown = explained.shown[row]
+    return tuple(
+        Match(exemplar, weighed.names[code], similarity, share)
+        for exemplar, code, similarity, share in zip(
+            ids[shown].tolist(),
+            weighed.codes[shown].tolist(),
+            weighed.similarity[row, shown].tolist(),
+            explained.shares[row, shown].tolist(),
+            strict=True,
         )
-        for i in shown
     )
-    seen = sum(float(shares[i]) for i in shown if weighed.codes[i] == first)
-    rest = max(0.0, float(scores.pooled[row, first]) - own - seen)
-    return matches, own, rest
 
 
 def largest(values: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -80,6 +81,13 @@ class Backend(Protocol):
     def token_budget(self) -> int:
         """Padded tokens of one batch that suit the device."""
 
+    @property
+    def lanes(self) -> int:
+        """Batches that are best run at the same time, in as many threads: a core for each."""
+
+    def share(self, batches: int) -> None:
+        """So many batches are about to be run at the same time, and share the cores."""
+
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """The texts behind the default prompt, cut off at ``max_tokens``."""
 
@@ -88,6 +96,15 @@ class Backend(Protocol):
 
     def free_memory(self) -> None:
         """Give back what a failed batch left on the device."""
+
+
+def cores() -> int:
+    """Threads that suit this process: what OMP_NUM_THREADS says, else a core each."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdigit() and int(said):
+        return int(said)
+    there = getattr(os, "sched_getaffinity", None)
+    return len(there(0)) if there else os.cpu_count() or 1
 
 
 def is_out_of_memory(error: BaseException) -> bool:

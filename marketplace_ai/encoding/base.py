@@ -47,6 +47,14 @@ class TextEncoder(Protocol):
         """Tokens of a text that are looked at, special ones included; the rest is cut off."""
 
     @property
+    def tokens_at_once(self) -> int:
+        """Padded tokens that it works on at a time; more in one call are no faster."""
+
+    @property
+    def takes_cores(self) -> bool:
+        """Whether it computes on the CPU, with all its cores."""
+
+    @property
     def weights_hash(self) -> str:
         """SHA-256 (hex) of the weights that were loaded."""
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marketplace_ai.encoding.backend import Backend, Tokens, is_out_of_memory
 from marketplace_ai.encoding.base import EncoderError, check_vectors
-from marketplace_ai.encoding.batching import TokenBudget, plan
+from marketplace_ai.encoding.batching import TokenBudget, shared
 
 #: Texts of one device batch, however short they are.
 MAX_ITEMS = 512
+#: On the cores that also decide and write: device batches of each core, of which a worker's batch
+#: is made. With 1 a twentieth is lost to padding, with more a fresh posting waits the longer.
+ROUNDS = 4
 #: Texts tokenized at once; what is sorted by length is one such portion.
 PORTION = 1024
 
@@ -31,9 +35,16 @@ class BatchedEncoder:
         self.precision = backend.precision
         self.max_tokens = backend.max_tokens
         self.weights_hash = backend.weights_hash
+        self.takes_cores = backend.device == "cpu"
         self.budget = TokenBudget(token_budget or backend.token_budget)
+        self._lanes = ThreadPoolExecutor(backend.lanes, "lane") if backend.lanes > 1 else None
         special = [token for token in backend.special_tokens if len(token) > 1]
         self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+
+    @property
+    def tokens_at_once(self) -> int:
+        rounds = ROUNDS if self.takes_cores else 1
+        return self.budget.now * self.backend.lanes * rounds
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32, shape ``(len(texts), dimension)``; equal texts go in once."""
@@ -53,7 +64,7 @@ class BatchedEncoder:
         Where memory runs out the budget is smaller afterwards, before anything was claimed.
         Raises ``EncoderError`` where not even one text of full length fits.
         """
-        count = min(max(self.budget.full // self.max_tokens, 1), MAX_ITEMS)
+        count = min(max(self.budget.full // self.max_tokens, 1), MAX_ITEMS) * self.backend.lanes
         # Different texts, for equal ones are encoded once; one word has at least one token.
         words = "male " * self.max_tokens
         try:
@@ -70,19 +81,35 @@ class BatchedEncoder:
     def _run(self, tokens: Tokens) -> NDArray[np.float32]:
         lengths = tokens.lengths.tolist()
         found = np.empty((len(lengths), self.dimension), dtype=np.float32)
-        waiting = plan(lengths, self.budget.now, MAX_ITEMS)
+        waiting = self._plan(lengths)
         while waiting:
-            batch = waiting[0]
-            cost = max(lengths[row] for row in batch) * len(batch)
-            if self._fits(tokens, batch, found):
-                self.budget.fitted(cost)
-                waiting = waiting[1:]
-            else:
-                self.budget.ran_out(cost)
-                left = [row for rows in waiting for row in rows]
-                smaller = plan([lengths[row] for row in left], self.budget.now, MAX_ITEMS)
+            # One after the other, or all of them, from which each lane takes the next.
+            some = waiting[:1] if self._lanes is None else waiting
+            costs = [max(lengths[row] for row in batch) * len(batch) for batch in some]
+            fit = self._all_fit(tokens, some, found)
+            waiting = waiting[len(some) :]
+            for cost, fits in zip(costs, fit, strict=True):
+                if fits:
+                    self.budget.fitted(cost)
+            if not all(fit):
+                self.budget.ran_out(min(c for c, fits in zip(costs, fit, strict=True) if not fits))
+                failed = [batch for batch, fits in zip(some, fit, strict=True) if not fits]
+                left = [row for batch in failed + waiting for row in batch]
+                smaller = self._plan([lengths[row] for row in left])
                 waiting = [[left[place] for place in places] for places in smaller]
         return found
+
+    def _plan(self, lengths: Sequence[int]) -> list[list[int]]:
+        return shared(lengths, self.budget.now, MAX_ITEMS, self.backend.lanes)
+
+    def _all_fit(
+        self, tokens: Tokens, batches: list[list[int]], found: NDArray[np.float32]
+    ) -> list[bool]:
+        """Encode batches, in their lanes where there are several; which fit into memory."""
+        self.backend.share(min(len(batches), self.backend.lanes))
+        if self._lanes is None or len(batches) == 1:
+            return [self._fits(tokens, batch, found) for batch in batches]
+        return list(self._lanes.map(lambda batch: self._fits(tokens, batch, found), batches))
 
     def _fits(self, tokens: Tokens, batch: list[int], found: NDArray[np.float32]) -> bool:
         """Encode a batch; False where memory ran out and a smaller batch may do."""

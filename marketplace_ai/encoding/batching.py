@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 #: Good batches at a smaller budget after which twice as much is tried again; doubled each time
 #: that fails, so that a device that has truly become smaller is not asked for ever.
@@ -57,3 +58,22 @@ def plan(lengths: Sequence[int], budget: int, max_items: int) -> list[list[int]]
         else:
             batch.append(index)
     return batches
+
+
+def shared(lengths: Sequence[int], budget: int, max_items: int, lanes: int) -> list[list[int]]:
+    """``plan`` for ``lanes`` batches at a time: as many rounds, each of lanes that end together.
+
+    The budget is made smaller until all lanes of the last round have a batch, of about the cost of
+    the others.
+    """
+    whole = plan(lengths, budget, max_items)
+    if lanes == 1 or not whole:
+        return whole
+    count = ceil(len(whole) / lanes) * lanes
+    smaller = max(ceil(sum(lengths) / count), max(lengths))
+    while smaller < budget:
+        found = plan(lengths, smaller, max_items)
+        if len(found) <= count:
+            return found
+        smaller += smaller // 20 + 1
+    return whole

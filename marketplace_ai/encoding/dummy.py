@@ -27,6 +27,8 @@ class DummyEncoder:
 
     precision = "float32"
     max_tokens = 1_000_000
+    tokens_at_once = 1 << 16
+    takes_cores = False
 
     def __init__(self, dimension: int = 64) -> None:
         if dimension < 2:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from threadpoolctl import ThreadpoolController
 
 from .metric import Metric
 from .ngrams import BUCKETS, NgramFeatures
@@ -16,14 +18,21 @@ from .ngrams import BUCKETS, NgramFeatures
 Floats = npt.NDArray[np.float32]
 
 #: Exemplars whose texts are compared by one thread at a time.
-_BLOCK = 8192
+_BLOCK = 4096
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Found once: to look for the libraries takes longer than a comparison."""
+    return ThreadpoolController()
 
 
 class ExemplarIndex:
     """All exemplars of one encoder, brought up to date by the changed rows alone.
 
     They are compared by ``features`` and ``metric`` (None: plain cosine). ``generation`` is
-    whatever number the owner keeps the state by; it is only stored.
+    whatever number the owner keeps the state by; it is only stored. ``threads``: how many compare
+    at the same time; as many as there are cores, unless something else works on these.
     A removed row leaves an empty slot until a quarter of the slots are empty, and vectors
     grow by half at a time, so an update costs by the rows that change.
     """
@@ -39,6 +48,7 @@ class ExemplarIndex:
         self.metric = metric or Metric.identity(dimension)
         self.dimension = dimension
         self.generation = generation
+        self.threads = os.cpu_count() or 1
         self._used = 0
         self._slot: dict[int, int] = {}
         self._ids = np.zeros(0, dtype=np.int64)
@@ -135,45 +145,38 @@ class ExemplarIndex:
         """``similarities`` for texts already turned into features, csr (b, BUCKETS)."""
         if len(vectors) != grams.shape[0]:
             raise ValueError(f"{len(vectors)} vectors for {grams.shape[0]} texts")
-        cosine = self.metric.compare(
-            self._unit(vectors), self._vectors[: self._used], self._lengths[: self._used]
-        )
-        text = self._text(grams)
-        return cosine[:, self._live], text[:, self._live]
-
-    def _text(self, grams: sp.csr_matrix) -> Floats:
-        """Text similarity of b postings to every slot, (b, slots)."""
-        # Few rows against many: the batch as the dense side keeps the exemplars' rows as they
-        # lie in memory. It has a row for each n-gram of the batch, and one of zeros for all
-        # others: to look the place up costs less than to leave them out.
-        columns = np.unique(grams.indices)
-        batch = np.zeros((len(columns) + 1, grams.shape[0]), dtype=np.float32)
-        batch[:-1] = grams[:, columns].T.toarray()
-        place = np.full(BUCKETS, len(columns), dtype=np.int32)
-        place[columns] = np.arange(len(columns), dtype=np.int32)
-        result = np.empty((grams.shape[0], self._used), dtype=np.float32)
+        queries, offsets = self.metric.queries(self._unit(vectors))
+        batch, place = _dense(grams)
+        cosine, text = (np.empty((len(vectors), self._used), np.float32) for _ in range(2))
 
         def compare(start: int) -> None:
-            end = min(start + _BLOCK, self._used)
-            first, last = self._grams.indptr[[start, end]]
-            part = sp.csr_matrix(
+            block = slice(start, min(start + _BLOCK, self._used))
+            found = cosine[:, block]
+            np.matmul(queries, self._vectors[block].T, out=found)
+            found -= offsets[:, None]
+            found /= np.maximum(self._lengths[block], 1e-12)
+            first, last = self._grams.indptr[[block.start, block.stop]]
+            rows = sp.csr_matrix(
                 (
                     self._grams.data[first:last],
                     place[self._grams.indices[first:last]],
-                    self._grams.indptr[start : end + 1] - first,
+                    self._grams.indptr[block.start : block.stop + 1] - first,
                 ),
-                shape=(end - start, len(columns) + 1),
+                shape=(block.stop - block.start, len(batch)),
             )
-            result[:, start:end] = (part @ batch).T
+            text[:, block] = (rows @ batch).T
 
         starts = range(0, self._used, _BLOCK)
-        if len(starts) < 2:
-            for start in starts:
-                compare(start)
-        else:  # scipy works outside the interpreter's lock
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(compare, starts))
-        return result
+        # A thread a block, for numpy and scipy work outside the interpreter's lock. Threads of one
+        # product wait for each other instead, tenfold where other work has a core.
+        with _threads().limit(limits=1, user_api="blas"):
+            if self.threads == 1 or len(starts) < 2:
+                for start in starts:
+                    compare(start)
+            else:
+                with ThreadPoolExecutor(self.threads) as pool:
+                    list(pool.map(compare, starts))
+        return cosine[:, self._live], text[:, self._live]
 
     def _unit(self, vectors: Floats) -> Floats:
         vectors = np.asarray(vectors, dtype=np.float32)
@@ -225,3 +228,16 @@ class ExemplarIndex:
             slots = np.arange(self._used)
         # A plain slice copies nothing; most of the time no slot is empty.
         self._live = slice(0, self._used) if len(slots) == self._used else slots
+
+
+def _dense(grams: sp.csr_matrix) -> tuple[Floats, npt.NDArray[np.int32]]:
+    """The few rows of a batch as the dense side of a product with many, whose rows then stay as
+    they lie in memory: float32 (p + 1, b), a row for each of its p n-grams and one of zeros for
+    all others; and the row of each n-gram, (BUCKETS,), whose look-up costs less than to leave the
+    others out."""
+    columns = np.unique(grams.indices)
+    batch = np.zeros((len(columns) + 1, grams.shape[0]), dtype=np.float32)
+    batch[:-1] = grams[:, columns].T.toarray()
+    place = np.full(BUCKETS, len(columns), dtype=np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    return batch, place

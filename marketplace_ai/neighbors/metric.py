@@ -72,17 +72,16 @@ class Metric:
             np.linalg.norm((vectors - self.mean) @ self.matrix, axis=1), dtype=np.float32
         )
 
-    def compare(self, queries: Floats, vectors: Floats, lengths: Floats) -> Floats:
-        """Cosine in the metric of b ``queries`` with n ``vectors``, float32 (b, n).
+    def queries(self, vectors: Floats) -> tuple[Floats, Floats]:
+        """Unit ``vectors`` (b, d) made ready to be compared with others as these are stored.
 
-        ``lengths`` (n,) are the vectors' own. The map is applied to the queries, twice,
-        instead of to the vectors: one product with the vectors as they are stored.
+        Returns float32 (b, d) and (b,): the cosine in the metric with another vector is its
+        product with the first less the second, by its ``lengths``. The map is applied here,
+        twice, instead of to every stored vector.
         """
-        mapped = _unit((queries - self.mean) @ self.matrix) @ self.matrix
-        cosine = mapped @ vectors.T
-        cosine -= (mapped @ self.mean)[:, None]
-        cosine /= np.maximum(lengths, 1e-12)
-        return np.asarray(cosine, dtype=np.float32)
+        mapped: Floats = _unit((vectors - self.mean) @ self.matrix) @ self.matrix
+        offsets: Floats = mapped @ self.mean
+        return mapped, offsets
 
 
 def _unit(vectors: npt.NDArray[np.floating]) -> Floats:

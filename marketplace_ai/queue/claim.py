@@ -46,14 +46,20 @@ class Claim:
     alone_waits: bool = False
 
 
-def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) -> Claim | None:
-    """The next batch in order of priority and age, or None; committed when it returns."""
+def claim(
+    worker: int, *, encoder_id: int | None = None, alone: bool = False, above: int = -1
+) -> Claim | None:
+    """The next rows in order of priority and age, or None; committed when it returns.
+
+    ``above``: only such as are more urgent than that.
+    """
     token = uuid.uuid4()
     values = {
         "token": token,
         "worker": worker,
         "lease": conf.lease_seconds,
         "alone": alone,
+        "above": above,
         "encoder": encoder_id,
         "limit": 1 if alone else conf.batch_size,
     }
@@ -62,12 +68,6 @@ def claim(worker: int, *, encoder_id: int | None = None, alone: bool = False) ->
     # RETURNING has no order; a batch is worked off in the order of its claim.
     rows.sort(key=lambda row: (-row.priority, row.id))
     return Claim(token, encoder_id, alone, rows, alone_waits=found[0][-1]) if rows else None
-
-
-def more_urgent_waits(claimed: Claim) -> bool:
-    """Whether a row waits that is more urgent than every one of this claim."""
-    priority = max(row.priority for row in claimed.rows)
-    return bool(_execute(sql.MORE_URGENT, {"priority": priority})[0][0])
 
 
 def recover() -> int:

@@ -86,23 +86,26 @@ class Liveness:
 class Renewal:
     """Renews one claim at a third of its lease, from ``start`` to ``stop``.
 
-    A batch that takes longer than ``MARKETPLACE_AI_ENCODE_TIMEOUT`` is given up: ``expire``
-    is called, which in a worker ends the process, since a hung device call cannot be ended.
+    A batch that is in the encoder, from ``begin`` to ``rest``, for longer than
+    ``MARKETPLACE_AI_ENCODE_TIMEOUT`` is given up: ``expire`` is called, which in a worker ends the
+    process, since a hung device call cannot be ended.
     """
 
     def __init__(self, token: uuid.UUID, expire: Callable[[], None]) -> None:
         self._token, self._expire = token, expire
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-renewal", daemon=True)
-        self._since = time.monotonic()
+        self._since: float | None = None
 
     def start(self) -> None:
-        self._since = time.monotonic()
         self._thread.start()
 
-    def restart(self) -> None:
-        """Its time begins now: until here it has waited for another batch."""
+    def begin(self) -> None:
         self._since = time.monotonic()
+
+    def rest(self) -> None:
+        """What is left of the claim waits for other batches."""
+        self._since = None
 
     def stop(self) -> None:
         self._done.set()
@@ -112,7 +115,8 @@ class Renewal:
         connection: psycopg.Connection[Any] | None = None
         lease = float(conf.lease_seconds)
         while not self._done.wait(min(lease / 3, 10.0)):
-            if time.monotonic() - self._since > conf.encode_timeout:
+            since = self._since
+            if since is not None and time.monotonic() - since > conf.encode_timeout:
                 self._expire()
                 return
             try:

@@ -79,7 +79,7 @@ SET token = %(token)s, worker = %(worker)s,
 FROM (
     SELECT id FROM marketplace_ai_pendingjob
     WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
-      AND alone = %(alone)s AND {for_encoder}
+      AND alone = %(alone)s AND priority > %(above)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -94,14 +94,6 @@ RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pen
 """
 
 FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
-
-# Whether something waits that is more urgent than what was claimed ahead.
-MORE_URGENT = """
-SELECT EXISTS (
-    SELECT FROM marketplace_ai_pendingjob
-    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
-      AND NOT alone AND priority > %(priority)s AND encoder_id IS NULL)
-"""
 
 # Whoever changes rows that exist locks them first, in the order of their postings, as the intake
 # does. A row that a host's DELETE is just taking away is left out instead of waited for: else one

@@ -117,11 +117,10 @@ class Drainer:
         back, and leave all connections but Django's. Whoever calls ``turn`` calls this at the end:
         what stays in hand would be renewed, and count as hung after its time."""
         try:
-            self._overlap.finish()
+            self._overlap.close()
         except INFRASTRUCTURE as error:
             logger.warning("The last batch was not written: %s", _one_line(error))
         finally:
-            self._overlap.close()
             self.listener.close()
             self.liveness.close()
 

@@ -1,8 +1,9 @@
 """One batch ahead: while one is encoded, the next is claimed and read, and the last is written.
 
-The encoder works in a thread of its own, which touches no database; everything else happens in
-the caller's thread, on its one connection. So at most two claims are in hand: one that is
-encoded or written, and one ahead, which waits for the encoder. Each has a lease of its own.
+A claim is read into batches of texts of like length, of the size that suits the encoder. It works
+in a thread of its own, which touches no database; everything else happens in the caller's
+thread, on its one connection. When the last batch of a claim is in the encoder the next claim is
+taken; what is fresh is taken before the rest of a backfill's claim, which waits in hand.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Er
 
 @dataclass(slots=True, eq=False)
 class Hand:
-    """A claim in this worker's hands: read when ``batch`` is there, encoded or being encoded
-    when ``vectors`` is."""
+    """Rows of a claim in this worker's hands: read when ``batch`` is there, encoded or being
+    encoded when ``vectors`` is. The hands of one claim share its renewal."""
 
     claim: claims.Claim
     renewal: Renewal
@@ -48,8 +49,16 @@ class Hand:
     vectors: Future[Vectors] | None = None
 
     @property
+    def rows(self) -> list[claims.Claimed]:
+        return self.claim.rows if self.batch is None else [row for row, _ in self.batch.rows]
+
+    @property
     def ids(self) -> list[int]:
-        return [row.id for row in self.claim.rows]
+        return [row.id for row in self.rows]
+
+    @property
+    def priority(self) -> int:
+        return self.rows[0].priority  # a batch's rows are equally urgent
 
 
 class Overlap:
@@ -76,7 +85,7 @@ class Overlap:
         self._worker = 0
 
     def turn(self, worker: int) -> bool:
-        """Write one batch, having taken up the next one; whether there was one.
+        """Write one batch, having given the encoder the next one; whether there was one.
 
         Raises what is nobody's fault (``INFRASTRUCTURE``, all claims are given back uncounted)
         and ``EncoderError`` (its batch is tried one by one by a worker that starts anew).
@@ -90,7 +99,7 @@ class Overlap:
                 self._take(claim)
             for current in self._hands[:1]:  # none, where it could not be read
                 self._encode(current)
-                if self._may_go_ahead(current):
+                if len(self._hands) == 1 and self._may_go_ahead(current):
                     self._take(claims.claim(worker))
                 self._complete(current)
         except EncoderError:
@@ -105,20 +114,23 @@ class Overlap:
     def finish(self) -> None:
         """Write what is being encoded and take up nothing new: then the encoder is idle."""
         try:
-            for hand in [*self._hands]:
-                if hand.vectors is None:
-                    self._give_back(hand)
-                else:
-                    self._complete(hand)
+            for hand in [hand for hand in self._hands if hand.vectors is not None]:
+                self._complete(hand, and_go_on=False)
         except INFRASTRUCTURE:
             self._save_hands()
             raise
 
     def close(self) -> None:
-        """What is still in hand, as after an error that nobody foresaw, its lease frees."""
-        for hand in [*self._hands]:
-            self._drop(hand)
-        self._executor.shutdown()
+        """``finish``, and give back the rest. What is still in hand after an error that nobody
+        foresaw, its lease frees."""
+        try:
+            self.finish()
+            for hand in [*self._hands]:
+                self._give_back(hand)
+        finally:
+            for hand in [*self._hands]:
+                self._drop(hand)
+            self._executor.shutdown()
 
     # -- taking up -------------------------------------------------------------------------
 
@@ -136,32 +148,39 @@ class Overlap:
         claim = current.claim
         return not (claim.alone or claim.alone_waits or self._stopping())
 
-    def _take(self, claim: claims.Claim | None) -> None:
+    def _take(self, claim: claims.Claim | None, place: int | None = None) -> None:
+        """Read a claim into batches, before those at ``place`` or behind all others."""
         if claim is None:
             return
-        hand = Hand(claim, Renewal(claim.token, expire=_end_process))
-        hand.renewal.start()
-        self._hands.append(hand)
+        place = len(self._hands) if place is None else place
+        unread = Hand(claim, Renewal(claim.token, expire=_end_process))
+        unread.renewal.start()
+        self._hands.insert(place, unread)
         try:
-            hand.batch = self._pipeline.read(claim)
+            batches = self._pipeline.read(claim)
         except INFRASTRUCTURE:
             raise
         except Exception as error:
-            logger.exception("A batch of %d postings cannot be read", len(hand.ids))
-            self._blame(hand, error)
+            logger.exception("A batch of %d postings cannot be read", len(unread.ids))
+            self._blame(unread, error)
+            return
+        read = [Hand(claim, unread.renewal, batch) for batch in batches]
+        self._hands[place:place] = read
+        self._drop(unread)
 
     def _encode(self, hand: Hand) -> None:
         if hand.vectors is None and hand.batch is not None:
-            hand.renewal.restart()  # it may have waited for the batch before
+            hand.renewal.begin()
             hand.vectors = self._executor.submit(hand.batch.encode)
 
     # -- letting go ------------------------------------------------------------------------
 
-    def _complete(self, hand: Hand) -> None:
+    def _complete(self, hand: Hand, *, and_go_on: bool = True) -> None:
         """Wait for the vectors, give the encoder its next batch, then decide and write."""
         assert hand.batch is not None and hand.vectors is not None  # noqa: S101
         try:
             vectors = hand.vectors.result()
+            hand.renewal.rest()
         except Exception as error:
             logger.exception("A batch of %d postings cannot be encoded", len(hand.ids))
             self._blame(hand, error)
@@ -169,7 +188,8 @@ class Overlap:
                 # It worked when it was warmed up, so a text of this batch may have broken it.
                 raise
             return
-        self._go_on()
+        if and_go_on:
+            self._go_on()
         try:
             written = self._pipeline.finish(hand.batch, vectors)
         except INFRASTRUCTURE:
@@ -182,22 +202,16 @@ class Overlap:
         self._on_batch(written)
 
     def _go_on(self) -> None:
-        """Give the encoder the batch ahead, or one that has become more urgent meanwhile."""
-        for ahead in self._hands[1:]:
-            if self._stopping():
+        """Give the encoder the next batch: of what has become more urgent meanwhile, if any."""
+        if self._stopping():
+            for ahead in self._hands[1:]:
                 self._give_back(ahead)
-            elif self._has_become_second(ahead):
-                self._give_back(ahead)
-                self._take(claims.claim(self._worker))
-        for ahead in self._hands[1:]:
+        elif len(self._hands) > 1 and self._hands[1].priority < Priority.FRESH:
+            # A backfill's batch must not stand before what was created while it waited.
+            self._collect()
+            self._take(claims.claim(self._worker, above=self._hands[1].priority), place=1)
+        for ahead in self._hands[1:2]:
             self._encode(ahead)
-
-    def _has_become_second(self, ahead: Hand) -> bool:
-        """A backfill's batch must not stand before what was created while it waited."""
-        if max(row.priority for row in ahead.claim.rows) >= Priority.FRESH:
-            return False
-        self._collect()
-        return claims.more_urgent_waits(ahead.claim)
 
     def _blame(self, hand: Hand, error: Exception) -> None:
         """Find the posting that fails: each of a batch is tried alone, one alone is counted."""
@@ -224,8 +238,9 @@ class Overlap:
             self._drop(hand)
 
     def _drop(self, hand: Hand) -> None:
-        hand.renewal.stop()
         self._hands.remove(hand)
+        if all(other.renewal is not hand.renewal for other in self._hands):
+            hand.renewal.stop()
 
 
 def _end_process() -> None:

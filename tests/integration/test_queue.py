@@ -191,7 +191,8 @@ def test_every_statement_is_planned(name: str) -> None:
     """A renamed column or a wrong type shows here, with the statement's name."""
     values = {
         "after": "(0,0)", "limit": 1, "token": uuid.uuid4(), "worker": 1, "lease": 30,
-        "alone": False, "encoder": None, "liveness": sql.LIVENESS_CLASS, "max_attempts": 3,
+        "alone": False, "above": -1, "encoder": None, "liveness": sql.LIVENESS_CLASS,
+        "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
         "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,
         "priority": 0, "decisions": [1], "classifier": None, "job": [1], "category": [1],
@@ -221,7 +222,9 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
         )
         cursor.execute("ANALYZE marketplace_ai_pendingjob")
         for alone in (False, True):
-            cursor.execute(f"EXPLAIN {sql.statement(sql.CLAIM)}", {**values, "alone": alone})
+            cursor.execute(
+                f"EXPLAIN {sql.statement(sql.CLAIM)}", {**values, "alone": alone, "above": -1}
+            )
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_pending_free" in plan, plan
             assert "Sort" not in plan, plan

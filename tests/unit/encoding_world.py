@@ -71,7 +71,7 @@ class Room:
     """
 
     name, device, precision, weights_hash = "fake", "cpu", "float32", "0" * 64
-    dimension, max_tokens, token_budget = 2, 50, 400
+    dimension, max_tokens, token_budget, lanes = 2, 50, 400, 1
     prompts: dict[str, str] = {}
     special_tokens: list[str] = []
 
@@ -80,6 +80,7 @@ class Room:
         self.error = error
         self.tokenized: list[str] = []
         self.costs: list[int] = []
+        self.shared: list[int] = []
         self.freed = 0
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
@@ -94,6 +95,9 @@ class Room:
         if n * longest > self.room:
             raise self.error("CUDA out of memory. Tried to allocate 2.00 GiB")
         return angle(tokens.lengths)
+
+    def share(self, batches: int) -> None:
+        self.shared.append(batches)
 
     def free_memory(self) -> None:
         self.freed += 1
