@@ -16,7 +16,7 @@ from packaging.version import Version
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
 #: The lists that docker/Dockerfile installs.
-LISTS = ("web.txt", "worker.txt", "gpu.txt")
+LISTS = ("web.txt", "worker.txt", "onnx.txt", "gpu.txt")
 #: Builds our wheel; torch needs it as well.
 BUILD = Requirement("setuptools")
 HEADER = """\

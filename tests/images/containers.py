@@ -27,8 +27,8 @@ from tests.images import files
 
 #: Guards against hanging: a worker loads its encoder, on a machine that may be busy.
 PATIENCE = 300.0
-#: By image: the list that it installs.
-LIST = {"web": "web.txt", "worker": "worker.txt"}
+#: By image: the lists that it installs.
+LISTS = {"web": ["web.txt"], "worker": ["worker.txt", "onnx.txt"]}
 
 #: Run at the start of a process: what the image lacks is not found, by whatever way it is sought.
 GUARD = """
@@ -62,8 +62,8 @@ def make_tree(folder: Path) -> Tree:
     (wheel,) = wheels.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tree.packages)
     (tree.packages / "sitecustomize.py").write_text(GUARD)
-    for image, name in LIST.items():
-        (tree.packages / f"{image}.absent").write_text("\n".join(_absent(name)))
+    for image, names in LISTS.items():
+        (tree.packages / f"{image}.absent").write_text("\n".join(_absent(names)))
     for source, target in files.copied("runtime"):
         shutil.copytree(context / source, tree.app / target)
     return tree
@@ -86,9 +86,9 @@ def _send(context: Path) -> None:
             shutil.rmtree(context / line)
 
 
-def _absent(name: str) -> list[str]:
-    """Modules of all packages here that an image with this list does not have."""
-    present = pins.installed({}, [name]).keys() | {"pip"}
+def _absent(names: list[str]) -> list[str]:
+    """Modules of all packages here that an image with these lists does not have."""
+    present = pins.installed({}, names).keys() | {"pip"}
     return [
         module
         for module, owners in packages_distributions().items()

@@ -114,7 +114,7 @@ def test_web_processes_get_the_apps_packages_but_torchs() -> None:
     base, web, dev = names("base.txt"), names("web.txt"), names("dev.txt")
     assert base.keys() - web.keys() == {"torch", "sentence-transformers"}
     # The lists say the same of a package wherever they name it.
-    for listed in (web, names("worker.txt"), names("gpu.txt")):
+    for listed in (web, names("worker.txt"), names("onnx.txt"), names("gpu.txt")):
         shared = listed.keys() & dev.keys() - {"torch"}
         assert {n: str(listed[n]) for n in shared} == {n: str(dev[n]) for n in shared}
         assert listed.keys() <= dev.keys()
