@@ -23,7 +23,7 @@ LONGEST_ITEM = 200
 
 #: What a text must have for a rule to find anything; looked for first, which costs less.
 _SIGN = re.compile(r"[@(\[{<]|snabel|krøll|alfa|\bat\b", re.IGNORECASE)
-_SIX_DIGITS = re.compile(r"(?:\D*+\d){6}")
+_SIX_DIGITS = re.compile(r"\A(?:\D*+\d){6}")
 _ANYTHING = re.compile("")
 #: In this order: an e-mail address may hold what looks like a number, and an identity number
 #: holds what looks like a phone number.
