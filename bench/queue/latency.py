@@ -14,7 +14,6 @@ import psycopg
 from celery import current_app
 from django.db import connection
 
-from marketplace_ai.conf import conf
 from marketplace_ai.imports import import_catalog, import_exemplars
 from marketplace_ai.lifecycle import encoders, fitting
 from marketplace_ai.models import JobPosting
@@ -63,7 +62,8 @@ def idle() -> float:
 
 def beside_backfill() -> float:
     """The 95th percentile from the save to the decision, in batches of the old postings that are
-    worked off: the rest of the one in the encoder, and its own, which old postings fill up."""
+    worked off: the rest of the one in the encoder, and the time that its own takes beside the
+    deciding and writing of that one."""
     _ready()
     encoders.ensure_active()
     create(scaled(100_000))
@@ -77,8 +77,8 @@ def beside_backfill() -> float:
         for number in range(scaled(60)):
             waits.append(_decided_after("Male stue", f"nummer {number}"))
             time.sleep(0.5 + number % 7 / 10)
-        rate = _rate(begun)
-    batch = conf.batch_size / rate
+        rate, batches = _rates(begun)
+    batch = 1 / batches
     say(
         f"{first:,} waiting, {rate:.0f} postings/s, a batch {1000 * batch:.0f} ms; created to "
         f"decided: median {1000 * median(waits):.0f} ms, 95th percentile "
@@ -135,16 +135,19 @@ def _decided_after(title: str, description: str) -> float:
     return time.perf_counter() - begun
 
 
-def _rate(begun: float) -> float:
-    """Postings decided a second since then, by the database's own count."""
+def _rates(begun: float) -> tuple[float, float]:
+    """Postings decided a second since then, by the database's own count, and old ones' batches,
+    which are written in a transaction each."""
     seconds = time.monotonic() - begun
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM marketplace_ai_decision "
-            "WHERE decided > now() - make_interval(secs => %s)",
+            "SELECT sum(rows), count(*) FILTER (WHERE rows > 1) FROM ("
+            " SELECT count(*) AS rows FROM marketplace_ai_decision"
+            " WHERE decided > now() - make_interval(secs => %s) GROUP BY decided) AS batch",
             [seconds],
         )
-        return float(cursor.fetchone()[0]) / seconds
+        postings, batches = cursor.fetchone()
+    return float(postings) / seconds, float(batches) / seconds
 
 
 @contextmanager

@@ -118,7 +118,7 @@ class Renewal:
             since = self._since
             if since is not None and time.monotonic() - since > conf.encode_timeout:
                 self._expire()
-                return
+                break
             try:
                 connection = connection or connect("lease")
                 connection.execute(sql.RENEW, {"token": self._token, "lease": lease})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from django.db import OperationalError
 from marketplace_ai.models import Decision, JobPosting, PendingJob, Priority
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue import intake
+from marketplace_ai.queue.lease import Renewal
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
 from tests.inline import Late
@@ -149,6 +152,73 @@ def test_what_is_created_meanwhile_goes_before_a_backfill_that_was_claimed_ahead
         pass
     assert ["Ny og frisk" in texts for texts in texts_seen] == [False, True, False, False]
     assert Decision.objects.count() == 3 * BATCH + 1
+
+
+@pytest.fixture
+def narrow(world: World) -> World:
+    """An encoder that works on three short texts at a time: a claim is read into two batches."""
+    world.pipeline.texts.tokens_at_once = 3 * 8
+    return world
+
+
+def test_a_claim_is_worked_off_in_batches_of_the_encoders_size(narrow: World) -> None:
+    create(2 * BATCH)
+    sizes: list[int] = []
+    narrow.meanwhile = lambda texts: sizes.append(len(texts))
+    while narrow.drainer.turn():
+        pass
+    assert sizes == [3, 2, 3, 2]
+    # What is written has left the claim; the next one is taken beside the last of its batches.
+    assert narrow.seen == [[5], [2, 5], [5], [2]]
+    assert Decision.objects.count() == 2 * BATCH
+    assert not PendingJob.objects.exists()
+
+
+def test_what_is_created_meanwhile_goes_before_the_rest_of_a_backfills_claim(
+    narrow: World,
+) -> None:
+    create(BATCH)
+    PendingJob.objects.update(priority=Priority.BACKFILL)
+    order: list[list[str]] = []
+
+    def remember(texts: list[str]) -> None:
+        order.append(texts)
+        if len(order) == 1:
+            JobPosting.objects.create(title="Ny og frisk")
+
+    narrow.meanwhile = remember
+    while narrow.drainer.turn():
+        pass
+    assert [len(texts) for texts in order] == [3, 1, 2]
+    assert order[1] == ["Ny og frisk"]
+    assert narrow.seen[1] == [1, 2], "the rest of the claim was given back"
+    assert Decision.objects.count() == BATCH + 1
+
+
+def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -> None:
+    create(2 * BATCH)
+    narrow.drainer.turn()
+    narrow.drainer.close()
+    assert Decision.objects.count() == BATCH
+    left = PendingJob.objects.values_list("token", "alone", "attempts")
+    assert list(left) == [(None, False, 0)] * BATCH
+
+
+def test_only_the_time_in_the_encoder_counts(settings: Any) -> None:
+    settings.MARKETPLACE_AI_LEASE_SECONDS = 0.03
+    settings.MARKETPLACE_AI_ENCODE_TIMEOUT = 0
+    ended = threading.Event()
+    renewal = Renewal(uuid.uuid4(), expire=ended.set)
+    renewal.start()
+    try:
+        renewal.begin()
+        renewal.rest()
+        ended.clear()
+        assert not ended.wait(0.3), "a claim that waits counts as hung"
+        renewal.begin()
+        assert ended.wait(60)
+    finally:
+        renewal.stop()
 
 
 def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, settings: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
     drain()
     assert current(posting).category_key == "maling"
     assert Decision.objects.filter(job=posting).count() == 2
+
+
+def test_an_edit_that_was_read_before_its_log_entry_is_decided_once(
+    fitted: None, posting: JobPosting
+) -> None:
+    """It was committed between the look at the log and the look at the text."""
+    drain()
+    decided = current(posting).decided
+    for seconds, decisions in ((-1, 1), (1, 2)):
+        JobChange.objects.create(
+            job_id=posting.pk, kind="edited", logged=decided + timedelta(seconds=seconds)
+        )
+        drain()
+        assert Decision.objects.filter(job=posting).count() == decisions
+        assert not PendingJob.objects.exists()
+        assert not JobChange.objects.exists()
 
 
 def test_editing_the_text_leads_to_a_new_decision(fitted: None, posting: JobPosting) -> None:

@@ -71,12 +71,17 @@ class Room:
     """
 
     name, device, precision, weights_hash = "fake", "cpu", "float32", "0" * 64
-    dimension, max_tokens, token_budget, lanes = 2, 50, 400, 1
+    dimension, max_tokens, token_budget = 2, 50, 400
     prompts: dict[str, str] = {}
     special_tokens: list[str] = []
 
-    def __init__(self, tokens: int = 10**9, error: type[Exception] = torch.OutOfMemoryError):
-        self.room = tokens
+    def __init__(
+        self,
+        tokens: int = 10**9,
+        error: type[Exception] = torch.OutOfMemoryError,
+        lanes: int = 1,
+    ):
+        self.room, self.lanes = tokens, lanes
         self.error = error
         self.tokenized: list[str] = []
         self.costs: list[int] = []

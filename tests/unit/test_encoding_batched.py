@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Barrier
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from marketplace_ai.encoding import EncoderError, batched, encode_each
 from marketplace_ai.encoding.backend import MASK, Tokens, is_out_of_memory
@@ -24,11 +27,11 @@ def texts_of(lengths: list[int]) -> list[str]:
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(LENGTHS, st.integers(50, 800))
+@given(LENGTHS, st.integers(50, 800), st.integers(1, 3))
 def test_whatever_fits_on_the_device_every_text_gets_its_own_vector(
-    lengths: list[int], room: int
+    lengths: list[int], room: int, lanes: int
 ) -> None:
-    vectors = BatchedEncoder(Room(room), "a/fake").encode(texts_of(lengths))
+    vectors = BatchedEncoder(Room(room, lanes=lanes), "a/fake").encode(texts_of(lengths))
 
     expected = angle([min(length, Room.max_tokens) for length in lengths])
     np.testing.assert_array_equal(vectors, expected)
@@ -163,3 +166,35 @@ def test_some_texts_are_padded_to_the_longest_of_them_alone(left: bool) -> None:
 
     assert taken.columns["input_ids"].tolist() == ([[0, 9], [6, 5]] if left else [[9, 0], [5, 6]])
     assert taken.lengths.tolist() == [1, 2]
+
+
+def test_lanes_run_at_the_same_time() -> None:
+    """Each batch waits until the other is under way, so one after the other would never end."""
+    room = Room(lanes=2)
+    both, run = Barrier(2), room.run
+
+    def meet(tokens: Tokens) -> NDArray[np.float32]:
+        both.wait(timeout=60)
+        return run(tokens)
+
+    room.run = meet  # type: ignore[method-assign]
+    lengths = [10, 11, 12, 13]
+
+    vectors = BatchedEncoder(room, "fake").encode(texts_of(lengths))
+
+    np.testing.assert_array_equal(vectors, angle(lengths))
+    assert room.shared == [2]
+
+
+def test_one_batch_has_all_cores() -> None:
+    room = Room(lanes=4)
+    BatchedEncoder(room, "fake").encode(["male"])
+    assert room.shared == [1]
+
+
+def test_a_worker_on_the_same_cores_gets_larger_batches() -> None:
+    room = Room(lanes=2)
+    encoder = BatchedEncoder(room, "fake", token_budget=100)
+    assert encoder.tokens_at_once == 100 * 2 * batched.ROUNDS
+    room.device = "cuda:0"
+    assert BatchedEncoder(room, "fake", token_budget=100).tokens_at_once == 200
