@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 #: Exemplars encoded at once when they are new.
 EXEMPLAR_BATCH = 256
+#: Similarities of postings with exemplars that are worked on at once: 64 MiB, some five times over.
+SIMILARITIES = 1 << 24
 #: Categories are looked at this often, in seconds: a host may write them by any road.
 DESCRIPTIONS_SECONDS = 30.0
 
@@ -107,7 +109,6 @@ class Pipeline:
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
             self.encoder, self.texts = encoders.ensure_active(logger.info)
             self.texts.warm_up()
-            self._settle()
             self._followed = self.classifier_id = self.classifier = self.index = None
         version = versions.in_force(self.encoder)
         if version != self._followed:
@@ -117,10 +118,12 @@ class Pipeline:
         self._take_in_exemplars(progress)
         self._standing = standing
 
-    def _settle(self) -> None:
-        """After loading: what costs every batch processor time, and is worth none."""
+    def settle(self) -> None:
+        """For a process that does nothing else, after loading: what costs every batch processor
+        time, and is worth none."""
         assert self.texts is not None  # noqa: S101
         # Some hundred thousand objects of libraries, which no collection needs to walk again.
+        gc.collect()
         gc.freeze()
         if self.texts.takes_cores:
             # Threads of a product go on spinning for some milliseconds when it is done.
@@ -235,7 +238,7 @@ class Pipeline:
         claims.finish(claim.token, gone)
         return [
             Batch(claim, self.encoder, self.texts, rows)
-            for rows in batches(texts, self.texts.tokens_at_once)
+            for rows in batches(texts, self.texts.tokens_at_once, self.texts.max_tokens)
         ]
 
     def finish(self, batch: Batch, vectors: Vectors) -> Written:
@@ -271,7 +274,11 @@ class Pipeline:
         version, index = self.classifier_id, self.index
         if version is None or self.classifier is None or index is None or not len(index):
             return [UNDECIDED] * len(texts)
-        verdicts = self.classifier.decide(index, np.stack(list(vectors)), list(texts))
+        step = max(SIMILARITIES // len(index), 1)
+        verdicts: list[Verdict] = []
+        for start in range(0, len(texts), step):
+            some = slice(start, start + step)
+            verdicts += self.classifier.decide(index, np.stack(vectors[some]), list(texts[some]))
         stopped = stops.in_force(version)
         key = _key_of()
         return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]

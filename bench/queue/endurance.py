@@ -35,7 +35,7 @@ def memory() -> float:
         if done % (step * 5) == 0:
             say(f"{done:,} postings: {sizes[-1] / 2**20:.1f} MiB")
     drainer.close()
-    return max(sizes) / sizes[len(sizes) // 10]
+    return max(sizes) / sizes[len(sizes) // 10 - 1]
 
 
 def held_transaction() -> float:

@@ -112,4 +112,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     message = str(error).lower()
-    return isinstance(error, RuntimeError) and any(said in message for said in _OUT_OF_MEMORY)
+    # ONNX Runtime's own errors are plain exceptions.
+    known = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+    return known and any(said in message for said in _OUT_OF_MEMORY)

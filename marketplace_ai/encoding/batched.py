@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,9 @@ class BatchedEncoder:
         self.backend.share(min(len(batches), self.backend.lanes))
         if self._lanes is None or len(batches) == 1:
             return [self._fits(tokens, batch, found) for batch in batches]
-        return list(self._lanes.map(lambda batch: self._fits(tokens, batch, found), batches))
+        running = [self._lanes.submit(self._fits, tokens, batch, found) for batch in batches]
+        wait(running)  # whatever one of them raises, the encoder is idle then
+        return [future.result() for future in running]
 
     def _fits(self, tokens: Tokens, batch: list[int], found: NDArray[np.float32]) -> bool:
         """Encode a batch; False where memory ran out and a smaller batch may do."""

@@ -16,7 +16,6 @@ from marketplace_ai.encoding.base import EncoderError
 from marketplace_ai.encoding.directory import settings_hash, weights_hash
 
 Kind = Literal["float32", "int8"]
-KINDS: tuple[Kind, ...] = ("float32", "int8")
 #: Counted up whenever an older export would be read wrongly.
 FORMAT = 1
 MODEL, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "export.json"

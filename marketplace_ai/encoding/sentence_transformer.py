@@ -61,7 +61,7 @@ class TorchBackend:
         device = device or Device.here()
         self.token_budget = TOKEN_BUDGET[device.kind]
         self.device = "cpu" if device.kind == "cpu" else "cuda:0"
-        self.lanes = cores() if device.kind == "cpu" else 1
+        self.lanes = self._threads = cores() if device.kind == "cpu" else 1
         how = computation(device, precision, saved_precision(path))
         self.model = _load(path, self.device, how)
         config = getattr(getattr(self.model[0], "model", None), "config", None)
@@ -99,6 +99,9 @@ class TorchBackend:
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
         import torch
 
+        # Of the calling thread, which is one of the lanes.
+        if self.device == "cpu" and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
         with torch.inference_mode():
             features = self._features(tokens)
             placed = {
@@ -119,11 +122,8 @@ class TorchBackend:
         return torch.nn.functional.normalize(found.float(), p=2, dim=1)
 
     def share(self, batches: int) -> None:
-        import torch
-
-        if self.device == "cpu":
-            # A batch of a thread of its own waits for no other at each of its layers.
-            torch.set_num_threads(max(self.lanes // batches, 1))
+        """A batch with a thread of its own waits for no other at each of its layers."""
+        self._threads = max(self.lanes // batches, 1)
 
     def free_memory(self) -> None:
         import torch

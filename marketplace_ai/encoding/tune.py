@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from marketplace_ai.encoding.base import TextEncoder
+from marketplace_ai.encoding.base import EncoderError, TextEncoder
 from marketplace_ai.encoding.batched import BatchedEncoder
 from marketplace_ai.encoding.batching import TokenBudget
 
-#: Texts of one turn: as many as a worker claims at once, titles and postings by turns.
+#: Texts of one turn, titles and postings by turns.
 TEXTS = [
     " ".join(
         ["Male stue og gang", "Bytte kran på bad", "Legge nytt tak", "Felle bjørk"][number % 4 :][
@@ -63,7 +63,7 @@ def compare(
 def best_budget(encoder: TextEncoder, texts: Sequence[str] = TEXTS) -> tuple[int, int | None]:
     """The token budget the encoder has, and another that is at least a tenth faster, or None."""
     if not isinstance(encoder, BatchedEncoder):
-        raise TypeError(f"{encoder.name} has no token budget")
+        raise EncoderError(f"{encoder.name} has no weights, so there is nothing to tune.")
     own = encoder.budget.full
     tried = GPU_BUDGETS if encoder.backend.device != "cpu" else BUDGETS
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 #: many, so that a batch is hardly ever more than the encoder works on at a time.
 CHARACTERS, BESIDES = 3, 4
 #: Rows that are written in one transaction, however short they are.
-MAX_ROWS = 512
+MAX_ROWS = 1024
 
 Rows = list[tuple["Claimed", str]]
 
 
-def batches(rows: Rows, tokens: int) -> list[Rows]:
+def batches(rows: Rows, tokens: int, longest: int) -> list[Rows]:
     """Split a claim's rows with their texts: the most urgent first, texts of like length together.
 
-    A batch has about ``tokens`` padded tokens. Equal texts are in one batch, which encodes them
-    once; rows of different urgency are not.
+    A batch has about ``tokens`` padded tokens, of a text at most ``longest``. Equal texts are in
+    one batch, which encodes them once; rows of different urgency are not.
     """
     found: list[Rows] = []
     for priority in sorted({row.priority for row, _ in rows}, reverse=True):
@@ -32,7 +32,7 @@ def batches(rows: Rows, tokens: int) -> list[Rows]:
             if row.priority == priority:
                 by_text[text].append((row, text))
         texts = list(by_text)
-        lengths = [len(text) // CHARACTERS + BESIDES for text in texts]
+        lengths = [min(len(text) // CHARACTERS + BESIDES, longest) for text in texts]
         for batch in plan(lengths, tokens, MAX_ROWS):
             found.append([pair for place in batch for pair in by_text[texts[place]]])
     return found

@@ -110,7 +110,8 @@ def write(
             + _decisions(encoder, classifier_id, decisions, fence)
             + claims.settled(claim.token, done, written.changed, written.held, HELD_DELAY)
         )
-        adapter.apply_categories(decisions.to_apply, by="machine")
+        if to_decide:
+            adapter.apply_categories(decisions.to_apply, by="machine")
         if decisions.secondary:
             adapter.apply_secondary(decisions.secondary)
         if to_decide:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
+    from marketplace_ai.models import Encoder
     from marketplace_ai.pipeline import Pipeline
     from marketplace_ai.queue.write import Written
 
@@ -74,12 +75,13 @@ class Drainer:
             on_batch=on_batch,
             executor=executor,
         )
+        self._encoder: Encoder | None = None
         self._stopped = False
         self._next_recovery = 0.0
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.drainer")
 
     def stop(self, *signal_arguments: Any) -> None:
-        """Finish the batch that is being encoded and return from ``run``; the one ahead goes back.
+        """Finish the batch that is being encoded and return from ``run``; the others go back.
         Safe in a signal handler."""
         # A plain mark: an Event that is being waited for would deadlock in a signal handler.
         self._stopped = True
@@ -107,13 +109,14 @@ class Drainer:
                     failures += 1
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
+                    self._overlap.save()
                     self._hang_up()
                     self._wait(pause, _sleep)
         finally:
             self.close()
 
     def close(self) -> None:
-        """Write the batch that is in the encoder, if the database lets us, give the one ahead
+        """Write the batch that is in the encoder, if the database lets us, give the others
         back, and leave all connections but Django's. Whoever calls ``turn`` calls this at the end:
         what stays in hand would be renewed, and count as hung after its time."""
         try:
@@ -150,6 +153,10 @@ class Drainer:
         if self.pipeline.stale():
             self._overlap.finish()
             self.pipeline.refresh()
+            if self.pipeline.encoder is not self._encoder:
+                self._overlap.give_back()  # read for another encoder
+                self.pipeline.settle()
+                self._encoder = self.pipeline.encoder
         worked = self._overlap.turn(worker)
         # After the batch: older postings keep no fresh one waiting.
         walked = self._walk()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from marketplace_ai.pipeline import Batch, Pipeline, Vectors
     from marketplace_ai.queue.write import Written
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 #: Faults of connections, locks, timeouts, or a schema in the middle of a migration: no
 #: posting is to blame. (psycopg's own come from connections that Django does not manage.)
 INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
+#: Rows marked alone that are tried between two ordinary claims. A killed worker leaves a thousand.
+ALONE_IN_A_ROW = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +66,7 @@ class Hand:
 
 
 class Overlap:
-    """Claims, has encoded and writes, in turns that each leave at most one batch in hand.
+    """Claims, has encoded and writes, in turns that each write one batch.
 
     ``stopping`` is asked before anything new is taken up; ``collect`` moves what is new from the
     log to the queue; ``executor`` (one thread, unless given) is where texts are encoded.
@@ -81,7 +85,7 @@ class Overlap:
         self._stopping, self._collect = stopping, collect
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._hands: list[Hand] = []
-        self._alone_next = False
+        self._alone_left = ALONE_IN_A_ROW
         self._worker = 0
 
     def turn(self, worker: int) -> bool:
@@ -103,11 +107,10 @@ class Overlap:
                     self._take(claims.claim(worker))
                 self._complete(current)
         except EncoderError:
-            for hand in [*self._hands]:
-                self._give_back(hand)
+            self.give_back()
             raise
         except INFRASTRUCTURE:
-            self._save_hands()
+            self.save()
             raise
         return True
 
@@ -117,30 +120,45 @@ class Overlap:
             for hand in [hand for hand in self._hands if hand.vectors is not None]:
                 self._complete(hand, and_go_on=False)
         except INFRASTRUCTURE:
-            self._save_hands()
+            self.save()
             raise
 
-    def close(self) -> None:
-        """``finish``, and give back the rest. What is still in hand after an error that nobody
-        foresaw, its lease frees."""
+    def give_back(self) -> None:
+        """All that is in hand, uncounted; nothing may be in the encoder."""
+        self._release(self._hands)
+
+    def save(self) -> None:
+        """``give_back`` after a fault that was nobody's; what cannot be, its lease frees."""
+        connections[sql.alias()].close()
+        for hand in self._hands:
+            if hand.vectors is not None and not hand.vectors.cancel():
+                wait([hand.vectors])  # whoever goes on needs an idle encoder
         try:
-            self.finish()
-            for hand in [*self._hands]:
-                self._give_back(hand)
+            self._release(self._hands, delay=1.0)
+        except INFRASTRUCTURE:
+            logger.info("Batches could not be given back; their leases will free them")
+
+    def close(self) -> None:
+        """``finish``, and give back the rest."""
+        try:
+            try:
+                self.finish()
+            finally:
+                self.give_back()
         finally:
-            for hand in [*self._hands]:
-                self._drop(hand)
             self._executor.shutdown()
 
     # -- taking up -------------------------------------------------------------------------
 
     def _claim(self, worker: int) -> claims.Claim | None:
-        """With nothing in hand: rows marked alone take turns with ordinary batches, so that
+        """With nothing in hand: some of the rows marked alone, then an ordinary claim, so that
         neither starves the other."""
-        self._alone_next = not self._alone_next
-        return claims.claim(worker, alone=self._alone_next) or claims.claim(
-            worker, alone=not self._alone_next
-        )
+        if self._alone_left:
+            self._alone_left -= 1
+            if claim := claims.claim(worker, alone=True):
+                return claim
+        self._alone_left = ALONE_IN_A_ROW
+        return claims.claim(worker) or claims.claim(worker, alone=True)
 
     def _may_go_ahead(self, current: Hand) -> bool:
         """Not beside a row that is tried alone: should the process die of it, nothing else
@@ -171,7 +189,7 @@ class Overlap:
     def _encode(self, hand: Hand) -> None:
         if hand.vectors is None and hand.batch is not None:
             hand.renewal.begin()
-            hand.vectors = self._executor.submit(hand.batch.encode)
+            hand.vectors = self._executor.submit(_encoded, hand.batch, hand.renewal)
 
     # -- letting go ------------------------------------------------------------------------
 
@@ -180,7 +198,6 @@ class Overlap:
         assert hand.batch is not None and hand.vectors is not None  # noqa: S101
         try:
             vectors = hand.vectors.result()
-            hand.renewal.rest()
         except Exception as error:
             logger.exception("A batch of %d postings cannot be encoded", len(hand.ids))
             self._blame(hand, error)
@@ -203,44 +220,51 @@ class Overlap:
 
     def _go_on(self) -> None:
         """Give the encoder the next batch: of what has become more urgent meanwhile, if any."""
+        ahead = self._hands[1:]
         if self._stopping():
-            for ahead in self._hands[1:]:
-                self._give_back(ahead)
-        elif len(self._hands) > 1 and self._hands[1].priority < Priority.FRESH:
+            self._release(ahead)
+        elif ahead and ahead[0].priority < Priority.FRESH:
             # A backfill's batch must not stand before what was created while it waited.
             self._collect()
-            self._take(claims.claim(self._worker, above=self._hands[1].priority), place=1)
-        for ahead in self._hands[1:2]:
-            self._encode(ahead)
+            urgent = claims.claim(self._worker, above=ahead[0].priority)
+            if urgent is not None:
+                # Kept in hand, it would wait for a flood's end, and rows marked alone with it.
+                if urgent.alone_waits or len(urgent.rows) >= conf.batch_size:
+                    self._release(ahead)
+                self._take(urgent, place=1)
+        for following in self._hands[1:2]:
+            self._encode(following)
 
     def _blame(self, hand: Hand, error: Exception) -> None:
         """Find the posting that fails: each of a batch is tried alone, one alone is counted."""
-        if len(hand.ids) > 1:
-            claims.isolate(hand.claim.token, hand.ids)
-        else:
+        if hand.claim.alone:
             claims.fail(hand.claim.token, hand.ids[0], f"{type(error).__name__}: {error}")
+        else:
+            claims.isolate(hand.claim.token, hand.ids)
         self._drop(hand)
 
-    def _give_back(self, hand: Hand, delay: float = 0.0) -> None:
-        claims.release(hand.claim.token, hand.ids, delay=delay)
-        self._drop(hand)
-
-    def _save_hands(self) -> None:
-        """After a fault that was nobody's, uncounted; what cannot be, its lease frees."""
-        connections[sql.alias()].close()
-        for hand in [*self._hands]:
-            try:
-                claims.release(hand.claim.token, hand.ids, delay=1.0)
-            except INFRASTRUCTURE:
-                logger.info("A batch could not be given back; its lease will free it")
-            if hand.vectors is not None and not hand.vectors.cancel():
-                wait([hand.vectors])  # whoever goes on needs an idle encoder
+    def _release(self, hands: list[Hand], delay: float = 0.0) -> None:
+        """Let go of hands, then give their rows back, a claim at a time: rows that are being
+        renewed at that moment would be passed over."""
+        ids: dict[UUID, list[int]] = defaultdict(list)
+        for hand in [*hands]:
+            ids[hand.claim.token] += hand.ids
             self._drop(hand)
+        for token, rows in ids.items():
+            claims.release(token, rows, delay=delay)
 
     def _drop(self, hand: Hand) -> None:
         self._hands.remove(hand)
         if all(other.renewal is not hand.renewal for other in self._hands):
             hand.renewal.stop()
+
+
+def _encoded(batch: Batch, renewal: Renewal) -> Vectors:
+    """In the encoder's thread, whose time is what counts as hanging."""
+    try:
+        return batch.encode()
+    finally:
+        renewal.rest()
 
 
 def _end_process() -> None:

@@ -15,6 +15,7 @@ from marketplace_ai.models import Decision, JobPosting, PendingJob, Priority
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Renewal
+from marketplace_ai.worker import overlap
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
 from tests.inline import Late
@@ -89,15 +90,23 @@ def test_a_batch_that_is_being_encoded_is_written_at_the_end(world: World) -> No
     assert Decision.objects.count() == 2 * BATCH
 
 
-def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(world: World) -> None:
-    """Should the process die of it, that row alone has lost an attempt."""
+@pytest.mark.parametrize(
+    ("in_a_row", "seen"),
+    [(16, [[1], [1], [BATCH - 2, BATCH], [BATCH - 2]]), (1, [[1], [BATCH], [1], [BATCH - 2]])],
+)
+def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(
+    in_a_row: int, seen: list[list[int]], world: World, monkeypatch: Any
+) -> None:
+    """Should the process die of it, that row alone has lost an attempt. Some are tried in a row,
+    then an ordinary batch comes, which has nothing ahead while more of them wait."""
+    monkeypatch.setattr(overlap, "ALONE_IN_A_ROW", in_a_row)
+    world.drainer._overlap._alone_left = in_a_row
     create(2 * BATCH)
     lonely = PendingJob.objects.order_by("id")[:2].values("id")
     PendingJob.objects.filter(id__in=lonely).update(alone=True)
     while world.drainer.turn():
         pass
-    # They take turns with ordinary batches, of which none has anything ahead while one waits.
-    assert world.seen == [[1], [BATCH], [1], [BATCH - 2]]
+    assert world.seen == seen
 
 
 def test_a_batch_that_fails_leaves_the_one_ahead_alone(world: World) -> None:
@@ -193,6 +202,47 @@ def test_what_is_created_meanwhile_goes_before_the_rest_of_a_backfills_claim(
     assert order[1] == ["Ny og frisk"]
     assert narrow.seen[1] == [1, 2], "the rest of the claim was given back"
     assert Decision.objects.count() == BATCH + 1
+
+
+def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> None:
+    create(BATCH)
+    PendingJob.objects.update(priority=Priority.BACKFILL)
+
+    def flood(texts: list[str]) -> None:
+        if len(narrow.seen) == 1:
+            JobPosting.objects.bulk_create([JobPosting(title=f"Ny {n}") for n in range(BATCH)])
+
+    narrow.meanwhile = flood
+    narrow.drainer.turn()
+    waiting = PendingJob.objects.filter(priority=Priority.BACKFILL)
+    assert [row.token for row in waiting] == [None, None]
+    while narrow.drainer.turn():
+        pass
+    assert Decision.objects.count() == 2 * BATCH
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fault_between_two_turns_gives_all_back_uncounted(
+    settings: Any, monkeypatch: Any
+) -> None:
+    """As when the connection is lost by which others see that this worker lives."""
+    settings.MARKETPLACE_AI_BATCH_SIZE = BATCH
+    create(3 * BATCH)
+    drainer = Drainer(Pipeline())
+    hold, held = drainer.liveness.hold, []
+
+    def lose() -> int:
+        held.append(len(claims()))
+        if len(held) == 2:
+            drainer.stop()
+            raise OperationalError("the connection is lost")
+        return hold()
+
+    monkeypatch.setattr(drainer.liveness, "hold", lose)
+    drainer.run()
+    assert held == [0, 1]
+    left = PendingJob.objects.values_list("token", "alone", "attempts")
+    assert list(left) == [(None, False, 0)] * 2 * BATCH
 
 
 def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from marketplace_ai.queue.batches import BESIDES, CHARACTERS, Rows, batches
 from marketplace_ai.queue.claim import Claimed
 
+LONGEST = 24
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -21,7 +22,7 @@ def rows_of(texts: list[tuple[str, int]]) -> Rows:
 
 
 def tokens(text: str) -> int:
-    return len(text) // CHARACTERS + BESIDES
+    return min(len(text) // CHARACTERS + BESIDES, LONGEST)
 
 
 @given(
@@ -31,7 +32,7 @@ def tokens(text: str) -> int:
 def test_each_row_once_within_the_tokens(texts: list[tuple[str, int]], most: int) -> None:
     rows = rows_of(texts)
 
-    found = batches(rows, most)
+    found = batches(rows, most, LONGEST)
 
     assert sorted(row.id for batch in found for row, _ in batch) == list(range(len(rows)))
     urgency = [{row.priority for row, _ in batch} for batch in found]
@@ -49,4 +50,4 @@ def test_each_row_once_within_the_tokens(texts: list[tuple[str, int]], most: int
 
 
 def test_nothing_is_no_batch() -> None:
-    assert batches([], 100) == []
+    assert batches([], 100, LONGEST) == []
