@@ -207,13 +207,18 @@ def redis(folder: Path) -> Iterator[EmbeddedRedis]:
 @contextmanager
 def publishing_to(broker: str, **options: Any) -> Iterator[None]:
     """For the block, another broker than the settings' one (with options of the Celery app),
-    and no breaker open."""
+    no connection to a former one, and no breaker open."""
     options["broker_url"] = broker
     before = {name: current_app.conf[name] for name in options}
     current_app.conf.update(options)
-    wake_up.reset()
+    _forget_connections()
     try:
         yield
     finally:
         current_app.conf.update(before)
-        wake_up.reset()
+        _forget_connections()
+
+
+def _forget_connections() -> None:
+    current_app._after_fork()  # what Celery itself does where connections are no longer its own
+    wake_up.reset()

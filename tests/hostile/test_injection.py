@@ -127,6 +127,11 @@ PUT_TOGETHER = {
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "name", "sql", "table", "where"},
     "queue/intake.py": {"statement"},
+    "lifecycle/indexes.py": {
+        "BUILD.format(index=name(encoder), table=partitions.name(encoder), "
+        "dimension=int(encoder.dimension))",
+        "name(encoder)",
+    },
     "lifecycle/partitions.py": {
         "JobEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
         "table",
