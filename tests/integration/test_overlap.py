@@ -144,22 +144,29 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
     assert Decision.objects.count() == 2 * BATCH
 
 
-def test_what_is_created_meanwhile_goes_before_a_backfill_that_was_claimed_ahead(
-    world: World,
-) -> None:
-    create(3 * BATCH)
+def encoded_beside_a_fresh_one(world: World, backfill: int) -> list[list[str]]:
+    """Batches in the order they are encoded, of a backfill during whose first batch a posting
+    is created."""
+    create(backfill)
     PendingJob.objects.update(priority=Priority.BACKFILL)
-    texts_seen: list[list[str]] = []
+    order: list[list[str]] = []
 
     def remember(texts: list[str]) -> None:
-        texts_seen.append(texts)
-        if len(texts_seen) == 1:
+        order.append(texts)
+        if len(order) == 1:
             JobPosting.objects.create(title="Ny og frisk")
 
     world.meanwhile = remember
     while world.drainer.turn():
         pass
-    assert ["Ny og frisk" in texts for texts in texts_seen] == [False, True, False, False]
+    return order
+
+
+def test_what_is_created_meanwhile_goes_before_a_backfill_that_was_claimed_ahead(
+    world: World,
+) -> None:
+    order = encoded_beside_a_fresh_one(world, 3 * BATCH)
+    assert ["Ny og frisk" in texts for texts in order] == [False, True, False, False]
     assert Decision.objects.count() == 3 * BATCH + 1
 
 
@@ -186,18 +193,7 @@ def test_a_claim_is_worked_off_in_batches_of_the_encoders_size(narrow: World) ->
 def test_what_is_created_meanwhile_goes_before_the_rest_of_a_backfills_claim(
     narrow: World,
 ) -> None:
-    create(BATCH)
-    PendingJob.objects.update(priority=Priority.BACKFILL)
-    order: list[list[str]] = []
-
-    def remember(texts: list[str]) -> None:
-        order.append(texts)
-        if len(order) == 1:
-            JobPosting.objects.create(title="Ny og frisk")
-
-    narrow.meanwhile = remember
-    while narrow.drainer.turn():
-        pass
+    order = encoded_beside_a_fresh_one(narrow, BATCH)
     assert [len(texts) for texts in order] == [3, 1, 2]
     assert order[1] == ["Ny og frisk"]
     assert narrow.seen[1] == [1, 2], "the rest of the claim was given back"
