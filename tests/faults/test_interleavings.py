@@ -297,7 +297,11 @@ def test_categories_and_exemplars_change_at_any_step(
 
     def delete_by_sql() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE marketplace_ai_jobposting SET category_id = NULL")
+            # Of this category alone: to clear another is a person's word, which stands.
+            cursor.execute(
+                "UPDATE marketplace_ai_jobposting SET category_id = NULL WHERE category_id = %s",
+                [painting.pk],
+            )
             cursor.execute("DELETE FROM marketplace_ai_category WHERE id = %s", [painting.pk])
 
     def move() -> None:
