@@ -8,7 +8,9 @@ from .embeddings import ExemplarEmbedding, JobEmbedding
 from .encoder import Encoder, EncoderState
 from .exemplar import Exemplar, ExemplarGeneration, ExemplarSource, ExemplarState
 from .job_posting import JobPosting
+from .promotion import Promotion, PromotionKind
 from .queue import ChangeKind, JobChange, PendingJob, Priority
+from .shadow import ShadowDecision
 from .swapped import get_category_model, get_job_model
 from .walk import Walk, WalkPurpose
 
@@ -33,6 +35,9 @@ __all__ = [
     "Outcome",
     "PendingJob",
     "Priority",
+    "Promotion",
+    "PromotionKind",
+    "ShadowDecision",
     "Walk",
     "WalkPurpose",
     "get_category_model",

@@ -15,6 +15,10 @@ class EncoderState(models.TextChoices):
 
 
 class EncoderQuerySet(models.QuerySet["Encoder"]):
+    def candidates(self) -> EncoderQuerySet:
+        """Those whose vectors are kept current beside the active one's."""
+        return self.filter(state__in=(EncoderState.BUILDING, EncoderState.READY))
+
     def active(self) -> Encoder | None:
         """The one encoder in force, or None before the first was registered."""
         # From the database that is written to: a replica may not know of a switch yet.
@@ -22,7 +26,11 @@ class EncoderQuerySet(models.QuerySet["Encoder"]):
 
 
 class Encoder(models.Model):
-    """One version of the model that turns texts into vectors."""
+    """One version of the model that turns texts into vectors.
+
+    *building*: what is there still lacks its vectors; *ready*: everything has one, and what
+    comes in gets one, so that it may become *active*; *retired*: its vectors are gone.
+    """
 
     name = models.SlugField(_("name"), max_length=100, unique=True)
     source = models.CharField(
@@ -39,7 +47,23 @@ class Encoder(models.Model):
     )
     metrics = models.JSONField(_("metrics"), default=dict, blank=True)
     registered = models.DateTimeField(_("registered"), auto_now_add=True)
+    # The last time that it was put in force, and that another one took its place.
     activated = models.DateTimeField(_("activated"), null=True, blank=True)
+    replaced = models.DateTimeField(_("replaced"), null=True, blank=True)
+    retired = models.DateTimeField(_("retired"), null=True, blank=True)
+    shadow = models.BooleanField(
+        _("decides in the shadow"),
+        default=False,
+        db_default=False,
+        help_text=_("It decides what comes in as well, without effect, to be compared."),
+    )
+    comparison = models.JSONField(
+        _("comparison"),
+        default=dict,
+        blank=True,
+        db_default={},
+        help_text=_("With the encoder that was active then, on the same labelled rows."),
+    )
 
     objects = EncoderQuerySet.as_manager()
 

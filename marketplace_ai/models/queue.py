@@ -99,6 +99,15 @@ class PendingJob(models.Model):
                 condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=True),
                 name="marketplace_ai_pending_free",
             ),
+            # Few, but for the time in which an encoder is built; those of the active one are above.
+            models.Index(
+                "encoder",
+                "alone",
+                F("priority").desc(),
+                "id",
+                condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=False),
+                name="marketplace_ai_pending_built",
+            ),
             models.Index(
                 fields=["set_aside"],
                 condition=Q(set_aside__isnull=False),
