@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding import ArtifactError
 from marketplace_ai.encoding import encode_each
-from marketplace_ai.lifecycle import classifiers, descriptions, encoders, stops, versions
+from marketplace_ai.lifecycle import descriptions, encoders, stops, versions
+from marketplace_ai.lifecycle.exemplars import encode_exemplars
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.neighbors import store
 from marketplace_ai.neighbors.index import ExemplarIndex
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Exemplars encoded at once when they are new.
-EXEMPLAR_BATCH = 256
 #: Similarities of postings with exemplars that are worked on at once: 64 MiB, some five times over.
 SIMILARITIES = 1 << 24
 #: Categories are looked at this often, in seconds: a host may write them by any road.
@@ -155,7 +154,8 @@ class Pipeline:
         assert self.encoder is not None  # noqa: S101 (refresh has set it)
         if self.index is not None and store.generation() == (self.index.generation, self._removals):
             return
-        self.encode_exemplars(progress)
+        assert self.texts is not None  # noqa: S101 (it has)
+        encode_exemplars(self.encoder, self.texts, progress)
         if self.classifier is None:
             return
         index = self.index
@@ -180,33 +180,6 @@ class Pipeline:
         )
         index.generation, self._removals = changed.generation, changed.removals
         self.index = index
-
-    def encode_exemplars(self, progress: Callable[[int], None] = lambda encoded: None) -> int:
-        """Give every active exemplar a vector of the active encoder; how many were encoded."""
-        assert self.encoder is not None and self.texts is not None  # noqa: S101
-        total = 0
-        while rows := store.without_vector(self.encoder.pk, EXEMPLAR_BATCH):
-            vectors = encode_each(self.texts, [text for _, text in rows])
-            good = [
-                (i, v)
-                for (i, _), v in zip(rows, vectors, strict=True)
-                if not isinstance(v, Exception)
-            ]
-            bad = [
-                (i, v) for (i, _), v in zip(rows, vectors, strict=True) if isinstance(v, Exception)
-            ]
-            if good:
-                store.store(self.encoder.pk, [i for i, _ in good], np.stack([v for _, v in good]))
-            for exemplar, error in bad:
-                classifiers.quarantine(exemplar)
-                logger.error(
-                    "Exemplar %s cannot be encoded and is quarantined: %s",
-                    exemplar,
-                    one_line(str(error)),
-                )
-            total += len(rows)
-            progress(len(rows))
-        return total
 
     # -- a batch ---------------------------------------------------------------------------
 

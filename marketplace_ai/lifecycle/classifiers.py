@@ -12,8 +12,6 @@ from marketplace_ai.lifecycle import comparing, versions
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
-    Exemplar,
-    ExemplarState,
     get_category_model,
 )
 from marketplace_ai.neighbors import store
@@ -98,8 +96,3 @@ def parents() -> dict[str, str | None]:
         return {}
     rows: Any = get_category_model()._base_manager.values_list("pk", field)
     return {str(pk): None if parent is None else str(parent) for pk, parent in rows}
-
-
-def quarantine(exemplar_id: int) -> None:
-    """Take an exemplar out of the vote; a person can put it back."""
-    Exemplar.objects.filter(pk=exemplar_id).update(state=ExemplarState.QUARANTINED)
