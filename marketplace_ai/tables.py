@@ -35,7 +35,7 @@ def read_csv(
     a row with more or fewer cells than the header, or names a column twice.
     """
     path = Path(path)
-    text = _text(path)
+    text = read_text(path)
     csv.field_size_limit(LARGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
@@ -73,7 +73,8 @@ def read_csv(
     return rows
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A UTF-8 file, without a byte order mark; TableError as ``read_csv`` raises it."""
     try:
         data = path.read_bytes()
     except OSError as error:
