@@ -20,6 +20,7 @@ def differences() -> list[str]:
         "base.txt": set(project["dependencies"]),
         "dev.txt": set(project["optional-dependencies"]["dev"]),
         "onnx.txt": set(project["optional-dependencies"]["onnx"]),
+        "train.txt": set(project["optional-dependencies"]["train"]),
     }
     extras = project["optional-dependencies"]
     # What an extra brings a host, the tests need too.

@@ -63,7 +63,7 @@ class TorchBackend:
         self.device = "cpu" if device.kind == "cpu" else "cuda:0"
         self.lanes = self._threads = cores() if device.kind == "cpu" else 1
         how = computation(device, precision, saved_precision(path))
-        self.model = _load(path, self.device, how)
+        self.model = load_model(path, self.device, how)
         config = getattr(getattr(self.model[0], "model", None), "config", None)
         #: What transformers calls the attention that is used, as 'sdpa'.
         self.attention = str(getattr(config, "_attn_implementation", ""))
@@ -150,7 +150,7 @@ class TorchBackend:
         return {**joined, **tokens.extras}
 
 
-def _load(path: Path, device: str, how: Computation) -> Any:
+def load_model(path: Path, device: str, how: Computation) -> Any:
     """The model; without flash attention where this one cannot use it."""
     if how.attention is not None:
         try:

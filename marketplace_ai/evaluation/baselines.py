@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from marketplace_ai.deciding import Labelled
 from marketplace_ai.deciding.groups import folds, near_duplicate_groups
+from marketplace_ai.deciding.vote import TEXT_WEIGHT, vote
+from marketplace_ai.neighbors.metric import Metric
 from marketplace_ai.neighbors.ngrams import NgramFeatures
 
 from .lexical import NEIGHBORS, agreement, nearest_by_text
@@ -23,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 Answers = Sequence[tuple[str, ...]]
 Figures = dict[str, dict[str, Any]]
 
-NAMES = ("nearest", "lexical", "finn", "logistic", "logistic_both")
+NAMES = ("nearest", "vote", "lexical", "finn", "logistic", "logistic_both")
 _BLOCK = 512
 
 
@@ -46,6 +48,11 @@ def baselines(
         by_text, _ = nearest_by_text(known[of_category], asked, 1)
         figures: Figures = {
             "nearest": {"accuracy": _accuracy([names[i] for i in by_vector], rows.answers)},
+            "vote": {
+                "accuracy": _accuracy(
+                    _voted(exemplars.vectors[of_category], names, vectors), rows.answers
+                )
+            },
             "lexical": {"accuracy": _accuracy([names[i] for i in by_text[:, 0]], rows.answers)},
         }
         found, cosines = nearest_by_text(known, asked, NEIGHBORS)
@@ -64,7 +71,7 @@ def baselines(
         machines = Logistic(exemplars.vectors, known, codes, held_out)
         scores = machines.scores(vectors, asked)
         choices = (machines.chosen, machines.chosen_both)
-        for name, found_scores, chosen in zip(NAMES[3:], scores, choices, strict=True):
+        for name, found_scores, chosen in zip(NAMES[4:], scores, choices, strict=True):
             best = found_scores[:, : len(labels)].argmax(axis=1)
             figures[name] = {
                 "accuracy": _accuracy([labels[i] for i in best], rows.answers),
@@ -90,6 +97,20 @@ def _nearest(exemplars: Floats, vectors: Floats) -> npt.NDArray[np.intp]:
         for start in range(0, len(vectors), _BLOCK)
     ]
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.intp)
+
+
+def _voted(exemplars: Floats, names: Sequence[str], vectors: Floats) -> list[str]:
+    """What the exemplars vote for by embedding alone, as ours vote by embedding and text."""
+    labels, codes = np.unique(names, return_inverse=True)
+    metric = Metric.fit(exemplars, codes)
+    lengths = metric.lengths(exemplars)
+    said: list[str] = []
+    for start in range(0, len(vectors), _BLOCK):
+        mapped, offsets = metric.queries(vectors[start : start + _BLOCK])
+        cosine = (mapped @ exemplars.T - offsets[:, None]) / lengths
+        cast = vote(cosine / (1 + TEXT_WEIGHT), codes, len(labels))
+        said += labels[cast.log_density.argmax(axis=1)].tolist()
+    return said
 
 
 def _finn(

@@ -14,6 +14,7 @@ Figures = Mapping[str, Any]
 #: How each baseline is called beside ours.
 BASELINES = {
     "nearest": "single nearest exemplar by embedding",
+    "vote": "vote of the exemplars by embedding alone",
     "lexical": "single nearest exemplar by text",
     "finn": "10 nearest by text, answered where 6 agree (FINN)",
     "logistic": "logistic regression on embeddings",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import OperationalError, ProgrammingError
@@ -18,7 +18,11 @@ LINE_SECONDS = 10.0
 #: SQLSTATE of a table, a column, a type and a function that do not exist.
 NOT_MIGRATED = ("42P01", "42703", "42704", "42883")
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Moves a progress bar by ``n``; ``note`` is shown beside it until the next one."""
+
+    def __call__(self, n: int, note: str = "") -> None: ...
 
 
 def refuse(message: str) -> NoReturn:
@@ -55,7 +59,7 @@ def print_json(command: BaseCommand, value: Any) -> None:
 def progress(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
     """A bar with rate and remaining time on stderr; ``advance(n)`` moves it."""
     if quiet:
-        yield lambda n: None
+        yield lambda n, note="": None
     elif sys.stderr.isatty():
         yield from _bar(title, total)
     else:
@@ -80,18 +84,19 @@ def _bar(title: str, total: int | None) -> Iterator[Advance]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     ]
     started = time.monotonic()
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total, rate="")
+        task = bar.add_task(title, total=total, rate="", note="")
 
-        def advance(n: int) -> None:
+        def advance(n: int, note: str = "") -> None:
             bar.advance(task, n)
             done = bar.tasks[task].completed
             rate = done / max(time.monotonic() - started, 1e-6)
-            bar.update(task, rate=f"{rate:,.0f}/s")
+            bar.update(task, rate=f"{_rate(rate)}/s", note=note)
 
         yield advance
 
@@ -101,21 +106,26 @@ def _lines(title: str, total: int | None) -> Iterator[Advance]:
     started = last = time.monotonic()
     done = 0
 
-    def advance(n: int) -> None:
+    def advance(n: int, note: str = "") -> None:
         nonlocal done, last
         done += n
         now = time.monotonic()
         if now - last >= LINE_SECONDS:
             last = now
-            out.write(_line(title, done, total, now - started))
+            out.write(_line(title, done, total, now - started, note))
 
     out.write(f"{title} …")
     yield advance
     out.write(_line(title, done, total, time.monotonic() - started))
 
 
-def _line(title: str, done: int, total: int | None, seconds: float) -> str:
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _line(title: str, done: int, total: int | None, seconds: float, note: str = "") -> str:
     rate = done / max(seconds, 1e-6)
     of = f" of {total:,}" if total else ""
     left = f", {max(total - done, 0) / rate:.0f} s left" if total and rate and done < total else ""
-    return f"{title}: {done:,}{of} in {seconds:.1f} s ({rate:,.0f}/s{left})"
+    said = f", {note}" if note else ""
+    return f"{title}: {done:,}{of} in {seconds:.1f} s ({_rate(rate)}/s{left}){said}"

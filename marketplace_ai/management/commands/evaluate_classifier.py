@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
-from django.db import DatabaseError
 
-from marketplace_ai.conf import conf
-from marketplace_ai.encoding import EncoderError, TextEncoder, is_source, load_encoder
+from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import fail, print_json, progress, refuse
+from marketplace_ai.management.sources import encoder_named
 from marketplace_ai.tables import TableError
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Command(BaseCommand):
                 report.check(folder)
         except (TableError, report.ReportError) as error:
             refuse(str(error))
-        encoder = self._encoder(options["encoder"])
+        encoder = encoder_named(options["encoder"], self._say)
         try:
             start = time.perf_counter()
             encoded = encode(encoder, inputs.files, kept_in=kept_in, progress=progress)
@@ -142,22 +141,6 @@ class Command(BaseCommand):
             out = self.stderr if options["json"] else self.stdout
             out.write(f"Report: {folder / report.HTML}")
 
-    def _encoder(self, name: str) -> TextEncoder:
-        if not is_source(name):
-            return _registered(name)
-        try:
-            return load_encoder(
-                name,
-                cache_dir=conf.cache_dir,
-                progress=self._say,
-                backend=conf.backend,
-                precision=conf.precision,
-                token_budget=conf.token_budget,
-            )
-        except EncoderError as error:
-            # A directory or hub id was typed; the embedded encoder is ours to bring.
-            (fail if name == "embedded" else refuse)(str(error))
-
     def _say(self, line: str) -> None:
         self.stderr.write(line, style_func=str)
 
@@ -195,23 +178,3 @@ def _inputs(options: dict[str, Any]) -> Inputs:
         seed=options["seed"],
         prepared=get_adapter().prepared,
     )
-
-
-def _registered(name: str) -> TextEncoder:
-    """The encoder that the database knows by this name."""
-    from marketplace_ai.lifecycle import encoders
-    from marketplace_ai.models import Encoder
-
-    neither = f"--encoder {name}: neither 'embedded' nor an existing directory nor a hub id"
-    try:
-        found = Encoder.objects.filter(name=name).first()
-        names = list(Encoder.objects.order_by("name").values_list("name", flat=True))
-    except DatabaseError as error:
-        reason = str(error).strip().partition("\n")[0]
-        refuse(f"{neither}, and the database that may know the name cannot be asked ({reason}).")
-    if found is None:
-        refuse(f"{neither}, and not registered either. Registered: {', '.join(names) or 'none'}.")
-    try:
-        return encoders.load(found)
-    except EncoderError as error:
-        fail(str(error))

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from marketplace_ai.encoding import EncoderError
+from marketplace_ai.management.console import fail, print_json, progress, refuse
+from marketplace_ai.management.sources import encoder_named
+from marketplace_ai.tables import TableError
+
+
+class Command(BaseCommand):
+    help = (
+        "How often an encoder puts a text nearer to one that says the same than to one that does "
+        "not. FILE has a JSON object a line with anchor, positive and negative, as "
+        "mine_training_data writes it (test_triplets.jsonl). Nothing is stored; no database is "
+        "needed but for the name of a registered encoder."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--encoder", default="embedded", metavar="NAME_OR_DIR",
+            help="'embedded' (default), a sentence-transformers directory, a hub id, or the name "
+            "of a registered encoder",
+        )  # fmt: skip
+        parser.add_argument("--triplets", required=True, metavar="FILE", help="held-out triplets")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from marketplace_ai.training.accuracy import measure
+        from marketplace_ai.training.datasets import read_triplets
+
+        try:
+            triplets = read_triplets(options["triplets"])
+        except TableError as error:
+            refuse(str(error))
+        encoder = encoder_named(options["encoder"], self._say)
+        texts = len({text for row in triplets for text in row[:3]})
+        try:
+            with progress("Encoding", texts, quiet=options["json"]) as advance:
+                figures = measure(encoder, triplets, advance)
+        except EncoderError as error:
+            fail(str(error))
+        if options["json"]:
+            print_json(self, {"encoder": encoder.name, **figures})
+            return
+        self.stdout.write(f"{figures['n']:,} triplets, encoder {encoder.name}: positive nearer by")
+        for name in ("cosine", "dot", "euclidean", "manhattan"):
+            self.stdout.write(f"  {name:<10}{figures[f'{name}_accuracy']:>7.1%}")
+
+    def _say(self, line: str) -> None:
+        self.stderr.write(line, style_func=str)

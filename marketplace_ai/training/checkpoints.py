@@ -1,0 +1,64 @@
+"""A training that was broken off: where it lies, and whether this one may go on with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from marketplace_ai.encoding.base import EncoderError
+
+_RUN = "run.json"
+
+
+def folder_of(output: Path) -> Path:
+    """Beside ``output``, so that both are on one disk."""
+    return output.with_name(f".{output.name}.unfinished")
+
+
+def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
+    """The checkpoint to go on from; None to start anew.
+
+    ``run`` is what must be the same in both: base, data, recipe. Raises ``EncoderError`` where
+    there is something to go on with and nobody said whether to, or nothing that can be gone on
+    with.
+    """
+    last = _last(folder)
+    if last is None:
+        if resume:
+            raise EncoderError(
+                f"There is no checkpoint in {folder}, so nothing to go on with: leave --resume out."
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / _RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
+        return None
+    if not resume:
+        raise EncoderError(
+            f"A training for the same output was broken off at step {_step(last)}: add --resume to "
+            f"go on with it, or delete {folder} to start anew."
+        )
+    try:
+        before = json.loads((folder / _RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    other = sorted(key for key in run if before.get(key) != run[key])
+    if other:
+        raise EncoderError(
+            f"The checkpoint in {folder} is of a training with another {' and '.join(other)}: "
+            f"give the same again, or delete {folder} to start anew."
+        )
+    return last
+
+
+def _last(folder: Path) -> Path | None:
+    # The trainer's state is written last, so one without it was cut off while it was saved.
+    whole = [
+        path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()
+    ]
+    return max(whole, key=_step, default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])

@@ -1,0 +1,62 @@
+"""The finished directory: model, card and what it was made of, put in place as a whole."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from marketplace_ai.encoding.directory import check_directory, weights_hash
+from marketplace_ai.encoding.load import Found
+
+from .card import complete
+from .data import Data
+from .recipe import Recipe
+
+TRAINING, CARD = "training.json", "README.md"
+_VERSIONS = ("sentence-transformers", "transformers", "torch", "accelerate", "datasets")
+
+
+def save(
+    model: Any, found: Found, data: Data, recipe: Recipe, figures: dict[str, Any], output: Path
+) -> None:
+    """Write the directory beside ``output``, look at it as any encoder's is looked at, and put it
+    in the place of what is there. OSError where the disk is full; then nothing has changed."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as name:
+        built = Path(name) / output.name
+        model.model_card_data.set_model_id(output.name)
+        model.save_pretrained(str(built), safe_serialization=True)
+        card = built / CARD
+        card.write_text(
+            complete(card.read_text(encoding="utf-8"), found.source, data, recipe, figures),
+            encoding="utf-8",
+        )
+        about = {
+            "base": {"source": _public(found.source), "weights": weights_hash(found.path)},
+            "data": data.fingerprint,
+            "recipe": recipe.as_dict(),
+            "figures": figures,
+            "weights": weights_hash(built),
+            "versions": {package: version(package) for package in _VERSIONS},
+        }
+        (built / TRAINING).write_text(
+            json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        check_directory(built)
+        replaced = Path(name) / "replaced"
+        if output.exists():
+            output.rename(replaced)
+        try:
+            built.rename(output)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(output)
+            raise
+
+
+def _public(source: str) -> str:
+    """A directory by its name alone: a card is passed on, and paths are nobody else's."""
+    return Path(source).name if Path(source).is_absolute() else source

@@ -1,0 +1,211 @@
+"""A training from its files to the directory that it makes, top to bottom."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketplace_ai.encoding.backend import is_out_of_memory
+from marketplace_ai.encoding.base import EncoderError
+from marketplace_ai.encoding.computation import Device
+from marketplace_ai.encoding.directory import weights_hash
+from marketplace_ai.encoding.load import Found
+
+from . import checkpoints
+from .data import Data, plan
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from .watch import Step
+
+_PACKAGES = ("accelerate", "datasets")
+#: What torch and safetensors say when the disk is full, which is no OSError there.
+_DISK = ("no space left", "pytorchstreamwriter failed", "file write failed", "disk quota")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """``figures`` are those of ``train_encoder --json``. ``interrupted``: ``output`` is as it was,
+    and there is a checkpoint to go on from."""
+
+    output: Path
+    interrupted: bool = False
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def train(
+    found: Found,
+    data: Data,
+    recipe: Recipe,
+    output: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Step], None] = lambda step: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Train and put the result at ``output``, in the place of what is there.
+
+    ``output`` becomes a sentence-transformers directory (safetensors) with a model card; until
+    it is whole, what was there stays. SIGINT ends the step and leaves a checkpoint, from which
+    the same call goes on with ``resume``. Raises ``EncoderError`` that says what to do: memory
+    or disk ran out, the checkpoint is another training's, a package is missing; ValueError for
+    pairs of one category alone.
+    """
+    _require_packages()
+    device = Device.here().kind
+    base = {"source": found.source, "weights": weights_hash(found.path)}
+    run = {"base": base, "data": data.fingerprint, "recipe": recipe.as_dict()}
+    folder = checkpoints.folder_of(output)
+    try:
+        checkpoint = checkpoints.begin(folder, run, resume=resume)
+        with quiet():
+            figures = _train(found, data, recipe, output, folder, checkpoint, device, report, say)
+    except (EncoderError, ValueError):
+        raise
+    except Exception as error:
+        raise _explained(error, recipe, output) from error
+    if figures is None:
+        return Trained(output, interrupted=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return Trained(output, figures=figures)
+
+
+def _train(
+    found: Found,
+    data: Data,
+    recipe: Recipe,
+    output: Path,
+    folder: Path,
+    checkpoint: Path | None,
+    device: str,
+    report: Callable[[Step], None],
+    say: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """The figures of what was made; None where it was interrupted."""
+    # Imported here: they import torch, and most of what is wrong is found without it.
+    from .base import freezes_embeddings, load_base, merge_adapters
+    from .saving import save
+    from .trainer import AsServed, make_trainer
+    from .watch import Watch, interrupts
+
+    say("Loading the base …")
+    model = load_base(found, recipe, device)
+    reads = model.max_seq_length
+    evaluator = AsServed(data.test, recipe.batch_size) if data.test else None
+    before = _measured(model, evaluator, say, "before")
+    watch = Watch(report)
+    trainer = make_trainer(
+        model, data, recipe, folder, device=device, evaluator=evaluator, watch=watch
+    )
+    started = time.monotonic()
+    with interrupts() as watch.stopping:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if watch.interrupted:
+        return None
+    seconds = time.monotonic() - started
+    if recipe.lora is not None:
+        merge_adapters(model)
+    after = _measured(model, evaluator, say, "after")
+    model.max_seq_length = reads
+    used = plan(data, recipe.batch_size)
+    figures = {
+        "steps": trainer.state.global_step,
+        "seconds": round(seconds, 1),
+        "rows": {name: len(rows) for name, rows in data.sets.items()},
+        "unused": used.unused,
+        "embeddings_frozen": freezes_embeddings(recipe, device),
+        "device": device,
+        "before": before,
+        "after": after,
+    }
+    say("Saving …")
+    save(model, found, data, recipe, figures, output)
+    return figures
+
+
+def _measured(model: Any, evaluator: Any, say: Callable[[str], None], when: str) -> dict[str, Any]:
+    if evaluator is None:
+        return {}
+    say(f"Measuring the triplets {when} training …")
+    model.eval()
+    found = evaluator(model)
+    model.train()
+    return {
+        name.rpartition("evaluation_")[2]: value
+        for name, value in found.items()
+        if "max" not in name
+    }
+
+
+def _explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
+    """What to do about it, for the person who sees nothing else."""
+    if is_out_of_memory(error):
+        lower = [f"--batch-size (now {recipe.batch_size})"]
+        if recipe.cached is None:
+            lower.append("--cached 8, which keeps the batch and takes 8 rows of it at a time")
+        if recipe.max_tokens is None:
+            lower.append("--max-tokens 128")
+        switches = [
+            f"--{name}"
+            for name, on in (
+                ("gradient-checkpointing", recipe.gradient_checkpointing),
+                ("bf16", recipe.bf16),
+                ("lora 16", recipe.lora),
+            )
+            if not on
+        ]
+        return EncoderError(
+            f"Memory ran out. Lower {', or '.join(lower)}; or add {', '.join(switches)}."
+        )
+    said = str(error).lower()
+    if isinstance(error, OSError) or any(words in said for words in _DISK):
+        return EncoderError(
+            f"{output} cannot be written: {error}. What was there is as it was. Free three times "
+            "the size of the base there, or give another --output."
+        )
+    return EncoderError(f"The training failed: {type(error).__name__}: {error}")
+
+
+def _require_packages() -> None:
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EncoderError(
+            f"Not installed: {', '.join(missing)}. Training needs "
+            'pip install "marketplace-ai[train]".'
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the bars and remarks that the libraries write while they train and save."""
+    from datasets import disable_progress_bars, enable_progress_bars
+    from transformers.utils import logging as transformers_logging
+
+    bars: Any = transformers_logging  # its functions are untyped
+    shown, level = bars.is_progress_bar_enabled(), bars.get_verbosity()
+    bars.disable_progress_bar()
+    bars.set_verbosity_error()
+    disable_progress_bars()
+    logs = [logging.getLogger(name) for name in ("sentence_transformers", "accelerate")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, before in zip(logs, levels, strict=True):
+            log.setLevel(before)
+        enable_progress_bars()
+        bars.set_verbosity(level)
+        if shown:
+            bars.enable_progress_bar()
