@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from marketplace_ai.encoding.base import EncoderError
@@ -29,8 +31,6 @@ def load_base(found: Found, recipe: Recipe, device: str) -> SentenceTransformer:
     check_directory(found.path, links_within=found.links_within)
     model: SentenceTransformer = load_model(found.path, device, Computation("float32", None))
     model.train()
-    if recipe.max_tokens is not None:
-        model.max_seq_length = min(recipe.max_tokens, int(model.max_seq_length or 1 << 30))
     for size in recipe.matryoshka:
         if size >= dimension(model):
             raise EncoderError(
@@ -56,6 +56,18 @@ def freezes_embeddings(recipe: Recipe, device: str) -> bool:
     return recipe.embeddings == "freeze" or (recipe.embeddings == "auto" and device == "cpu")
 
 
+@contextmanager
+def cut(model: SentenceTransformer, tokens: int | None) -> Iterator[None]:
+    """Texts are cut off at ``tokens`` meanwhile (None: as ever); what is saved reads as before."""
+    reads = model.max_seq_length
+    if tokens is not None:
+        model.max_seq_length = min(tokens, int(reads or tokens))
+    try:
+        yield
+    finally:
+        model.max_seq_length = reads
+
+
 def prompts(model: SentenceTransformer, pairs: str) -> str | dict[str, dict[str, str]] | None:
     """What the trainer writes before the texts: what they get when they are served.
 
@@ -72,7 +84,7 @@ def prompts(model: SentenceTransformer, pairs: str) -> str | dict[str, dict[str,
 
 def inner(model: SentenceTransformer) -> Any:
     """The transformer itself. Raises ``EncoderError`` where there is none."""
-    found = getattr(model[0], "auto_model", None)
+    found = getattr(model[0], "model", None)
     if found is None:
         raise EncoderError(
             f"{type(model[0]).__name__} is no transformer, so this recipe cannot train it: take a "
@@ -88,7 +100,7 @@ def dimension(model: SentenceTransformer) -> int:
 def merge_adapters(model: SentenceTransformer) -> None:
     """Work the adapters into the weights, so that what is saved is a plain model."""
     transformer: Any = model[0]
-    transformer.auto_model = transformer.auto_model.merge_and_unload()
+    transformer.model = transformer.model.merge_and_unload()
 
 
 def _add_adapters(model: SentenceTransformer, rank: int) -> None:
@@ -105,4 +117,4 @@ def _add_adapters(model: SentenceTransformer, rank: int) -> None:
         target_modules=_LORA_TARGETS,
     )
     transformer: Any = model[0]
-    transformer.auto_model = get_peft_model(transformer.auto_model, config)
+    transformer.model = get_peft_model(transformer.model, config)

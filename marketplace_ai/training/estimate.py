@@ -38,7 +38,7 @@ class Batch:
 
 def estimate(found: Found, data: Data, recipe: Recipe) -> dict[str, Any]:
     """``here``: the base on this machine; ``bge_m3``: that model on one GPU of 80 GB."""
-    from .base import freezes_embeddings, load_base
+    from .base import cut, freezes_embeddings, load_base
     from .losses import losses
     from .train import quiet
 
@@ -46,8 +46,9 @@ def estimate(found: Found, data: Data, recipe: Recipe) -> dict[str, Any]:
     steps = math.ceil(plan(data, recipe.batch_size).steps * recipe.epochs)
     with quiet():
         model = load_base(found, recipe, device)
-        batches = {name: _lengths(model, rows, recipe) for name, rows in data.sets.items()}
-        seconds = _step_seconds(model, losses(model, recipe, list(data.sets)), data, recipe)
+        with cut(model, recipe.max_tokens):
+            batches = {name: _lengths(model, rows, recipe) for name, rows in data.sets.items()}
+            seconds = _step_seconds(model, losses(model, recipe, list(data.sets)), data, recipe)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         whole = sum(p.numel() for p in model.parameters())
     tokens = sum(batch.tokens for batch in batches.values()) / len(batches)

@@ -35,7 +35,7 @@ class Recipe:
 
     #: Tokens of a training text; None for as many as the base reads (bge-m3: 8,192).
     max_tokens: int | None = None
-    #: The table of word embeddings is trained or stays as it is; "auto": it stays on a CPU. It holds
+    #: The table of word embeddings is trained or stays as it is; "auto": stays on a CPU. It holds
     #: 82% of the weights of multilingual-e5-small, and training texts have few of its words.
     embeddings: Literal["auto", "freeze", "train"] = "auto"
     #: Prefixes of the vector that are trained to be vectors by themselves (Kusupati et al.,

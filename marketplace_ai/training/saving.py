@@ -11,7 +11,7 @@ from typing import Any
 from marketplace_ai.encoding.directory import check_directory, weights_hash
 from marketplace_ai.encoding.load import Found
 
-from .card import complete
+from .card import complete, public_name
 from .data import Data
 from .recipe import Recipe
 
@@ -35,7 +35,7 @@ def save(
             encoding="utf-8",
         )
         about = {
-            "base": {"source": _public(found.source), "weights": weights_hash(found.path)},
+            "base": {"source": public_name(found.source), "weights": weights_hash(found.path)},
             "data": data.fingerprint,
             "recipe": recipe.as_dict(),
             "figures": figures,
@@ -55,8 +55,3 @@ def save(
             if replaced.exists():
                 replaced.rename(output)
             raise
-
-
-def _public(source: str) -> str:
-    """A directory by its name alone: a card is passed on, and paths are nobody else's."""
-    return Path(source).name if Path(source).is_absolute() else source

@@ -91,14 +91,15 @@ def _train(
 ) -> dict[str, Any] | None:
     """The figures of what was made; None where it was interrupted."""
     # Imported here: they import torch, and most of what is wrong is found without it.
-    from .base import freezes_embeddings, load_base, merge_adapters
+    from .base import cut, freezes_embeddings, load_base, merge_adapters
+    from .card import prepare
     from .saving import save
     from .trainer import AsServed, make_trainer
     from .watch import Watch, interrupts
 
     say("Loading the base …")
     model = load_base(found, recipe, device)
-    reads = model.max_seq_length
+    prepare(model, found)
     evaluator = AsServed(data.test, recipe.batch_size) if data.test else None
     before = _measured(model, evaluator, say, "before")
     watch = Watch(report)
@@ -106,7 +107,7 @@ def _train(
         model, data, recipe, folder, device=device, evaluator=evaluator, watch=watch
     )
     started = time.monotonic()
-    with interrupts() as watch.stopping:
+    with interrupts() as watch.stopping, cut(model, recipe.max_tokens):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if watch.interrupted:
         return None
@@ -114,7 +115,6 @@ def _train(
     if recipe.lora is not None:
         merge_adapters(model)
     after = _measured(model, evaluator, say, "after")
-    model.max_seq_length = reads
     used = plan(data, recipe.batch_size)
     figures = {
         "steps": trainer.state.global_step,

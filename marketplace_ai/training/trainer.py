@@ -87,6 +87,10 @@ class AsServed(TripletEvaluator):
             similarity_fn_names=["cosine", "dot", "manhattan", "euclidean"],
         )
 
+    @property
+    def description(self) -> str:
+        return "Triplet"
+
     def embed_inputs(
         self, model: Any, sentences: Any, encode_fn_name: str | None = None, **kwargs: Any
     ) -> np.ndarray[Any, Any]:

@@ -120,8 +120,10 @@ class Processes:
         self.wait_for(lambda: self.in_batch() is not None, "no batch begins")
         return self.in_batch() or self.wait_for_batch()
 
-    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        wait_for(condition, lambda: f"{what}\n{self.text()}")
+    def wait_for(
+        self, condition: Callable[[], bool], what: str, patience: float = PATIENCE
+    ) -> None:
+        wait_for(condition, lambda: f"{what}\n{self.text()}", patience)
 
 
 def name(text: str) -> str:
@@ -140,8 +142,10 @@ def command_lines() -> dict[int, str]:
     return lines
 
 
-def wait_for(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for(
+    condition: Callable[[], bool], what: Callable[[], str], patience: float = PATIENCE
+) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, what()
         time.sleep(0.01)

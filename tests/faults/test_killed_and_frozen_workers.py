@@ -48,7 +48,7 @@ def test_workers_killed_at_any_point(rng: random.Random, tmp_path: Path) -> None
                 postings += create(postings, each=scaled(10, 20))
             return not fates.left(folder) and settled(url)
 
-        both[0].wait_for(fed, "the queue does not drain")
+        both[0].wait_for(fed, "the queue does not drain", workers.PATIENCE + 10 * kills)
         killed = sum(worker.log.read_text().count("ended with code -9") for worker in both)
         assert killed >= kills - len(both)
     ledger.assert_exactly_once(url, postings)
@@ -85,9 +85,11 @@ def test_a_dead_workers_postings_are_free_before_its_lease_is_over(tmp_path: Pat
         workers.drainer(tmp_path, environment) as victim,
         workers.drainer(tmp_path / "other", environment) as other,
     ):
+        other.kill(signal.SIGSTOP)  # else it may have claimed all of them
         postings = create(0)
         victim.wait_for_batch()
         victim.kill()
+        other.kill(signal.SIGCONT)
         other.wait_for(lambda: settled(url), "the dead worker's postings are not taken over")
     ledger.assert_exactly_once(url, postings)
 
