@@ -1,7 +1,8 @@
 """The three kinds of rows that an encoder learns from, and their files.
 
-One JSON object a line. Other programs may write the files too, so each row is checked, and the
-first thing that is wrong is named by file and line. Keys that are not known are left alone.
+One JSON object a line; triplets and pairs may also stand in a CSV file, as people write them.
+Other programs may write the files too, so each row is checked, and the first thing that is wrong
+is named by file and line. Keys that are not known are left alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from marketplace_ai.tables import TableError, read_text
+from marketplace_ai.tables import TableError, read_csv, read_text
 from marketplace_ai.text import is_blank
 
 #: The names of the files that ``mine_training_data`` writes into its folder.
@@ -55,14 +56,15 @@ def read_triplets(path: str | Path) -> list[Triplet]:
     """Rows of ``{"anchor", "positive", "negative"}``; TableError names the first bad line."""
     return [
         Triplet(line.text("anchor"), line.text("positive"), line.text("negative"), line.category())
-        for line in _lines(path)
+        for line in _lines(path, ("anchor", "positive", "negative"))
     ]
 
 
 def read_pairs(path: str | Path) -> list[Pair]:
     """Rows of ``{"anchor", "positive"}``; TableError names the first bad line."""
     return [
-        Pair(line.text("anchor"), line.text("positive"), line.category()) for line in _lines(path)
+        Pair(line.text("anchor"), line.text("positive"), line.category())
+        for line in _lines(path, ("anchor", "positive"))
     ]
 
 
@@ -70,7 +72,7 @@ def read_scored(path: str | Path) -> list[Scored]:
     """Rows of ``{"sentence1", "sentence2", "score"}``; TableError names the first bad line."""
     return [
         Scored(line.text("sentence1"), line.text("sentence2"), line.score())
-        for line in _lines(path)
+        for line in _json_lines(path)
     ]
 
 
@@ -112,7 +114,7 @@ class _Line:
         value = self.values.get("category")
         if value is not None and not isinstance(value, str):
             raise self._error(f"'category' must be a text in quotes, not {_short(value)}")
-        return value
+        return value or None
 
     def _value(self, key: str) -> Any:
         if key not in self.values:
@@ -124,7 +126,16 @@ class _Line:
         return TableError(f"{self.path}, line {self.number}: {problem}. Correct or remove it.")
 
 
-def _lines(path: str | Path) -> list[_Line]:
+def _lines(path: str | Path, columns: tuple[str, ...]) -> list[_Line]:
+    if Path(path).suffix.lower() != ".csv":
+        return _json_lines(path)
+    rows = read_csv(path, columns, ("category",))
+    if not rows:
+        raise TableError(f"{path}: there is no row below the header.")
+    return [_Line(path, row.line, row.values) for row in rows]
+
+
+def _json_lines(path: str | Path) -> list[_Line]:
     lines = []
     # Not splitlines(): a text may hold a line separator that JSON does not count as one.
     for number, line in enumerate(read_text(Path(path)).split("\n"), start=1):

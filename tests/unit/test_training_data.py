@@ -24,9 +24,7 @@ from marketplace_ai.training.datasets import (
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")).filter(
     lambda text: not is_blank(text)
 )
-categories = st.none() | st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
-)
+categories = st.none() | texts
 on_a_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -121,3 +119,16 @@ def test_each_text_of_a_triplet_and_its_category_are_checked(tmp_path: Path) -> 
     assert "'category' must be a text in quotes, not 7" in refused(
         tmp_path, read_triplets, json.dumps(row)
     )
+
+
+def test_triplets_and_pairs_are_read_from_csv_too(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("anchor,positive,negative,category\na,b,c,\nd,e,f,g\n", encoding="utf-8")
+    assert read_triplets(file) == [Triplet("a", "b", "c"), Triplet("d", "e", "f", "g")]
+    assert read_pairs(file) == [Pair("a", "b"), Pair("d", "e", "g")]
+    file.write_text("anchor,positive,negative\na,b,c\na,...,c\n", encoding="utf-8")
+    with pytest.raises(TableError, match=r"rows\.csv, line 3: the text of 'positive' has no"):
+        read_triplets(file)
+    file.write_text("anchor,positive,negative\n", encoding="utf-8")
+    with pytest.raises(TableError, match="no row below the header"):
+        read_triplets(file)
