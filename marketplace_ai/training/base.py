@@ -11,6 +11,7 @@ from marketplace_ai.encoding.computation import Computation
 from marketplace_ai.encoding.directory import check_directory
 from marketplace_ai.encoding.sentence_transformer import load_model
 
+from .lengths import by_length
 from .recipe import POSITIVE_PROMPT, Recipe
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def load_base(found: Found, recipe: Recipe, device: str) -> SentenceTransformer:
     check_directory(found.path, links_within=found.links_within)
     model: SentenceTransformer = load_model(found.path, device, Computation("float32", None))
     model.train()
+    if device == "cpu":
+        transforming: Any = model
+        transforming.forward = by_length(model.forward)
     for size in recipe.matryoshka:
         if size >= dimension(model):
             raise EncoderError(

@@ -94,14 +94,15 @@ class AsServed(TripletEvaluator):
     def embed_inputs(
         self, model: Any, sentences: Any, encode_fn_name: str | None = None, **kwargs: Any
     ) -> np.ndarray[Any, Any]:
+        places = {text: place for place, text in enumerate(dict.fromkeys(sentences))}
         found: np.ndarray[Any, Any] = model.encode(
-            sentences,
+            list(places),
             batch_size=self.batch_size,
             show_progress_bar=False,
             convert_to_numpy=True,
             normalize_embeddings=True,
         )
-        return found
+        return found[[places[text] for text in sentences]]
 
 
 def make_trainer(
