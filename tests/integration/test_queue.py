@@ -201,6 +201,8 @@ def test_every_statement_is_planned(name: str) -> None:
         "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
         "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
         "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
+        "encoders": [1], "states": [""], "categories": [1], "keys": [""], "names": [""],
+        "probabilities": [0.5], "outcomes": [""],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)
