@@ -59,8 +59,13 @@ class Beside:
 
     @property
     def is_resting(self) -> bool:
-        """Whether it pauses after trouble."""
+        """Whether it pauses after something went wrong."""
         return time.monotonic() < self._resting_until
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether it cannot be loaded or does not work, by the last attempt."""
+        return bool(self._told)
 
     @property
     def is_loading(self) -> bool:

@@ -66,9 +66,9 @@ class Candidates:
         return any(beside.is_loading for beside in self._known.values())
 
     @property
-    def resting(self) -> list[int]:
-        """Keys of those that pause after trouble."""
-        return [key for key, beside in self._known.items() if beside.is_resting]
+    def in_trouble(self) -> list[int]:
+        """Keys of those that do not work here."""
+        return [key for key, beside in self._known.items() if beside.in_trouble]
 
     def turn(self, worker: int) -> bool:
         """A step for the first encoder that has something to do; whether there was one."""

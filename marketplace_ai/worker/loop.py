@@ -17,6 +17,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
+from marketplace_ai.models import Encoder, JobChange, PendingJob
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from marketplace_ai.models import Encoder
     from marketplace_ai.pipeline import Pipeline
     from marketplace_ai.queue.write import Written
 
@@ -171,13 +171,20 @@ class Drainer:
             self._next_recovery = time.monotonic() + RECOVER_SECONDS
         collected = self._intake.step() > 0 or not self._intake.between_passes
         if self._only is not None:
-            return self._candidates.turn(worker) or collected
+            return self._build(worker, self._only) or collected
         worked = self._work(worker)
         # After the batch: older postings keep no fresh one waiting.
         walked = self._walk()
         if not (worked or walked or self._candidates.is_busy):
             worked = self._candidates.turn(worker)
         return worked or walked or collected
+
+    def _build(self, worker: int, only: int) -> bool:
+        """A turn of the one encoder that this drainer is for, as long as it is a candidate."""
+        if not Encoder.objects.using(sql.alias()).candidates().filter(pk=only).exists():
+            logger.info("This encoder is a candidate no longer: nothing is left to build")
+            self.stop()
+        return self._candidates.turn(worker)
 
     def _work(self, worker: int) -> bool:
         """A turn of whichever encoder has batches in hand; the active one's, where there are none
@@ -200,10 +207,8 @@ class Drainer:
         return encoder is not None and self._walker.step(encoder)
 
     def _is_empty(self) -> bool:
-        """Whether nothing is left to do, but for candidates that pause after trouble."""
-        from marketplace_ai.models import JobChange, PendingJob
-
-        due = PendingJob.objects.due().exclude(encoder__in=self._candidates.resting)
+        """Whether nothing is left to do, but for candidates that do not work."""
+        due = PendingJob.objects.due().exclude(encoder__in=self._candidates.in_trouble)
         if self._only is not None:
             due = due.filter(encoder=self._only)
         return not (
