@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The partition's foreign keys lock the tables that they point to, the host's postings too. That
-#: is waited for so long, in milliseconds, and tried so often: who waits for it keeps others out.
-LOCK_TIMEOUT, ATTEMPTS = 1000, 20
+#: A registration that has to wait for locks (``partitions.LOCK_TIMEOUT``) is tried so often.
+ATTEMPTS = 20
 
 # Postings that were set aside do not count: they may fail for ever, and a person sees them.
 READY = """
@@ -89,7 +88,7 @@ def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> 
         try:
             with transaction.atomic(using=alias()):
                 with connections[alias()].cursor() as cursor:
-                    cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")
+                    cursor.execute(f"SET LOCAL lock_timeout = {partitions.LOCK_TIMEOUT}")
                 encoder = encoders._register(name, loaded, revision=revision)
                 backfill.request(encoder, vectors_only=True, total=total, estimated=estimated)
                 return encoder
@@ -99,7 +98,7 @@ def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> 
         except OperationalError:
             if attempt == ATTEMPTS:
                 raise
-            time.sleep(LOCK_TIMEOUT / 1000)
+            time.sleep(partitions.LOCK_TIMEOUT / 1000)
     raise AssertionError("unreachable")
 
 

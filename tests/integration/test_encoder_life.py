@@ -101,7 +101,8 @@ class TestRegistering:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT inhrelid::regclass::text FROM pg_inherits "
-                "WHERE inhparent = 'marketplace_ai_jobembedding'::regclass ORDER BY inhrelid DESC LIMIT 1"
+                "WHERE inhparent = 'marketplace_ai_jobembedding'::regclass "
+                "ORDER BY inhrelid DESC LIMIT 1"
             )
             assert cursor.fetchone()[0] == partitions.name(active)
 
@@ -119,7 +120,7 @@ class TestRegistering:
             if len(pauses) == 2:
                 host.cursor().execute("COMMIT")
 
-        monkeypatch.setattr(building, "LOCK_TIMEOUT", 50)
+        monkeypatch.setattr(partitions, "LOCK_TIMEOUT", 50)
         monkeypatch.setattr("time.sleep", end_the_hosts)
         try:
             with host.cursor() as cursor:
