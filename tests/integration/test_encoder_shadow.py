@@ -143,7 +143,7 @@ def test_a_host_is_not_touched(encoder: Encoder, monkeypatch: Any) -> None:
     assert ShadowDecision.objects.get().outcome == Outcome.AUTOMATIC
 
 
-def test_a_backfill_and_mass_edits_are_not_decided(encoder: Encoder, settings: Any) -> None:
+def test_a_backfill_is_not_decided(encoder: Encoder) -> None:
     call_json("encoders", shadow="next")
     older(3)
     call_json("backfill_embeddings", encoder="next", limit=3)
