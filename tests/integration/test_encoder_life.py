@@ -392,3 +392,11 @@ def test_an_exemplar_that_a_candidate_cannot_encode_goes_on_voting(
     assert Exemplar.objects.get(text="Male stue").state == "active"
     encoder.refresh_from_db()
     assert (encoder.state, "cannot encode exemplar" in encoder.trouble) == ("building", True)
+
+
+@pytest.mark.parametrize("statement", [building.READY, partitions.STATE])
+def test_every_statement_is_planned(db: None, statement: str) -> None:
+    values = {"encoder": 1, "table": "none", "parent": "marketplace_ai_jobembedding"}
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + statement, values)
+        assert cursor.fetchall()
