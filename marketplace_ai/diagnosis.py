@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from django.core import checks
 from django.db import Error as DatabaseError
@@ -15,7 +13,9 @@ from django.utils import timezone
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
+from marketplace_ai.diagnosis_candidates import candidates
 from marketplace_ai.encoding import EncoderError, gpu
+from marketplace_ai.finding import Finding
 from marketplace_ai.lifecycle import descriptions, indexes, scrubbing, stops
 from marketplace_ai.models import (
     AuditedPosting,
@@ -53,22 +53,6 @@ RECENT = dt.timedelta(minutes=10)
 STOPS_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; ``cure`` is empty where nothing is to be done.
-
-    ``ok`` False makes ``doctor`` fail; a finding may be ok and still suggest a cure.
-    """
-
-    name: str
-    ok: bool
-    message: str
-    cure: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def examine() -> Iterator[Finding]:
     """All findings, services first; what hangs on a dead database is left out."""
     database = _database()
@@ -89,6 +73,7 @@ def examine() -> Iterator[Finding]:
         _walks,
         _horizon,
         _encoder,
+        candidates,
         _search_index,
         _device,
         _classifier,
@@ -225,9 +210,10 @@ def _queue() -> Iterator[Finding]:
 
 
 def _walks() -> Iterator[Finding]:
-    waiting = backfill.waiting()[: health.LARGEST_COUNT].count()
     for walk in Walk.objects.unfinished().select_related("encoder").order_by("pk"):
-        known = walks.progress(walk, waiting)
+        if walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
+            continue  # a candidate's, told with it
+        known = walks.progress(walk, backfill.waiting()[: health.LARGEST_COUNT].count())
         about = "about " if walk.estimated else ""
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
         message = f"{known.done:,} of {about}{known.total:,} postings{left}"
@@ -238,10 +224,6 @@ def _walks() -> Iterator[Finding]:
                 "backfill", True, f"Stopped after {message}",
                 "Run manage.py backfill_embeddings as it was run, to go on with it.",
             )  # fmt: skip
-        elif walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
-            yield Finding(
-                "backfill", True, f"Waits for the encoder {walk.encoder} to be active: {message}"
-            )
         else:
             yield Finding("backfill", True, message)
 

@@ -9,88 +9,43 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import psycopg
-from django.db import Error as DatabaseError
 from threadpoolctl import threadpool_limits
 
-from marketplace_ai.adapter import get_adapter
-from marketplace_ai.deciding import ArtifactError
-from marketplace_ai.encoding import encode_each
-from marketplace_ai.lifecycle import descriptions, encoders, stops, versions
+from marketplace_ai.lifecycle import descriptions, encoders, versions
 from marketplace_ai.lifecycle.exemplars import encode_exemplars
-from marketplace_ai.models import Encoder, Outcome, get_category_model
+from marketplace_ai.models import Encoder
 from marketplace_ai.neighbors import store
-from marketplace_ai.neighbors.index import ExemplarIndex
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue.batches import batches
-from marketplace_ai.queue.proposal import Encoded, Proposal
-from marketplace_ai.queue.sql import alias
-from marketplace_ai.queue.write import Written, prepared_text, write
-from marketplace_ai.text import digest, is_blank, one_line
+from marketplace_ai.queue.write import Written, write
+from marketplace_ai.resident import Batch, Resident, Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from marketplace_ai.deciding import Classifier, Verdict
     from marketplace_ai.encoding import TextEncoder
-    from marketplace_ai.queue.claim import Claim, Claimed
 
 logger = logging.getLogger(__name__)
 
-#: Similarities of postings with exemplars that are worked on at once: 64 MiB, some five times over.
-SIMILARITIES = 1 << 24
 #: Categories are looked at this often, in seconds: a host may write them by any road.
 DESCRIPTIONS_SECONDS = 30.0
 
-#: Nothing was fitted yet, so nothing can be proposed: a person looks at it.
-UNDECIDED = Proposal(Outcome.REVIEW, None)
-#: A text without a letter or digit fits nothing, whatever is fitted.
-BLANK = Proposal(Outcome.NONE, None)
 
+class Pipeline(Resident):
+    """The active encoder, its classifier and the exemplars, and the work done with them."""
 
-#: By text: its vector (d,), or what its encoding raised. Blank texts have none.
-Vectors = dict[str, "NDArray[np.float32] | Exception"]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows of a claim with their texts and the encoder that is to encode them, all at once."""
-
-    claim: Claim
-    encoder: Encoder
-    texts: TextEncoder
-    rows: list[tuple[Claimed, str]]
-
-    def encode(self) -> Vectors:
-        """Equal texts once; each posting keeps its own vector and decision. No database here:
-        it runs in a thread of its own. Raises ``EncoderError`` where no text is to blame."""
-        distinct = list(dict.fromkeys(text for _, text in self.rows if not is_blank(text)))
-        return dict(zip(distinct, encode_each(self.texts, distinct), strict=True))
-
-
-class Pipeline:
-    """An encoder, a classifier and the exemplars, resident, and the work done with them."""
+    #: It claims what waits for the active encoder, whichever that is.
+    claims_for: int | None = None
 
     def __init__(self) -> None:
-        self.encoder: Encoder | None = None
-        self.texts: TextEncoder | None = None
-        self.classifier: Classifier | None = None
-        self.classifier_id: int | None = None
-        self.index: ExemplarIndex | None = None
-        self._followed: int | None = None
-        self._removals = 0
+        super().__init__()
+        #: Encoders in this process by primary key, candidates too: whichever becomes the active
+        #: one, or is no longer it, is not loaded again.
+        self.loaded: dict[int, TextEncoder] = {}
         self._described: tuple[int, int] | None = None  # None: it did not work, or was never done
         self._next_look = 0.0
         self._standing: versions.Standing | None = None
-
-    # -- what is resident ----------------------------------------------------------------
 
     def stale(self) -> bool:
         """Whether ``refresh`` has something to do; one query."""
@@ -106,15 +61,16 @@ class Pipeline:
         standing = versions.standing()  # read first: what changes meanwhile is seen again
         encoder = Encoder.objects.active()
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
-            self.encoder, self.texts = encoders.ensure_active(logger.info)
-            self.texts.warm_up()
-            self._followed = self.classifier_id = self.classifier = self.index = None
-        version = versions.in_force(self.encoder)
-        if version != self._followed:
-            self._load_classifier(version)
-            self._followed = version
+            encoder, texts = encoders.ensure_active(logger.info, self.loaded)
+            texts.warm_up()
+            self.loaded[encoder.pk] = texts
+            self._use(encoder, texts)
+        self._follow_classifier()
         self._align_descriptions()
-        self._take_in_exemplars(progress)
+        if not self._is_current():
+            assert self.encoder is not None and self.texts is not None  # noqa: S101
+            encode_exemplars(self.encoder, self.texts, progress)
+            self._follow_exemplars()
         self._standing = standing
 
     def settle(self) -> None:
@@ -139,81 +95,6 @@ class Pipeline:
         self._described = seen if done else None
         self._next_look = now + DESCRIPTIONS_SECONDS
 
-    def _load_classifier(self, version: int | None) -> None:
-        """A damaged one decides nothing: the resident one stays until another is in force.
-        Where there is none, as after a start, postings go to review."""
-        try:
-            loaded = versions.load(version) if version else None
-        except ArtifactError as error:
-            instead = f"version {self.classifier_id} goes on" if self.classifier else "none decides"
-            logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
-        else:
-            self.classifier, self.classifier_id, self.index = loaded, version, None
-
-    def _take_in_exemplars(self, progress: Callable[[int], None]) -> None:
-        assert self.encoder is not None  # noqa: S101 (refresh has set it)
-        if self.index is not None and store.generation() == (self.index.generation, self._removals):
-            return
-        assert self.texts is not None  # noqa: S101 (it has)
-        encode_exemplars(self.encoder, self.texts, progress)
-        if self.classifier is None:
-            return
-        index = self.index
-        if index is None:
-            index = self.classifier.new_index(generation=-1)
-            if self.texts is not None and self.texts.takes_cores:
-                index.threads = 1  # the next batch is encoded meanwhile
-        changed = store.changes(
-            self.encoder.pk,
-            self.encoder.dimension,
-            since=index.generation,
-            removals=self._removals,
-            known=index.ids.tolist(),
-        )
-        index.update(
-            changed.ids,
-            changed.texts,
-            changed.labels,
-            changed.vectors,
-            changed.gone,
-            changed.described.tolist(),
-        )
-        index.generation, self._removals = changed.generation, changed.removals
-        self.index = index
-
-    # -- a batch ---------------------------------------------------------------------------
-
-    def read(self, claim: Claim) -> list[Batch]:
-        """A claim's rows with their texts, in the batches and the order they are to be encoded in.
-
-        Rows whose posting is gone or not to be tagged leave the queue, those on which the
-        adapter fails are counted; faults of the database raise.
-        """
-        assert self.encoder is not None and self.texts is not None  # noqa: S101
-        adapter = get_adapter()
-        # Not from a replica, where a new posting may not have arrived yet.
-        there = adapter.jobs().using(alias()).filter(pk__in=[row.job_id for row in claim.rows])
-        jobs: dict[Any, Any] = {job.pk: job for job in there}
-        texts: list[tuple[Claimed, str]] = []
-        gone: list[int] = []
-        for row in claim.rows:
-            job = jobs.get(row.job_id)
-            try:
-                if job is None or not adapter.eligible(job):
-                    gone.append(row.id)
-                else:
-                    texts.append((row, prepared_text(adapter, job)))
-            except (DatabaseError, psycopg.Error):
-                raise  # a timeout or a lost connection is not the posting's fault
-            except Exception as error:
-                claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
-                logger.exception("The adapter failed on posting %s", row.job_id)
-        claims.finish(claim.token, gone)
-        return [
-            Batch(claim, self.encoder, self.texts, rows)
-            for rows in batches(texts, self.texts.tokens_at_once, self.texts.max_tokens)
-        ]
-
     def finish(self, batch: Batch, vectors: Vectors) -> Written:
         """Decide and write an encoded batch. Faults of single postings are recorded with them;
         those of the database are raised, and the rows are the caller's to give back."""
@@ -222,58 +103,4 @@ class Pipeline:
         if batch.encoder.pk != self.encoder.pk:  # the classifier knows none of these vectors
             claims.release(claim.token, [row.id for row, _ in batch.rows])
             return Written(changed=[row.id for row, _ in batch.rows])
-        results: list[Encoded] = []
-        good: list[tuple[Claimed, str, NDArray[np.float32]]] = []
-        for row, text in batch.rows:
-            vector = vectors.get(text)
-            if vector is None:
-                results.append(Encoded(row.id, row.job_id, digest(text), None, BLANK))
-            elif isinstance(vector, Exception):
-                claims.fail(claim.token, row.id, f"{type(vector).__name__}: {vector}")
-                logger.error("Posting %s cannot be encoded: %s", row.job_id, one_line(str(vector)))
-            else:
-                good.append((row, text, vector))
-        proposals = self.propose([t for _, t, _ in good], [v for _, _, v in good])
-        for (row, text, vector), proposal in zip(good, proposals, strict=True):
-            results.append(Encoded(row.id, row.job_id, digest(text), vector, proposal))
-        return write(claim, batch.encoder, self.classifier_id, results)
-
-    def propose(
-        self, texts: Sequence[str], vectors: Sequence[NDArray[np.float32]]
-    ) -> list[Proposal]:
-        """What the classifier in force says of encoded texts."""
-        if not texts:
-            return []
-        version, index = self.classifier_id, self.index
-        if version is None or self.classifier is None or index is None or not len(index):
-            return [UNDECIDED] * len(texts)
-        step = max(SIMILARITIES // len(index), 1)
-        verdicts: list[Verdict] = []
-        for start in range(0, len(texts), step):
-            some = slice(start, start + step)
-            verdicts += self.classifier.decide(index, np.stack(vectors[some]), list(texts[some]))
-        stopped = stops.in_force(version)
-        key = _key_of()
-        return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
-
-
-def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Proposal:
-    outcome = Outcome(verdict.outcome)
-    parent_only = outcome is Outcome.AUTOMATIC_PARENT
-    return Proposal(
-        outcome=outcome,
-        category=key(verdict.parent if parent_only else verdict.label),
-        probability=verdict.probability,
-        threshold=verdict.threshold,
-        matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
-        own_share=verdict.own_share,
-        choices=tuple((key(label), p) for label, p in verdict.choices),
-        secondary=tuple(key(label) for label, _ in verdict.secondary),
-    )
-
-
-def _key_of() -> Callable[[str | None], Any | None]:
-    """What turns a classifier's label into the category's primary key."""
-    pk = get_category_model()._meta.pk
-    assert pk is not None  # noqa: S101 (every model has one)
-    return cache(lambda label: None if label is None else pk.to_python(label))
+        return write(claim, batch.encoder, self.classifier_id, self._encoded(batch, vectors))

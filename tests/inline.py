@@ -35,5 +35,8 @@ class _LateFuture(Future[Any]):
         super().__init__()
         self._work = work
 
+    def done(self) -> bool:
+        return True  # its result can be had whenever it is asked for
+
     def result(self, timeout: float | None = None) -> Any:
         return self._work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
@@ -16,7 +17,7 @@ from marketplace_ai.queue.sql import alias
 from . import partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 TRIAL = ["Male stue og gang, ca. 40 kvm", "Bytte stoppekran"]
 #: Transaction-level advisory lock: two workers that start together register once.
@@ -55,28 +56,40 @@ def load(encoder: Encoder) -> TextEncoder:
 
 def ensure_active(
     progress: Callable[[str], None] = lambda line: None,
+    loaded: Mapping[int, TextEncoder] = MappingProxyType({}),
 ) -> tuple[Encoder, TextEncoder]:
-    """The active encoder, loaded; where there is none yet, that of the setting is made so."""
+    """The active encoder, loaded; where there is none yet, that of the setting is made so.
+
+    ``loaded``: encoders that are loaded already, by their primary keys.
+    """
     active = Encoder.objects.active()
     if active is not None:
-        return active, load(active)
+        return active, loaded.get(active.pk) or load(active)
     progress(f"Preparing the encoder {conf.encoder!r} …")
-    loaded = load_source(conf.encoder)
-    check_vectors(loaded.encode(TRIAL), len(TRIAL), loaded.dimension)
+    made = try_source(conf.encoder)
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REGISTRATION_LOCK])
         active = Encoder.objects.active()
         if active is None:
-            active = _register(name_for(conf.encoder), loaded)
+            active = _register(name_for(conf.encoder), made)
             activate(active)
-    return active, loaded
+            return active, made
+    return active, made if made.weights_hash == active.weights_hash else load(active)
 
 
-def _register(name: str, loaded: TextEncoder) -> Encoder:
+def try_source(source: str, *, revision: str | None = None) -> TextEncoder:
+    """An encoder that may be registered: loaded, and its vectors are what they must be."""
+    loaded = load_source(source, revision=revision)
+    check_vectors(loaded.encode(TRIAL), len(TRIAL), loaded.dimension)
+    return loaded
+
+
+def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> Encoder:
     encoder = Encoder.objects.create(
         name=name,
         source=loaded.source,
+        revision=revision or "",
         dimension=loaded.dimension,
         max_tokens=loaded.max_tokens,
         prompts=dict(loaded.prompts),
@@ -88,7 +101,7 @@ def _register(name: str, loaded: TextEncoder) -> Encoder:
 
 
 def activate(encoder: Encoder) -> None:
-    """Put an encoder in force and the former one out of it, in one transaction."""
+    """Put the first encoder in force; another one takes its place by a promotion."""
     with transaction.atomic(using=alias()):
         Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())

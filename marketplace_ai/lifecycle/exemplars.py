@@ -6,10 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.db import transaction
 
-from marketplace_ai.encoding import encode_each
-from marketplace_ai.models import Exemplar, ExemplarState
+from marketplace_ai.encoding import EncoderError, encode_each
+from marketplace_ai.models import EncoderState, Exemplar, ExemplarState
 from marketplace_ai.neighbors import store
+from marketplace_ai.queue import encoders
+from marketplace_ai.queue.sql import alias
 from marketplace_ai.text import one_line
 
 if TYPE_CHECKING:
@@ -30,25 +33,42 @@ def encode_exemplars(
     progress: Callable[[int], None] = lambda encoded: None,
 ) -> int:
     """Give every active exemplar a vector of ``encoder``, which ``texts`` is; how many were
-    encoded. One whose text cannot be encoded is quarantined, and a person can put it back."""
+    encoded. For what cannot be encoded see ``encode_some``."""
     total = 0
-    while rows := store.without_vector(encoder.pk, BATCH):
-        vectors = encode_each(texts, [text for _, text in rows])
-        good, bad = [], []
-        for (exemplar, _), vector in zip(rows, vectors, strict=True):
-            if isinstance(vector, Exception):
-                bad.append((exemplar, vector))
-            else:
-                good.append((exemplar, vector))
+    while encoded := encode_some(encoder, texts):
+        total += encoded
+        progress(encoded)
+    return total
+
+
+def encode_some(encoder: Encoder, texts: TextEncoder) -> int:
+    """Encode the next exemplars that have no vector; how many, 0 where none is left or the
+    encoder was retired meanwhile.
+
+    One whose text the active encoder cannot encode is quarantined, and a person can put it back.
+    One that only a candidate cannot encode goes on voting, and EncoderError names it.
+    """
+    rows = store.without_vector(encoder.pk, BATCH)
+    vectors = encode_each(texts, [text for _, text in rows])
+    good, bad = [], []
+    for (exemplar, _), vector in zip(rows, vectors, strict=True):
+        if isinstance(vector, Exception):
+            bad.append((exemplar, vector))
+        else:
+            good.append((exemplar, vector))
+    with transaction.atomic(using=alias()):
+        if not rows or encoders.keep(encoder.pk, *encoders.LIVING) is None:
+            return 0
         if good:
             store.store(encoder.pk, [i for i, _ in good], np.stack([v for _, v in good]))
-        for exemplar, error in bad:
-            Exemplar.objects.filter(pk=exemplar).update(state=ExemplarState.QUARANTINED)
-            logger.error(
-                "Exemplar %s cannot be encoded and is quarantined: %s",
-                exemplar,
-                one_line(str(error)),
+    for exemplar, error in bad:
+        if encoder.state != EncoderState.ACTIVE:
+            raise EncoderError(
+                f"It cannot encode exemplar {exemplar} ({one_line(str(error))}): quarantine that "
+                f"one, or retire the encoder {encoder.name!r}."
             )
-        total += len(rows)
-        progress(len(rows))
-    return total
+        Exemplar.objects.filter(pk=exemplar).update(state=ExemplarState.QUARANTINED)
+        logger.error(
+            "Exemplar %s cannot be encoded and is quarantined: %s", exemplar, one_line(str(error))
+        )
+    return len(rows)

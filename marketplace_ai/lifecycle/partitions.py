@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from django.db import connections, transaction
+import time
 
+from django.db import OperationalError, connections, transaction
+
+from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Encoder, JobEmbedding
 from marketplace_ai.queue.sql import alias
 
 #: A halfvec of this many values still fits a page, so it can be stored PLAIN: fetched in
 #: line, an exact scan is about five times as fast as through TOAST.
 MAX_PLAIN_DIMENSION = 3500
+#: pgvector's halfvec has at most this many values.
+MAX_DIMENSION = 16_000
+#: Locks on the tables that a partition belongs and points to, the host's postings among them, are
+#: waited for so long, in milliseconds, and tried so often: who waits for one keeps others out.
+LOCK_TIMEOUT, ATTEMPTS = 1000, 60
+
+# Attached: whether a detaching was broken off; NULL where it is not, or no longer, attached.
+STATE = """
+SELECT to_regclass(%(table)s) IS NOT NULL,
+       (SELECT inhdetachpending FROM pg_inherits
+        WHERE inhrelid = to_regclass(%(table)s) AND inhparent = %(parent)s::regclass)
+"""
 
 
 def name(encoder: Encoder) -> str:
     return f"{JobEmbedding._meta.db_table}_{encoder.pk}"
+
+
+def check_dimension(dimension: int) -> None:
+    """EncoderError for vectors that the database cannot hold."""
+    if dimension > MAX_DIMENSION:
+        raise EncoderError(
+            f"Its vectors have {dimension} values; a halfvec of pgvector has {MAX_DIMENSION} at "
+            "most. Choose an encoder of a smaller dimension."
+        )
 
 
 def create(encoder: Encoder) -> None:
@@ -31,3 +55,43 @@ def create(encoder: Encoder) -> None:
         )
         if dimension <= MAX_PLAIN_DIMENSION:
             cursor.execute(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
+
+
+def exists(encoder: Encoder) -> bool:
+    """Whether it is there, attached or not."""
+    return _state(encoder)[0]
+
+
+def drop(encoder: Encoder) -> bool:
+    """Take the partition away, wherever a former attempt was broken off; whether it is gone.
+
+    Outside any transaction. False where others held its locks for as long as it was tried.
+    """
+    table, parent = name(encoder), JobEmbedding._meta.db_table
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT}")
+        try:
+            for _ in range(ATTEMPTS):
+                is_there, detaching = _state(encoder)
+                if not is_there:
+                    return True
+                # CONCURRENTLY: reads and writes of other encoders' vectors go on.
+                how = {
+                    None: f"DROP TABLE {table}",
+                    False: f"ALTER TABLE {parent} DETACH PARTITION {table} CONCURRENTLY",
+                    True: f"ALTER TABLE {parent} DETACH PARTITION {table} FINALIZE",
+                }[detaching]
+                try:
+                    cursor.execute(how)
+                except OperationalError:
+                    time.sleep(LOCK_TIMEOUT / 1000)
+        finally:
+            cursor.execute("RESET lock_timeout")
+    return not exists(encoder)
+
+
+def _state(encoder: Encoder) -> tuple[bool, bool | None]:
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(STATE, {"table": name(encoder), "parent": JobEmbedding._meta.db_table})
+        is_there, detaching = cursor.fetchone()
+    return is_there, detaching

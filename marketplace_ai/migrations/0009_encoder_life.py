@@ -67,6 +67,11 @@ class Migration(migrations.Migration):
             name='shadow',
             field=models.BooleanField(db_default=False, default=False, help_text='It decides what comes in as well, without effect, to be compared.', verbose_name='decides in the shadow'),
         ),
+        migrations.AddField(
+            model_name='encoder',
+            name='trouble',
+            field=models.TextField(blank=True, db_default='', default='', help_text='Why a worker cannot work with it now; empty once one can again.', verbose_name='trouble'),
+        ),
         migrations.AddIndex(
             model_name='pendingjob',
             index=models.Index(models.F('encoder'), models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', False), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_pending_built'),

@@ -57,6 +57,13 @@ class Encoder(models.Model):
         db_default=False,
         help_text=_("It decides what comes in as well, without effect, to be compared."),
     )
+    trouble = models.TextField(
+        _("trouble"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Why a worker cannot work with it now; empty once one can again."),
+    )
     comparison = models.JSONField(
         _("comparison"),
         default=dict,

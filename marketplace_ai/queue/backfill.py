@@ -19,6 +19,7 @@ from django.utils import timezone
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import (
     Decision,
+    Encoder,
     EncoderState,
     JobEmbedding,
     PendingJob,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from marketplace_ai.adapter import JobAdapter
-    from marketplace_ai.models import Encoder
 
 #: Postings looked at, and queued, in one transaction: short enough that nothing waits for it.
 STEP = 1000
@@ -91,15 +91,25 @@ def start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
 
 def count(encoder: Encoder, since: dt.date | None = None) -> tuple[int, bool]:
     """How many are missing, and whether that is an estimate, as it is of a large table."""
-    if planned(get_job_model()._base_manager.using(sql.alias()).all()) <= COUNTED:
+    if _is_small():
         return missing(encoder, since).count(), False
     # The planner takes what is decided for independent of what has a vector: both were too much.
     return planned(_without_vector(encoder, since)), True
 
 
-def planned(jobs: QuerySet[Any]) -> int:
+def count_all() -> tuple[int, bool]:
+    """How many postings a new encoder lacks, which is all of them; and whether it is estimated."""
+    jobs = get_adapter().jobs().using(sql.alias())
+    return (jobs.count(), False) if _is_small() else (planned(jobs), True)
+
+
+def _is_small() -> bool:
+    return planned(get_job_model()._base_manager.using(sql.alias()).all()) <= COUNTED
+
+
+def planned(rows: QuerySet[Any]) -> int:
     """How many rows the planner expects."""
-    plan = json.loads(jobs.order_by().values("pk").explain(format="json"))
+    plan = json.loads(rows.order_by().values("pk").explain(format="json"))
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
@@ -146,9 +156,11 @@ def stop(encoder: Encoder) -> int:
     )
 
 
-def waiting() -> QuerySet[PendingJob]:
-    """What is queued behind everything fresh and not worked off yet."""
-    return PendingJob.objects.using(sql.alias()).due().filter(priority=Priority.BACKFILL)
+def waiting(encoder: Encoder | None = None) -> QuerySet[PendingJob]:
+    """What is queued behind everything fresh and not worked off yet; for the active encoder, or
+    the one that is given."""
+    rows = PendingJob.objects.using(sql.alias()).due().filter(priority=Priority.BACKFILL)
+    return rows.filter(encoder=None if encoder is None else queued_for(encoder))
 
 
 def run(jobs: QuerySet[Any]) -> int:
@@ -190,6 +202,7 @@ def run_changed(
         if stale and not dry_run:
             with transaction.atomic(using=sql.alias()):
                 queue(stale)
+                queue_beside(stale)
         total += len(stale)
         progress(len(step))
 
@@ -208,3 +221,10 @@ def queue(
         )
         rows, held = cursor.fetchone()
     return list(rows), list(held)
+
+
+def queue_beside(jobs: list[Any]) -> None:
+    """Queue these postings for each candidate as well, after ``queue`` in its transaction: as
+    the intake does, of what it never saw."""
+    for encoder in Encoder.objects.using(sql.alias()).candidates().order_by("pk"):
+        queue(jobs, encoder_id=encoder.pk, vectors_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
@@ -13,6 +13,9 @@ from marketplace_ai.conf import conf
 
 from . import sql
 from .steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LOST_ALONE = (
     "The worker ended or froze while it worked on this posting alone. "
@@ -68,6 +71,11 @@ def claim(
     # RETURNING has no order; a batch is worked off in the order of its claim.
     rows.sort(key=lambda row: (-row.priority, row.id))
     return Claim(token, encoder_id, alone, rows, alone_waits=found[0][-1]) if rows else None
+
+
+def is_due(encoders: Sequence[int] = ()) -> bool:
+    """Whether something may be claimed now for the active encoder, or for one of ``encoders``."""
+    return bool(_execute(sql.DUE, {"encoders": list(encoders)})[0][0])
 
 
 def recover() -> int:

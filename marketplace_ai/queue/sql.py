@@ -25,6 +25,10 @@ LIVENESS_CLASS = 0x6D414931
 # - A job that is gone is forgotten.
 # - A row that is claimed keeps its claim: the write compares texts under the job's lock.
 # - Mass edits of postings already decided renew the vector only, behind all fresh work.
+# - Each candidate gets a row as well, which is decided only where it decides in the shadow. Its
+#   encoder is locked, so that none that is being retired gets more. Rows are locked one encoder
+#   after the other, NULL first (hence the count), each in the order of the postings, as by the
+#   write.
 INTAKE = """
 WITH log AS MATERIALIZED (
     SELECT ctid AS place, job_id, kind, logged
@@ -44,18 +48,20 @@ WITH log AS MATERIALIZED (
         OR NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.job_id)
     )
     RETURNING change.job_id
+), change AS MATERIALIZED (
+    SELECT log.job_id, min(log.logged) AS logged,
+           CASE WHEN bool_and(log.kind = 'mass') THEN 0 ELSE 100 END AS priority,
+           bool_and(log.kind = 'mass') AND EXISTS (
+               SELECT FROM marketplace_ai_decision AS decision
+               WHERE decision.job_id = log.job_id AND decision.current) AS vector_only
+    FROM log JOIN job ON job.id = log.job_id
+    GROUP BY log.job_id
 ), queued AS (
     INSERT INTO marketplace_ai_pendingjob AS pending
         (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
-    SELECT log.job_id,
-           CASE WHEN bool_and(log.kind = 'mass') THEN 0 ELSE 100 END,
-           bool_and(log.kind = 'mass') AND EXISTS (
-               SELECT FROM marketplace_ai_decision AS decision
-               WHERE decision.job_id = log.job_id AND decision.current),
-           false, 0, min(log.logged), now(), ''
-    FROM log JOIN job ON job.id = log.job_id
-    GROUP BY log.job_id
-    ORDER BY log.job_id
+    SELECT job_id, priority, vector_only, false, 0, logged, now(), ''
+    FROM change
+    ORDER BY job_id
     ON CONFLICT (job_id, encoder_id) DO UPDATE SET
         priority = greatest(pending.priority, excluded.priority),
         vector_only = pending.vector_only AND excluded.vector_only,
@@ -63,6 +69,23 @@ WITH log AS MATERIALIZED (
         set_aside = NULL,
         not_before = least(pending.not_before, excluded.not_before)
     RETURNING 1
+), candidate AS MATERIALIZED (
+    SELECT id, shadow FROM marketplace_ai_encoder
+    WHERE state IN ('building', 'ready') AND (SELECT count(*) FROM queued) > 0
+    ORDER BY id
+    FOR SHARE
+), beside AS (
+    INSERT INTO marketplace_ai_pendingjob AS pending
+        (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+    SELECT change.job_id, candidate.id, 0, change.vector_only OR NOT candidate.shadow,
+           false, 0, change.logged, now(), ''
+    FROM candidate CROSS JOIN change
+    ORDER BY candidate.id, change.job_id
+    ON CONFLICT (job_id, encoder_id) DO UPDATE SET
+        vector_only = pending.vector_only AND excluded.vector_only,
+        attempts = CASE WHEN pending.set_aside IS NULL THEN pending.attempts ELSE 0 END,
+        set_aside = NULL,
+        not_before = least(pending.not_before, excluded.not_before)
 )
 SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
        (SELECT count(*) FROM done), (SELECT count(*) FROM queued)
@@ -91,6 +114,19 @@ RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pen
               SELECT FROM marketplace_ai_pendingjob
               WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
                 AND alone AND {for_encoder}))
+"""
+
+# Whether anything waits that may be claimed now, for the active encoder or one of some others.
+DUE = """
+SELECT EXISTS (
+    SELECT FROM marketplace_ai_pendingjob
+    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+      AND alone IN (false, true) AND encoder_id IS NULL
+) OR EXISTS (
+    SELECT FROM marketplace_ai_pendingjob
+    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+      AND encoder_id = ANY(%(encoders)s::bigint[])
+)
 """
 
 FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
@@ -185,6 +221,13 @@ FROM mine LEFT JOIN marketplace_ai_decision AS decision
 
 FINISH = "DELETE FROM marketplace_ai_pendingjob WHERE id IN {mine}"
 
+# Whether an encoder is in one of these states, kept so until the transaction ends.
+KEEP_ENCODER = """
+SELECT activated FROM marketplace_ai_encoder
+WHERE id = %(encoder)s AND state = ANY(%(states)s::text[])
+FOR SHARE
+"""
+
 # The write of a batch: the following statements are sent together, without waiting in between.
 
 STORE_VECTORS = """
@@ -253,11 +296,56 @@ ON CONFLICT (job_id) DO UPDATE SET
 WHERE audit.answered IS NULL
 """
 
+# A candidate's answers, of which the last one about a posting is kept.
+SHADOW = """
+INSERT INTO marketplace_ai_shadowdecision
+    (job_id, encoder_id, classifier_id, category_id, category_key, category_name, probability,
+     outcome, text_digest, decided)
+SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name, new.probability,
+       new.outcome, new.digest, now()
+FROM unnest(
+    %(jobs)s::{job_key_type}[], %(categories)s::{category_key_type}[], %(keys)s::text[],
+    %(names)s::text[], %(probabilities)s::double precision[], %(outcomes)s::text[],
+    %(digests)b::bytea[]
+) AS new(job, category, key, name, probability, outcome, digest)
+ORDER BY new.job
+ON CONFLICT (job_id, encoder_id) DO UPDATE SET
+    classifier_id = excluded.classifier_id, category_id = excluded.category_id,
+    category_key = excluded.category_key, category_name = excluded.category_name,
+    probability = excluded.probability, outcome = excluded.outcome,
+    text_digest = excluded.text_digest, decided = excluded.decided
+"""
+
+# What was queued before this encoder was put in force got no row for the one that was in force
+# then, and is now a candidate that is to stay current: rows for those that lack this very text.
+HAND_ON = """
+WITH candidate AS MATERIALIZED (
+    SELECT id FROM marketplace_ai_encoder WHERE state IN ('building', 'ready')
+    ORDER BY id
+    FOR SHARE
+)
+INSERT INTO marketplace_ai_pendingjob
+    (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+SELECT new.job, candidate.id, 0, true, false, 0, now(), now(), ''
+FROM candidate CROSS JOIN
+     unnest(%(jobs)s::{job_key_type}[], %(digests)b::bytea[]) AS new(job, digest)
+WHERE NOT EXISTS (
+    SELECT FROM marketplace_ai_jobembedding AS known
+    WHERE known.job_id = new.job AND known.encoder_id = candidate.id
+      AND known.text_digest = new.digest)
+ORDER BY candidate.id, new.job
+ON CONFLICT (job_id, encoder_id) DO NOTHING
+"""
+
 # Put postings into the queue behind everything fresh, in the order of their keys, as the intake
 # does. Those that their host holds locked are told, not waited for; those that are gone look the
-# same and are told once.
+# same and are told once. Nothing is queued for an encoder that was retired meanwhile.
 BACKFILL = """
-WITH there AS MATERIALIZED (
+WITH lives AS MATERIALIZED (
+    SELECT FROM marketplace_ai_encoder
+    WHERE id = %(queue_encoder)s::bigint AND state <> 'retired'
+    FOR SHARE
+), there AS MATERIALIZED (
     SELECT {job_key} AS id FROM {job_table}
     WHERE {job_key} = ANY(%(jobs)s::{job_key_type}[])
     ORDER BY {job_key}
@@ -267,6 +355,7 @@ WITH there AS MATERIALIZED (
         (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
     SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
     FROM there
+    WHERE %(queue_encoder)s::bigint IS NULL OR EXISTS (SELECT FROM lives)
     ORDER BY id
     ON CONFLICT (job_id, encoder_id) DO NOTHING
     RETURNING id
@@ -274,6 +363,14 @@ WITH there AS MATERIALIZED (
 SELECT ARRAY(SELECT id FROM queued),
        ARRAY(SELECT wanted.id FROM unnest(%(jobs)s::{job_key_type}[]) AS wanted(id)
              WHERE NOT EXISTS (SELECT FROM there WHERE there.id = wanted.id))
+"""
+
+# What waits for an encoder that is retired, some at a time; by others' locks as in MINE.
+FORGET = """
+DELETE FROM marketplace_ai_pendingjob WHERE id IN (
+    SELECT id FROM marketplace_ai_pendingjob WHERE encoder_id = %(encoder)s
+    ORDER BY job_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
 """
 
 # Whether a walk may queue more: fewer wait at low priority than the workers do in a few batches.

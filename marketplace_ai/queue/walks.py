@@ -51,7 +51,7 @@ class Walker:
         if now < self._resting_until:
             return False
         try:
-            if now >= self._next_look:
+            if now >= self._next_look and encoder.state == EncoderState.ACTIVE:
                 reconcile.begin(encoder)
                 self._next_look = now + DUE_SECONDS
             return step(encoder)
@@ -152,6 +152,8 @@ def _queue(
     rows, held = backfill.queue(
         found, encoder_id=backfill.queued_for(encoder), vectors_only=walk.vectors_only
     )
+    if walk.purpose == WalkPurpose.RECONCILE:
+        backfill.queue_beside(found)
     # Between the look and its row in the queue another worker may have done all that a posting
     # lacked, and it would be decided twice. From the row on nobody can, so this look is the last.
     lacking = find(walk, encoder, found, queued=True)
@@ -171,7 +173,7 @@ class Progress:
 
 
 def progress(walk: Walk, waiting: int) -> Progress:
-    """How far a walk is, with ``waiting`` postings queued and not worked off."""
+    """How far a walk is, with ``waiting`` postings of its encoder queued and not worked off."""
     done = walk.walked if walk.purpose == WalkPurpose.RECONCILE else walk.queued - waiting
     done = max(done, 0)
     seconds = walk.busy.total_seconds()

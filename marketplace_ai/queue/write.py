@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
 from marketplace_ai.text import digest
 
-from . import audit, sql, vectors
+from . import audit, encoders, shadow, sql, vectors
 from . import claim as claims
 from .decide import Decisions, Previous, decide
 from .steps import Step, send
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: A posting that its host holds locked is looked at again after this many seconds.
 HELD_DELAY = 1.0
+#: What is queued until so long after a switch may have been queued before it was committed.
+SWITCHING = dt.timedelta(minutes=1)
 UNSTEADY = "The adapter's text() or clean() gives another text each time it is called."
 
 
@@ -65,14 +68,24 @@ def write(
 
     Written is only what is still this claim's and whose text is still the one that was
     encoded; the rest goes back to the queue. Jobs are locked first, by key, then their rows.
+
+    A claim of one encoder's own rows stores vectors and has no other effect; with
+    ``classifier_id`` also what that says of rows that ask for more than a vector, in the shadow.
     """
     adapter = get_adapter()
     written = Written()
     with transaction.atomic(using=sql.alias()):
-        if claim.encoder_id is None and not _still_active(encoder):
-            # The encoder was switched meanwhile: encode again with the new one.
-            written.changed = [item.row_id for item in batch]
-            claims.release(claim.token, written.changed)
+        states = (EncoderState.ACTIVE,) if claim.encoder_id is None else encoders.LIVING
+        standing = encoders.keep(encoder.pk, *states)
+        if standing is None:
+            rows = [item.row_id for item in batch]
+            if claim.encoder_id is None:
+                # The encoder was switched meanwhile: encode again with the new one.
+                claims.release(claim.token, rows)
+                written.changed = rows
+            else:
+                claims.finish(claim.token, rows)  # it was retired
+                written.dropped = rows
             return written
         fence = _lock(claim, encoder, classifier_id, batch)
         kept: list[Encoded] = []
@@ -99,6 +112,10 @@ def write(
             and not fence.rows[item.row_id]
             and not fence.is_decided(item)
         ]
+        in_shadow: list[Encoded] = []
+        if claim.encoder_id is not None and classifier_id is not None:
+            asked = {row.id for row in claim.rows if not row.vector_only}
+            in_shadow = [item for item in kept if item.row_id in asked]
         decisions = Decisions()
         if to_decide:
             decisions = decide(adapter, to_decide, fence.jobs, fence.previous)
@@ -108,6 +125,8 @@ def write(
         send(
             _vectors(encoder, kept)
             + _decisions(encoder, classifier_id, decisions, fence)
+            + shadow.decided(adapter, encoder.pk, classifier_id, in_shadow)
+            + _handed_on(claim, standing, kept)
             + claims.settled(claim.token, done, written.changed, written.held, HELD_DELAY)
         )
         if to_decide:
@@ -122,16 +141,6 @@ def write(
                 robust=True,
             )
     return written
-
-
-def _still_active(encoder: Encoder) -> bool:
-    """Whether the encoder is in force, kept so until this transaction ends."""
-    with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM marketplace_ai_encoder WHERE id = %s AND state = %s FOR SHARE",
-            [encoder.pk, EncoderState.ACTIVE],
-        )
-        return cursor.fetchone() is not None
 
 
 def _lock(claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list[Encoded]) -> Fence:
@@ -172,6 +181,20 @@ def _vectors(encoder: Encoder, items: list[Encoded]) -> list[Step]:
         "digests": [item.digest for item in items],
     }
     return [(sql.STORE_VECTORS, values)]
+
+
+def _handed_on(claim: Claim, standing: encoders.Kept, items: list[Encoded]) -> list[Step]:
+    """Rows for candidates that have none of these postings, since they were queued while another
+    encoder was in force."""
+    if claim.encoder_id is not None or standing.activated is None:
+        return []
+    until = standing.activated + SWITCHING
+    early = {row.id for row in claim.rows if row.queued <= until}
+    late = [item for item in items if item.row_id in early and item.vector is not None]
+    if not late:
+        return []
+    values = {"jobs": [item.job_id for item in late], "digests": [item.digest for item in late]}
+    return [(sql.HAND_ON, values)]
 
 
 def _decisions(

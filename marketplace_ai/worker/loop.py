@@ -10,12 +10,14 @@ import logging
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
+from marketplace_ai.models import Encoder, JobChange, PendingJob
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
@@ -24,13 +26,13 @@ from marketplace_ai.queue.silence import bound_silence
 from marketplace_ai.queue.walks import Walker
 from marketplace_ai.text import one_line
 
+from .candidates import Candidates
 from .overlap import INFRASTRUCTURE, Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from marketplace_ai.models import Encoder
     from marketplace_ai.pipeline import Pipeline
     from marketplace_ai.queue.write import Written
 
@@ -51,7 +53,9 @@ class Drainer:
     """Works the queue off until told to stop.
 
     ``on_batch`` is called after each batch, for progress. ``parent`` is the process to end
-    with (a supervisor that was killed cannot tell us). ``executor``: see ``Overlap``.
+    with (a supervisor that was killed cannot tell us). ``executor`` is where texts are encoded
+    and candidates loaded: threads of their own, unless given. ``only``: the key of a candidate,
+    for which alone this drainer works; the active encoder is not loaded then.
     """
 
     def __init__(
@@ -61,19 +65,31 @@ class Drainer:
         parent: int | None = None,
         on_batch: Callable[[Written], None] = lambda written: None,
         executor: Executor | None = None,
+        only: int | None = None,
     ) -> None:
         self.pipeline = pipeline
+        self._only = only
         self.liveness = Liveness()
         self.listener = Listener()
         self._parent = parent
         self._intake = intake.Intake()
         self._walker = Walker()
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._overlap = Overlap(
             pipeline,
             stopping=lambda: self.stopping,
             collect=self._intake.step,
             on_batch=on_batch,
-            executor=executor,
+            executor=self._executor,
+        )
+        self._candidates = Candidates(
+            pipeline,
+            stopping=lambda: self.stopping,
+            collect=self._intake.step,
+            on_batch=on_batch,
+            executor=self._executor,
+            loader=executor,
+            only=only,
         )
         self._encoder: Encoder | None = None
         self._stopped = False
@@ -110,6 +126,7 @@ class Drainer:
                     pause = min(0.2 * 2**failures, MAX_BACKOFF)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
                     self._overlap.save()
+                    self._candidates.save()
                     self._hang_up()
                     self._wait(pause, _sleep)
         finally:
@@ -120,10 +137,13 @@ class Drainer:
         back, and leave all connections but Django's. Whoever calls ``turn`` calls this at the end:
         what stays in hand would be renewed, and count as hung after its time."""
         try:
-            self._overlap.close()
-        except INFRASTRUCTURE as error:
-            logger.warning("The last batch was not written: %s", _one_line(error))
+            for work in (self._candidates, self._overlap):
+                try:
+                    work.close()
+                except INFRASTRUCTURE as error:
+                    logger.warning("The last batch was not written: %s", _one_line(error))
         finally:
+            self._executor.shutdown()
             self.listener.close()
             self.liveness.close()
 
@@ -150,6 +170,29 @@ class Drainer:
                 logger.warning("Freed %d postings of a worker that ended or froze", freed)
             self._next_recovery = time.monotonic() + RECOVER_SECONDS
         collected = self._intake.step() > 0 or not self._intake.between_passes
+        if self._only is not None:
+            return self._build(worker, self._only) or collected
+        worked = self._work(worker)
+        # After the batch: older postings keep no fresh one waiting.
+        walked = self._walk()
+        if not (worked or walked or self._candidates.is_busy):
+            worked = self._candidates.turn(worker)
+        return worked or walked or collected
+
+    def _build(self, worker: int, only: int) -> bool:
+        """A turn of the one encoder that this drainer is for, as long as it is a candidate."""
+        if not Encoder.objects.using(sql.alias()).candidates().filter(pk=only).exists():
+            logger.info("This encoder is a candidate no longer: nothing is left to build")
+            self.stop()
+        return self._candidates.turn(worker)
+
+    def _work(self, worker: int) -> bool:
+        """A turn of whichever encoder has batches in hand; the active one's, where there are none
+        or something waits for it."""
+        if self._candidates.is_busy:
+            if not claims.is_due() and not self.pipeline.stale():
+                return self._candidates.turn(worker)
+            self._candidates.pause()
         if self.pipeline.stale():
             self._overlap.finish()
             self.pipeline.refresh()
@@ -157,22 +200,21 @@ class Drainer:
                 self._overlap.give_back()  # read for another encoder
                 self.pipeline.settle()
                 self._encoder = self.pipeline.encoder
-        worked = self._overlap.turn(worker)
-        # After the batch: older postings keep no fresh one waiting.
-        walked = self._walk()
-        return worked or walked or collected
+        return self._overlap.turn(worker)
 
     def _walk(self) -> bool:
         encoder = self.pipeline.encoder
         return encoder is not None and self._walker.step(encoder)
 
-    @staticmethod
-    def _is_empty() -> bool:
-        from marketplace_ai.models import JobChange, PendingJob
-
-        return (
-            not PendingJob.objects.due().exists()
-            and not JobChange.objects.filter(job__isnull=False).exists()
+    def _is_empty(self) -> bool:
+        """Whether nothing is left to do, but for candidates that do not work."""
+        due = PendingJob.objects.due().exclude(encoder__in=self._candidates.in_trouble)
+        if self._only is not None:
+            due = due.filter(encoder=self._only)
+        return not (
+            self._candidates.is_loading
+            or due.exists()
+            or JobChange.objects.filter(job__isnull=False).exists()
         )
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import psycopg
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from marketplace_ai.pipeline import Batch, Pipeline, Vectors
     from marketplace_ai.queue.write import Written
+    from marketplace_ai.resident import Batch, Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -65,28 +65,43 @@ class Hand:
         return self.rows[0].priority  # a batch's rows are equally urgent
 
 
+class Work(Protocol):
+    """What is done with claims: ``Pipeline`` with those of the active encoder (``claims_for``
+    None), ``Candidate`` with one other encoder's."""
+
+    claims_for: int | None
+
+    def read(self, claim: claims.Claim) -> list[Batch]: ...
+    def finish(self, batch: Batch, vectors: Vectors) -> Written: ...
+
+
 class Overlap:
     """Claims, has encoded and writes, in turns that each write one batch.
 
     ``stopping`` is asked before anything new is taken up; ``collect`` moves what is new from the
-    log to the queue; ``executor`` (one thread, unless given) is where texts are encoded.
+    log to the queue; ``executor``, a single thread's, is where texts are encoded.
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        work: Work,
         *,
         stopping: Callable[[], bool],
         collect: Callable[[], object],
         on_batch: Callable[[Written], None],
-        executor: Executor | None = None,
+        executor: Executor,
     ) -> None:
-        self._pipeline, self._on_batch = pipeline, on_batch
+        self._work, self._on_batch = work, on_batch
         self._stopping, self._collect = stopping, collect
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._executor = executor
         self._hands: list[Hand] = []
         self._alone_left = ALONE_IN_A_ROW
         self._worker = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in hand."""
+        return not self._hands
 
     def turn(self, worker: int) -> bool:
         """Write one batch, having given the encoder the next one; whether there was one.
@@ -104,7 +119,7 @@ class Overlap:
             for current in self._hands[:1]:  # none, where it could not be read
                 self._encode(current)
                 if len(self._hands) == 1 and self._may_go_ahead(current):
-                    self._take(claims.claim(worker))
+                    self._take(self._next(worker))
                 self._complete(current)
         except EncoderError:
             self.give_back()
@@ -141,12 +156,9 @@ class Overlap:
     def close(self) -> None:
         """``finish``, and give back the rest."""
         try:
-            try:
-                self.finish()
-            finally:
-                self.give_back()
+            self.finish()
         finally:
-            self._executor.shutdown()
+            self.give_back()
 
     # -- taking up -------------------------------------------------------------------------
 
@@ -155,10 +167,13 @@ class Overlap:
         neither starves the other."""
         if self._alone_left:
             self._alone_left -= 1
-            if claim := claims.claim(worker, alone=True):
+            if claim := self._next(worker, alone=True):
                 return claim
         self._alone_left = ALONE_IN_A_ROW
-        return claims.claim(worker) or claims.claim(worker, alone=True)
+        return self._next(worker) or self._next(worker, alone=True)
+
+    def _next(self, worker: int, *, alone: bool = False, above: int = -1) -> claims.Claim | None:
+        return claims.claim(worker, encoder_id=self._work.claims_for, alone=alone, above=above)
 
     def _may_go_ahead(self, current: Hand) -> bool:
         """Not beside a row that is tried alone: should the process die of it, nothing else
@@ -175,7 +190,7 @@ class Overlap:
         unread.renewal.start()
         self._hands.insert(place, unread)
         try:
-            batches = self._pipeline.read(claim)
+            batches = self._work.read(claim)
         except INFRASTRUCTURE:
             raise
         except Exception as error:
@@ -208,7 +223,7 @@ class Overlap:
         if and_go_on:
             self._go_on()
         try:
-            written = self._pipeline.finish(hand.batch, vectors)
+            written = self._work.finish(hand.batch, vectors)
         except INFRASTRUCTURE:
             raise
         except Exception as error:
@@ -226,7 +241,7 @@ class Overlap:
         elif ahead and ahead[0].priority < Priority.FRESH:
             # A backfill's batch must not stand before what was created while it waited.
             self._collect()
-            urgent = claims.claim(self._worker, above=ahead[0].priority)
+            urgent = self._next(self._worker, above=ahead[0].priority)
             if urgent is not None:
                 # Kept in hand, it would wait for a flood's end, and rows marked alone with it.
                 if urgent.alone_waits or len(urgent.rows) >= conf.batch_size:

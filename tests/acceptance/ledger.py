@@ -14,19 +14,32 @@ FROM marketplace_ai_pendingjob
 """
 
 # One row a posting: its decisions, those that are current, equal ones beyond the first, its
-# vectors, whether vector and decision are of one text, whether the category is the decision's
-# (none, where that one was deleted since).
+# vectors of the encoder that decided, whether vector and decision are of one text, whether the
+# category is the decision's (none, where that one was deleted since), decisions by a classifier
+# of another encoder than theirs, and encoders that are ready and lack the vector of this text.
 POSTINGS = """
 SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.current),
        count(decision.id) - count(DISTINCT decision.text_digest),
-       (SELECT count(*) FROM marketplace_ai_jobembedding AS vector WHERE vector.job_id = job.id),
        (SELECT count(*) FROM marketplace_ai_jobembedding AS vector
         JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
-        WHERE vector.job_id = job.id AND vector.text_digest = latest.text_digest),
+        WHERE vector.job_id = job.id AND vector.encoder_id = latest.encoder_id),
+       (SELECT count(*) FROM marketplace_ai_jobembedding AS vector
+        JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
+        WHERE vector.job_id = job.id AND vector.encoder_id = latest.encoder_id
+          AND vector.text_digest = latest.text_digest),
        bool_and((SELECT id FROM marketplace_ai_category WHERE id = decision.machine_category_id)
-                IS NOT DISTINCT FROM job.category_id) FILTER (WHERE decision.current)
+                IS NOT DISTINCT FROM job.category_id) FILTER (WHERE decision.current),
+       count(*) FILTER (WHERE classifier.encoder_id <> decision.encoder_id),
+       (SELECT count(*) FROM marketplace_ai_encoder AS encoder WHERE encoder.state = 'ready'
+        AND NOT EXISTS (
+            SELECT FROM marketplace_ai_jobembedding AS vector
+            JOIN marketplace_ai_decision AS latest
+                 ON latest.job_id = vector.job_id AND latest.current
+            WHERE vector.job_id = job.id AND vector.encoder_id = encoder.id
+              AND vector.text_digest = latest.text_digest))
 FROM marketplace_ai_jobposting AS job
 LEFT JOIN marketplace_ai_decision AS decision ON decision.job_id = job.id
+LEFT JOIN marketplace_ai_classifierversion AS classifier ON classifier.id = decision.classifier_id
 GROUP BY job.id, job.category_id
 ORDER BY job.id
 """
@@ -65,6 +78,8 @@ class Ledger:
     not_one_vector: list[int] = field(default_factory=list)
     other_text: list[int] = field(default_factory=list)
     other_category: list[int] = field(default_factory=list)
+    mixed: list[int] = field(default_factory=list)
+    not_current: list[int] = field(default_factory=list)
     stray: list[int] = field(default_factory=list)
 
     def faults(self) -> dict[str, list[int]]:
@@ -83,7 +98,7 @@ def read(url: str) -> Ledger:
     with psycopg.connect(url) as connection:
         rows = connection.execute(POSTINGS).fetchall()
         ledger.stray = [row[0] for row in connection.execute(STRAY)]
-    for job, decisions, current, again, vectors, matching, category in rows:
+    for job, decisions, current, again, vectors, matching, category, mixed, behind in rows:
         ledger.postings += 1
         if not decisions:
             ledger.lost.append(job)
@@ -98,11 +113,16 @@ def read(url: str) -> Ledger:
             ledger.other_text.append(job)
         if not category:
             ledger.other_category.append(job)
+        if mixed:
+            ledger.mixed.append(job)
+        if behind:
+            ledger.not_current.append(job)
     return ledger
 
 
 def assert_exactly_once(url: str, postings: int) -> None:
-    """Every posting decided exactly once for each of its texts, one vector, nothing left over."""
+    """Every posting decided exactly once for each of its texts, by one encoder with its own
+    classifier and vector, those that are ready current too, nothing left over."""
     assert queue(url) == Queue(0, 0, 0)
     ledger = read(url)
     assert ledger.postings == postings

@@ -32,7 +32,7 @@ def directory(automatic: None, tmp_path: Path) -> Path:
     """A small real encoder, registered and active."""
     save(tmp_path, normalize=True)
     path = tmp_path / "model"
-    Encoder.objects.update(state=EncoderState.READY)
+    Encoder.objects.update(state=EncoderState.RETIRED)
     loaded = load_encoder(str(path), cache_dir=conf.cache_dir)
     encoders.activate(encoders._register("small", loaded))
     return path

@@ -22,7 +22,9 @@ POINTS = (CLAIMED, ENCODED, BEFORE_COMMIT, AFTER_COMMIT)
 
 # Counted until they are flushed, which is done here with every commit.
 DECIDES = """
-SELECT coalesce(pg_stat_get_xact_tuples_inserted(to_regclass('marketplace_ai_decision')), 0) > 0,
+SELECT coalesce(pg_stat_get_xact_tuples_inserted(to_regclass('marketplace_ai_decision')), 0) > 0
+       OR coalesce(
+           pg_stat_get_xact_tuples_inserted(to_regclass('marketplace_ai_shadowdecision')), 0) > 0,
        pg_stat_force_next_flush()
 """
 

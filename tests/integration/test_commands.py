@@ -427,7 +427,7 @@ class TestBackfill:
             ({"since": "2026-02-30"}, "--since must be a date"),
             ({"limit": 0}, "--limit must be 1 or more, not 0."),
             ({"limit": -3}, "--limit must be 1 or more"),
-            ({"encoder": "other"}, "'other' is not the active encoder"),
+            ({"encoder": "other"}, "'other' is neither the active encoder"),
         ],
     )
     def test_bad_options(self, fitted: None, options: Any, said: str) -> None:

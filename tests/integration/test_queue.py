@@ -10,10 +10,13 @@ import pytest
 from django.db import connection, connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.lifecycle import encoders
 from marketplace_ai.models import JobChange, JobPosting, PendingJob, Priority
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
+
+from .encoder_world import candidate
 
 pytestmark = pytest.mark.django_db
 
@@ -201,6 +204,8 @@ def test_every_statement_is_planned(name: str) -> None:
         "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
         "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
         "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
+        "encoders": [1], "states": [""], "categories": [1], "keys": [""], "names": [""],
+        "probabilities": [0.5], "outcomes": [""],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)
@@ -229,3 +234,36 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
             assert "marketplace_ai_pending_free" in plan, plan
             assert "Sort" not in plan, plan
             assert "Seq Scan" not in plan, plan
+
+
+def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
+    """Beside a queue of the active encoder's, however long that is."""
+    encoders.ensure_active()
+    encoder = candidate()
+    values = {"token": uuid.uuid4(), "worker": 1, "lease": 30, "limit": 64, "above": -1}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_jobposting (title) "
+            "SELECT n FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute(
+            "INSERT INTO marketplace_ai_pendingjob (job_id, encoder_id, priority, vector_only, "
+            "alone, attempts, queued, not_before, last_error) "
+            "SELECT id, CASE WHEN id %% 2 = 0 THEN %s::bigint END, 0, true, false, 0, now(), "
+            "now(), '' FROM marketplace_ai_jobposting",
+            [encoder.pk],
+        )
+        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        for alone in (False, True):
+            claim = sql.statement(sql.CLAIM, for_encoder=True)
+            cursor.execute(f"EXPLAIN {claim}", {**values, "alone": alone, "encoder": encoder.pk})
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "marketplace_ai_pending_built" in plan, plan
+            assert "Sort" not in plan, plan
+            assert "Seq Scan" not in plan, plan
+        cursor.execute("UPDATE marketplace_ai_pendingjob SET not_before = 'infinity'")
+        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        assert not claims.is_due([encoder.pk])
+        cursor.execute(f"EXPLAIN {sql.DUE}", {"encoders": [encoder.pk]})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "Seq Scan" not in plan, plan

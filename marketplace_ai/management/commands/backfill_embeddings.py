@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
-from marketplace_ai.models import Encoder, PendingJob, Walk
+from marketplace_ai.models import Encoder, EncoderState, PendingJob, Walk
 from marketplace_ai.queue import backfill, health, walks
 
 #: Seconds between two looks at a backfill that is being worked off.
@@ -26,7 +26,10 @@ class Command(DatabaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--encoder", metavar="NAME", help="the active encoder (default)")
+        parser.add_argument(
+            "--encoder", metavar="NAME",
+            help="an encoder beside the active one (vectors only); default: the active one",
+        )  # fmt: skip
         parser.add_argument("--since", metavar="DATE", help="only postings created from then on")
         parser.add_argument("--limit", type=int, metavar="N", help="at most N postings")
         parser.add_argument(
@@ -54,14 +57,15 @@ class Command(DatabaseCommand):
             total = min(total, limit)
         walk, queued = None, 0
         if not options["dry_run"]:
+            vectors_only = options["vectors_only"] or encoder.state != EncoderState.ACTIVE
             walk, _is_new = backfill.request(
-                encoder, since=since, at_most=limit, vectors_only=options["vectors_only"],
+                encoder, since=since, at_most=limit, vectors_only=vectors_only,
                 total=total, estimated=estimated,
             )  # fmt: skip
             before = walk.queued
             self._begin(encoder, walk, quiet=options["json"])
             if options["wait"]:
-                self._wait(walk, quiet=options["json"])
+                self._wait(encoder, walk, quiet=options["json"])
             queued = walk.queued - before
         result = {
             "encoder": encoder.name,
@@ -69,8 +73,10 @@ class Command(DatabaseCommand):
             "estimated": estimated,
             "queued": queued,
             "all_queued": walk is not None and walk.finished is not None,
-            "pending": backfill.waiting().count(),
-            "set_aside": PendingJob.objects.aside().count(),
+            "pending": backfill.waiting(encoder).count(),
+            "set_aside": PendingJob.objects.aside()
+            .filter(encoder=backfill.queued_for(encoder))
+            .count(),
             "seconds": round(time.monotonic() - started, 2),
         }
         about = "About " if estimated else ""
@@ -91,12 +97,15 @@ class Command(DatabaseCommand):
         active = Encoder.objects.active()
         if active is None:
             refuse("There is no encoder yet: start a worker, or run fit_classifier, first.")
-        if name is not None and name != active.name:
+        if name is None or name == active.name:
+            return active
+        encoder = Encoder.objects.candidates().filter(name=name).first()
+        if encoder is None:
             refuse(
-                f"{name!r} is not the active encoder; that is {active.name!r}, and workers encode "
-                "with no other."
+                f"{name!r} is neither the active encoder ({active.name!r}) nor one beside it. Run "
+                "manage.py encoders to see those there are."
             )
-        return active
+        return encoder
 
     def _since(self, value: str | None) -> dt.date | None:
         if value is None:
@@ -127,9 +136,9 @@ class Command(DatabaseCommand):
                 walk.refresh_from_db()
                 advance(walk.queued - before)
 
-    def _wait(self, walk: Walk, *, quiet: bool) -> None:
+    def _wait(self, encoder: Encoder, walk: Walk, *, quiet: bool) -> None:
         shown = 0
-        waiting = backfill.waiting().count()
+        waiting = backfill.waiting(encoder).count()
         with progress("Encoding", walk.total, quiet=quiet) as advance:
             while waiting or not walk.finished:
                 if not health.drainers():
@@ -141,7 +150,7 @@ class Command(DatabaseCommand):
                     fail("The backfill was stopped. Run the same command again to go on with it.")
                 time.sleep(LOOK_SECONDS)
                 walk.refresh_from_db()
-                waiting = backfill.waiting().count()
+                waiting = backfill.waiting(encoder).count()
                 done = walks.progress(walk, waiting).done
                 advance(max(done - shown, 0))
                 shown = max(done, shown)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import DatabaseCommand, fail, progress
-from marketplace_ai.models import PendingJob
+from marketplace_ai.management.console import DatabaseCommand, fail, progress, refuse
+from marketplace_ai.models import Encoder, PendingJob
 
 if TYPE_CHECKING:
     from marketplace_ai.queue.write import Written
@@ -22,6 +22,10 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drain", action="store_true", help="end when nothing is left to do")
         parser.add_argument(
+            "--encoder", metavar="NAME",
+            help="work for this candidate alone, as on a second GPU, until it is one no longer",
+        )  # fmt: skip
+        parser.add_argument(
             "--parent", type=int, metavar="PID", help="end when this process is not the parent"
         )
 
@@ -30,15 +34,38 @@ class Command(DatabaseCommand):
         from marketplace_ai.pipeline import Pipeline
         from marketplace_ai.worker.loop import Drainer, handle_signals
 
-        total = PendingJob.objects.due().count() if options["drain"] else None
+        only = None if options["encoder"] is None else _candidate(options["encoder"])
+        due = PendingJob.objects.due()
+        if only is not None:
+            due = due.filter(encoder=only)
+        total = due.count() if options["drain"] else None
         with progress("Postings", total or None, quiet=not options["drain"]) as advance:
 
             def count(written: Written) -> None:
                 advance(written.decided or written.vectors)
 
-            drainer = Drainer(Pipeline(), parent=options["parent"], on_batch=count)
+            drainer = Drainer(
+                Pipeline(),
+                parent=options["parent"],
+                on_batch=count,
+                only=None if only is None else only.pk,
+            )
             handle_signals(drainer)
             try:
                 drainer.run(until_empty=options["drain"])
             except EncoderError as error:
                 fail(str(error))
+        if only is not None:
+            only.refresh_from_db()
+            if options["drain"] and only.trouble:
+                fail(f"The encoder {only.name!r} was not built. {only.trouble}")
+
+
+def _candidate(name: str) -> Encoder:
+    encoder = Encoder.objects.candidates().filter(name=name).first()
+    if encoder is None:
+        refuse(
+            f"{name!r} is no encoder beside the active one, for which a worker could be started. "
+            "Run manage.py encoders to see those there are; the active one needs no --encoder."
+        )
+    return encoder

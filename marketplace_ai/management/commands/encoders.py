@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from marketplace_ai.lifecycle import overview, shadow
+from marketplace_ai.management.console import DatabaseCommand, print_json, refuse
+from marketplace_ai.models import Encoder, EncoderState
+from marketplace_ai.queue import health
+
+
+class Command(DatabaseCommand):
+    help = (
+        "Show all encoders: which one is active, how far others are built, what waits for them. "
+        "With --shadow a candidate also decides what comes in, without effect, so that its "
+        "answers can be compared before it is activated."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        switch = parser.add_mutually_exclusive_group()
+        switch.add_argument("--shadow", metavar="NAME", help="have it decide in the shadow")
+        switch.add_argument("--no-shadow", metavar="NAME", help="have it stop that")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for name, on in ((options["shadow"], True), (options["no_shadow"], False)):
+            if name is not None:
+                return self._switch(name, on, as_json=options["json"])
+        found = overview.all_of_them()
+        if options["json"]:
+            print_json(self, {"encoders": [standing.as_dict() for standing in found]})
+        elif not found:
+            self.stdout.write(
+                "No encoder is registered yet: the first worker registers the one of "
+                "MARKETPLACE_AI_ENCODER."
+            )
+        for standing in [] if options["json"] else found:
+            self.stdout.write("\n".join(lines(standing)))
+        return None
+
+    def _switch(self, name: str, on: bool, *, as_json: bool) -> None:
+        encoder = Encoder.objects.filter(name=name).first()
+        if encoder is None:
+            refuse(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
+        try:
+            shadow.switch(encoder, on)
+        except shadow.ShadowError as error:
+            refuse(str(error))
+        if as_json:
+            print_json(self, {"encoder": encoder.name, "shadow": encoder.shadow})
+        elif on:
+            self.stdout.write(f"{name} decides in the shadow what comes in from now on.")
+        else:
+            self.stdout.write(f"{name} no longer decides in the shadow; its answers stay.")
+
+
+def lines(standing: overview.Standing) -> list[str]:
+    """An encoder for people."""
+    encoder = standing.encoder
+    head = f"{encoder.name}: {encoder.get_state_display()}, {encoder.dimension} dimensions"
+    if encoder.shadow:
+        head += ", decides in the shadow"
+    if encoder.state == EncoderState.RETIRED:
+        return [f"{head}, retired {encoder.retired:%Y-%m-%d %H:%M}"]
+    if encoder.activated:
+        head += f", activated {encoder.activated:%Y-%m-%d %H:%M}"
+    about = "about " if standing.estimated else ""
+    found = [
+        head,
+        f"  vectors: {about}{_share(standing.postings)} of the postings, "
+        f"{_share(standing.exemplars)} of the exemplars",
+        f"  classifier: {standing.classifier or 'none is in force for it'}",
+    ]
+    if standing.pending or standing.set_aside:
+        pending, aside = health.shown(standing.pending), health.shown(standing.set_aside)
+        found.append(f"  in the queue: {pending}, and {aside} set aside")
+    if standing.walk is not None and standing.progress is not None:
+        known = standing.progress
+        left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
+        stopped = " (stopped)" if standing.walk.stopped else ""
+        found.append(f"  backfill: {known.done:,} of {known.total:,}{left}{stopped}")
+    if encoder.trouble:
+        found.append(f"  trouble: {encoder.trouble}")
+    return found
+
+
+def _share(counts: tuple[int, int]) -> str:
+    some, all_of_them = counts
+    share = f" ({some / all_of_them:.0%})" if all_of_them else ""
+    return f"{some:,} of {all_of_them:,}{share}"

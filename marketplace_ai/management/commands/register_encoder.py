@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.models import Encoder
+
+
+class Command(DatabaseCommand):
+    help = (
+        "Register an encoder beside the active one. It is loaded and tried here; then workers "
+        "give it vectors of all postings and exemplars whenever the active encoder has nothing to "
+        "do. Nothing is decided by it until it is compared and activated."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", metavar="NAME", help="its name from now on, as my-model-2")
+        parser.add_argument(
+            "--path", required=True, metavar="SOURCE",
+            help="a sentence-transformers directory that every worker can read, a hub id such as "
+            "BAAI/bge-m3, or 'embedded'",
+        )  # fmt: skip
+        parser.add_argument("--revision", help="of a hub id: a branch, tag or commit")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Imported here: they bring the encoder's libraries, which --help can do without.
+        from marketplace_ai.encoding import EncoderError
+        from marketplace_ai.lifecycle import building, encoders
+
+        name, revision = options["name"], options["revision"]
+        try:
+            building.check_name(name)
+            loaded = encoders.try_source(options["path"], revision=revision)
+            encoder = building.register(name, loaded, revision=revision)
+        except building.RegistrationError as error:
+            refuse(str(error))
+        except EncoderError as error:
+            fail(f"Nothing was registered: {error}")
+        twins = building.twins(encoder)
+        if options["json"]:
+            print_json(
+                self,
+                {
+                    "encoder": encoder.name,
+                    "source": encoder.source,
+                    "dimension": encoder.dimension,
+                    "precision": encoder.precision,
+                    "weights_hash": encoder.weights_hash,
+                    "state": encoder.state,
+                    "same_weights": [twin.name for twin in twins],
+                },
+            )
+        else:
+            self._tell(encoder, twins)
+
+    def _tell(self, encoder: Encoder, twins: list[Encoder]) -> None:
+        self.stdout.write(
+            f"{encoder.name} is registered: {encoder.dimension} dimensions, at most "
+            f"{encoder.max_tokens:,} tokens of a text, weights {encoder.weights_hash[:12]}."
+        )
+        for twin in twins:
+            self.stdout.write(f"{twin.name} ({twin.state}) has the very same weights.")
+        self.stdout.write(
+            "Running workers build it now, behind all ordinary work; manage.py encoders shows how "
+            f"far it is. A worker for nothing else: manage.py process_pending --encoder "
+            f"{encoder.name}. When it is ready: manage.py fit_classifier --encoder {encoder.name}."
+        )

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from marketplace_ai.lifecycle import retiring
+from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.models import Encoder, EncoderState
+
+
+class Command(DatabaseCommand):
+    help = (
+        "Retire an encoder beside the active one: all vectors of it are deleted, and workers no "
+        "longer make any. It cannot be undone, and the name is not given again. Stopped anywhere, "
+        "it can be run again."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        encoder = Encoder.objects.filter(name=options["name"]).first()
+        if encoder is None:
+            refuse(
+                f"There is no encoder {options['name']!r}. Run manage.py encoders to see those "
+                "there are."
+            )
+        try:
+            retiring.check(encoder)
+        except retiring.RetirementError as error:
+            refuse(str(error))
+        stored = retiring.stored(encoder)
+        # What was begun is ended without another question.
+        begun = encoder.state == EncoderState.RETIRED
+        if not begun and not options["yes"]:
+            self._ask(encoder, stored)
+        if not (begun and stored.is_nothing):
+            try:
+                retiring.retire(encoder, lambda line: self._tell(f"{line} …", options))
+            except retiring.RetirementError as error:
+                fail(str(error))
+        if options["json"]:
+            print_json(
+                self, {"encoder": encoder.name, "state": encoder.state, "deleted": stored.as_dict()}
+            )
+        elif begun and stored.is_nothing:
+            self.stdout.write(f"{encoder.name} was retired before, and nothing of it is left.")
+        else:
+            self.stdout.write(f"{encoder.name} is retired.")
+
+    def _ask(self, encoder: Encoder, stored: retiring.Stored) -> None:
+        losses = (
+            f"Of {encoder.name} ({encoder.state}) will be deleted: about {stored.vectors:,} "
+            f"postings' and {stored.exemplars:,} exemplars' vectors, {stored.pending:,} rows of "
+            f"the queue and {stored.shadow:,} shadow decisions."
+        )
+        if not sys.stdin.isatty():
+            refuse(f"{losses} Nobody can be asked here: give --yes if that is meant.")
+        self.stdout.write(losses)
+        if input("Retire it? [y/N] ").strip().lower() not in ("y", "yes"):
+            fail("Nothing was changed.")
+
+    def _tell(self, line: str, options: dict[str, Any]) -> None:
+        if not options["json"]:
+            self.stderr.write(line, style_func=str)

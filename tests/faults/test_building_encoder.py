@@ -1,0 +1,83 @@
+"""A candidate is built while workers are killed: no posting is lost for either encoder."""
+
+from __future__ import annotations
+
+import random
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from marketplace_ai.lifecycle import shadow
+from marketplace_ai.models import (
+    Decision,
+    Encoder,
+    EncoderState,
+    ExemplarEmbedding,
+    JobPosting,
+    PendingJob,
+    ShadowDecision,
+)
+from tests.acceptance import ledger, workers
+from tests.faults.postings import create, settled
+from tests.faults.scale import scaled
+from tests.faults_app import fates, points
+from tests.integration.encoder_world import candidate, state, switch, vectors
+from tests.integration.test_encoder_shadow import put_in_force
+from tests.integration.walking import older
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_workers_killed_while_one_is_built_and_one_takes_its_place(
+    rng: random.Random, tmp_path: Path
+) -> None:
+    """Killed at points of a batch, of whichever encoder it is, and at seeded times, while it is
+    built; then it becomes active, and what was active before stays current."""
+    url = workers.database()
+    before = Encoder.objects.get()
+    old = [job.pk for job in older(scaled(80, 1500))]
+    encoder = candidate()
+    put_in_force(encoder)
+    shadow.switch(encoder, True)
+    kills = scaled(5, 30)
+    doom = [(point, rng.randint(1, 4), signal.SIGKILL) for point in points.POINTS]
+    while len(doom) < kills:
+        doom.append((fates.CLOCK, rng.randint(0, 100), signal.SIGKILL))
+    rng.shuffle(doom)
+    folder = fates.write(tmp_path / "fates", doom)
+    environment = workers.environment(
+        url, lease_seconds=3600, batch_size=20, poll_seconds=0.05, FAULTS_SECONDS=0.003,
+        FAULTS_FATES=str(folder),
+    )  # fmt: skip
+    postings = 0
+    with ExitStack() as stack:
+        both = [
+            stack.enter_context(workers.celery(tmp_path / name, environment, "--pool", "solo"))
+            for name in ("a", "b")
+        ]
+
+        def fed() -> bool:
+            nonlocal postings
+            if fates.left(folder) and PendingJob.objects.due().count() < 100:
+                postings += create(postings, each=scaled(5, 20))
+            return not fates.left(folder) and settled(url)
+
+        both[0].wait_for(fed, "the queue does not drain")
+        both[0].wait_for(lambda: state(encoder) == EncoderState.READY, "it does not become ready")
+        assert vectors(encoder) == set(JobPosting.objects.values_list("pk", flat=True))
+        missing = ExemplarEmbedding.objects.filter(encoder=before).exclude(
+            exemplar__in=ExemplarEmbedding.objects.filter(encoder=encoder).values("exemplar")
+        )
+        assert not missing.exists()
+        assert not Decision.objects.exclude(encoder=before).exists()
+        assert ShadowDecision.objects.exists()
+        postings += create(postings, each=scaled(5, 20))
+        switch(encoder)
+        postings += create(postings, each=scaled(5, 20))
+        both[0].wait_for(lambda: settled(url), "the queue does not drain after the switch")
+    JobPosting.objects.filter(pk__in=old).delete()  # which nobody was to decide
+    ledger.assert_exactly_once(url, postings)
+    by = set(Decision.objects.values_list("encoder", flat=True))
+    assert by == {before.pk, encoder.pk}
