@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from marketplace_ai.deciding import ArtifactError, gate
 from marketplace_ai.encoding import check_vectors
-from marketplace_ai.lifecycle import classifiers, encoders, fitting, promotion, versions
+from marketplace_ai.lifecycle import classifiers, encoders, fitting, promotion, succession, versions
 from marketplace_ai.lifecycle.exemplars import encode_exemplars
 from marketplace_ai.models import ClassifierVersion, Encoder, Promotion, PromotionKind
 from marketplace_ai.queue.sql import alias
@@ -87,7 +87,7 @@ def examine(
     VersionError for an encoder that cannot become active, EncoderError where one cannot be
     loaded, TableError for a text that one cannot encode, and what ``classifiers.fit`` raises.
     """
-    if reason := promotion.why_not(encoder):
+    if reason := succession.why_not(encoder):
         raise versions.VersionError(reason)
     active = Encoder.objects.active()
     before = versions.in_force(encoder)
@@ -129,7 +129,7 @@ def promote(found: Examined, *, reason: str = "", user: Any = None) -> Promotion
         version=found.version,
         version_before=found.version_before,
         reason=reason,
-        comparison=promotion.for_the_record(found.comparison),
+        comparison=succession.for_the_record(found.comparison),
         user=user,
     )
 

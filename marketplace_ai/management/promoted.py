@@ -33,11 +33,12 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         f"{CALIBRATED_ON[found['calibrated_on']]}{near}:"
     )
     yield from _figures(found, names)
-    yield _head("by kind of text", names)
+    yield f"In each cell: {names[0]} / {names[1]}."
+    yield _head("by kind of text")
     for row in found["kinds"]:
         name = row["name"] if found["kinds_given"] else KINDS[row["name"]]
         yield _slice(name, row)
-    yield _head("by category", names) + "  promise"
+    yield _head("by category") + "  promise"
     for row in found["categories"]:
         note = PROMISED[row["promised_new"]]
         if row["promise_lost"]:
@@ -90,7 +91,7 @@ def _held_out(side: dict[str, Any]) -> str:
     return f"{shown['errors']} of {shown['rows']}" + (" (!)" if shown["refuted"] else "")
 
 
-def _head(title: str, names: tuple[str, str]) -> str:
+def _head(title: str) -> str:
     return f"{title:<{WIDTH}}{'rows':>6}{'right':>14}{'automatic':>14}{'errors':>12}"
 
 

@@ -58,17 +58,17 @@ class Command(DatabaseCommand):
         # Imported here: they bring numeric libraries, which a wrong call can do without.
         from marketplace_ai.deciding import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import gate, promotion, versions
+        from marketplace_ai.lifecycle import gate, succession, versions
         from marketplace_ai.tables import TableError
 
         try:
-            encoder = promotion.find(options["encoder"])
+            encoder = succession.find(options["encoder"])
         except versions.VersionError as error:
             refuse(str(error))
         if encoder.state == EncoderState.ACTIVE:
             self._already(encoder, as_json=options["json"])
             return
-        if reason := promotion.why_not(encoder):
+        if reason := succession.why_not(encoder):
             fail(reason)
         made = None
         try:

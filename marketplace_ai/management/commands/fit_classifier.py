@@ -53,7 +53,7 @@ class Command(DatabaseCommand):
                 refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
         from marketplace_ai.deciding import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import fitting, promotion, versions
+        from marketplace_ai.lifecycle import fitting, succession, versions
         from marketplace_ai.tables import TableError
 
         quiet = options["json"]
@@ -61,7 +61,7 @@ class Command(DatabaseCommand):
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
-            encoder = promotion.find(options["encoder"]) if options["encoder"] else None
+            encoder = succession.find(options["encoder"]) if options["encoder"] else None
             labelled = fitting.read_labelled(options["calibration"])
             audits = None
             if not options["calibration"]:

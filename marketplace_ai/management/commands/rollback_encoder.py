@@ -24,11 +24,11 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring numeric libraries, which --help can do without.
         from marketplace_ai.deciding import ArtifactError
-        from marketplace_ai.lifecycle import promotion, versions
+        from marketplace_ai.lifecycle import promotion, succession, versions
 
         active = Encoder.objects.active()
         try:
-            target = promotion.previous(active)
+            target = succession.previous(active)
             version = versions.in_force(target)
             if not options["dry_run"]:
                 promotion.roll_back(instead_of=active)
