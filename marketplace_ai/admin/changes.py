@@ -14,7 +14,7 @@ from django.http import Http404
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from marketplace_ai.models import Encoder, EncoderState, get_job_model
+from marketplace_ai.models import Encoder, get_job_model
 
 from . import shadow
 from .base import CappedPaginator, ReadOnlyAdmin, visible
@@ -47,7 +47,6 @@ class Changing(ReadOnlyAdmin):
             "opts": self.opts,
             "encoder": encoder,
             "of": of,
-            "active": encoder.state == EncoderState.ACTIVE,
             "media": self.media,
             "query": _query(request, of),
             **shown,
@@ -75,7 +74,7 @@ class Changing(ReadOnlyAdmin):
         against = comparison.get("against") or {}
         return {
             "page": page,
-            "pairs": [(pair, _pair_query(ROWS, pair)) for pair in pairs],
+            "pairs": _links(ROWS, pairs, request),
             "lines": [
                 {
                     "text": row["text"],
@@ -103,7 +102,7 @@ class Changing(ReadOnlyAdmin):
         page = pages.get_page(request.GET.get("p"))
         return {
             "page": page,
-            "pairs": [(pair, _pair_query(SHADOW, pair)) for pair in pairs],
+            "pairs": _links(SHADOW, pairs, request),
             "lines": [self._line(row) for row in page],
             "agreement": shadow.agreement(encoder),
             "before": Encoder.objects.active() or "",
@@ -139,8 +138,19 @@ def _decided(name: Any, outcome: str, probability: float | None) -> dict[str, An
     }
 
 
-def _pair_query(of: str, pair: shadow.Pair) -> str:
-    return urlencode({"of": of, "old": pair.old, "new": pair.new})
+def _links(
+    of: str, pairs: list[shadow.Pair], request: HttpRequest
+) -> list[tuple[shadow.Pair, str, bool]]:
+    """Each change with what its rows are asked for with, and whether they are shown now."""
+    asked = request.GET.get("old"), request.GET.get("new")
+    return [
+        (
+            pair,
+            urlencode({"of": of, "old": pair.old, "new": pair.new}),
+            asked == (pair.old, pair.new),
+        )
+        for pair in pairs
+    ]
 
 
 def _query(request: HttpRequest, of: str) -> str:

@@ -84,14 +84,17 @@ def contest(comparison: dict[str, Any], names: dict[str, str]) -> dict[str, Any]
         "what": CALIBRATED_ON.get(comparison["calibrated_on"], comparison["calibrated_on"]),
         "figures": rows,
         "kinds": [
-            _slice(row, row["name"] if comparison["kinds_given"] else KINDS[row["name"]])
+            _slice(
+                row,
+                row["name"] if comparison["kinds_given"] else KINDS.get(row["name"], row["name"]),
+            )
             for row in comparison["kinds"]
         ],
         "categories": [
             {
                 **_slice(row, names.get(row["label"], row["name"])),
-                "promised": PROMISED[row["promised_new"]],
-                "before": PROMISED[row["promised_old"]] if row["promise_lost"] else "",
+                "promised": PROMISED.get(row["promised_new"], ""),
+                "before": PROMISED.get(row["promised_old"], "") if row["promise_lost"] else "",
             }
             for row in comparison["categories"]
         ],

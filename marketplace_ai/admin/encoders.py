@@ -45,7 +45,7 @@ RULES = {
 @admin.register(Encoder)
 class EncoderAdmin(Promoting):
     list_display = (
-        "name", "state_shown", "first_choice", "automatic_share", "compared", "dimension",
+        "name", "state_shown", "first_choice", "automatic_share", "compared",
         "registered", "activated",
     )  # fmt: skip
     ordering = ("-pk",)
@@ -156,13 +156,13 @@ class EncoderAdmin(Promoting):
             "admin/marketplace_ai/encoder/history.html", {"promotions": promotions}
         )
 
-    @admin.display(description=_("prompts"), empty_value=NOTHING)
+    @admin.display(description=_("prompts"))
     def prompts_shown(self, encoder: Encoder) -> Any:
-        return as_json(encoder.prompts)
+        return as_json(encoder.prompts) or NOTHING
 
-    @admin.display(description=_("metrics"), empty_value=NOTHING)
+    @admin.display(description=_("metrics"))
     def metrics_shown(self, encoder: Encoder) -> Any:
-        return as_json(encoder.metrics)
+        return as_json(encoder.metrics) or NOTHING
 
 
 @admin.register(ClassifierVersion)

@@ -64,7 +64,8 @@ class Promoting(Changing):
                 context["mai_why_not"] = reason
             elif may_switch:
                 context["mai_promote_url"] = self._url("promote", encoder.pk)
-            if request.user.has_perm("marketplace_ai.view_decision"):
+            changes = encoder.state != EncoderState.ACTIVE or encoder.comparison.get("changed")
+            if changes and request.user.has_perm("marketplace_ai.view_decision"):
                 context["mai_changes_url"] = self._url("changes", encoder.pk)
         return super().change_view(request, object_id, form_url, context)
 
@@ -99,7 +100,7 @@ class Promoting(Changing):
         encoder = self._asked_for(request, object_id)
         if encoder.state != EncoderState.ACTIVE:
             return self._back(
-                request, encoder, gettext("%(name)s is not active.") % {"name": encoder}
+                request, encoder, gettext("The encoder %(name)s is not active.") % {"name": encoder}
             )
         before, reason = way_back(encoder)
         if before is None:
@@ -175,7 +176,7 @@ class Promoting(Changing):
             self._unusable(request, encoder, error)
         else:
             self.log_change(request, encoder, gettext("Made active."))
-            text = gettext("%(name)s is active; workers follow with their next batch.")
+            text = gettext("The encoder %(name)s is active; workers follow with their next batch.")
             messages.success(request, text % {"name": encoder})
 
     def _roll_back(self, request: HttpRequest, instead_of: Encoder | None, before: Encoder) -> None:
@@ -190,7 +191,9 @@ class Promoting(Changing):
             self._unusable(request, before, error)
         else:
             self.log_change(request, made.encoder, gettext("Gone back to."))
-            text = gettext("%(name)s is active again; workers follow with their next batch.")
+            text = gettext(
+                "The encoder %(name)s is active again; workers follow with their next batch."
+            )
             messages.success(request, text % {"name": made.encoder})
 
     def _unusable(self, request: HttpRequest, encoder: Encoder, error: Exception) -> None:
@@ -225,7 +228,7 @@ def why_not(encoder: Encoder) -> str | None:
         return reason
     name = {"name": encoder}
     if encoder.state == EncoderState.ACTIVE:
-        return gettext("%(name)s is active already.") % name
+        return gettext("The encoder %(name)s is active already.") % name
     found = encoder.comparison
     if not found:
         return (

@@ -204,7 +204,7 @@ class TestWhatWouldChange:
         shown = [str(line["text"]) for line in found.context["lines"]]
         assert [text.split("nummer ")[1][0] for text in shown] == ["4", "2", "1"]
         assert "Of the last 6 postings" in html and "2 of these are the same" in html
-        pairs = {(p.old, p.new): p.number for p, _ in found.context["pairs"]}
+        pairs = {(p.old, p.new): p.number for p, *_ in found.context["pairs"]}
         assert pairs == {("maling", "plen"): 1, ("maling", "maling"): 1, ("plen", ""): 1}
         lines = admin_client.get(f"{url}&old=plen&new=").context["lines"]
         assert [str(line["text"]).split("nummer ")[1][0] for line in lines] == ["4"]
@@ -266,7 +266,9 @@ class TestPromoting:
         assert Encoder.objects.active() == big
         seen = asked.context["form"].initial
         told = admin_client.post(page(compared, "promote"), seen, follow=True)
-        assert messages_of(told) == ["small is active; workers follow with their next batch."]
+        assert messages_of(told) == [
+            "The encoder small is active; workers follow with their next batch."
+        ]
         assert Encoder.objects.active() == compared
         made = Promotion.objects.get()
         assert (made.kind, made.before, made.switched_by) == (
@@ -302,7 +304,7 @@ class TestPromoting:
             Encoder.objects.filter(pk=compared.pk).update(state=EncoderState.BUILDING)
             said = "is still being built"
         else:
-            encoder, said = big, "dummy is active already."
+            encoder, said = big, "The encoder dummy is active already."
         html = html_of(admin_client, page(encoder))
         assert page(encoder, "promote") not in html
         assert said in html or case == "active"
@@ -380,7 +382,9 @@ class TestRollingBack:
         seen = asked.context["form"].initial
         told = admin_client.post(page(compared, "rollback"), seen, follow=True)
         assert told.redirect_chain[0][0] == page(big)
-        assert messages_of(told) == ["dummy is active again; workers follow with their next batch."]
+        assert messages_of(told) == [
+            "The encoder dummy is active again; workers follow with their next batch."
+        ]
         assert Encoder.objects.active() == big
         made = Promotion.objects.latest("pk")
         assert (made.kind, made.switched_by) == (PromotionKind.ROLLED_BACK, admin_user)
@@ -394,7 +398,7 @@ class TestRollingBack:
             "No encoder was active before dummy: there is nothing to go back to."
         ]
         told = admin_client.get(page(compared, "rollback"), follow=True)
-        assert messages_of(told) == ["small is not active."]
+        assert messages_of(told) == ["The encoder small is not active."]
 
     def test_one_that_was_not_seen_stays(
         self, admin_client: Client, compared: Encoder, big: Encoder
