@@ -14,14 +14,14 @@ from marketplace_ai.models.decision import PERSONS
 from .base import LARGEST_COUNT
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.utils.functional import Promise
 
     from marketplace_ai.models import Encoder
 
-#: Shadow decisions, annotated with what was decided.
-Rows = Any
 #: Outcomes of which only the category says whether the machine would have said the same.
 OF_PEOPLE = (*PERSONS, Outcome.KEPT)
+NO_CATEGORY = _("no category")
 #: The most frequent changes of category, offered to look at alone.
 PAIRS = 12
 
@@ -40,20 +40,21 @@ class Agreement:
         return self.agree / self.compared if self.compared else None
 
 
-def last(encoder: Encoder) -> Rows:
+def last(encoder: Encoder) -> QuerySet[Any]:
     """The last ``LARGEST_COUNT`` of them, each with what is current of the same text: ``was_key``
     and so on, all None where the posting or its text is another by now."""
-    rows = ShadowDecision.objects.filter(encoder=encoder)
+    rows: QuerySet[Any] = ShadowDecision.objects.filter(encoder=encoder)
     newest = rows.order_by("-decided").values("pk")[:LARGEST_COUNT]
     current = Decision.objects.current().filter(
         job_id=OuterRef("job_id"), text_digest=OuterRef("text_digest")
     )
-    return rows.filter(pk__in=newest).annotate(
+    found: QuerySet[Any] = rows.filter(pk__in=newest).annotate(
         was_key=Subquery(current.values("category_key")[:1]),
         was_name=Subquery(current.values("category_name")[:1]),
         was_outcome=Subquery(current.values("outcome")[:1]),
         was_probability=Subquery(current.values("probability")[:1]),
     )
+    return found
 
 
 #: Another category; or the machine's own decision with another outcome.
@@ -62,7 +63,7 @@ DIFFERS = Q(was_outcome__isnull=False) & (
 )
 
 
-def differing(rows: Rows) -> Rows:
+def differing(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Those of ``last`` that say something else than was decided, newest first."""
     return rows.filter(DIFFERS).order_by("-decided", "-pk")
 
@@ -89,7 +90,7 @@ class Pair:
     number: int
 
 
-def pairs(rows: Rows) -> list[Pair]:
+def pairs(rows: QuerySet[Any]) -> list[Pair]:
     """The most frequent changes of ``differing`` rows; to the same category: by outcome."""
     found: Any = (
         rows.order_by()
@@ -104,6 +105,3 @@ def pairs(rows: Rows) -> list[Pair]:
         )
         for row in found
     ]  # fmt: skip
-
-
-NO_CATEGORY = _("no category")

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from marketplace_ai.admin import base, changes
+from marketplace_ai.admin.postings import JobPostingAdmin
 from marketplace_ai.lifecycle import versions
 from marketplace_ai.models import (
     Category,
@@ -245,6 +246,17 @@ class TestWhatWouldChange:
         shadow(shadowed, job, catalog["plen"])
         html = html_of(admin_client, f"{page(shadowed, 'changes')}?of=shadow")
         assert HOSTILE not in html and "&lt;script&gt;" in html
+
+    def test_only_postings_that_their_own_admin_shows(
+        self, admin_client: Client, shadowed: Encoder, monkeypatch: Any
+    ) -> None:
+        shown = JobPosting.objects.filter(title__endswith="4")
+        monkeypatch.setattr(JobPostingAdmin, "get_queryset", lambda self, request: shown)
+        found = admin_client.get(f"{page(shadowed, 'changes')}?of=shadow")
+        assert [str(line["text"]).split("nummer ")[1][0] for line in found.context["lines"]] == [
+            "4"
+        ]
+        assert [pair.old for pair, *_ in found.context["pairs"]] == ["plen"]
 
     def test_who_may_see_it(self, client: Client, shadowed: Encoder) -> None:
         for rights, status in (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.lifecycle import classifiers, gate, promotion, versions
+from marketplace_ai.lifecycle import classifiers, fitting, gate, promotion, versions
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -133,7 +133,8 @@ class TestTheGate:
         drain(pipeline)
         said = call("activate_encoder", "small", **asked)
         assert (state(small), state(big)) == (EncoderState.ACTIVE, EncoderState.READY)
-        assert big.activated < big.replaced <= small.activated
+        assert big.replaced is not None and small.activated is not None
+        assert big.replaced <= small.activated
         made = Promotion.objects.get()
         assert (made.kind, made.encoder, made.before) == (PromotionKind.PROMOTED, small, big)
         assert (made.reason, made.switched_by) == ("", None)
@@ -174,11 +175,14 @@ class TestTheGate:
     def test_both_are_fitted_on_the_same_texts_and_labels(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any
     ) -> None:
-        seen = []
+        seen: list[Any] = []
         train = classifiers.train
-        monkeypatch.setattr(
-            classifiers, "train", lambda *args: (seen.append(args[:2]), train(*args))[1]
-        )
+
+        def seeing(*args: Any) -> Any:
+            seen.append(args[:2])
+            return train(*args)
+
+        monkeypatch.setattr(classifiers, "train", seeing)
         call("activate_encoder", "small", dry_run=True, **asked)
         (new, new_rows), (old, old_rows) = seen
         assert [*new.taught.texts] == [*old.taught.texts]
@@ -273,6 +277,19 @@ class TestTheGate:
         kinds = {row["name"]: row["rows"] for row in result["comparison"]["kinds"]}
         assert result["comparison"]["kinds_given"]
         assert kinds == {"app": 100, "web": 50}
+
+    def test_without_a_file_the_answered_audits_serve(
+        self, small: Encoder, calibration: str, monkeypatch: Any
+    ) -> None:
+        answered = fitting.read_labelled(calibration)
+        audits = fitting.Audits(answered, len(answered), 30, waiting=2)
+        monkeypatch.setattr(fitting, "read_audits", lambda *promise: audits)
+        said = call("activate_encoder", "small", target_precision=0.9)
+        assert "2 audited postings still wait for an answer." in said
+        assert "on 150 audited postings:" in said
+        small.refresh_from_db()
+        version = ClassifierVersion.objects.get(pk=small.comparison["version"])
+        assert version.calibrated_on == ClassifierVersion.Calibration.AUDITS
 
     def test_without_a_file_the_exemplars_are_cross_validated(
         self, catalog: dict[str, Category], exemplars: None
