@@ -49,10 +49,11 @@ def compared(comparison: dict[str, Any]) -> dict[str, Any]:
                 ("old", _("version %s") % comparison["version"], "lost"),
             )
         ],
-        "chance": _chance(comparison["p_worse"]),
+        "chance": chance(comparison["p_worse"]),
     }
 
 
-def _chance(p: float) -> str:
+def chance(p: float) -> str:
+    """A probability for people; a very small one is not told exactly."""
     least = 0.001
     return percent(p) if p >= least else gettext("less than %s") % percent(least)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import F, OuterRef, Q, Subquery
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -14,16 +15,25 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai import enough
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, get_category_model
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Encoder,
+    EncoderState,
+    Promotion,
+    get_category_model,
+)
 
-from .base import ReadOnlyAdmin
-from .display import NOTHING, badge, percent
+from . import shadow
+from .contest import contest, objections
+from .display import NOTHING, badge, object_link, percent
+from .promoting import Promoting
 from .versions import PuttingInForce
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 STATES = {EncoderState.ACTIVE: "good", EncoderState.BUILDING: "attention"}
+CANDIDATES = (EncoderState.BUILDING, EncoderState.READY)
 #: The rules of a promise, in the order in which they are tried.
 RULES = {
     "automatic": _("a category"),
@@ -33,27 +43,126 @@ RULES = {
 
 
 @admin.register(Encoder)
-class EncoderAdmin(ReadOnlyAdmin):
-    list_display = ("name", "state_shown", "dimension", "source", "registered", "activated")
-    ordering = ("-pk",)
-    fields = (
-        "name", "state_shown", "source", "revision", "dimension", "max_tokens", "precision",
-        "weights_hash", "prompts_shown", "metrics_shown", "registered", "activated",
+class EncoderAdmin(Promoting):
+    list_display = (
+        "name", "state_shown", "first_choice", "automatic_share", "compared",
+        "registered", "activated",
     )  # fmt: skip
-    readonly_fields = fields
+    ordering = ("-pk",)
+    sortable_by = ()
+    readonly_fields = (
+        "name", "state_shown", "classifier_shown", "shadow_shown", "comparison_shown",
+        "history_shown", "source", "revision", "dimension", "max_tokens", "precision",
+        "weights_hash", "prompts_shown", "metrics_shown", "registered", "activated", "replaced",
+        "retired",
+    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("name", "state_shown", "classifier_shown", "shadow_shown")}),
+        (_("Compared with the active encoder"), {"fields": ("comparison_shown",)}),
+        (_("Promotions"), {"fields": ("history_shown",)}),
+        (_("Model"), {"fields": readonly_fields[6:]}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        match = request.resolver_match
+        if match and "object_id" in match.kwargs:
+            return rows
+        # A list needs none of the texts that were compared, and of the figures only two.
+        figures = ClassifierVersion.objects.filter(encoder=OuterRef("pk"), in_force=True)
+        return rows.defer("comparison", "metrics").annotate(
+            objections=F("comparison__objections"),
+            first_right=Subquery(figures.values("figures__first_choice")[:1]),
+            coverage=Subquery(figures.values("figures__automatic__coverage")[:1]),
+        )
 
     @admin.display(description=_("state"))
     def state_shown(self, encoder: Encoder) -> Any:
         state = EncoderState(encoder.state)
-        return badge(state.label, STATES.get(state, "quiet"))
+        shown = badge(state.label, STATES.get(state, "quiet"))
+        if encoder.shadow and state in CANDIDATES:
+            shown = format_html("{} {}", shown, badge(_("decides in the shadow")))
+        return shown
 
-    @admin.display(description=_("prompts"), empty_value=NOTHING)
+    @admin.display(description=_("first choice right"), empty_value=NOTHING)
+    def first_choice(self, encoder: Any) -> Any:
+        return percent(encoder.first_right) or None
+
+    @admin.display(description=_("automatic"), empty_value=NOTHING)
+    def automatic_share(self, encoder: Any) -> Any:
+        return percent(encoder.coverage) or None
+
+    @admin.display(description=_("compared"), empty_value=NOTHING)
+    def compared(self, encoder: Any) -> Any:
+        if encoder.objections is None:
+            return None
+        if encoder.objections:
+            return badge(_("speaks against it"), "attention")
+        return badge(_("as good"), "good")
+
+    @admin.display(description=_("classifier"))
+    def classifier_shown(self, encoder: Encoder) -> Any:
+        rows = ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+        found = rows.values_list(
+            "pk", "figures__first_choice", "figures__automatic__coverage"
+        ).first()
+        if found is None:
+            return _("none is in force for it: fit_classifier --encoder %s fits one") % encoder
+        version, first, automatic = found
+        text = _("first choice right %(first)s, automatic %(automatic)s") % {
+            "first": percent(first) or NOTHING,
+            "automatic": percent(automatic) or NOTHING,
+        }
+        shown = object_link(self.admin_site, ClassifierVersion, version, version)
+        return format_html("{} ({})", shown, text)
+
+    @admin.display(description=_("in the shadow"))
+    def shadow_shown(self, encoder: Encoder) -> Any:
+        if encoder.state not in CANDIDATES:
+            return NOTHING
+        found = shadow.agreement(encoder)
+        if not found.decided:
+            return _("no shadow decisions yet: encoders --shadow %s has it decide") % encoder
+        return _(
+            "%(decided)s decided; of %(compared)s that were decided by the active encoder or a "
+            "person, %(share)s the same"
+        ) % {
+            "decided": found.decided,
+            "compared": found.compared,
+            "share": percent(found.share) or NOTHING,
+        }
+
+    @admin.display(description=_("comparison"))
+    def comparison_shown(self, encoder: Encoder) -> Any:
+        if not encoder.comparison:
+            return NOTHING
+        labels = [row["label"] for row in encoder.comparison.get("categories", [])]
+        return render_to_string(
+            "admin/marketplace_ai/encoder/comparison.html",
+            contest(encoder.comparison, names_today(labels)),
+        )
+
+    @admin.display(description=_("history"))
+    def history_shown(self, encoder: Encoder) -> Any:
+        rows = Promotion.objects.filter(Q(encoder=encoder) | Q(before=encoder)).order_by("-pk")
+        shown = rows.select_related("encoder", "before", "switched_by").defer(
+            "comparison", "encoder__comparison", "before__comparison"
+        )
+        promotions = [
+            {"row": row, "objections": objections({"objections": row.spoke or ()})}
+            for row in shown.annotate(spoke=F("comparison__objections"))
+        ]
+        return render_to_string(
+            "admin/marketplace_ai/encoder/history.html", {"promotions": promotions}
+        )
+
+    @admin.display(description=_("prompts"))
     def prompts_shown(self, encoder: Encoder) -> Any:
-        return as_json(encoder.prompts)
+        return as_json(encoder.prompts) or NOTHING
 
-    @admin.display(description=_("metrics"), empty_value=NOTHING)
+    @admin.display(description=_("metrics"))
     def metrics_shown(self, encoder: Encoder) -> Any:
-        return as_json(encoder.metrics)
+        return as_json(encoder.metrics) or NOTHING
 
 
 @admin.register(ClassifierVersion)
@@ -111,22 +220,25 @@ def _rule(name: str, rule: dict[str, Any]) -> dict[str, Any]:
 
 def _categories(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each category's figures with its name as it is today, those with rows first."""
+    names = names_today([row["label"] for row in rows])
+    shown = [
+        {
+            **row,
+            "name": names.get(row["label"]) or _("%s (deleted since)") % row["label"],
+            "few": _few(row.get("exemplars")),
+        }
+        for row in rows
+    ]
+    return sorted(shown, key=lambda row: (-row.get("automatic", 0), str(row["name"])))
+
+
+def names_today(labels: list[str]) -> dict[str, str]:
+    """The names of those categories that exist, by the classifier's labels."""
     model = get_category_model()
     adapter = get_adapter()
-    keys = {row["label"]: _key(model, row["label"]) for row in rows}
+    keys = {label: _key(model, label) for label in labels}
     known = model._base_manager.in_bulk([key for key in keys.values() if key is not None])
-    shown = []
-    for row in rows:
-        category = known.get(keys[row["label"]])
-        name = adapter.category_name(category) if category is not None else None
-        shown.append(
-            {
-                **row,
-                "name": name or _("%s (deleted since)") % row["label"],
-                "few": _few(row.get("exemplars")),
-            }
-        )
-    return sorted(shown, key=lambda row: (-row.get("automatic", 0), str(row["name"])))
+    return {label: adapter.category_name(known[key]) for label, key in keys.items() if key in known}
 
 
 def _few(exemplars: int | None) -> str:

@@ -49,7 +49,9 @@ def judge(
     for row, first in enumerate(scores.first):
         label, probability = names[first], float(scores.probability[row])
         top = int(sums[row].argmax())
-        outcome, threshold = _outcome(label, probability, float(sums[row, top]), promise, automated)
+        outcome, threshold = outcome_of(
+            label, probability, float(sums[row, top]), promise, automated
+        )
         matches = _matches(weighed, explained, row, ids)
         score, own = float(scores.pooled[row, first]), float(explained.own[row])
         seen = sum(match.share for match in matches if match.label == label)
@@ -76,7 +78,7 @@ def judge(
     return verdicts
 
 
-def _outcome(
+def outcome_of(
     label: str | None,
     probability: float,
     parent_score: float,

@@ -14,7 +14,8 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.deciding.bounds import rows_needed
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.imports import NONE, categories_by_key, clean_text
-from marketplace_ai.lifecycle import audits, classifiers, versions
+from marketplace_ai.lifecycle import audits, classifiers, encoders, versions
+from marketplace_ai.lifecycle.exemplars import encode_exemplars
 from marketplace_ai.models import (
     AuditedPosting,
     Encoder,
@@ -29,8 +30,6 @@ from marketplace_ai.text import is_blank
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from marketplace_ai.encoding import TextEncoder
     from marketplace_ai.models import ClassifierVersion
 
@@ -42,9 +41,12 @@ Labelled = list[tuple[str, str | None]]
 
 def read_labelled(path: str | None) -> Labelled:
     """(text, label) of each row; labels are the classifier's, None for "fits none"."""
-    if path is None:
-        return []
-    rows = read_csv(path, ("category",), ("text", "title", "description"))
+    return [] if path is None else read_kinds(path)[0]
+
+
+def read_kinds(path: str) -> tuple[Labelled, list[str] | None]:
+    """The same, and what the column ``kind`` says of each row; None for a file without one."""
+    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"))
     if rows and "text" not in rows[0].values and "title" not in rows[0].values:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     known = categories_by_key()
@@ -60,7 +62,9 @@ def read_labelled(path: str | None) -> Labelled:
         if is_blank(text):
             raise TableError(f"{path}, line {row.line}: the text is empty.")
         result.append((text, None if key == NONE else str(known[key].pk)))
-    return result
+    if not rows:
+        raise TableError(f"{path}: there is no row below the header.")
+    return result, [row["kind"] for row in rows] if "kind" in rows[0].values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,10 @@ def read_audits(target_precision: float, confidence: float) -> Audits:
     return Audits(found if len(found) >= needed else [], len(found), needed, waiting)
 
 
-def exemplars_without_vector() -> int:
-    """How many exemplars a fit will have to encode first."""
+def exemplars_without_vector(encoder: Encoder | None = None) -> int:
+    """How many exemplars a fit will have to encode first; for the active encoder, if None."""
     has_vector = ExemplarEmbedding.objects.filter(
-        exemplar=OuterRef("pk"), encoder=Encoder.objects.active()
+        exemplar=OuterRef("pk"), encoder=encoder or Encoder.objects.active()
     )
     active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
     return active.exclude(Exists(has_vector)).count()
@@ -110,6 +114,7 @@ def posting_text(row: Row) -> str:
 def fit(
     labelled: Labelled,
     *,
+    encoder: Encoder | None = None,
     audited: bool = False,
     target_precision: float,
     confidence: float,
@@ -117,33 +122,48 @@ def fit(
     force: bool = False,
     dry_run: bool = False,
 ) -> ClassifierVersion:
-    """Encode what has no vector yet, fit, compare, and put in force what is not worse; then what
-    waits for review is decided anew. For the rest see ``classifiers.fit``."""
-    pipeline = Pipeline()
-    pipeline.refresh(progress)
-    assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
-    calibration = None
-    if labelled:
-        texts = [text for text, _ in labelled]
-        vectors = _encode(pipeline.texts, texts, progress)
-        calibration = deciding.Labelled(texts, vectors, [label for _, label in labelled])
+    """Encode what has no vector yet, fit, compare, and put in force what is not worse; for the
+    rest see ``classifiers.fit``.
+
+    Without ``encoder``, or with the active one, what waits for review is decided anew. Of
+    another one only its own classifier changes, which decides nothing.
+    """
+    active = encoder is None or encoder == Encoder.objects.active()
+    if encoder is None or active:
+        encoder, texts = _resident(progress)
+    else:
+        texts = encoders.load(encoder)
+        encode_exemplars(encoder, texts, progress)
     version = classifiers.fit(
-        pipeline.encoder,
-        calibration,
+        encoder,
+        encode(texts, labelled, progress),
         audited=audited,
         target_precision=target_precision,
         confidence=confidence,
         force=force,
         dry_run=dry_run,
     )
-    if version.in_force:
+    if version.in_force and active:
         versions.queue_review()
     return version
 
 
-def _encode(
-    encoder: TextEncoder, texts: list[str], progress: Callable[[int], None]
-) -> NDArray[np.float32]:
+def _resident(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
+    """The active encoder, once it has all that a worker would give it."""
+    pipeline = Pipeline()
+    pipeline.refresh(progress)
+    assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
+    return pipeline.encoder, pipeline.texts
+
+
+def encode(
+    encoder: TextEncoder, labelled: Labelled, progress: Callable[[int], None]
+) -> deciding.Labelled | None:
+    """Labelled texts with their vectors; None for no text. TableError for one that cannot be
+    encoded."""
+    if not labelled:
+        return None
+    texts = [text for text, _ in labelled]
     parts = []
     for start in range(0, len(texts), STEP):
         step = texts[start : start + STEP]
@@ -152,4 +172,4 @@ def _encode(
                 raise TableError(f"This text cannot be encoded ({vector}): {text[:80]!r}")
             parts.append(vector)
         progress(len(step))
-    return np.stack(parts)
+    return deciding.Labelled(texts, np.stack(parts), [label for _, label in labelled])

@@ -16,6 +16,9 @@ from marketplace_ai.models import ClassifierVersion, Decision, Encoder, EncoderS
 from marketplace_ai.queue import backfill
 from marketplace_ai.queue.sql import alias
 
+from .errors import Overtaken as Overtaken
+from .errors import VersionError as VersionError
+
 if TYPE_CHECKING:
     from marketplace_ai.deciding import Labelled, Verdict
 
@@ -26,14 +29,6 @@ KEPT = 10
 CHECKED = 32
 #: Transaction-level advisory lock: two that put a version in force do so one after the other.
 SWITCH_LOCK = 0x6D414933
-
-
-class VersionError(ValueError):
-    """A version that cannot be put in force, with the reason for the person who asked."""
-
-
-class Overtaken(VersionError):  # noqa: N818 (it is no fault of this version's)
-    """Another version was put in force meanwhile, and nothing was changed."""
 
 
 # One look at all that a worker keeps resident. It is asked before every batch.

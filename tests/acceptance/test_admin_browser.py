@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from marketplace_ai.lifecycle import stops
 from marketplace_ai.models import (
     Category,
     Decision,
+    Encoder,
     Exemplar,
     ExemplarGeneration,
     JobPosting,
@@ -27,6 +29,15 @@ from tests.hostile.test_markup import write_everywhere
 from tests.hostile.test_permissions import LOOKED_AT
 from tests.integration.admin_world import HOSTILE, decide, exemplar, pend
 from tests.integration.audit_world import audited, version
+from tests.integration.promotion_world import (
+    candidate,
+    in_other_words,
+    labelled,
+    understands_synonyms,
+)
+from tests.integration.test_admin_encoders import shadow
+from tests.integration.test_commands import call, failed
+from tests.integration.test_versions import WORDS, import_some, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -171,3 +182,43 @@ def test_pages_fit_every_screen(
     ):
         page.goto(live_server.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_pages_of_an_encoder_fit_every_screen(
+    page: Page, live_server: Any, catalog: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """One that may be promoted, one that may not, and the active one with its way back."""
+    Decision.objects.all().delete()
+    Encoder.objects.all().delete()
+    understands_synonyms(monkeypatch, 64)
+    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
+    asked = {"calibration": labelled(tmp_path), "target_precision": 0.9}
+    call("fit_classifier", **asked)
+    first = Encoder.objects.get()
+    good = candidate("a-name-that-is-rather-long-for-an-encoder", "dummy:48")
+    call("activate_encoder", good.name, **asked)
+    call("activate_encoder", first.name, dry_run=True, **asked)
+    worse = candidate()
+    failed("activate_encoder", "small", **asked | {"calibration": in_other_words(tmp_path)})
+    call("fit_classifier", encoder="small", **asked)
+    for number in range(3):
+        job = JobPosting.objects.create(title=HOSTILE, description=f"Nummer {number}")
+        decide(job, catalog["maling"], Outcome.AUTOMATIC)
+        shadow(worse, job, catalog["plen"])
+    for scheme, width in itertools.product(("light", "dark"), (1280, 390)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 844})
+        for name, encoder in (
+            ("change", first), ("change", good), ("change", worse), ("promote", first),
+            ("rollback", good), ("changes", worse), ("changes", first),
+        ):  # fmt: skip
+            path = reverse(f"admin:marketplace_ai_encoder_{name}", args=[encoder.pk])
+            for query in ("?of=rows", "?of=shadow") if name == "changes" else ("",):
+                page.goto(live_server.url + path + query)
+                wide = page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= width, (path, width)
+    page.goto(live_server.url + reverse("admin:marketplace_ai_encoder_change", args=[good.pk]))
+    page.get_by_role("link", name="Roll back").click()
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.locator(".messagelist")).to_contain_text("The encoder dummy is active again")
+    assert Encoder.objects.active() == first

@@ -32,7 +32,8 @@ MODELS: dict[str, type[Any]] = {
 
 #: Rows that something can be done with.
 PREFERRED: dict[type[Any], dict[str, Any]] = {
-    ClassifierVersion: {"in_force": False},
+    ClassifierVersion: {"in_force": False, "encoder__state": "active"},
+    Encoder: {"state": "ready"},
     PendingJob: {"set_aside__isnull": False},
     JobPosting: {"title__startswith": "Male"},
 }
@@ -59,7 +60,8 @@ def filled(route: str) -> str:
     pk = ""
     if model is not None:
         rows = model._base_manager.order_by("-pk")
-        rows = rows.filter(**PREFERRED.get(model, {})) or rows
+        wanted = {"state": "active"} if "rollback" in parts else PREFERRED.get(model, {})
+        rows = rows.filter(**wanted) or rows
         pk = str(rows[0].pk)
     values = {
         "<path:object_id>": pk,

@@ -12,6 +12,8 @@ from marketplace_ai.lifecycle import answers, stops
 from marketplace_ai.models import Category, Encoder, ExemplarGeneration, JobPosting
 from tests.faults import scale
 from tests.integration.admin_world import pend
+from tests.integration.promotion_world import candidate
+from tests.integration.test_commands import call
 from tests.integration.test_pipeline import drain, fit
 
 
@@ -29,7 +31,12 @@ def full(exemplars: None, settings: Any) -> None:
     # A test before this one may have emptied all tables, the counter's row with them.
     ExemplarGeneration.objects.get_or_create(pk=1)
     fit()
+    # An encoder with a way back, and one that may be promoted again.
+    first = Encoder.objects.get().name
+    candidate()
+    call("activate_encoder", "small")
     fit()
+    call("activate_encoder", first, dry_run=True)
     user = User.objects.create_user("someone")
     Group.objects.create(name="some")
     jobs = [

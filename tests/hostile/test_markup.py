@@ -38,7 +38,10 @@ WICKED = [
     "{{ 7|add:7 }}{% now 'Y' %}",
 ]
 #: Words in JSON that programs read, by the name that they stand under.
-CODES = {"label", "objections", "not_compared"}
+CODES = {
+    "label", "objections", "not_compared", "outcome", "compared", "calibrated_on",
+    "promised_new", "promised_old",
+}  # fmt: skip
 #: What is compared where the text stands in an address.
 IN_QUERIES = (
     "q",

@@ -11,7 +11,14 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.test import Client
 
-from marketplace_ai.models import Category, ClassifierVersion, Decision, Exemplar, PendingJob
+from marketplace_ai.models import (
+    Category,
+    ClassifierVersion,
+    Decision,
+    Encoder,
+    Exemplar,
+    PendingJob,
+)
 from tests.hostile.addresses import filled, routes
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +115,11 @@ ACTIONS: dict[str, tuple[Act, ...]] = {
     "pendingjob": (Act("change_pendingjob", action("put_back", PendingJob.objects.aside)),),
 }
 IN_FORCE: Data = lambda: {  # noqa: E731
-    "instead_of": ClassifierVersion.objects.get(in_force=True).pk
+    "instead_of": ClassifierVersion.objects.get(in_force=True, encoder__state="active").pk
+}
+SEEN: Data = lambda: {  # noqa: E731
+    "instead_of": Encoder.objects.get(state="active").pk,
+    "version": Encoder.objects.get(state="ready").comparison["version"],
 }
 REASON: Data = lambda: {"reason": "Prøve"}  # noqa: E731
 OWN: dict[str, Rule] = {
@@ -125,6 +136,13 @@ OWN: dict[str, Rule] = {
     "decision/review/": Rule(
         ("view_decision",), (Act("change_jobposting", action("confirm_proposed", waiting)),)
     ),
+    "encoder/<path:object_id>/changes/": Rule(("view_encoder", "view_decision")),
+    **{
+        f"encoder/<path:object_id>/{what}/": Rule(
+            ("view_encoder", "change_encoder"), (Act("change_encoder", SEEN),)
+        )
+        for what in ("promote", "rollback")
+    },
     # Looking at it is refused before anything is asked: it is for forms alone.
     "jobposting/<path:object_id>/answer/": Rule(
         (), (Act("change_jobposting", lambda: {"answer": "none"}),), seen=405

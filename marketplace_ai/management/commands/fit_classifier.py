@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
 from marketplace_ai import enough
-from marketplace_ai.management import compared
+from marketplace_ai.management import compared, labelled_rows
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
-from marketplace_ai.models import ClassifierVersion, Exemplar, ExemplarSource, ExemplarState
-
-if TYPE_CHECKING:
-    from marketplace_ai.lifecycle.fitting import Audits
+from marketplace_ai.models import (
+    ClassifierVersion,
+    EncoderState,
+    Exemplar,
+    ExemplarSource,
+    ExemplarState,
+)
 
 
 class Command(DatabaseCommand):
@@ -28,6 +31,12 @@ class Command(DatabaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--calibration", metavar="FILE", help="CSV file of labelled postings")
+        parser.add_argument(
+            "--encoder",
+            metavar="NAME",
+            help="fit for this registered encoder, not for the active one: what it fits decides "
+            "nothing before that encoder is activated",
+        )
         parser.add_argument("--target-precision", type=float, default=0.97, metavar="P")
         parser.add_argument("--confidence", type=float, default=0.95, metavar="C")
         parser.add_argument(
@@ -44,7 +53,7 @@ class Command(DatabaseCommand):
                 refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
         from marketplace_ai.deciding import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import fitting, versions
+        from marketplace_ai.lifecycle import fitting, succession, versions
         from marketplace_ai.tables import TableError
 
         quiet = options["json"]
@@ -52,19 +61,24 @@ class Command(DatabaseCommand):
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
+            encoder = succession.find(options["encoder"]) if options["encoder"] else None
             labelled = fitting.read_labelled(options["calibration"])
-            if options["calibration"] and not labelled:
-                raise TableError(f"{options['calibration']}: there is no row below the header.")
             audits = None
             if not options["calibration"]:
                 audits = fitting.read_audits(options["target_precision"], options["confidence"])
                 labelled = audits.labelled
                 if not quiet:
-                    self._tell_audits(audits)
-            new = fitting.exemplars_without_vector() + len(labelled)
-            with progress("Encoding", new, quiet=quiet) as advance:
+                    for line in labelled_rows.lines(audits):
+                        self.stdout.write(line)
+            lacking = fitting.exemplars_without_vector(encoder)
+            if encoder is not None and lacking and not quiet:
+                self.stdout.write(
+                    f"{lacking} exemplars have no vector of {encoder} yet: they are encoded first."
+                )
+            with progress("Encoding", lacking + len(labelled), quiet=quiet) as advance:
                 version = fitting.fit(
                     labelled,
+                    encoder=encoder,
                     audited=audits is not None and bool(labelled),
                     target_precision=options["target_precision"],
                     confidence=options["confidence"],
@@ -76,6 +90,8 @@ class Command(DatabaseCommand):
             fail(str(error))
         except versions.Overtaken as error:
             fail(f"{error} It is stored, and was not compared with that one; see use_classifier.")
+        except versions.VersionError as error:
+            refuse(str(error))
         except ArtifactError as error:
             fail(f"Nothing was stored, and what is in force stays: {error}.")
         except IntegrityError:
@@ -93,21 +109,11 @@ class Command(DatabaseCommand):
         if version.comparison["objections"] and not options["force"]:
             fail(_refusal(version))
 
-    def _tell_audits(self, audits: Audits) -> None:
-        if not audits.labelled:
-            self.stdout.write(
-                f"{audits.usable} audited postings are answered, {audits.needed} are needed to "
-                "calibrate on them: cross-validation on the exemplars stands in."
-            )
-        elif audits.waiting:
-            self.stdout.write(
-                f"{audits.waiting} audited postings still wait for an answer. What is answered "
-                "is a fair sample only when all are: answer them and fit again."
-            )
-
     def _tell(self, version: ClassifierVersion) -> None:
         name = "What was fitted" if version.pk is None else f"Classifier {version.pk}"
         state = "in force" if version.in_force else "not in force"
+        if version.encoder.state != EncoderState.ACTIVE:
+            state += f" for {version.encoder}, which does not decide yet"
         self.stdout.write(
             f"{name} is {state}: exemplars of generation "
             f"{version.exemplar_generation}, calibrated on {version.get_calibrated_on_display()}."
@@ -120,6 +126,10 @@ def _refusal(version: ClassifierVersion) -> str:
     why = compared.objection(version.comparison)
     if version.pk is None:
         return f"{why}: it would be stored and not put in force (--force puts it in force)."
+    if version.encoder.state != EncoderState.ACTIVE:
+        return (
+            f"{why}: classifier {version.pk} is stored and not put in force for {version.encoder}."
+        )
     return (
         f"{why}: classifier {version.pk} is stored and not put in force "
         f"(use_classifier {version.pk} puts it in force all the same)."

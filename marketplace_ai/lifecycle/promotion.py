@@ -1,0 +1,91 @@
+"""How one encoder takes another's place, and how that is taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext
+
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Encoder,
+    EncoderState,
+    Promotion,
+    PromotionKind,
+)
+from marketplace_ai.queue.sql import alias
+
+from . import versions
+from .errors import Overtaken, VersionError
+from .succession import previous
+
+
+def switch(
+    encoder: Encoder,
+    *,
+    instead_of: Encoder | None,
+    kind: PromotionKind,
+    version: ClassifierVersion | None = None,
+    version_before: int | None = None,
+    reason: str = "",
+    comparison: dict[str, Any] | None = None,
+    user: Any = None,
+) -> Promotion:
+    """Make a ready encoder the active one, and record it, in one transaction; then what waits
+    for review is decided anew. Workers follow with their next batch.
+
+    ``version``, a stored classifier of the encoder, is put in force for it; None keeps the one
+    that is. Raises Overtaken, and changes nothing, where another encoder than ``instead_of``
+    is active by now or another version than ``version_before`` in force for ``encoder``, and
+    VersionError where it is no longer ready.
+    """
+    with transaction.atomic(using=alias()):
+        with connections[alias()].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [versions.SWITCH_LOCK])
+        rows = Encoder.objects.using(alias())
+        active = Encoder.objects.active()
+        if active != instead_of:
+            raise Overtaken(
+                gettext("The encoder %(active)s became active meanwhile, so %(name)s did not.")
+                % {"active": active or gettext("none"), "name": encoder}
+            )
+        # Whoever retires it waits for this row, and then finds it active.
+        now = rows.select_for_update().get(pk=encoder.pk)
+        if now.state != EncoderState.READY:
+            raise VersionError(
+                gettext("The encoder %(name)s is not ready, but %(state)s.")
+                % {"name": encoder, "state": now.get_state_display()}
+            )
+        if version is not None:
+            versions.put_in_force(version, instead_of=version_before)
+        if active is not None:
+            rows.filter(pk=active.pk).update(state=EncoderState.READY, replaced=Now())
+        rows.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())
+        made = Promotion.objects.using(alias()).create(
+            kind=kind,
+            encoder=encoder,
+            before=active,
+            reason=reason,
+            comparison=comparison or {},
+            switched=Now(),
+            switched_by=user,
+        )
+        made.refresh_from_db(fields=["switched"])
+        encoder.refresh_from_db()
+    versions.queue_review()
+    return made
+
+
+def roll_back(*, instead_of: Encoder | None, user: Any = None) -> Promotion:
+    """Make the encoder active that was so before, with the classifier that is in force for it.
+
+    Not gated: it has decided before, and its vectors were kept current since. For
+    ``instead_of`` and what is raised see ``switch`` and ``previous``; ArtifactError where the
+    bytes of its classifier cannot be used.
+    """
+    target = previous(instead_of)
+    if version := versions.in_force(target):
+        versions.load(version)
+    return switch(target, instead_of=instead_of, kind=PromotionKind.ROLLED_BACK, user=user)

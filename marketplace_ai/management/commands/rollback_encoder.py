@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from marketplace_ai.management.console import DatabaseCommand, fail, print_json
+from marketplace_ai.models import Encoder
+
+
+class Command(DatabaseCommand):
+    help = (
+        "Go back to the encoder that was active before, at once and without a comparison: its "
+        "vectors were kept current, and the classifier in force for it decides again. Each call "
+        "goes one promotion further back, never forth; activate_encoder is the way forth."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say which one it would be, and change nothing"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Imported here: they bring numeric libraries, which --help can do without.
+        from marketplace_ai.deciding import ArtifactError
+        from marketplace_ai.lifecycle import promotion, succession, versions
+
+        active = Encoder.objects.active()
+        try:
+            target = succession.previous(active)
+            version = versions.in_force(target)
+            if not options["dry_run"]:
+                promotion.roll_back(instead_of=active)
+        except versions.VersionError as error:
+            fail(str(error))
+        except ArtifactError as error:
+            fail(f"The classifier of {target} cannot be used, and nothing was changed: {error}.")
+        if options["json"]:
+            print_json(
+                self,
+                {
+                    "encoder": target.name,
+                    "instead_of": str(active),
+                    "classifier": version,
+                    "active": not options["dry_run"],
+                },
+            )
+            return
+        state = "would be active" if options["dry_run"] else "is active"
+        decides = (
+            f"classifier {version} decides"
+            if version
+            else "no classifier was fitted for it, so postings go to review until "
+            "fit_classifier has run"
+        )
+        self.stdout.write(
+            f"{target} {state} again instead of {active}: {decides}. "
+            f"The way forth: activate_encoder {active}."
+        )
