@@ -13,6 +13,7 @@ from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, TextEncoder, check_vectors, load_encoder
 from marketplace_ai.models import Encoder, EncoderState
 from marketplace_ai.queue.sql import alias
+from marketplace_ai.training import record
 
 from . import partitions, versions
 
@@ -95,6 +96,7 @@ def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) ->
         prompts=dict(loaded.prompts),
         precision=loaded.precision,
         weights_hash=loaded.weights_hash,
+        metrics={"training": trained} if (trained := record.read(loaded.source)) else {},
     )
     partitions.create(encoder)
     return encoder

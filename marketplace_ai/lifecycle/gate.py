@@ -112,6 +112,10 @@ def examine(
         old = classifiers.train(others, its, target_precision, confidence)
         comparison["against"] = {"id": active.pk, "name": active.name, "version": serving}
         comparison |= _held_against(new, old, own or voting.taught, rows, _promise(serving))
+        if own is None and encoder.metrics.get("training"):
+            # It was fine-tuned on labelled texts, these exemplars most likely: it has learnt the
+            # rows by heart that both are compared on.
+            comparison["objections"].append("learnt")
     versions.keep(version, new, voting.taught)
     comparison["version"] = version.pk
     Encoder.objects.using(alias()).filter(pk=encoder.pk).update(comparison=comparison)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 from marketplace_ai.encoding.directory import check_directory, weights_hash
 from marketplace_ai.encoding.load import Found
 
+from . import record
 from .card import complete, public_name
 from .data import Data
 from .recipe import Recipe
 
-TRAINING, CARD = "training.json", "README.md"
+CARD = "README.md"
 _VERSIONS = ("sentence-transformers", "transformers", "torch", "accelerate", "datasets")
 
 
@@ -42,9 +42,7 @@ def save(
             "weights": weights_hash(built),
             "versions": {package: version(package) for package in _VERSIONS},
         }
-        (built / TRAINING).write_text(
-            json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        record.write(built, about)
         check_directory(built)
         replaced = Path(name) / "replaced"
         if output.exists():
