@@ -25,6 +25,7 @@ from . import (
     secondary,
     speed,
     strangers,
+    training,
 )
 from .rows import Benchmark, read, run, say, table
 
@@ -46,6 +47,7 @@ def benchmarks() -> list[Benchmark]:
         robust,
         scrub,
         queue,
+        training,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 
