@@ -82,8 +82,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     fastest, exact = found["fastest"], found["fastest_exact"]
     if fastest == "onnx-int8":
         said.append(
-            f"→ MARKETPLACE_AI_BACKEND = {fastest!r} is fastest; then run fit_classifier, so that "
-            "what is promised is proven for its vectors."
+            f"→ MARKETPLACE_AI_BACKEND = {fastest!r} is fastest; then run fit_classifier with "
+            "labelled postings, so that what is promised is proven for its vectors."
         )
         said.append(f"→ MARKETPLACE_AI_BACKEND = {exact!r} is fastest among the exact ones.")
     else:

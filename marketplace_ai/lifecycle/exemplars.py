@@ -30,10 +30,14 @@ def encode_exemplars(
     progress: Callable[[int], None] = lambda encoded: None,
 ) -> int:
     """Give every active exemplar a vector of ``encoder``, which ``texts`` is; how many were
-    encoded. One whose text cannot be encoded is quarantined, and a person can put it back."""
+    encoded. One whose text cannot be encoded is quarantined, and a person can put it back.
+
+    Always by ``texts.exact``: every worker compares with them, and what int8 rounds off a
+    posting costs little as long as they are not rounded as well.
+    """
     total = 0
     while rows := store.without_vector(encoder.pk, BATCH):
-        vectors = encode_each(texts, [text for _, text in rows])
+        vectors = encode_each(texts.exact, [text for _, text in rows])
         good, bad = [], []
         for (exemplar, _), vector in zip(rows, vectors, strict=True):
             if isinstance(vector, Exception):

@@ -92,7 +92,7 @@ class Command(BaseCommand):
         # Imported here, so that --help and a mistyped option cost nothing.
         from marketplace_ai.evaluation import output, report
         from marketplace_ai.evaluation.evaluate import evaluate
-        from marketplace_ai.evaluation.vectors import encode
+        from marketplace_ai.evaluation.vectors import encode_inputs
 
         _check_numbers(options)
         folder = Path(options["report"]).expanduser() if options["report"] else None
@@ -106,7 +106,7 @@ class Command(BaseCommand):
         encoder = self._encoder(options["encoder"])
         try:
             start = time.perf_counter()
-            encoded = encode(encoder, inputs.files, kept_in=kept_in, progress=progress)
+            encoded = encode_inputs(encoder, inputs, kept_in=kept_in, progress=progress)
             result = evaluate(
                 *encoded,
                 parents=inputs.parents,
