@@ -122,7 +122,11 @@ class Command(BaseCommand):
         given = ("train", "test", "calibration", "catalog", "shots", "seed")
         figures = {
             **result.figures,
-            "encoder": {"name": encoder.name, "weights_hash": encoder.weights_hash},
+            "encoder": {
+                "name": encoder.name,
+                "weights_hash": encoder.weights_hash,
+                "precision": encoder.precision,
+            },
             "files": {
                 name: options[name]
                 for name in (*given, "train_where", "test_where", "calibration_where")
