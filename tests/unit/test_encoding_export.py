@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -154,6 +155,16 @@ def test_a_worker_on_it_imports_neither_torch_nor_transformers(exported: Path) -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    code = "import marketplace_ai.encoding, onnxruntime"
+    inherited = {name: os.environ[name] for name in os.environ if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(
+        [sys.executable, "-c", code], env={**inherited, "HOME": str(tmp_path)}, check=True
+    )
+    # Where it reports, it begins with a number for this machine, and a database of what to send.
+    assert list(tmp_path.rglob("*")) == []
 
 
 # -- which back end ------------------------------------------------------------------------
