@@ -43,7 +43,7 @@ def tune(progress: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
             figures[name] = {"why": str(error)}
         else:
             loaded[name] = encoder
-    progress("Measuring, some seconds each …")
+    progress("Measuring them by turns …")
     speeds = measuring.compare({name: encoder.encode for name, encoder in loaded.items()})
     for name, speed in speeds.items():
         backend = getattr(loaded[name], "backend", None)
@@ -55,6 +55,7 @@ def tune(progress: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
         }
     fastest = max(speeds, key=lambda name: speeds[name].ratio)
     exact = max((name for name in speeds if name != "onnx-int8"), key=lambda n: speeds[n].ratio)
+    progress(f"Measuring sizes of a batch with {fastest} …")
     own, better = measuring.best_budget(loaded[fastest])
     return {
         "encoder": source,
@@ -82,8 +83,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     fastest, exact = found["fastest"], found["fastest_exact"]
     if fastest == "onnx-int8":
         said.append(
-            f"→ MARKETPLACE_AI_BACKEND = {fastest!r} is fastest; then run fit_classifier, so that "
-            "what is promised is proven for its vectors."
+            f"→ MARKETPLACE_AI_BACKEND = {fastest!r} is fastest; then run fit_classifier with "
+            "labelled postings, so that what is promised is proven for its vectors."
         )
         said.append(f"→ MARKETPLACE_AI_BACKEND = {exact!r} is fastest among the exact ones.")
     else:

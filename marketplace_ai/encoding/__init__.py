@@ -3,6 +3,8 @@
 Importing it imports none of them: they come with the first encoder that needs them.
 """
 
+import os
+
 from marketplace_ai.encoding.base import (
     EncoderError,
     TextEncoder,
@@ -15,6 +17,10 @@ from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.encoding.embedded import embedded_directory
 from marketplace_ai.encoding.exported import is_any_exported
 from marketplace_ai.encoding.load import BACKENDS, find_directory, is_source, load_encoder
+
+# Read when ONNX Runtime is imported, which else reports to its maker, with a number that it
+# gives this machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "BACKENDS",

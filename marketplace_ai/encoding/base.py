@@ -58,6 +58,12 @@ class TextEncoder(Protocol):
     def weights_hash(self) -> str:
         """SHA-256 (hex) of the weights that were loaded."""
 
+    @property
+    def exact(self) -> TextEncoder:
+        """The same encoder for what is kept and compared with: itself, or where it computes in
+        int8, its float32 export, loaded at the first use. Raises ``EncoderError`` where that
+        cannot be loaded."""
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, shape ``(len(texts), dimension)``, in the order of ``texts``.
 

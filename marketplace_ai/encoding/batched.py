@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
@@ -25,8 +25,15 @@ PORTION = 1024
 class BatchedEncoder:
     """Texts in, unit vectors out; the device sees batches within a budget of padded tokens."""
 
-    def __init__(self, backend: Backend, source: str, token_budget: int | None = None) -> None:
-        """``source`` is what people call it; ``token_budget`` instead of the back end's own."""
+    def __init__(
+        self,
+        backend: Backend,
+        source: str,
+        token_budget: int | None = None,
+        load_exact: Callable[[], BatchedEncoder] | None = None,
+    ) -> None:
+        """``source`` is what people call it; ``token_budget`` instead of the back end's own;
+        ``load_exact`` where this one is not its own ``exact``."""
         self.backend = backend
         self.source = source
         self.name = source.rstrip("/").rsplit("/", 1)[-1]
@@ -40,6 +47,16 @@ class BatchedEncoder:
         self._lanes = ThreadPoolExecutor(backend.lanes, "lane") if backend.lanes > 1 else None
         special = [token for token in backend.special_tokens if len(token) > 1]
         self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self._load_exact = load_exact
+        self._exact: BatchedEncoder | None = None
+
+    @property
+    def exact(self) -> BatchedEncoder:
+        if self._load_exact is None:
+            return self
+        if self._exact is None:
+            self._exact = self._load_exact()
+        return self._exact
 
     @property
     def tokens_at_once(self) -> int:

@@ -39,6 +39,10 @@ class DummyEncoder:
         self.prompts: dict[str, str] = {}
         self.weights_hash = sha256(f"dummy encoder 1, {dimension}".encode()).hexdigest()
 
+    @property
+    def exact(self) -> DummyEncoder:
+        return self
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32, shape ``(len(texts), dimension)``."""
         chunks = [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from marketplace_ai.encoding.backend import Backend
 from marketplace_ai.encoding.base import EncoderError, TextEncoder
@@ -15,6 +16,9 @@ from marketplace_ai.encoding.directory import check_directory
 from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.encoding.embedded import embedded_directory
 from marketplace_ai.encoding.exported import Kind, Manifest, is_any_exported, read_export
+
+if TYPE_CHECKING:
+    from marketplace_ai.encoding.batched import BatchedEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +65,10 @@ def load_encoder(
     without asking the hub when it is there). ``progress`` gets a line before anything slow.
 
     ``backend`` is one of ``BACKENDS``: ``auto`` is torch where there is a CUDA device, elsewhere
-    ONNX Runtime where the float32 export of these weights is there, else torch. ``precision`` is
-    torch's, see ``computation``; ``token_budget`` the padded tokens of one device batch, instead
-    of the back end's own. Raises ``EncoderError`` that says what to do.
+    ONNX Runtime where the float32 export of these weights is there, else torch; ``onnx-int8``
+    needs both exports, that in float32 for ``exact``. ``precision`` is torch's, see
+    ``computation``; ``token_budget`` the padded tokens of one device batch, instead of the back
+    end's own. Raises ``EncoderError`` that says what to do.
     """
     if backend not in BACKENDS:
         raise EncoderError(f"There is no back end {backend!r}: it is one of {BACKENDS}.")
@@ -73,7 +78,8 @@ def load_encoder(
     loaded = _backend(found, cache_dir, backend, precision)
     from marketplace_ai.encoding.batched import BatchedEncoder
 
-    return BatchedEncoder(loaded, found.source, token_budget)
+    load_exact = _exact(found, cache_dir, token_budget) if loaded.name == "onnx-int8" else None
+    return BatchedEncoder(loaded, found.source, token_budget, load_exact)
 
 
 def find_directory(
@@ -118,6 +124,20 @@ def _backend(found: Found, cache_dir: Path, backend: str, precision: str) -> Bac
     from marketplace_ai.encoding.onnx_backend import OnnxBackend
 
     return OnnxBackend(*exported)
+
+
+def _exact(found: Found, cache_dir: Path, token_budget: int | None) -> Callable[[], BatchedEncoder]:
+    """What loads the float32 export. Whether it is there is asked now: its lack must not end a
+    worker at its first exemplar."""
+    folder, manifest = read_export(found.path, cache_dir, "float32")
+
+    def load_exact() -> BatchedEncoder:
+        from marketplace_ai.encoding.batched import BatchedEncoder
+        from marketplace_ai.encoding.onnx_backend import OnnxBackend
+
+        return BatchedEncoder(OnnxBackend(folder, manifest), found.source, token_budget)
+
+    return load_exact
 
 
 def _usable_export(found: Found, cache_dir: Path) -> tuple[Path, Manifest] | None:

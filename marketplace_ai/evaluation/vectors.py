@@ -18,6 +18,7 @@ from marketplace_ai.encoding import TextEncoder, encode_each
 from marketplace_ai.tables import TableError
 from marketplace_ai.text import digest
 
+from .inputs import Inputs
 from .progress import Progress, silent
 from .rows import Rows
 
@@ -81,6 +82,22 @@ def encode(
     return [
         Encoded(rows, np.stack([known[digest(text)] for text in rows.texts]) if rows else empty)
         for rows in files
+    ]
+
+
+def encode_inputs(
+    encoder: TextEncoder,
+    inputs: Inputs,
+    *,
+    kept_in: Path | None = None,
+    progress: Progress = silent,
+) -> list[Encoded]:
+    """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.exact``,
+    postings' by ``encoder``. For the rest see ``encode``."""
+    exemplars, *postings = inputs.files
+    return [
+        *encode(encoder.exact, [exemplars], kept_in=kept_in, progress=progress),
+        *encode(encoder, postings, kept_in=kept_in, progress=progress),
     ]
 
 

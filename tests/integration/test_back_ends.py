@@ -7,16 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
 from marketplace_ai import checks, diagnosis, tuning
-from marketplace_ai.encoding import gpu, tune
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.encoding import TextEncoder, gpu, tune
 from marketplace_ai.encoding.computation import Device
 from marketplace_ai.encoding.gpu import Gpus
 from marketplace_ai.lifecycle import encoders
+from marketplace_ai.models import ExemplarEmbedding, JobEmbedding, JobPosting
+from marketplace_ai.queue.write import prepared_text
 from tests.unit.encoding_world import WORDS, Room, save
+
+from .test_pipeline import drain
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +32,12 @@ def run(name: str, *arguments: str) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
     call_command(name, *arguments, stdout=out, stderr=err)
     return out.getvalue(), err.getvalue()
+
+
+def are_of(encoder: TextEncoder, stored: dict[str, Any]) -> bool:
+    """Whether vectors by text are this encoder's, but for the half precision they are stored in."""
+    vectors = np.array([np.array(vector) for vector in stored.values()])
+    return np.allclose(vectors, encoder.encode(list(stored)), atol=5e-4)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +60,9 @@ def chosen(world: Path, settings: Any) -> Path:
     return world
 
 
-def test_export_check_tune_and_use(chosen: Path, settings: Any, monkeypatch: Any) -> None:
+def test_export_check_tune_and_use(
+    chosen: Path, exemplars: None, posting: JobPosting, settings: Any, monkeypatch: Any
+) -> None:
     settings.MARKETPLACE_AI_BACKEND = "onnx"
     (before,) = run_checks(tags=["marketplace_ai"])
     assert before.id == "marketplace_ai.W003"
@@ -69,6 +83,14 @@ def test_export_check_tune_and_use(chosen: Path, settings: Any, monkeypatch: Any
         settings.MARKETPLACE_AI_BACKEND = name
         assert encoders.load(encoder).precision == precision
     assert {"back end"} <= {finding.name for finding in diagnosis.examine()}
+    # Its postings are rounded; what every worker compares with is not.
+    drain()
+    rounded = encoders.load(encoder)
+    kept = dict(ExemplarEmbedding.objects.values_list("exemplar__text", "vector"))
+    new = {prepared_text(get_adapter(), posting): JobEmbedding.objects.get().vector}
+    assert len(kept) == 19  # with the descriptions of categories
+    assert are_of(texts, kept) and not are_of(rounded, kept)
+    assert are_of(rounded, new) and not are_of(texts, new)
 
     monkeypatch.setattr(tune, "ROUNDS", 1)
     found = json.loads(run("doctor", "--tune", "--json")[0])

@@ -152,7 +152,7 @@ def test_the_table_for_people_and_a_draw_of_a_few(files: Path, tmp_path: Path) -
     options = [*usual(files), "--shots", "5", "--seed", "3", "--vectors", str(kept)]
     done = run(*options)
     assert done.returncode == 0, done.stderr
-    assert "122 test rows; 20 exemplars of 3 categories; encoder dummy:64" in done.stdout
+    assert "122 test rows; 20 exemplars of 3 categories; encoder dummy:64, float32" in done.stdout
     assert "this project" in done.stdout
     assert "logistic regression on embeddings and text" in done.stdout
     assert "cross-fitted on the training rows" in done.stdout

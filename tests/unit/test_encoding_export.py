@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,6 +116,36 @@ def test_int8_says_so_and_what_it_cost(exported: Path) -> None:
     assert (folder(exported, "int8") / MODEL).stat().st_size > 0
 
 
+def test_what_int8_keeps_and_compares_with_is_float32(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    read = export.OnnxBackend.__init__
+
+    def counted(self: Any, folder: Path, manifest: Any) -> None:
+        loaded.append(manifest.kind)
+        read(self, folder, manifest)
+
+    monkeypatch.setattr(export.OnnxBackend, "__init__", counted)
+    rounded, onnxs = load(exported, "onnx-int8"), load(exported, "onnx")
+    assert loaded == ["int8", "float32"]
+
+    assert rounded.exact is rounded.exact
+    assert loaded == ["int8", "float32", "float32"]
+    assert rounded.exact.precision == "float32"
+    assert rounded.exact.weights_hash == rounded.weights_hash
+    assert np.array_equal(rounded.exact.encode(TEXTS), onnxs.encode(TEXTS))
+    assert not np.allclose(rounded.encode(TEXTS), onnxs.encode(TEXTS))
+    assert onnxs.exact is onnxs
+    assert (torchs := load(exported, "torch")).exact is torchs
+
+
+def test_int8_is_not_used_without_the_float32_export(copy: Path) -> None:
+    shutil.rmtree(folder(copy))
+    with pytest.raises(EncoderError, match=r"no float32 export of .*Run manage.py export_encoder"):
+        load(copy, "onnx-int8")
+
+
 def test_a_worker_on_it_imports_neither_torch_nor_transformers(exported: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from marketplace_ai.encoding import load_encoder;"
@@ -123,6 +155,16 @@ def test_a_worker_on_it_imports_neither_torch_nor_transformers(exported: Path) -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    code = "import marketplace_ai.encoding, onnxruntime"
+    inherited = {name: os.environ[name] for name in os.environ if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(
+        [sys.executable, "-c", code], env={**inherited, "HOME": str(tmp_path)}, check=True
+    )
+    # Where it reports, it begins with a number for this machine, and a database of what to send.
+    assert list(tmp_path.rglob("*")) == []
 
 
 # -- which back end ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.evaluation.inputs import Source, read_inputs
 from marketplace_ai.evaluation.rows import Filter, Rows, read_catalog, read_rows, sample
-from marketplace_ai.evaluation.vectors import encode
+from marketplace_ai.evaluation.vectors import encode, encode_inputs
 from marketplace_ai.tables import TableError
 
 ALL = "split,text,category\ntrain,Male stue,maling\ntest,Klippe gress,plen|hage\ntest,Hei,none\n"
@@ -139,6 +139,28 @@ def test_equal_texts_are_encoded_once_and_kept(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(TableError, match="Delete it"):
         encode(Counting(), [rows], kept_in=tmp_path / "kept")
+
+
+def test_vectors_of_exemplars_are_exact_and_kept_apart(tmp_path: Path) -> None:
+    class Rounding(DummyEncoder):
+        precision = "int8"
+
+        @property
+        def exact(self) -> DummyEncoder:
+            return DummyEncoder(self.dimension)
+
+        def encode(self, texts):  # type: ignore[no-untyped-def]
+            return -super().encode(texts)
+
+    file = write(tmp_path, "text,category\nx,a\ny,b\n")
+    inputs = read_inputs(Source(file), Source(file), Source(file))
+    exact = DummyEncoder(16).encode(["x", "y"])
+    for _ in range(2):  # encoded, then as they were kept
+        train, *others = encode_inputs(Rounding(16), inputs, kept_in=tmp_path / "kept")
+        assert np.array_equal(train.vectors, exact)
+        assert len(others) == 2
+        assert all(np.array_equal(rows.vectors, -exact) for rows in others)
+    assert len(list((tmp_path / "kept").iterdir())) == 2
 
 
 def test_a_text_that_cannot_be_encoded_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = (
         "Look at everything that can be wrong and say its cure: services, trigger, worker, "
         "queue, encoder, exemplars. Ends with 1 when something is. --tune measures instead which "
-        "back end of the encoder is fastest on this machine."
+        "back end of the encoder is fastest on this machine, where nothing else should run then."
     )
     requires_system_checks: list[str] = []
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
-            "--tune", action="store_true", help="measure the encoder's back ends, some seconds each"
+            "--tune", action="store_true", help="measure the encoder's back ends, about a minute"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -91,7 +91,7 @@ class Command(BaseCommand):
         # Imported here, so that --help and a mistyped option cost nothing.
         from marketplace_ai.evaluation import output, report
         from marketplace_ai.evaluation.evaluate import evaluate
-        from marketplace_ai.evaluation.vectors import encode
+        from marketplace_ai.evaluation.vectors import encode_inputs
 
         _check_numbers(options)
         folder = Path(options["report"]).expanduser() if options["report"] else None
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         encoder = encoder_named(options["encoder"], self._say)
         try:
             start = time.perf_counter()
-            encoded = encode(encoder, inputs.files, kept_in=kept_in, progress=progress)
+            encoded = encode_inputs(encoder, inputs, kept_in=kept_in, progress=progress)
             result = evaluate(
                 *encoded,
                 parents=inputs.parents,
@@ -121,7 +121,11 @@ class Command(BaseCommand):
         given = ("train", "test", "calibration", "catalog", "shots", "seed")
         figures = {
             **result.figures,
-            "encoder": {"name": encoder.name, "weights_hash": encoder.weights_hash},
+            "encoder": {
+                "name": encoder.name,
+                "weights_hash": encoder.weights_hash,
+                "precision": encoder.precision,
+            },
             "files": {
                 name: options[name]
                 for name in (*given, "train_where", "test_where", "calibration_where")

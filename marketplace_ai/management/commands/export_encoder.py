@@ -77,10 +77,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{kind}: {figure['folder']}")
             self.stdout.write(f"  smallest cosine: {figure['smallest_cosine']:.5f}")
             if kind == "int8":
+                before = 100 * figure["first_choice_float32"]
                 self.stdout.write(
-                    f"  first choice on {figure['rows']:,} texts: {figure['points_lost']:+.2f} "
-                    "points lost among its own vectors, "
-                    f"{figure['points_lost_against_float32']:+.2f} against float32 exemplars"
+                    f"  first choice on {figure['rows']:,} texts: {before:.1f}% in float32, "
+                    f"{before - figure['points_lost']:.1f}% in int8"
                 )
         self.stdout.write("manage.py doctor --tune says which back end is fastest here.")
 
