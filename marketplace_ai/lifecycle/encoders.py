@@ -101,7 +101,8 @@ def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) ->
 
 
 def activate(encoder: Encoder) -> None:
-    """Put the first encoder in force; another one takes its place by a promotion."""
+    """Put an encoder in force and the former one out of it, in one transaction; the first one,
+    for another takes its place by a promotion."""
     with transaction.atomic(using=alias()):
         Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())

@@ -315,6 +315,13 @@ class TestTrouble:
         self.broken(monkeypatch)
         JobPosting.objects.create(title="Male stue")
         working = drainer()
+        waits: list[float] = []
+
+        def wait(seconds: float, *args: Any) -> None:
+            waits.append(seconds)
+            assert len(waits) < 20, "it does not end"
+
+        monkeypatch.setattr(working, "_wait", wait)
         monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.close", lambda s: 0)
         working.run(until_empty=True)
         assert Decision.objects.count() == 1
