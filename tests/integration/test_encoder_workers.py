@@ -117,6 +117,31 @@ class TestOrder:
         everything = set(JobPosting.objects.values_list("pk", flat=True))
         assert all(vectors(encoder) == everything for encoder in both)
 
+    def test_what_comes_between_two_turns_finds_empty_hands(
+        self, active: Encoder, seen: Recorder
+    ) -> None:
+        older(4 * BATCH)
+        encoder = candidate()
+        working = drainer()
+        in_hand: list[set[Any]] = []
+
+        def look(dimension: int, texts: list[str]) -> None:
+            claimed = PendingJob.objects.filter(token__isnull=False)
+            in_hand.append(set(claimed.values_list("encoder_id", flat=True)))
+
+        try:
+            while not working._candidates.is_busy:
+                assert working.turn()
+            JobPosting.objects.create(title="Ny")
+            seen.meanwhile = look
+            assert working.turn()
+            assert Decision.objects.get().job.title == "Ny"
+            assert in_hand[0] == {None}
+            run(working)
+        finally:
+            working.close()
+        assert len(vectors(encoder)) == 4 * BATCH + 1
+
     def test_one_that_is_ready_stays_so_while_another_is_built(
         self, active: Encoder, seen: Recorder
     ) -> None:
@@ -290,6 +315,13 @@ class TestTrouble:
         self.broken(monkeypatch)
         JobPosting.objects.create(title="Male stue")
         working = drainer()
+        waits: list[float] = []
+
+        def wait(seconds: float, *args: Any) -> None:
+            waits.append(seconds)
+            assert len(waits) < 20, "it does not end"
+
+        monkeypatch.setattr(working, "_wait", wait)
         monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.close", lambda s: 0)
         working.run(until_empty=True)
         assert Decision.objects.count() == 1
