@@ -29,7 +29,7 @@ from tests.hostile.test_markup import write_everywhere
 from tests.hostile.test_permissions import LOOKED_AT
 from tests.integration.admin_world import HOSTILE, decide, exemplar, pend
 from tests.integration.audit_world import audited, version
-from tests.integration.encoder_world import (
+from tests.integration.promotion_world import (
     candidate,
     in_other_words,
     labelled,

@@ -27,7 +27,7 @@ from marketplace_ai.models import (
 )
 
 from .admin_world import HOSTILE, decide, messages_of, staff
-from .encoder_world import candidate, in_other_words, understands_synonyms
+from .promotion_world import candidate, in_other_words, understands_synonyms
 from .test_admin_lists import queries
 from .test_commands import call, failed
 from .test_pipeline import fit

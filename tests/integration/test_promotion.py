@@ -25,7 +25,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.pipeline import Pipeline
 
-from .encoder_world import candidate, in_other_words, labelled, understands_synonyms
+from .promotion_world import candidate, in_other_words, labelled, understands_synonyms
 from .test_commands import call, call_json, failed, refused
 from .test_pipeline import current, drain, fit
 from .test_versions import WORDS, at_once, import_some, texts
