@@ -52,7 +52,7 @@ def switch(
                 % {"active": active or gettext("none"), "name": encoder}
             )
         # Whoever retires it waits for this row, and then finds it active.
-        now = rows.select_for_update().get(pk=encoder.pk)
+        now = rows.select_for_update(no_key=True).get(pk=encoder.pk)
         if now.state != EncoderState.READY:
             raise VersionError(
                 gettext("The encoder %(name)s is not ready, but %(state)s.")

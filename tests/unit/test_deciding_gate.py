@@ -191,6 +191,11 @@ class TestInterval:
         narrow = interval(new, old, np.arange(400))
         assert high - low > 2 * (narrow[1] - narrow[0])
 
+    def test_groups_of_unequal_size_stay_shares_of_rows(self) -> None:
+        groups = np.repeat(np.arange(6), [1, 1, 1, 2, 15, 40])
+        always = np.ones(len(groups), dtype=bool)
+        assert interval(always, ~always, groups) == (1, 1)
+
     def test_nothing_to_compare(self) -> None:
         empty = np.zeros(0, dtype=bool)
         nothing = paired(empty, empty, np.zeros(0, dtype=np.intp))
