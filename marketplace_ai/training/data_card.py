@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from marketplace_ai.text import one_line
 
 from .datasets import PAIRS, SCORED, TEST_TRIPLETS, TRIPLETS, Pair, Scored, Triplet
-from .mining import FAR, NEAR, SAME, Mined
+from .drawing import FAR, NEAR, SAME
+from .mining import Mined
 
 _SAMPLES = 3
 _MOST_CONFUSED = 20
