@@ -412,7 +412,7 @@ def test_the_card_says_what_was_mined() -> None:
     rows = world(ad=3)
     found = mine(rows, each=50)
     card = data_card.text(found, seed=7, test_share=0.2, compared=60)
-    assert "60 texts that people labelled, of 4 categories; 12 of the texts fit none" in card
+    assert "60 texts that people labelled, of 4 categories. 12 of the texts fit no category" in card
     assert "- seed: 7, held-out share: 0.2" in card
     assert rows.sha256 in card
     assert "| `triplets.jsonl` | 50 |" in card
