@@ -89,9 +89,9 @@ def _confusions(keys: dict[Any, str], tree: Tree) -> Confusions:
         cursor.execute(CORRECTIONS, {"persons": list(PERSONS)})
         for *pair, count in cursor.fetchall():
             right, proposed = (None if value is None else pk.to_python(value) for value in pair)
+            if right not in known or proposed not in known:
+                continue
             # Whoever named the leaf where the machine named its parent has not put it right.
-            if {right, proposed} <= known.keys() and not tree.in_line(
-                known[right], known[proposed]
-            ):
+            if not tree.in_line(known[right], known[proposed]):
                 confusions[known[right], known[proposed]] += count
     return confusions

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from marketplace_ai.text import one_line
 
 from .datasets import PAIRS, SCORED, TEST_TRIPLETS, TRIPLETS, Pair, Scored, Triplet
-from .mining import FAR, NEAR, SAME, Mined
+from .drawing import FAR, NEAR, SAME
+from .mining import Mined
 
 _SAMPLES = 3
 _MOST_CONFUSED = 20
@@ -70,8 +71,8 @@ def _summary(mined: Mined, seed: int, test_share: float) -> Iterator[str]:
     yield ""
     yield (
         f"Mined by `mine_training_data` from {_shown(rows.source)}: {len(rows):,} texts that "
-        f"people labelled, of {len(categories):,} categories; {rows.labels.count(None):,} of the "
-        "texts fit none, and are negatives only."
+        f"people labelled, of {len(categories):,} categories. {rows.labels.count(None):,} of the "
+        "texts fit no category: they are negatives only."
     )
     yield ""
     yield f"- seed: {seed}, held-out share: {test_share}"

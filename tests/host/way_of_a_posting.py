@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from marketplace_ai import pipeline
-from marketplace_ai.lifecycle import audits, fitting, stops, watching
+from marketplace_ai.lifecycle import audits, fitting, stops, training_rows, watching
 from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
     AuditedPosting,
@@ -422,3 +422,16 @@ def test_a_section_of_the_hosts_own_is_proposed_by_its_words(
     run("DELETE FROM host_section WHERE ref = 's-9'")
     drain()
     assert not Exemplar.objects.filter(category_key="piano").exists()
+
+
+def test_what_people_put_right_is_mined_by_the_hosts_own_keys(
+    fitted: None, sections: Any, drain: Any, say: Any
+) -> None:
+    say(sections["plen"], Outcome.REVIEW)
+    job = Job.objects.create(headline="Male gjerdet")
+    drain()
+    answer(job.pk, "s-maling", None)
+    rows = training_rows.read()
+    assert rows.confusions == {("maling", "plen"): 1}
+    assert set(rows.labels) == {"maling", "plen", "rorlegger", None}
+    assert rows.parents["maling"] == "bygg"

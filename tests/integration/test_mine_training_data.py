@@ -125,10 +125,12 @@ def test_only_what_people_put_right_is_a_confusion(taught: dict[str, Category]) 
     # "Fits none" is an answer and a proposal like any other.
     answer(proposed("h", plen, outcome=Outcome.AUTOMATIC).pk, None, None)
     answer(proposed("i", None, outcome=Outcome.NONE).pk, plen.pk, None)
+    answer(proposed("j", rorlegger).pk, plen.pk, None)
     assert training_rows.read().confusions == {
         ("maling", "plen"): 1,
         (None, "plen"): 1,
         ("plen", None): 1,
+        ("plen", "rorlegger"): 1,
     }
 
     # A category that is gone is no label of anything.
