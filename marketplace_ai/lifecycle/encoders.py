@@ -14,7 +14,7 @@ from marketplace_ai.encoding import EncoderError, TextEncoder, check_vectors, lo
 from marketplace_ai.models import Encoder, EncoderState
 from marketplace_ai.queue.sql import alias
 
-from . import partitions
+from . import partitions, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,10 +101,15 @@ def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) ->
 
 
 def activate(encoder: Encoder) -> None:
-    """Put an encoder in force and the former one out of it, in one transaction; the first one,
-    for another takes its place by a promotion."""
+    """Put an encoder in force and the former one out of it, in one transaction, asking nothing.
+
+    For the first one of all; ``promotion.switch`` is what one takes another's place by.
+    """
     with transaction.atomic(using=alias()):
-        Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
+        with connections[alias()].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [versions.SWITCH_LOCK])
+        former = Encoder.objects.filter(state=EncoderState.ACTIVE)
+        former.update(state=EncoderState.READY, replaced=Now())
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())
         encoder.refresh_from_db()
 
