@@ -51,6 +51,9 @@ def switch(
                 gettext("The encoder %(active)s became active meanwhile, so %(name)s did not.")
                 % {"active": active or gettext("none"), "name": encoder}
             )
+        if active is not None:
+            # Before the other one, as workers that hand on what the former encoder lacks.
+            rows.select_for_update(no_key=True).get(pk=active.pk)
         # Whoever retires it waits for this row, and then finds it active.
         now = rows.select_for_update(no_key=True).get(pk=encoder.pk)
         if now.state != EncoderState.READY:
