@@ -57,6 +57,10 @@ class Changing(ReadOnlyAdmin):
     def _rows(self, request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
         comparison = encoder.comparison
         changes = comparison.get("changes", [])
+        if comparison.get("calibrated_on") == "audits" and not request.user.has_perm(
+            "marketplace_ai.view_exemplar"
+        ):
+            changes = []  # texts of postings, which became exemplars when they were answered
         counts = Counter((_label(row["old"]), _label(row["new"])) for row in changes)
         names = {_label(row[side]): _name(row[side]) for row in changes for side in ("old", "new")}
         pairs = [

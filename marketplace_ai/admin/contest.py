@@ -15,7 +15,8 @@ from .display import NOTHING, percent
 #: What spoke against a promotion, as ``deciding.gate`` calls it.
 AGAINST = {
     **OBJECTIONS,
-    "learnt": _("it was fine-tuned, and may have learnt from the exemplars it was compared on"),
+    "learnt": _("it was fine-tuned, and may have learnt the rows it was compared on"),
+    "weaker": _("less is promised than today"),
     "unkept": _("rows that took no part in finding its threshold refute its promise"),
 }
 CALIBRATED_ON = {

@@ -12,6 +12,7 @@ from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.lifecycle import succession
 from marketplace_ai.lifecycle.errors import VersionError
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
+CHANGED = _("Something else came in force since the page was shown: look again.")
+
+
 class SeenForm(forms.Form):
-    """What was on the page where the button was pressed: the encoder that was active, and the
-    classifier that would decide with the other one."""
+    """What was on the page where the button was pressed: the encoder that was active, the
+    classifier that would decide with the other one, and that in force for it ``before``."""
 
     instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    before = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
 class Promoting(Changing):
@@ -84,16 +89,15 @@ class Promoting(Changing):
                     return self._back(
                         request, encoder, gettext("It was compared anew meanwhile: look again.")
                     )
-                self._switch(
-                    request, encoder, Encoder.objects.filter(pk=seen["instead_of"]).first(), version
-                )
-            return HttpResponseRedirect(self._url("change", encoder.pk))
+                self._switch(request, encoder, version, seen)
+                return HttpResponseRedirect(self._url("change", encoder.pk))
+            return self._back(request, encoder, CHANGED)
         context = {
             "title": gettext("Make %(name)s the active encoder?") % {"name": encoder},
             "button": gettext("Promote"),
             "compared": self.comparison_shown(encoder),  # type: ignore[attr-defined]
         }
-        return self._ask(request, encoder, active, version, context)
+        return self._ask(request, encoder, active, version, context, classifier_of(encoder))
 
     def rollback_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask first, then go back from this encoder to the one that was active before."""
@@ -108,9 +112,13 @@ class Promoting(Changing):
         if request.method == "POST":
             form = SeenForm(request.POST)
             if form.is_valid():
-                seen = Encoder.objects.filter(pk=form.cleaned_data["instead_of"]).first()
-                self._roll_back(request, seen, before)
-            return HttpResponseRedirect(self._url("change", before.pk))
+                seen = form.cleaned_data
+                if seen["version"] != classifier_of(before):
+                    return self._back(request, encoder, CHANGED)
+                active = Encoder.objects.filter(pk=seen["instead_of"]).first()
+                self._roll_back(request, active, before)
+                return HttpResponseRedirect(self._url("change", before.pk))
+            return self._back(request, encoder, CHANGED)
         version = classifier_of(before)
         context = {
             "title": gettext("Go back from %(name)s to %(before)s?")
@@ -128,7 +136,7 @@ class Promoting(Changing):
             raise PermissionDenied
         return encoder
 
-    def _back(self, request: HttpRequest, encoder: Encoder, reason: str) -> HttpResponse:
+    def _back(self, request: HttpRequest, encoder: Encoder, reason: Any) -> HttpResponse:
         messages.warning(request, reason)
         return HttpResponseRedirect(self._url("change", encoder.pk))
 
@@ -139,8 +147,15 @@ class Promoting(Changing):
         active: Encoder | None,
         version: int | None,
         context: dict[str, Any],
+        before: int | None = None,
     ) -> HttpResponse:
-        form = SeenForm(initial={"instead_of": active.pk if active else None, "version": version})
+        form = SeenForm(
+            initial={
+                "instead_of": active.pk if active else None,
+                "version": version,
+                "before": before,
+            }
+        )
         context |= {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -153,7 +168,7 @@ class Promoting(Changing):
         return TemplateResponse(request, "admin/marketplace_ai/encoder/switch.html", context)
 
     def _switch(
-        self, request: HttpRequest, encoder: Encoder, instead_of: Encoder | None, version: int
+        self, request: HttpRequest, encoder: Encoder, version: int, seen: dict[str, Any]
     ) -> None:
         # Imported here: they bring numeric libraries, which web processes do without until then.
         from marketplace_ai.deciding import ArtifactError
@@ -163,10 +178,10 @@ class Promoting(Changing):
             versions.load(version)
             promotion.switch(
                 encoder,
-                instead_of=instead_of,
+                instead_of=Encoder.objects.filter(pk=seen["instead_of"]).first(),
                 kind=PromotionKind.PROMOTED,
                 version=ClassifierVersion.objects.defer("artifact").get(pk=version),
-                version_before=versions.in_force(encoder),
+                version_before=seen["before"],
                 comparison=succession.for_the_record(encoder.comparison),
                 user=request.user,
             )

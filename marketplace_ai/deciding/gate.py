@@ -20,6 +20,9 @@ from .said import Said, say
 from .slices import CategorySlice, Slice
 from .verdict import Outcome
 
+#: Less than this part of what is automatic is no loss, however sure: one threshold decides all rows
+#: at once, and moves by so much with one error more, so the rows are no independent signs.
+SMALLEST_FALL = 0.05
 #: Rows kept whose decision changes, those first on which the new one loses.
 CHANGES = 200
 
@@ -157,8 +160,11 @@ def objections(
     proves no category without a person, and the old one does; or ``serving`` does, the promise
     that holds today, unless a stricter one is asked for. "unkept": rows that took no part in
     finding its threshold refute its promise, and do not refute the old one's. "fewer": less is
-    decided without a person, by more than chance or by more than ``LARGEST_FALL`` of it.
+    decided without a person, by more than ``LARGEST_FALL`` of it, or by more than chance and
+    ``SMALLEST_FALL``. "weaker": less is promised than ``serving`` promises.
     """
+    if serving is not None and _stricter(serving, new):
+        yield "weaker"
     if found.first.p < SIGNIFICANCE:
         yield "worse"
     promised = old.automatic.threshold is not None
@@ -170,8 +176,9 @@ def objections(
         return
     if found.new.held_out.refuted and not found.old.held_out.refuted:
         yield "unkept"
-    falls = found.automatic.new < (1 - LARGEST_FALL) * found.automatic.old
-    if falls or found.automatic.p < SIGNIFICANCE:
+    kept = found.automatic.new / found.automatic.old if found.automatic.old else 1.0
+    surely = found.automatic.p < SIGNIFICANCE and kept < 1 - SMALLEST_FALL
+    if kept < 1 - LARGEST_FALL or surely:
         yield "fewer"
 
 

@@ -4,16 +4,24 @@ other, and the answer kept with the candidate."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from marketplace_ai.deciding import ArtifactError, gate
+from marketplace_ai.deciding.bounds import rows_needed
 from marketplace_ai.encoding import check_vectors
 from marketplace_ai.lifecycle import classifiers, encoders, fitting, promotion, succession, versions
 from marketplace_ai.lifecycle.exemplars import encode_exemplars
-from marketplace_ai.models import ClassifierVersion, Encoder, Promotion, PromotionKind
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Encoder,
+    Exemplar,
+    ExemplarSource,
+    Promotion,
+    PromotionKind,
+)
 from marketplace_ai.queue.sql import alias
 
 if TYPE_CHECKING:
@@ -89,6 +97,11 @@ def examine(
     """
     if reason := succession.why_not(encoder):
         raise versions.VersionError(reason)
+    # A fine-tuned encoder knows by heart what it learnt from: exemplars, most likely, and rows that
+    # repeat one, as each audited posting that was answered.
+    tuned = bool(encoder.metrics.get("training"))
+    given = len(rows.labelled)
+    rows = _unseen(rows) if tuned else rows
     active = Encoder.objects.active()
     before = versions.in_force(encoder)
     serving = None if active is None else versions.in_force(active)
@@ -112,9 +125,8 @@ def examine(
         old = classifiers.train(others, its, target_precision, confidence)
         comparison["against"] = {"id": active.pk, "name": active.name, "version": serving}
         comparison |= _held_against(new, old, own or voting.taught, rows, _promise(serving))
-        if own is None and encoder.metrics.get("training"):
-            # It was fine-tuned on labelled texts, these exemplars most likely: it has learnt the
-            # rows by heart that both are compared on.
+        comparison["left_out"] = given - len(rows.labelled)
+        if tuned and len(rows.labelled) < rows_needed(target_precision, confidence):
             comparison["objections"].append("learnt")
     versions.keep(version, new, voting.taught)
     comparison["version"] = version.pk
@@ -151,6 +163,22 @@ def _encoded(
         check_vectors(texts.encode(encoders.TRIAL), len(encoders.TRIAL), encoder.dimension)
     encode_exemplars(encoder, texts, progress)
     return fitting.encode(texts, rows.labelled, progress)
+
+
+def _unseen(rows: Rows) -> Rows:
+    """Without those whose text is an exemplar's."""
+    taught = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
+    known = {_plain(text) for text in taught.values_list("text", flat=True).iterator()}
+    kept = [n for n, (text, _) in enumerate(rows.labelled) if _plain(text) not in known]
+    return replace(
+        rows,
+        labelled=[rows.labelled[n] for n in kept],
+        kinds=None if rows.kinds is None else [rows.kinds[n] for n in kept],
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _held_against(

@@ -19,7 +19,7 @@ from marketplace_ai.queue.sql import alias
 
 from . import versions
 from .errors import Overtaken, VersionError
-from .succession import previous
+from .succession import for_the_record, previous
 
 
 def switch(
@@ -65,7 +65,12 @@ def switch(
             versions.put_in_force(version, instead_of=version_before)
         if active is not None:
             rows.filter(pk=active.pk).update(state=EncoderState.READY, replaced=Now())
-        rows.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())
+        # The texts of its comparison have served; nothing would take their place.
+        rows.filter(pk=encoder.pk).update(
+            state=EncoderState.ACTIVE,
+            activated=Now(),
+            comparison=for_the_record(now.comparison),
+        )
         made = Promotion.objects.using(alias()).create(
             kind=kind,
             encoder=encoder,

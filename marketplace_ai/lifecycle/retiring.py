@@ -26,6 +26,7 @@ from marketplace_ai.queue import backfill, sql
 from marketplace_ai.queue.sql import alias
 
 from . import partitions
+from .succession import for_the_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,10 +91,15 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
     """
     with transaction.atomic(using=alias()):
         rows = Encoder.objects.using(alias())
-        check(rows.select_for_update(no_key=True).get(pk=encoder.pk))
+        locked = rows.select_for_update(no_key=True).get(pk=encoder.pk)
+        check(locked)
         # Who writes for it holds its row, so from here on nobody does.
         rows.filter(pk=encoder.pk).exclude(state=EncoderState.RETIRED).update(
-            state=EncoderState.RETIRED, retired=Now(), shadow=False, trouble=""
+            state=EncoderState.RETIRED,
+            retired=Now(),
+            shadow=False,
+            trouble="",
+            comparison=for_the_record(locked.comparison),
         )
     encoder.refresh_from_db()
     progress("Taking it off the queue")

@@ -90,12 +90,21 @@ def previous(active: Encoder | None) -> Encoder:
     steps back and never forth again. VersionError says why there is no way back.
     """
     undone = 0
-    for row in Promotion.objects.using(alias()).select_related("before").order_by("-pk"):
+    history = Promotion.objects.using(alias()).select_related("before").order_by("-pk")
+    for row in history.defer("comparison", "before__comparison", "before__metrics"):
         if row.kind == PromotionKind.ROLLED_BACK:
             undone += 1
         elif undone:
             undone -= 1
         elif active is not None and row.encoder_id == active.pk and row.before is not None:
+            if row.before.trouble:
+                raise VersionError(
+                    gettext(
+                        "The encoder %(name)s cannot be loaded (%(trouble)s), so nothing could be "
+                        "decided: mend that first."
+                    )
+                    % {"name": row.before, "trouble": row.before.trouble}
+                )
             if row.before.state == EncoderState.READY:
                 return row.before
             raise VersionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -9,7 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+    OutputWrapper,
+)
 from django.db import OperationalError, ProgrammingError
 
 #: Seconds between the plain lines of long work.
@@ -23,6 +30,24 @@ class Advance(Protocol):
     """Moves a progress bar by ``n``; ``note`` is shown beside it until the next one."""
 
     def __call__(self, n: int, note: str = "") -> None: ...
+
+
+class _AsWritten(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of the description and the examples."""
+
+
+class HelpfulCommand(BaseCommand):
+    """A command whose help is shown as it is written, with ``examples`` below the options."""
+
+    examples = ""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs.update(formatter_class=_AsWritten, epilog=self.examples)
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def say(self, line: str) -> None:
+        """A plain line on stderr, beside what the command prints."""
+        self.stderr.write(line, style_func=str)
 
 
 def refuse(message: str) -> NoReturn:

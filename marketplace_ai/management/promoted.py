@@ -113,8 +113,10 @@ def objections(found: dict[str, Any]) -> list[str]:
         "worse": f"its first choice is right on {first['new'] / rows:.1%} of {rows} rows, that of "
         f"{old} on {first['old'] / rows:.1%} (p = {first['p']:.2g})",
         "no_automation": f"nothing can be promised with it at {target:.1%}, and it is with {old}",
-        "learnt": f"{new} was fine-tuned, and the exemplars may be what it learnt from: compare on "
-        "postings that it has not seen (--calibration FILE, or answered audits)",
+        "learnt": f"{new} was fine-tuned, and too few labelled rows are left that are no "
+        "exemplars, which it may have learnt: compare on others (--calibration FILE)",
+        "weaker": f"{target:.1%} right with confidence {confidence:.0%} is less than is promised "
+        "today",
         "unkept": f"{held['errors']} errors in {held['rows']} rows that took no part in finding "
         f"its threshold refute the promise of {target:.1%} (confidence {confidence:.0%})",
         "fewer": f"it decides {automatic['new'] / rows:.1%} of {rows} rows without a person, "

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 
-def categories_of(pairs: Sequence[Sequence[str]]) -> list[int]:
-    """A number for each pair; equal where pairs are connected by a text that they share.
+def categories_of(pairs: Sequence[Sequence[Hashable]]) -> list[int]:
+    """A number for each pair; equal where pairs are connected by something that they share: a
+    text, or what says their category.
 
-    For files that name no categories: texts of a category that were paired with one another
+    For rows that name no category: texts of a category that were paired with one another
     hang together, and what hangs together is not to be told apart.
     """
-    parent: dict[str, str] = {}
+    parent: dict[Hashable, Hashable] = {}
 
-    def root(text: str) -> str:
+    def root(text: Hashable) -> Hashable:
         while parent.setdefault(text, text) != text:
             parent[text] = parent[parent[text]]
             text = parent[text]
@@ -30,7 +31,7 @@ def categories_of(pairs: Sequence[Sequence[str]]) -> list[int]:
     for first, *others in pairs:
         for other in others:
             parent[root(other)] = root(first)
-    numbers: dict[str, int] = {}
+    numbers: dict[Hashable, int] = {}
     return [numbers.setdefault(root(pair[0]), len(numbers)) for pair in pairs]
 
 

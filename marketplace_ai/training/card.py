@@ -60,6 +60,8 @@ def _section(source: str, data: Data, recipe: Recipe, figures: dict[str, Any]) -
             f"The triplets' margin of {recipe.margin:g} never closes on unit vectors, which are at "
             "most 2 apart: every triplet pulls and pushes to the end."
         )
+    if recipe.patience is not None and figures["after"]:
+        yield "Of ten evaluations on the held-out triplets the best was kept, so these flatter it."
     if recipe.lora is not None:
         yield f"Adapters of rank {recipe.lora} were trained and worked into the weights."
     if figures["after"]:

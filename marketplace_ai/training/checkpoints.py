@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,28 @@ def folder_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else trains for the same output meanwhile; EncoderError where somebody does."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, which is deleted when a training begins anew and when it is finished.
+    lock = folder.with_name(f"{folder.name}.lock")
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EncoderError(
+                f"Another training for the same output is running ({folder}): wait for it, or give "
+                "another --output."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
     """The checkpoint to go on from; None to start anew.
 
@@ -24,6 +48,7 @@ def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
     there is something to go on with and nobody said whether to, or nothing that can be gone on
     with.
     """
+    run = json.loads(json.dumps(run))  # as it comes back from the file
     last = _last(folder)
     if last is None:
         if resume:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from marketplace_ai.deciding.groups import near_duplicate_groups
+
 from .batches import categories_of, count
 from .datasets import Pair, Scored, Triplet
 
@@ -36,20 +38,27 @@ class Data:
         rows = {name: [list(row) for row in rows] for name, rows in self.sets.items()}
         return sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
 
-    def categories(self) -> Sequence[Any]:
-        """Of each pair: the file's, or where it names none what hangs together by texts."""
-        named = [pair.category for pair in self.pairs]
-        if all(name is not None for name in named):
-            return named
-        return categories_of([pair[:2] for pair in self.pairs])
+    def categories(self) -> list[int]:
+        """A number for each pair, equal where they are of one category: the file says so, or they
+        hang together by a text that they share."""
+        return categories_of(
+            [
+                (*pair[:2], *([("category", pair.category)] if pair.category is not None else []))
+                for pair in self.pairs
+            ]
+        )
 
     def leaked(self) -> list[str]:
-        """Texts of the test that are learned from as well; there must be none."""
-        learned = {
+        """Texts of the test that are learned from as well, or say nearly the same as one that
+        is; there must be none."""
+        learned = dict.fromkeys(
             text for rows in self.sets.values() for row in rows for text in row[: _texts(row)]
-        }
+        )
         tested = dict.fromkeys(text for row in self.test for text in row[:3])
-        return [text for text in tested if text in learned]
+        groups = near_duplicate_groups([*learned, *tested]).tolist()
+        seen = set(groups[: len(learned)])
+        of_test = zip(tested, groups[len(learned) :], strict=True)
+        return [text for text, group in of_test if group in seen]
 
 
 @dataclass(frozen=True)
@@ -69,13 +78,14 @@ class Plan:
         return self.batches * len(self.unused)
 
 
-def plan(data: Data, batch_size: int) -> Plan:
-    """How an epoch goes over the data. Raises ValueError where the pairs have one category
-    alone, for then the ranking loss has no negatives."""
+def plan(data: Data, batch_size: int, pair_batches: int | None = None) -> Plan:
+    """How an epoch goes over the data. ``pair_batches`` is known where pairs are kept apart by
+    more than their categories. Raises ValueError where the pairs have one category alone, for
+    then the ranking loss has no negatives."""
     made: dict[str, int] = {}
     for name, rows in data.sets.items():
         if name == PAIRS:
-            made[name] = count(data.categories(), batch_size)
+            made[name] = pair_batches or count(data.categories(), batch_size)
             if not made[name]:
                 raise ValueError(
                     "all pairs are of one category, and the ranking loss needs others as "

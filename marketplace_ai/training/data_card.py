@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 
 from marketplace_ai.text import one_line
 
-from .datasets import PAIRS, SCORED, TEST_TRIPLETS, TRIPLETS, Pair, Scored, Triplet
+from .datasets import (
+    PAIRS_FILE,
+    SCORED_FILE,
+    TEST_TRIPLETS_FILE,
+    TRIPLETS_FILE,
+    Pair,
+    Scored,
+    Triplet,
+)
 from .drawing import FAR, NEAR, SAME
 from .mining import Mined
 
@@ -27,7 +35,7 @@ def text(mined: Mined, *, seed: int, test_share: float, compared: int) -> str:
     parts = [
         *_summary(mined, seed, test_share),
         *_file(
-            TRIPLETS,
+            TRIPLETS_FILE,
             ("anchor", "positive", "negative"),
             mined.triplets,
             "Anchor and positive are two texts of one category, never near-duplicates of each "
@@ -36,14 +44,14 @@ def text(mined: Mined, *, seed: int, test_share: float, compared: int) -> str:
             "`category` is that of anchor and positive.",
         ),
         *_file(
-            PAIRS,
+            PAIRS_FILE,
             ("anchor", "positive"),
             mined.pairs,
             "Two texts of one category, each pair once, of the categories in turn. Pairs of the "
             "same `category` are no negatives of each other.",
         ),
         *_file(
-            SCORED,
+            SCORED_FILE,
             ("sentence1", "sentence2", "score"),
             mined.scored,
             f"The score comes from the category tree: {SAME} for the same category, {NEAR} for "
@@ -51,7 +59,7 @@ def text(mined: Mined, *, seed: int, test_share: float, compared: int) -> str:
             "their order alone, not their size.",
         ),
         *_file(
-            TEST_TRIPLETS,
+            TEST_TRIPLETS_FILE,
             ("anchor", "positive", "negative"),
             mined.test_triplets,
             "All three texts are held out; the negatives are drawn evenly over the other "
@@ -85,10 +93,10 @@ def _summary(mined: Mined, seed: int, test_share: float) -> Iterator[str]:
     yield "| file | rows |"
     yield "|---|---|"
     for name, found in (
-        (TRIPLETS, mined.triplets),
-        (PAIRS, mined.pairs),
-        (SCORED, mined.scored),
-        (TEST_TRIPLETS, mined.test_triplets),
+        (TRIPLETS_FILE, mined.triplets),
+        (PAIRS_FILE, mined.pairs),
+        (SCORED_FILE, mined.scored),
+        (TEST_TRIPLETS_FILE, mined.test_triplets),
     ):
         yield f"| `{name}` | {len(found):,} |"
     yield ""

@@ -17,8 +17,8 @@ from marketplace_ai.tables import TableError, read_csv, read_text
 from marketplace_ai.text import is_blank
 
 #: The names of the files that ``mine_training_data`` writes into its folder.
-TRIPLETS, PAIRS, SCORED = "triplets.jsonl", "pairs.jsonl", "scored.jsonl"
-TEST_TRIPLETS = "test_triplets.jsonl"
+TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE = "triplets.jsonl", "pairs.jsonl", "scored.jsonl"
+TEST_TRIPLETS_FILE = "test_triplets.jsonl"
 
 _SHOWN = 40
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from marketplace_ai.encoding.computation import Device
 from marketplace_ai.encoding.load import Found
 
-from .data import Data, plan
+from .data import PAIRS, Data, plan
 from .recipe import Recipe
 
 GB = 1e9
@@ -30,10 +30,10 @@ _LOOKED_AT = 2048
 
 @dataclass(frozen=True)
 class Batch:
-    """Mean padded tokens of a batch's texts, all columns together, and of its longest text."""
+    """Padded tokens of a batch, all its columns together: in the mean, and of the largest."""
 
     tokens: float
-    longest: float
+    largest: float
 
 
 def estimate(found: Found, data: Data, recipe: Recipe) -> dict[str, Any]:
@@ -51,7 +51,6 @@ def estimate(found: Found, data: Data, recipe: Recipe) -> dict[str, Any]:
             seconds = _step_seconds(model, losses(model, recipe, list(data.sets)), data, recipe)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         whole = sum(p.numel() for p in model.parameters())
-    tokens = sum(batch.tokens for batch in batches.values()) / len(batches)
     return {
         "steps": steps,
         "tokens_a_batch": {name: round(batch.tokens) for name, batch in batches.items()},
@@ -64,12 +63,17 @@ def estimate(found: Found, data: Data, recipe: Recipe) -> dict[str, Any]:
             "step_seconds": round(seconds, 3),
             "seconds": round(seconds * steps),
         },
-        "bge_m3": bge_m3(steps, tokens, recipe),
+        "bge_m3": bge_m3(steps, batches, recipe),
     }
 
 
-def bge_m3(steps: int, tokens: float, recipe: Recipe) -> dict[str, Any]:
-    """Memory (bytes) and time (seconds) of ``steps`` of ``tokens`` padded tokens each."""
+def bge_m3(steps: int, batches: Mapping[str, Batch], recipe: Recipe) -> dict[str, Any]:
+    """Memory (bytes), by the largest batch of all, and time (seconds) of ``steps`` that take the
+    data sets by turns."""
+    tokens = sum(batch.tokens for batch in batches.values()) / len(batches)
+    # Of the three losses the ranking loss alone takes its batch in parts.
+    part = {PAIRS: recipe.cached / recipe.batch_size} if recipe.cached else {}
+    at_once = max(batch.largest * part.get(name, 1) for name, batch in batches.items())
     layer = 4 * HIDDEN * HIDDEN + 2 * HIDDEN * FEED_FORWARD + 9 * HIDDEN + FEED_FORWARD
     table = (WORDS + POSITIONS) * HIDDEN
     whole = LAYERS * layer + table
@@ -77,7 +81,6 @@ def bge_m3(steps: int, tokens: float, recipe: Recipe) -> dict[str, Any]:
     if recipe.lora is not None:
         trained = LAYERS * recipe.lora * (4 * 2 * HIDDEN + 2 * (HIDDEN + FEED_FORWARD))
     kept = layer_bytes(bf16=recipe.bf16)
-    at_once = tokens if recipe.cached is None else tokens * recipe.cached / recipe.batch_size
     layers = 1 + LAYERS * HIDDEN * 4 / kept if recipe.gradient_checkpointing else LAYERS
     activations = at_once * kept * layers
     # Weights, and of what is trained its gradient and both moments of Adam; all in float32.
@@ -155,7 +158,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         f"{_duration(large['seconds'])} at a third of an A100's peak (assumed, not measured)."
     )
     if not large["fits_80_gb"]:
-        yield "That does not fit: lower --batch-size or --max-tokens, or add --cached 8 or --bf16."
+        yield (
+            "That does not fit: lower --batch-size or --max-tokens, or add --bf16 or "
+            "--gradient-checkpointing; --cached helps where pairs are the largest."
+        )
 
 
 def _duration(seconds: float) -> str:
@@ -167,15 +173,16 @@ def _duration(seconds: float) -> str:
 def _lengths(model: Any, rows: Sequence[Any], recipe: Recipe) -> Batch:
     some = rows[:_LOOKED_AT]
     fields = [name for name in some[0]._fields if name not in ("category", "score")]
-    tokens, longest = 0.0, 0.0
-    starts = range(0, len(some), recipe.batch_size)
-    for start in starts:
+    prompt = model.prompts.get(model.default_prompt_name or "", "")
+    found = []
+    for start in range(0, len(some), recipe.batch_size):
+        tokens = 0
         for name in fields:
             texts = [getattr(row, name) for row in some[start : start + recipe.batch_size]]
-            shape = model.preprocess(texts, prompt=model.prompts.get("query"))["input_ids"].shape
-            tokens += shape[0] * shape[1]
-            longest = max(longest, shape[1])
-    return Batch(tokens / len(starts), longest)
+            count, longest = model.preprocess(texts, prompt=prompt)["input_ids"].shape
+            tokens += count * longest
+        found.append(tokens)
+    return Batch(sum(found) / len(found), max(found))
 
 
 def _step_seconds(model: Any, made: dict[str, Any], data: Data, recipe: Recipe) -> float:

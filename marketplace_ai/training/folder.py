@@ -7,11 +7,14 @@ import tempfile
 from pathlib import Path
 
 from . import data_card, leaks
-from .datasets import PAIRS, SCORED, TEST_TRIPLETS, TRIPLETS, write
+from .datasets import PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRIPLETS_FILE, write
 from .mining import Mined
+from .place import put
 
 TRAIN_ROWS, TEST_ROWS, CARD = "train_rows.csv", "test_rows.csv", "README.md"
-WRITTEN = frozenset({TRIPLETS, PAIRS, SCORED, TEST_TRIPLETS, TRAIN_ROWS, TEST_ROWS, CARD})
+WRITTEN = frozenset(
+    {TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRAIN_ROWS, TEST_ROWS, CARD}
+)
 
 
 class FolderError(Exception):
@@ -51,10 +54,10 @@ def save(mined: Mined, out: Path, *, seed: int, test_share: float) -> int:
             building = Path(name) / "data"
             building.mkdir()
             for file, rows in (
-                (TRIPLETS, mined.triplets),
-                (PAIRS, mined.pairs),
-                (SCORED, mined.scored),
-                (TEST_TRIPLETS, mined.test_triplets),
+                (TRIPLETS_FILE, mined.triplets),
+                (PAIRS_FILE, mined.pairs),
+                (SCORED_FILE, mined.scored),
+                (TEST_TRIPLETS_FILE, mined.test_triplets),
             ):
                 write(building / file, rows)
             _write_rows(building / TRAIN_ROWS, mined, held_out=False)
@@ -63,24 +66,12 @@ def save(mined: Mined, out: Path, *, seed: int, test_share: float) -> int:
             card = data_card.text(mined, seed=seed, test_share=test_share, compared=compared)
             (building / CARD).write_text(card, encoding="utf-8")
             check(out, force=True)  # what may have come meanwhile is nobody's to delete
-            _put(building, out, Path(name) / "before")
+            put(building, out)
     except OSError as error:
         raise FolderError(
             f"The files cannot be written to {out}: {error.strerror or error}. Nothing was written."
         ) from error
     return compared
-
-
-def _put(built: Path, place: Path, before: Path) -> None:
-    """Move a folder to its place; what is there goes to ``before``, and comes back on an error."""
-    if place.exists():
-        place.rename(before)
-    try:
-        built.rename(place)
-    except OSError:
-        if before.exists():
-            before.rename(place)
-        raise
 
 
 def _write_rows(path: Path, mined: Mined, *, held_out: bool) -> None:

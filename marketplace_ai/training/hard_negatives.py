@@ -22,7 +22,7 @@ def hard_negatives(model: Any, data: Data) -> list[int]:
     """
     anchors = _encode(model, [pair.anchor for pair in data.pairs])
     positives = _encode(model, [pair.positive for pair in data.pairs])
-    _, codes = np.unique([str(name) for name in data.categories()], return_inverse=True)
+    codes = np.array(data.categories())
     found: list[int] = []
     for start in range(0, len(anchors), STEP):
         rows = np.arange(start, min(start + STEP, len(anchors)))

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .datasets import (
-    PAIRS,
-    SCORED,
-    TEST_TRIPLETS,
-    TRIPLETS,
+    PAIRS_FILE,
+    SCORED_FILE,
+    TEST_TRIPLETS_FILE,
+    TRIPLETS_FILE,
     read_pairs,
     read_scored,
     read_triplets,
@@ -27,8 +27,8 @@ def check(folder: Path, mined: Mined) -> int:
     group = dict(zip(mined.rows.texts, mined.groups.tolist(), strict=True))
     held_out = {
         text for text, out in zip(mined.rows.texts, mined.held_out, strict=True) if out
-    } | _texts(folder, (TEST_TRIPLETS,))
-    learnt = _texts(folder, (TRIPLETS, PAIRS, SCORED))
+    } | _texts(folder, (TEST_TRIPLETS_FILE,))
+    learnt = _texts(folder, (TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE))
     held_out_groups = {group.get(text) for text in held_out}
     for text in sorted(learnt):
         # A text that is not of the rows cannot be vouched for.
@@ -47,9 +47,9 @@ def _texts(folder: Path, names: Iterable[str]) -> set[str]:
         path = folder / name
         if not path.stat().st_size:
             continue  # nothing could be made, which the data card says
-        if name == SCORED:
+        if name == SCORED_FILE:
             texts |= {text for scored in read_scored(path) for text in scored[:2]}
-        elif name == PAIRS:
+        elif name == PAIRS_FILE:
             texts |= {text for pair in read_pairs(path) for text in pair[:2]}
         else:
             texts |= {text for triplet in read_triplets(path) for text in triplet[:3]}

@@ -78,6 +78,8 @@ class Recipe:
                 found.append(f"{name} must be 1 or more, not {number}")
         if any(size < 1 for size in self.matryoshka):
             found.append(f"dimensions must be 1 or more, not {self.matryoshka}")
+        if not 0 <= self.seed < 1 << 32:
+            found.append(f"the seed must lie between 0 and 2^32 - 1, not at {self.seed}")
         if not 0 <= self.warmup < 1:
             found.append(f"the warm-up is a share of the steps below 1, not {self.warmup}")
         return found

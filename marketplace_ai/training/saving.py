@@ -13,6 +13,7 @@ from marketplace_ai.encoding.load import Found
 from . import record
 from .card import complete, public_name
 from .data import Data
+from .place import put
 from .recipe import Recipe
 
 CARD = "README.md"
@@ -44,12 +45,4 @@ def save(
         }
         record.write(built, about)
         check_directory(built)
-        replaced = Path(name) / "replaced"
-        if output.exists():
-            output.rename(replaced)
-        try:
-            built.rename(output)
-        except OSError:
-            if replaced.exists():
-                replaced.rename(output)
-            raise
+        put(built, output)

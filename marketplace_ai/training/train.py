@@ -20,7 +20,7 @@ from marketplace_ai.encoding.directory import weights_hash
 from marketplace_ai.encoding.load import Found
 
 from . import checkpoints
-from .data import Data, plan
+from .data import Data
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -56,25 +56,24 @@ def train(
     ``output`` becomes a sentence-transformers directory (safetensors) with a model card; until
     it is whole, what was there stays. SIGINT ends the step and leaves a checkpoint, from which
     the same call goes on with ``resume``. Raises ``EncoderError`` that says what to do: memory
-    or disk ran out, the checkpoint is another training's, a package is missing; ValueError for
-    pairs of one category alone.
+    or disk ran out, the checkpoint is another training's, a package is missing.
     """
-    _require_packages()
+    require_packages()
     device = Device.here().kind
     base = {"source": found.source, "weights": weights_hash(found.path)}
     run = {"base": base, "data": data.fingerprint, "recipe": recipe.as_dict()}
     folder = checkpoints.folder_of(output)
     try:
-        checkpoint = checkpoints.begin(folder, run, resume=resume)
-        with quiet():
+        with checkpoints.alone(folder), quiet():
+            checkpoint = checkpoints.begin(folder, run, resume=resume)
             figures = _train(found, data, recipe, output, folder, checkpoint, device, report, say)
-    except (EncoderError, ValueError):
+            if figures is None:
+                return Trained(output, interrupted=True)
+            shutil.rmtree(folder, ignore_errors=True)
+    except EncoderError:
         raise
     except Exception as error:
-        raise _explained(error, recipe, output) from error
-    if figures is None:
-        return Trained(output, interrupted=True)
-    shutil.rmtree(folder, ignore_errors=True)
+        raise explained(error, recipe, output) from error
     return Trained(output, figures=figures)
 
 
@@ -115,12 +114,11 @@ def _train(
     if recipe.lora is not None:
         merge_adapters(model)
     after = _measured(model, evaluator, say, "after")
-    used = plan(data, recipe.batch_size)
     figures = {
         "steps": trainer.state.global_step,
         "seconds": round(seconds, 1),
         "rows": {name: len(rows) for name, rows in data.sets.items()},
-        "unused": used.unused,
+        "unused": trainer.used.unused,
         "embeddings_frozen": freezes_embeddings(recipe, device),
         "device": device,
         "before": before,
@@ -145,7 +143,7 @@ def _measured(model: Any, evaluator: Any, say: Callable[[str], None], when: str)
     }
 
 
-def _explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
+def explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
     """What to do about it, for the person who sees nothing else."""
     if is_out_of_memory(error):
         lower = [f"--batch-size (now {recipe.batch_size})"]
@@ -166,15 +164,20 @@ def _explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
             f"Memory ran out. Lower {', or '.join(lower)}; or add {', '.join(switches)}."
         )
     said = str(error).lower()
-    if isinstance(error, OSError) or any(words in said for words in _DISK):
+    if any(words in said for words in _DISK):
         return EncoderError(
-            f"{output} cannot be written: {error}. What was there is as it was. Free three times "
-            "the size of the base there, or give another --output."
+            f"The disk of {output} is full ({error}). What was there is as it was. A training "
+            "takes up to seven times the base's weights there, for two checkpoints and the result."
+        )
+    if isinstance(error, OSError):
+        return EncoderError(
+            f"{output} cannot be written: {error}. What was there is as it was. Give an --output "
+            "that this user may write to."
         )
     return EncoderError(f"The training failed: {type(error).__name__}: {error}")
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise EncoderError(

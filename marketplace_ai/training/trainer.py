@@ -22,8 +22,8 @@ from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from .base import prompts
-from .batches import batches, count
-from .data import PAIRS, Data, plan
+from .batches import batches
+from .data import PAIRS, Data, Plan, plan
 from .datasets import Triplet
 from .hard_negatives import hard_negatives
 from .losses import losses
@@ -43,6 +43,7 @@ class Trainer(SentenceTransformerTrainer):
 
     categories: Sequence[Any] = ()
     keys: Sequence[frozenset[Any]] = ()
+    used: Plan
 
     def get_batch_sampler(self, dataset: Any, batch_size: int, *args: Any, **kwargs: Any) -> Any:
         sets: Any = self.train_dataset
@@ -69,7 +70,8 @@ class CategorySampler(DefaultBatchSampler):
         return batches(self._categories, self._keys, self.batch_size, self.seed + self.epoch)
 
     def __len__(self) -> int:
-        return count(self._categories, self.batch_size)
+        # Counted by making them: texts and negatives may keep rows apart as well.
+        return sum(1 for _ in batches(self._categories, self._keys, self.batch_size, self.seed))
 
 
 class AsServed(TripletEvaluator):
@@ -119,7 +121,7 @@ def make_trainer(
     negatives = hard_negatives(model, data) if recipe.hard_negatives and data.pairs else None
     sets = {name: Dataset.from_dict(_columns(rows)) for name, rows in data.sets.items()}
     keys: list[frozenset[Any]] = [frozenset(pair[:2]) for pair in data.pairs]
-    categories = data.categories() if data.pairs else ()
+    categories: Sequence[int] = data.categories()
     if negatives is not None:
         # Another row's positive must be no false negative, so neither may this row's negative.
         sets[PAIRS] = sets[PAIRS].add_column("negative", [data.pairs[i].anchor for i in negatives])
@@ -128,7 +130,9 @@ def make_trainer(
             | {data.pairs[other].anchor, _Category(categories[row]), _Category(categories[other])}
             for row, (key, other) in enumerate(zip(keys, negatives, strict=True))
         ]
-    steps = math.ceil(plan(data, recipe.batch_size).steps * recipe.epochs)
+    pair_batches = sum(1 for _ in batches(categories, keys, recipe.batch_size, recipe.seed))
+    used = plan(data, recipe.batch_size, pair_batches)
+    steps = math.ceil(used.steps * recipe.epochs)
     stops_early = recipe.patience is not None
     callbacks: list[Any] = [watch]
     if recipe.patience is not None:
@@ -175,7 +179,7 @@ def make_trainer(
             evaluator=evaluator if stops_early else None,
             callbacks=callbacks,
         )
-    trainer.categories, trainer.keys = categories, keys
+    trainer.categories, trainer.keys, trainer.used = categories, keys, used
     for callback in (ProgressCallback, PrinterCallback):  # we show what there is to see
         trainer.remove_callback(callback)
     return trainer

@@ -170,9 +170,17 @@ def test_the_card_has_all_that_the_published_one_has(trained: Path, files: Path)
 def test_the_sets_take_turns(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     step = trainer.Trainer.compute_loss
+    category = {
+        " ".join(text.split()): name for name, texts in TEXTS.items() for text in texts
+    }  # fmt: skip
 
     def watched(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         seen.append(inputs["dataset_name"])
+        if inputs["dataset_name"] == "pairs":
+            words = self.processing_class.batch_decode(
+                inputs["anchor_input_ids"], skip_special_tokens=True
+            )
+            assert len({category[text] for text in words}) == len(words)
         return step(self, model, dict(inputs), *args, **kwargs)
 
     monkeypatch.setattr(trainer.Trainer, "compute_loss", watched)
@@ -360,6 +368,8 @@ def test_a_test_that_is_learned_from_is_refused(files: Path, tmp_path: Path) -> 
         (["--epochs", "0"], "Epochs must be more than 0"),
         (["--matryoshka", "x"], "--matryoshka takes numbers"),
         (["--matryoshka", "64"], "no prefix of 64"),
+        (["--matryoshka", "64", "--dry-run"], "no prefix of 64"),
+        (["--seed", "-1"], "seed must lie"),
         (["--patience", "2"], "needs --eval-triplets"),
         (["--base", "no-such-thing"], "--base no-such-thing: neither"),
         (["--pairs", "missing.jsonl"], "missing.jsonl"),
@@ -373,10 +383,17 @@ def test_bad_input_is_said(more: list[str], said: str, files: Path, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_there_is_not_overwritten_unasked(files: Path, trained: Path) -> None:
+def test_what_is_there_is_not_overwritten_unasked(
+    files: Path, trained: Path, tmp_path: Path
+) -> None:
     before = weights_hash(trained)
     assert "--overwrite" in refused(files, trained)
     assert weights_hash(trained) == before
+    # What somebody else made is not replaced at all.
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").touch()
+    assert "not replaced" in refused(files, tmp_path / "theirs", "--overwrite")
+    assert (tmp_path / "theirs" / "file").exists()
 
 
 def test_nothing_to_learn_from_is_said(files: Path, tmp_path: Path) -> None:

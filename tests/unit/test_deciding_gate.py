@@ -284,7 +284,16 @@ class TestObjections:
 
         assert said(79, 0.5) == ["fewer"]
         assert said(80, 0.5) == []
-        assert said(95, 0.049) == ["fewer"]
+        assert said(94, 0.049) == ["fewer"]
+        assert said(94, 0.051) == []
+        # A threshold that lies a step stricter gives up many rows at once, and gains none.
+        assert said(96, 1e-6) == []
+
+    def test_weaker(self, good: Classifier, alike: Contest) -> None:
+        for lower in ({"target_precision": 0.6}, {"confidence": 0.5}):
+            asked = replace(good.promise, **lower)
+            assert [*objections(asked, asked, alike, good.promise)] == ["weaker"]
+            assert not [*objections(good.promise, asked, alike, asked)]
 
 
 def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: Labelled) -> None:

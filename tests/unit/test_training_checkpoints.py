@@ -8,6 +8,7 @@ import pytest
 
 from marketplace_ai.encoding.base import EncoderError
 from marketplace_ai.training import checkpoints
+from marketplace_ai.training.recipe import Recipe
 
 RUN = {"base": "b", "data": "d", "recipe": {"epochs": 1}}
 
@@ -18,6 +19,24 @@ def left(folder: Path, step: int, *, whole: bool = True) -> Path:
     if whole:
         (checkpoint / "trainer_state.json").write_text("{}")
     return checkpoint
+
+
+def test_a_recipe_is_its_own_after_it_was_kept(tmp_path: Path) -> None:
+    run = {**RUN, "recipe": Recipe(matryoshka=(8, 4)).as_dict()}
+    checkpoints.begin(tmp_path / "f", run, resume=False)
+    left(tmp_path / "f", 7)
+    assert checkpoints.begin(tmp_path / "f", run, resume=True)
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    with (
+        checkpoints.alone(tmp_path / "f"),
+        pytest.raises(EncoderError, match="Another training"),
+        checkpoints.alone(tmp_path / "f"),
+    ):
+        pass
+    with checkpoints.alone(tmp_path / "f"):
+        pass
 
 
 def test_the_last_whole_one_is_gone_on_from(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from marketplace_ai.deciding.groups import near_duplicate_groups
 from marketplace_ai.tables import TableError
 from marketplace_ai.training import confusions, data_card, folder, leaks
-from marketplace_ai.training.datasets import PAIRS, TRIPLETS, read_pairs, read_triplets
+from marketplace_ai.training.datasets import PAIRS_FILE, TRIPLETS_FILE, read_pairs, read_triplets
 from marketplace_ai.training.drawing import FAR, NEAR, SAME
 from marketplace_ai.training.mining import Mined, mine
 from marketplace_ai.training.rows import Gathered, MiningError, TrainingRows, from_file
@@ -340,7 +340,7 @@ def test_a_leak_is_found_and_nothing_is_written(
 
     def write_all_and_one(path: Path, rows: list[object]) -> None:
         folder_write(path, rows)  # type: ignore[arg-type]
-        if path.name == PAIRS:
+        if path.name == PAIRS_FILE:
             with path.open("a", encoding="utf-8") as file:
                 file.write(f'{{"anchor": "{leaked}", "positive": "x1"}}\n')
 
@@ -375,9 +375,9 @@ def test_the_folder_of_others_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(folder.FolderError, match="mined before"):
         folder.check(out, force=False)
     folder.check(out, force=True)
-    before = (out / TRIPLETS).read_bytes()
+    before = (out / TRIPLETS_FILE).read_bytes()
     folder.save(mine(world(), each=20, seed=1), out, seed=1, test_share=0.2)
-    assert (out / TRIPLETS).read_bytes() != before
+    assert (out / TRIPLETS_FILE).read_bytes() != before
     (out / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(folder.FolderError, match=r"holds 'thesis\.txt'"):
         folder.check(out, force=True)
@@ -471,8 +471,8 @@ def test_rows_of_a_file(tmp_path: Path) -> None:
 def test_the_written_files_are_read_back(tmp_path: Path) -> None:
     found = mine(world(), each=30)
     folder.save(found, tmp_path / "out", seed=0, test_share=0.2)
-    assert read_triplets(tmp_path / "out" / TRIPLETS) == list(found.triplets)
-    assert read_pairs(tmp_path / "out" / PAIRS) == list(found.pairs)
+    assert read_triplets(tmp_path / "out" / TRIPLETS_FILE) == list(found.triplets)
+    assert read_pairs(tmp_path / "out" / PAIRS_FILE) == list(found.pairs)
     rows = from_file(str(tmp_path / "out" / folder.TRAIN_ROWS))
     assert set(rows.texts) == {
         text for text, out in zip(found.rows.texts, found.held_out, strict=True) if not out

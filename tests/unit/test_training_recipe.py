@@ -31,7 +31,7 @@ def test_the_defaults_are_the_cards() -> None:
     [
         {"epochs": 0}, {"batch_size": 1}, {"margin": -1}, {"learning_rate": float("nan")},
         {"max_tokens": 0}, {"cached": 0}, {"lora": 0}, {"patience": 0}, {"matryoshka": (0,)},
-        {"warmup": 1.0},
+        {"warmup": 1.0}, {"seed": -1},
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_said(changed: dict[str, float]) -> None:
@@ -62,8 +62,19 @@ def test_pairs_of_one_category_are_refused() -> None:
         plan(Data(pairs=pairs), 32)
 
 
+def test_pairs_with_and_without_a_category_are_told_apart_together() -> None:
+    pairs = [Pair("a", "b", "male"), Pair("c", "d", "male"), Pair("d", "e"), Pair("f", "g", "tak")]
+    found = Data(pairs=pairs).categories()
+    assert found[0] == found[1] == found[2] != found[3]
+
+
 def test_a_text_of_the_test_that_is_learned_from_is_found() -> None:
     test = [Triplet("a", "b", "c"), Triplet("d", "e", "f")]
     assert Data(pairs=[Pair("x", "y"), Pair("e", "z")], test=test).leaked() == ["e"]
     assert Data(scored=[Scored("c", "y", 0.1)], test=test).leaked() == ["c"]
     assert Data(triplets=[Triplet("x", "y", "z")], test=test).leaked() == []
+
+
+def test_what_says_nearly_the_same_leaks_as_well() -> None:
+    test = [Triplet("Male stue og gang", "Male soverom", "Klippe plen")]
+    assert Data(pairs=[Pair("male stue og gang!", "x")], test=test).leaked() == [test[0].anchor]

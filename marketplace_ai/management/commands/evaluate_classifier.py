@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import fail, print_json, progress, refuse
+from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.sources import encoder_named
 from marketplace_ai.tables import TableError
 
@@ -37,18 +36,11 @@ Ends with 0 when the figures are printed, 1 where the work fails, 2 on bad usage
 """
 
 
-class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of the description and the examples."""
-
-
-class Command(BaseCommand):
+class Command(HelpfulCommand):
     help = HELP
+    examples = EXAMPLES
     # The models and the database have no part in it.
     requires_system_checks: list[str] = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        kwargs.update(formatter_class=_Formatter, epilog=EXAMPLES)
-        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -102,7 +94,7 @@ class Command(BaseCommand):
                 report.check(folder)
         except (TableError, report.ReportError) as error:
             refuse(str(error))
-        encoder = encoder_named(options["encoder"], self._say)
+        encoder = encoder_named(options["encoder"], self.say)
         try:
             start = time.perf_counter()
             encoded = encode_inputs(encoder, inputs, kept_in=kept_in, progress=progress)
@@ -144,9 +136,6 @@ class Command(BaseCommand):
         if folder is not None:
             out = self.stderr if options["json"] else self.stdout
             out.write(f"Report: {folder / report.HTML}")
-
-    def _say(self, line: str) -> None:
-        self.stderr.write(line, style_func=str)
 
 
 def _check_numbers(options: dict[str, Any]) -> None:

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import fail, print_json, progress, refuse
+from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.sources import encoder_named
 from marketplace_ai.tables import TableError
 
 
-class Command(BaseCommand):
+class Command(HelpfulCommand):
     help = (
         "How often an encoder puts a text nearer to one that says the same than to one that does "
         "not. FILE has a JSON object a line with anchor, positive and negative, as "
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             triplets = read_triplets(options["triplets"])
         except TableError as error:
             refuse(str(error))
-        encoder = encoder_named(options["encoder"], self._say)
+        encoder = encoder_named(options["encoder"], self.say)
         texts = len({text for row in triplets for text in row[:3]})
         try:
             with progress("Encoding", texts, quiet=options["json"]) as advance:
@@ -49,6 +49,3 @@ class Command(BaseCommand):
         self.stdout.write(f"{figures['n']:,} triplets, encoder {encoder.name}: positive nearer by")
         for name in ("cosine", "dot", "euclidean", "manhattan"):
             self.stdout.write(f"  {name:<10}{figures[f'{name}_accuracy']:>7.1%}")
-
-    def _say(self, line: str) -> None:
-        self.stderr.write(line, style_func=str)

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandParser
 from django.db import DatabaseError
 
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    HelpfulCommand,
+    fail,
+    print_json,
+    progress,
+    refuse,
+)
 from marketplace_ai.tables import TableError
 
 if TYPE_CHECKING:
@@ -42,18 +48,11 @@ Ends with 0 when the files are written, 1 where the work fails, 2 on bad usage o
 """
 
 
-class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of the description and the examples."""
-
-
-class Command(DatabaseCommand):
+class Command(HelpfulCommand, DatabaseCommand):
     help = HELP
+    examples = EXAMPLES
     # With --from the models and the database have no part in it.
     requires_system_checks: list[str] = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        kwargs.update(formatter_class=_Formatter, epilog=EXAMPLES)
-        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import fail, print_json, progress, refuse
+from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.sources import base_named
 from marketplace_ai.tables import TableError
+from marketplace_ai.training import record
 
 if TYPE_CHECKING:
+    from marketplace_ai.encoding.load import Found
     from marketplace_ai.training.data import Data, Plan
     from marketplace_ai.training.recipe import Recipe
     from marketplace_ai.training.train import Trained
@@ -42,17 +43,10 @@ directory is there, 1 where the work fails or was interrupted, 2 on bad usage or
 """
 
 
-class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of the description and the examples."""
-
-
-class Command(BaseCommand):
+class Command(HelpfulCommand):
     help = HELP
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        kwargs.update(formatter_class=_Formatter, epilog=EXAMPLES)
-        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -129,11 +123,9 @@ class Command(BaseCommand):
             used = plan(data, recipe.batch_size)
         except ValueError as error:
             refuse(f"{error}.")
-        base = base_named(options["base"], self._say)
+        base = base_named(options["base"], self.say)
         if options["dry_run"]:
-            from marketplace_ai.training.estimate import estimate
-
-            self._tell_estimate(estimate(base, data, recipe), as_json=quiet)
+            self._tell_estimate(_estimated(base, data, recipe, output), as_json=quiet)
             return
         if not quiet:
             self._tell_plan(data, used, recipe)
@@ -143,7 +135,7 @@ class Command(BaseCommand):
             with _shown(used, recipe, quiet=quiet) as report:
                 trained = train(
                     base, data, recipe, output, resume=options["resume"], report=report,
-                    say=(lambda line: None) if quiet else self._say,
+                    say=(lambda line: None) if quiet else self.say,
                 )  # fmt: skip
         except EncoderError as error:
             fail(str(error))
@@ -156,12 +148,12 @@ class Command(BaseCommand):
 
     def _tell_plan(self, data: Data, used: Plan, recipe: Recipe) -> None:
         rows = ", ".join(f"{len(rows):,} {name}" for name, rows in data.sets.items())
-        self._say(
+        self.say(
             f"{rows}: {used.steps:,} steps an epoch, by turns, {used.batches:,} batches of each."
         )
         for name, number in used.unused.items():
             if number > recipe.batch_size:
-                self._say(
+                self.say(
                     f"{number:,} of the {name} stay unused in an epoch: the turns end with the "
                     "smallest set. Mine as many rows of each (mine_training_data --each N)."
                 )
@@ -188,8 +180,18 @@ class Command(BaseCommand):
         for line in lines(found):
             self.stdout.write(line)
 
-    def _say(self, line: str) -> None:
-        self.stderr.write(line, style_func=str)
+
+def _estimated(base: Found, data: Data, recipe: Recipe, output: Path) -> dict[str, Any]:
+    from marketplace_ai.training.estimate import estimate
+    from marketplace_ai.training.train import explained, require_packages
+
+    try:
+        require_packages()
+        return estimate(base, data, recipe)
+    except EncoderError as error:
+        fail(str(error))
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is said as of a training)
+        fail(str(explained(error, recipe, output)))
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:
@@ -250,7 +252,14 @@ def _data(options: dict[str, Any]) -> Data:
 def _check_output(output: Path, *, overwrite: bool) -> None:
     if output.is_file():
         refuse(f"{output} is a file; give the name of a directory to be made.")
-    if output.is_dir() and any(output.iterdir()) and not overwrite:
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    if not (output / record.NAME).is_file():
+        refuse(
+            f"{output} is there, and was not made by train_encoder, so it is not replaced: give "
+            "another --output."
+        )
+    if not overwrite:
         refuse(f"{output} is there already: give another --output, or --overwrite to replace it.")
 
 
