@@ -188,7 +188,7 @@ def _run(command: str, *arguments: str) -> dict[str, Any]:
 
 
 def throughput() -> float:
-    """Median seconds of a bare trainer's steps by ours, on the same rows in the same order of
+    """Seconds of a bare trainer's steps by those of ours, on the same rows in the same order of
     data sets; both on the table of word embeddings as it is. By turns of ``STEPS`` batches."""
     mined = _mined(CATALOGUE_FILE)
     rows = STEPS * Recipe().batch_size
