@@ -8,9 +8,11 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -74,6 +76,7 @@ class Promoting(Changing):
                 context["mai_changes_url"] = self._url("changes", encoder.pk)
         return super().change_view(request, object_id, form_url, context)
 
+    @method_decorator(transaction.non_atomic_requests)
     def promote_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask first, then make the encoder active with the classifier that was compared."""
         encoder = self._asked_for(request, object_id)
@@ -99,6 +102,7 @@ class Promoting(Changing):
         }
         return self._ask(request, encoder, active, version, context, classifier_of(encoder))
 
+    @method_decorator(transaction.non_atomic_requests)
     def rollback_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask first, then go back from this encoder to the one that was active before."""
         encoder = self._asked_for(request, object_id)

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.conf import conf
 from marketplace_ai.models import (
     Decision,
     Exemplar,
@@ -95,11 +96,14 @@ def answer(
     return decision
 
 
-#: A reviewed exemplar has the text of its posting, so it takes the vector along.
+#: A reviewed exemplar has the text of its posting, so it takes the vector along; but not one in
+#: int8, which exemplars never are (``TextEncoder.exact``).
 REUSE_VECTOR = """
 INSERT INTO marketplace_ai_exemplarembedding (exemplar_id, encoder_id, vector)
-SELECT %(exemplar)s, encoder_id, vector FROM marketplace_ai_jobembedding
-WHERE job_id = %(job)s AND text_digest = %(digest)s
+SELECT %(exemplar)s, vector.encoder_id, vector.vector FROM marketplace_ai_jobembedding AS vector
+JOIN marketplace_ai_encoder AS encoder
+     ON encoder.id = vector.encoder_id AND encoder.state <> 'retired'
+WHERE vector.job_id = %(job)s AND vector.text_digest = %(digest)s
 ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 """
 
@@ -117,6 +121,8 @@ def _learn(job_id: Any, text: str, category_id: Any | None, key: str, user: Any)
         job_id=job_id,
         created_by=user,
     )
+    if conf.backend == "onnx-int8":
+        return
     with connections[alias()].cursor() as cursor:
         cursor.execute(
             REUSE_VECTOR, {"exemplar": exemplar.pk, "job": job_id, "digest": digest(text)}

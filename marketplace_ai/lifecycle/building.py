@@ -26,12 +26,16 @@ logger = logging.getLogger(__name__)
 #: A registration that has to wait for locks (``partitions.LOCK_TIMEOUT``) is tried so often.
 ATTEMPTS = 20
 
-# Postings that were set aside do not count: they may fail for ever, and a person sees them.
+# Postings that were set aside do not count: they may fail for ever, and a person sees them. Nor do
+# those that came after its backfill was through: on a steady stream some are always under way.
 READY = """
 UPDATE marketplace_ai_encoder SET state = 'ready'
 WHERE id = %(encoder)s AND state = 'building'
   AND NOT EXISTS (
-      SELECT FROM marketplace_ai_pendingjob WHERE encoder_id = %(encoder)s AND set_aside IS NULL)
+      SELECT FROM marketplace_ai_pendingjob
+      WHERE encoder_id = %(encoder)s AND set_aside IS NULL AND queued <= (
+          SELECT max(finished) FROM marketplace_ai_walk
+          WHERE encoder_id = %(encoder)s AND purpose = 'backfill'))
   AND EXISTS (
       SELECT FROM marketplace_ai_walk
       WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NOT NULL
@@ -98,7 +102,7 @@ def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> 
         except OperationalError:
             if attempt == ATTEMPTS:
                 raise
-            time.sleep(partitions.LOCK_TIMEOUT / 1000)
+            time.sleep(partitions.PAUSE)
     raise AssertionError("unreachable")
 
 
@@ -126,11 +130,9 @@ def note_trouble(encoder: Encoder, message: str) -> None:
 
 
 def clear_trouble(encoder: Encoder) -> None:
-    """It works on this machine; what another one said stands."""
-    if encoder.trouble.startswith(_machine()):
-        Encoder.objects.using(alias()).filter(pk=encoder.pk, trouble__startswith=_machine()).update(
-            trouble=""
-        )
+    """It works here; a machine on which it does not says so again at its next attempt."""
+    if encoder.trouble:
+        Encoder.objects.using(alias()).filter(pk=encoder.pk).update(trouble="")
 
 
 def _machine() -> str:

@@ -113,7 +113,7 @@ def activate(encoder: Encoder) -> None:
         former = Encoder.objects.filter(state=EncoderState.ACTIVE)
         former.update(state=EncoderState.READY, replaced=Now())
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())
-        encoder.refresh_from_db()
+        encoder.refresh_from_db(using=alias())
 
 
 def name_for(source: str) -> str:

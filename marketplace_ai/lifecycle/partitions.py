@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, ProgrammingError, connections, transaction
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Encoder, JobEmbedding
@@ -16,14 +16,23 @@ MAX_PLAIN_DIMENSION = 3500
 #: pgvector's halfvec has at most this many values.
 MAX_DIMENSION = 16_000
 #: Locks on the tables that a partition belongs and points to, the host's postings among them, are
-#: waited for so long, in milliseconds, and tried so often: who waits for one keeps others out.
-LOCK_TIMEOUT, ATTEMPTS = 1000, 60
+#: waited for so long, in milliseconds, and tried so often, with so many seconds in between: who
+#: waits for one keeps others out.
+LOCK_TIMEOUT, ATTEMPTS, PAUSE = 100, 60, 1.0
+#: SQLSTATE of a lock that was not given in time, a deadlock, another detaching that was broken off,
+#: and a table that somebody else has just dropped.
+AGAIN = ("55P03", "40P01", "55000", "42P01")
 
 # Attached: whether a detaching was broken off; NULL where it is not, or no longer, attached.
 STATE = """
 SELECT to_regclass(%(table)s) IS NOT NULL,
        (SELECT inhdetachpending FROM pg_inherits
         WHERE inhrelid = to_regclass(%(table)s) AND inhparent = %(parent)s::regclass)
+"""
+
+BROKEN_OFF = """
+SELECT inhrelid::regclass::text FROM pg_inherits
+WHERE inhparent = %(parent)s::regclass AND inhdetachpending
 """
 
 
@@ -79,12 +88,18 @@ def drop(encoder: Encoder) -> bool:
                 how = {
                     None: f"DROP TABLE {table}",
                     False: f"ALTER TABLE {parent} DETACH PARTITION {table} CONCURRENTLY",
-                    True: f"ALTER TABLE {parent} DETACH PARTITION {table} FINALIZE",
+                    True: "",  # as any other one, below
                 }[detaching]
+                cursor.execute(BROKEN_OFF, {"parent": parent})
+                for (other,) in cursor.fetchall():
+                    # One at a time is allowed, whoever's it is.
+                    how = f"ALTER TABLE {parent} DETACH PARTITION {other} FINALIZE"
                 try:
                     cursor.execute(how)
-                except OperationalError:
-                    time.sleep(LOCK_TIMEOUT / 1000)
+                except (OperationalError, ProgrammingError) as error:
+                    if getattr(error.__cause__, "sqlstate", None) not in AGAIN:
+                        raise
+                    time.sleep(PAUSE)
         finally:
             cursor.execute("RESET lock_timeout")
     return not exists(encoder)

@@ -14,12 +14,18 @@ from marketplace_ai.models import (
     EncoderState,
     Promotion,
     PromotionKind,
+    Walk,
+    WalkPurpose,
 )
+from marketplace_ai.queue import encoders
 from marketplace_ai.queue.sql import alias
 
 from . import versions
 from .errors import Overtaken, VersionError
 from .succession import for_the_record, previous
+
+#: For the switch's own transaction: a lock that is not given, or a process that is frozen in it.
+TIMEOUTS = "SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10s'"
 
 
 def switch(
@@ -41,8 +47,11 @@ def switch(
     is active by now or another version than ``version_before`` in force for ``encoder``, and
     VersionError where it is no longer ready.
     """
-    with transaction.atomic(using=alias()):
+    # Durable: within a request's transaction it would hold its locks for as long as that takes.
+    with transaction.atomic(using=alias(), durable=True):
         with connections[alias()].cursor() as cursor:
+            # Everything that is written waits while this does, so it must not take long.
+            cursor.execute(TIMEOUTS)
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [versions.SWITCH_LOCK])
         rows = Encoder.objects.using(alias())
         active = Encoder.objects.active()
@@ -51,10 +60,7 @@ def switch(
                 gettext("The encoder %(active)s became active meanwhile, so %(name)s did not.")
                 % {"active": active or gettext("none"), "name": encoder}
             )
-        if active is not None:
-            # Before the other one, as workers that hand on what the former encoder lacks.
-            rows.select_for_update(no_key=True).get(pk=active.pk)
-        # Whoever retires it waits for this row, and then finds it active.
+        encoders.hold(encoder.pk, *([] if active is None else [active.pk]))
         now = rows.select_for_update(no_key=True).get(pk=encoder.pk)
         if now.state != EncoderState.READY:
             raise VersionError(
@@ -65,6 +71,11 @@ def switch(
             versions.put_in_force(version, instead_of=version_before)
         if active is not None:
             rows.filter(pk=active.pk).update(state=EncoderState.READY, replaced=Now())
+            # What was still to be decided is the new one's to decide; as walks of the former one
+            # these would give vectors alone.
+            Walk.objects.using(alias()).unfinished().filter(
+                purpose=WalkPurpose.BACKFILL, encoder=active, vectors_only=False
+            ).update(encoder=encoder)
         # The texts of its comparison have served; nothing would take their place.
         rows.filter(pk=encoder.pk).update(
             state=EncoderState.ACTIVE,
@@ -80,8 +91,8 @@ def switch(
             switched=Now(),
             switched_by=user,
         )
-        made.refresh_from_db(fields=["switched"])
-        encoder.refresh_from_db()
+        made.refresh_from_db(using=alias(), fields=["switched"])
+        encoder.refresh_from_db(using=alias())
     versions.queue_review()
     return made
 

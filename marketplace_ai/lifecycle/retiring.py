@@ -23,6 +23,7 @@ from marketplace_ai.models import (
     Walk,
 )
 from marketplace_ai.queue import backfill, sql
+from marketplace_ai.queue import encoders as queue_encoders
 from marketplace_ai.queue.sql import alias
 
 from . import partitions
@@ -91,6 +92,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
     """
     with transaction.atomic(using=alias()):
         rows = Encoder.objects.using(alias())
+        queue_encoders.hold(encoder.pk)
         locked = rows.select_for_update(no_key=True).get(pk=encoder.pk)
         check(locked)
         # Who writes for it holds its row, so from here on nobody does.
@@ -101,7 +103,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
             trouble="",
             comparison=for_the_record(locked.comparison),
         )
-    encoder.refresh_from_db()
+    encoder.refresh_from_db(using=alias())
     progress("Taking it off the queue")
     Walk.objects.using(alias()).filter(encoder=encoder).delete()
     _forget(encoder)

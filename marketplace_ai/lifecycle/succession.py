@@ -52,7 +52,16 @@ def why_not(encoder: Encoder) -> str | None:
             "The encoder %(name)s is still being built (%(lacking)s). It becomes ready by itself "
             "while workers run."
         ) % {"name": encoder, "lacking": lacking(encoder)}
+    if encoder.trouble and encoder.state == EncoderState.READY:
+        return _unloadable(encoder)
     return None
+
+
+def _unloadable(encoder: Encoder) -> str:
+    return gettext(
+        "The encoder %(name)s cannot be loaded (%(trouble)s), so nothing could be decided: mend "
+        "that first."
+    ) % {"name": encoder, "trouble": encoder.trouble}
 
 
 def _retired(encoder: Encoder) -> str:
@@ -98,13 +107,7 @@ def previous(active: Encoder | None) -> Encoder:
             undone -= 1
         elif active is not None and row.encoder_id == active.pk and row.before is not None:
             if row.before.trouble:
-                raise VersionError(
-                    gettext(
-                        "The encoder %(name)s cannot be loaded (%(trouble)s), so nothing could be "
-                        "decided: mend that first."
-                    )
-                    % {"name": row.before, "trouble": row.before.trouble}
-                )
+                raise VersionError(_unloadable(row.before))
             if row.before.state == EncoderState.READY:
                 return row.before
             raise VersionError(

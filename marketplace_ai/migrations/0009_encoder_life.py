@@ -17,6 +17,9 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # Workers and the host wait behind whoever waits for a lock: it gives up soon, is undone, and is
+        # run again.
+        migrations.RunSQL(DatabaseForeignKey.LOCK_TIMEOUT, migrations.RunSQL.noop),
         migrations.CreateModel(
             name='Promotion',
             fields=[
@@ -71,10 +74,6 @@ class Migration(migrations.Migration):
             model_name='encoder',
             name='trouble',
             field=models.TextField(blank=True, db_default='', default='', help_text='Why a worker cannot work with it now; empty once one can again.', verbose_name='trouble'),
-        ),
-        migrations.AddIndex(
-            model_name='pendingjob',
-            index=models.Index(models.F('encoder'), models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', False), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_pending_built'),
         ),
         migrations.AddField(
             model_name='promotion',

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import DateTimeField, Exists, OuterRef
+from django.db.models import DateTimeField, Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -46,23 +46,33 @@ STEP = 1000
 COUNTED = 1_000_000
 
 
-def missing(encoder: Encoder, since: dt.date | None = None) -> QuerySet[Any]:
-    """Postings that have no vector of ``encoder`` and are not queued for one."""
+def missing(
+    encoder: Encoder, since: dt.date | None = None, *, vectors_only: bool = False
+) -> QuerySet[Any]:
+    """Postings that have no vector of ``encoder``, or where it is active and more than vectors
+    are wanted no decision, and are not queued for one."""
     is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
-    return _lacking(encoder, since).exclude(Exists(is_queued))
+    return _lacking(encoder, since, vectors_only).exclude(Exists(is_queued))
 
 
-def _lacking(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
+def _lacking(encoder: Encoder, since: dt.date | None, vectors_only: bool) -> QuerySet[Any]:
+    decisions = Decision.objects.filter(job_id=OuterRef("pk"), current=True)
     # A blank posting has a decision and never a vector.
-    is_decided = Decision.objects.filter(job_id=OuterRef("pk"), current=True, encoder=encoder)
-    return _without_vector(encoder, since).exclude(Exists(is_decided))
+    lacks = Q(~Exists(_vectors(encoder)), ~Exists(decisions.filter(encoder=encoder)))
+    if encoder.state == EncoderState.ACTIVE and not vectors_only:
+        # An encoder that was built beside another has vectors of what nobody ever decided.
+        lacks |= Q(~Exists(decisions))
+    return _jobs(since).filter(lacks)
 
 
-def _without_vector(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
+def _vectors(encoder: Encoder) -> QuerySet[JobEmbedding]:
+    return JobEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+
+
+def _jobs(since: dt.date | None) -> QuerySet[Any]:
     adapter = get_adapter()
-    has_vector = JobEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
     # Not from a replica, where neither postings nor vectors may have arrived yet.
-    jobs = adapter.jobs().using(sql.alias()).exclude(Exists(has_vector))
+    jobs = adapter.jobs().using(sql.alias())
     if since is not None:
         jobs = jobs.filter(**{f"{adapter.created_field}__gte": start_of(since, adapter)})
     return jobs
@@ -71,8 +81,11 @@ def _without_vector(encoder: Encoder, since: dt.date | None) -> QuerySet[Any]:
 def find(walk: Walk, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
     """Those of ``keys`` that this backfill queues, in order; with ``queued`` also those that
     are in the queue."""
-    jobs = (_lacking if queued else missing)(encoder, walk.since).filter(pk__in=keys)
-    return list(jobs.order_by("pk").values_list("pk", flat=True))
+    if queued:
+        jobs = _lacking(encoder, walk.since, walk.vectors_only)
+    else:
+        jobs = missing(encoder, walk.since, vectors_only=walk.vectors_only)
+    return list(jobs.filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
 
 
 def queued_for(encoder: Encoder) -> int | None:
@@ -89,12 +102,14 @@ def start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
     return timezone.make_aware(start) if settings.USE_TZ else start
 
 
-def count(encoder: Encoder, since: dt.date | None = None) -> tuple[int, bool]:
+def count(
+    encoder: Encoder, since: dt.date | None = None, *, vectors_only: bool = False
+) -> tuple[int, bool]:
     """How many are missing, and whether that is an estimate, as it is of a large table."""
     if _is_small():
-        return missing(encoder, since).count(), False
+        return missing(encoder, since, vectors_only=vectors_only).count(), False
     # The planner takes what is decided for independent of what has a vector: both were too much.
-    return planned(_without_vector(encoder, since)), True
+    return planned(_jobs(since).exclude(Exists(_vectors(encoder)))), True
 
 
 def count_all() -> tuple[int, bool]:
@@ -144,7 +159,7 @@ def request(
     )
     if not is_new:
         walks.filter(pk=walk.pk, stopped__isnull=False).update(stopped=None, stepped=Now())
-    walk.refresh_from_db()
+    walk.refresh_from_db(using=sql.alias())
     return walk, is_new
 
 

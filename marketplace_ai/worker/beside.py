@@ -98,7 +98,10 @@ class Beside:
     def pause(self) -> None:
         """Write what is in the encoder and give the rest back."""
         if self._overlap is not None:
-            self._overlap.close()
+            try:
+                self._overlap.close()
+            except EncoderError as error:
+                self._in_trouble(str(error))
 
     def save(self) -> None:
         """Give all back after a fault of the database; see ``Overlap.save``."""

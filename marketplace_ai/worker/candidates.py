@@ -6,6 +6,7 @@ So of all encoders only one has batches in a worker's hands at a time.
 
 from __future__ import annotations
 
+import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -77,7 +78,8 @@ class Candidates:
         for encoder, is_due in found:
             beside = self._known[encoder.pk]
             # In the middle of a claim of one, those before it wait for its batch in the encoder.
-            if self.is_busy and not beside.is_busy and is_due:
+            at_hand = not (beside.is_resting or beside.is_loading)
+            if self.is_busy and not beside.is_busy and is_due and at_hand:
                 self.pause()
             if beside.turn(worker, is_due=is_due):
                 return True
@@ -126,9 +128,16 @@ class Candidates:
             self._known.pop(key).pause()
         active = self._pipeline.encoder
         kept = wanted if active is None else wanted | {active.pk}
-        for key in self._pipeline.loaded.keys() - kept:
+        released = self._pipeline.loaded.keys() - kept
+        for key in released:
             del self._pipeline.loaded[key]
             logger.info("Released the encoder %s", key)
+        if released:
+            # Models hold themselves in circles, and what is frozen (``Pipeline.settle``) is not
+            # looked at.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
 
     def _overlap(self, candidate: Candidate) -> Overlap:
         return Overlap(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from marketplace_ai.lifecycle import shadow
+from marketplace_ai.lifecycle import promotion, shadow, versions
 from marketplace_ai.models import (
     Decision,
     Encoder,
@@ -17,13 +17,14 @@ from marketplace_ai.models import (
     ExemplarEmbedding,
     JobPosting,
     PendingJob,
+    PromotionKind,
     ShadowDecision,
 )
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create, settled
 from tests.faults.scale import scaled
 from tests.faults_app import fates, points
-from tests.integration.encoder_world import candidate, state, switch, vectors
+from tests.integration.encoder_world import candidate, state, vectors
 from tests.integration.test_encoder_shadow import put_in_force
 from tests.integration.walking import older
 
@@ -31,10 +32,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_workers_killed_while_one_is_built_and_one_takes_its_place(
-    rng: random.Random, tmp_path: Path
+    rng: random.Random, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed at points of a batch, of whichever encoder it is, and at seeded times, while it is
-    built; then it becomes active, and what was active before stays current."""
+    built; then it becomes active while they go on being killed, and what was active before stays
+    current."""
     url = workers.database()
     before = Encoder.objects.get()
     old = [job.pk for job in older(scaled(80, 1500))]
@@ -74,8 +76,12 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         assert not Decision.objects.exclude(encoder=before).exists()
         assert ShadowDecision.objects.exists()
         postings += create(postings, each=scaled(5, 20))
-        switch(encoder)
+        # What waits for review is not decided anew here: each posting once.
+        monkeypatch.setattr(versions, "queue_review", lambda: 0)
+        fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
+        promotion.switch(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
         postings += create(postings, each=scaled(5, 20))
+        both[0].wait_for(fed, "the queue does not drain while workers are killed")
         both[0].wait_for(lambda: settled(url), "the queue does not drain after the switch")
     JobPosting.objects.filter(pk__in=old).delete()  # which nobody was to decide
     ledger.assert_exactly_once(url, postings)

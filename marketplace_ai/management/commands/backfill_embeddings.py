@@ -52,7 +52,7 @@ class Command(DatabaseCommand):
         since = self._since(options["since"])
         if options["stop"]:
             return self._stop(encoder, as_json=options["json"])
-        total, estimated = backfill.count(encoder, since)
+        total, estimated = backfill.count(encoder, since, vectors_only=options["vectors_only"])
         if limit is not None:
             total = min(total, limit)
         walk, queued = None, 0
