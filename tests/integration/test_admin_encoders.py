@@ -276,7 +276,7 @@ class TestPromoting:
         asked = admin_client.get(page(compared, "promote"))
         assert "Make small the active encoder?" in asked.content.decode()
         assert Encoder.objects.active() == big
-        seen = asked.context["form"].initial
+        seen = as_sent(asked)
         told = admin_client.post(page(compared, "promote"), seen, follow=True)
         assert messages_of(told) == [
             "The encoder small is active; workers follow with their next batch."
@@ -383,6 +383,12 @@ class TestPromoting:
                 assert admin_client.get(url).status_code == 404
 
 
+def as_sent(asked: Any) -> dict[str, Any]:
+    """The hidden fields of a page that asks, as a browser sends them."""
+    initial = asked.context["form"].initial
+    return {name: "" if value is None else value for name, value in initial.items()}
+
+
 class TestRollingBack:
     def test_ask_then_go_back(
         self, admin_client: Client, admin_user: Any, compared: Encoder, big: Encoder
@@ -391,7 +397,7 @@ class TestRollingBack:
         assert page(compared, "rollback") in html_of(admin_client, page(compared))
         asked = admin_client.get(page(compared, "rollback"))
         assert "Go back from small to dummy?" in asked.content.decode()
-        seen = asked.context["form"].initial
+        seen = as_sent(asked)
         told = admin_client.post(page(compared, "rollback"), seen, follow=True)
         assert told.redirect_chain[0][0] == page(big)
         assert messages_of(told) == [
@@ -416,8 +422,25 @@ class TestRollingBack:
         self, admin_client: Client, compared: Encoder, big: Encoder
     ) -> None:
         call("activate_encoder", "small")
-        told = admin_client.post(page(compared, "rollback"), {"instead_of": big.pk}, follow=True)
+        seen = as_sent(admin_client.get(page(compared, "rollback")))
+        other = {**seen, "instead_of": big.pk}
+        told = admin_client.post(page(compared, "rollback"), other, follow=True)
         assert "nothing to go back to" in messages_of(told)[0]
+        assert Encoder.objects.active() == compared
+
+    def test_a_classifier_that_was_not_seen_decides_nothing(
+        self, admin_client: Client, compared: Encoder, big: Encoder
+    ) -> None:
+        """A fit for the other encoder came in between the page and the button."""
+        promote = as_sent(admin_client.get(page(compared, "promote")))
+        call("fit_classifier", encoder="small", force=True)
+        told = admin_client.post(page(compared, "promote"), promote, follow=True)
+        assert messages_of(told) and Encoder.objects.active() == big
+        call("activate_encoder", "small", force=True, reason="to go back")
+        rollback = as_sent(admin_client.get(page(compared, "rollback")))
+        call("fit_classifier", encoder=big.name, force=True)
+        told = admin_client.post(page(compared, "rollback"), rollback, follow=True)
+        assert "look again" in messages_of(told)[0]
         assert Encoder.objects.active() == compared
 
     def test_that_it_has_no_classifier_is_told(

@@ -145,15 +145,31 @@ class TestFeeding:
         walk.refresh_from_db()
         assert walk.finished is not None
 
+    def test_what_has_a_vector_and_was_never_decided_is_decided(
+        self, encoder: Any, small: None
+    ) -> None:
+        """As all older postings have, after a candidate became active."""
+        (job,) = older(1)
+        JobEmbedding.objects.create(job=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
+        assert backfill.count(encoder, vectors_only=True) == (0, False)
+        assert backfill.count(encoder) == (1, False)
+        backfill.request(encoder, vectors_only=True)
+        go_on()
+        assert not PendingJob.objects.exists()
+        backfill.request(encoder)
+        go_on()
+        assert list(PendingJob.objects.values_list("job", "vector_only")) == [(job.pk, False)]
+
     def test_what_needs_nothing_is_passed_over(self, encoder: Any, small: None) -> None:
         jobs = older(12)
         JobEmbedding.objects.create(
             job=jobs[0], encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
         )
-        Decision.objects.create(
-            job=jobs[1], encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
-            decided=timezone.now(),
-        )  # fmt: skip
+        for job in jobs[:2]:  # the second is blank
+            Decision.objects.create(
+                job=job, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
+                decided=timezone.now(),
+            )  # fmt: skip
         backfill.queue([jobs[2].pk])
         walk, _ = backfill.request(encoder)
         go_on()
