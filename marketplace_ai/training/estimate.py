@@ -117,11 +117,13 @@ def layer_bytes(*, bf16: bool) -> float:
             XLMRobertaConfig(num_hidden_layers=layers, **sizes), add_pooling_layer=False
         ).train()
         weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        # In bfloat16 each has a copy, which all tokens share.
+        sizes_of_weights = {p.numel() for p in model.parameters() if p.ndim == 2}
         seen: dict[int, int] = {}
 
         def pack(tensor: Any) -> Any:
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in weights:
+            if storage.data_ptr() not in weights and tensor.numel() not in sizes_of_weights:
                 seen[storage.data_ptr()] = storage.nbytes()
             return tensor
 

@@ -141,7 +141,7 @@ def make_trainer(
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         # A whole number as such, for it is the default and is shown as one.
-        num_train_epochs=int(recipe.epochs) if recipe.epochs.is_integer() else recipe.epochs,
+        num_train_epochs=int(recipe.epochs) if float(recipe.epochs).is_integer() else recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,

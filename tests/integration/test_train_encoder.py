@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -280,11 +279,11 @@ def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
 ) -> None:
     output = tmp_path / "out"
     command = [
-        sys.executable, "manage.py", "train_encoder", *given(files, *ALL), "--base",
-        str(files / "model"), "--output", str(output), "--batch-size", "4",
+        sys.executable, "-c", SLOWLY, str(tmp_path / "stepping"), "train_encoder",
+        *given(files, *ALL), "--base", str(files / "model"), "--output", str(output),
+        "--batch-size", "4",
     ]  # fmt: skip
-    slow = {**os.environ, "PYTHONPATH": str(_slow(tmp_path))}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=slow)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     _wait_until(lambda: (tmp_path / "stepping").exists())
     process.send_signal(signal.SIGINT)
@@ -303,20 +302,19 @@ def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
     assert not list(tmp_path.glob(".out*"))
 
 
-def _slow(folder: Path) -> Path:
-    """A folder for PYTHONPATH whose steps take their time and leave a sign."""
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(
-        "import time, pathlib\n"
-        "from marketplace_ai.training import watch\n"
-        "step = watch.Watch.on_step_end\n"
-        "def slow(self, args, state, control, **kwargs):\n"
-        f"    pathlib.Path({str(folder / 'stepping')!r}).touch()\n"
-        "    time.sleep(0.2)\n"
-        "    return step(self, args, state, control, **kwargs)\n"
-        "watch.Watch.on_step_end = slow\n"
-    )
-    return folder / "site"
+#: A command whose steps take their time and leave a sign.
+SLOWLY = """
+import pathlib, sys, time
+from marketplace_ai.training import watch
+sign, step = pathlib.Path(sys.argv.pop(1)), watch.Watch.on_step_end
+def slow(self, *args, **kwargs):
+    sign.touch()
+    time.sleep(0.2)
+    return step(self, *args, **kwargs)
+watch.Watch.on_step_end = slow
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", *sys.argv[1:]])
+"""
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
@@ -428,6 +426,6 @@ def test_a_step_moves_what_it_should(files: Path, tmp_path: Path) -> None:
         for row in rows()["triplets"]
     ]
     found = Found(files / "model", str(files / "model"))
-    recipe = Recipe(batch_size=4, epochs=6, learning_rate=1e-3)
+    recipe = Recipe(batch_size=4, epochs=30, learning_rate=2e-3, embeddings="train")
     figures = train(found, Data(pairs=pairs, test=triplets), recipe, tmp_path / "out").figures
     assert figures["after"]["cosine_accuracy"] > max(0.9, figures["before"]["cosine_accuracy"])

@@ -76,5 +76,6 @@ def test_a_text_of_the_test_that_is_learned_from_is_found() -> None:
 
 
 def test_what_says_nearly_the_same_leaks_as_well() -> None:
-    test = [Triplet("Male stue og gang", "Male soverom", "Klippe plen")]
-    assert Data(pairs=[Pair("male stue og gang!", "x")], test=test).leaked() == [test[0].anchor]
+    text = "Male stue, gang og to soverom i leilighet på Grünerløkka, cirka 80 kvm"
+    test = [Triplet(text, "Male soverom", "Klippe plen")]
+    assert Data(pairs=[Pair(f"{text.upper()}!", "x")], test=test).leaked() == [text]
