@@ -106,7 +106,7 @@ def layer_bytes(*, bf16: bool) -> float:
     from transformers import XLMRobertaConfig
     from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaModel
 
-    rows, length = 4, 64
+    rows, length = 3, 64
     sizes: dict[str, Any] = {
         "vocab_size": 8, "hidden_size": HIDDEN, "intermediate_size": FEED_FORWARD,
         "num_attention_heads": HEADS, "max_position_embeddings": length + 2,

@@ -418,14 +418,13 @@ def test_a_dry_run_trains_nothing(files: Path, tmp_path: Path) -> None:
     assert "BAAI/bge-m3 on a GPU of 80 GB" in out.getvalue()
 
 
-def test_a_step_moves_what_it_should(files: Path, tmp_path: Path) -> None:
-    """Positives come nearer than they were, or the recipe does nothing."""
-    pairs = datasets.read_pairs(files / "pairs.jsonl")
+def test_what_is_learned_from_is_learned(files: Path, tmp_path: Path) -> None:
+    """Positives come nearer than negatives, or the recipe does nothing."""
     triplets = [
         datasets.Triplet(row["anchor"], row["positive"], row["negative"])
         for row in rows()["triplets"]
     ]
     found = Found(files / "model", str(files / "model"))
-    recipe = Recipe(batch_size=4, epochs=30, learning_rate=2e-3, embeddings="train")
-    figures = train(found, Data(pairs=pairs, test=triplets), recipe, tmp_path / "out").figures
-    assert figures["after"]["cosine_accuracy"] > max(0.9, figures["before"]["cosine_accuracy"])
+    recipe = Recipe(batch_size=4, epochs=20, learning_rate=2e-3, embeddings="train")
+    figures = train(found, Data(triplets, test=triplets), recipe, tmp_path / "out").figures
+    assert figures["after"]["cosine_accuracy"] > figures["before"]["cosine_accuracy"] + 0.2
