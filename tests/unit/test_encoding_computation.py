@@ -14,7 +14,7 @@ from marketplace_ai.encoding.backend import MASK
 from marketplace_ai.encoding.computation import Computation, Device, computation
 from marketplace_ai.encoding.directory import saved_precision
 from marketplace_ai.encoding.gpu import Gpus, advice
-from marketplace_ai.encoding.sentence_transformer import TorchBackend, _load
+from marketplace_ai.encoding.sentence_transformer import TorchBackend, load_model
 
 from .encoding_world import TEXTS, save
 
@@ -77,7 +77,7 @@ def test_a_model_without_flash_attention_is_loaded_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path)
-    model = _load(tmp_path / "model", "cpu", Computation("float32", "flash_attention_2"))
+    model = load_model(tmp_path / "model", "cpu", Computation("float32", "flash_attention_2"))
 
     assert "No flash_attention_2 for model" in caplog.text
     assert model.dtype == torch.float32
