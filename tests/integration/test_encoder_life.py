@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.lifecycle import building, encoders, partitions
@@ -294,6 +296,17 @@ class TestBuilding:
         assert state(encoder) == EncoderState.BUILDING
         drain()
         assert state(encoder) == EncoderState.READY
+
+    def test_a_steady_stream_does_not_keep_it_from_becoming_ready(
+        self, active: Encoder, posting: JobPosting
+    ) -> None:
+        encoder = candidate()
+        drain()
+        Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
+        backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
+        # In a test all is done at one moment, that of its transaction.
+        PendingJob.objects.update(queued=timezone.now() + timedelta(seconds=1))
+        assert building.finish(encoder)
 
     def test_what_was_set_aside_does_not_block_it(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any

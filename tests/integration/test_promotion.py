@@ -24,6 +24,7 @@ from marketplace_ai.models import (
     PromotionKind,
 )
 from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.queue import backfill
 
 from .promotion_world import candidate, in_other_words, labelled, understands_synonyms
 from .test_commands import call, call_json, failed, refused
@@ -308,7 +309,44 @@ class TestTheGate:
         assert Promotion.objects.get().before is None
 
 
+class TestOneThatWasFineTuned:
+    """It may know the exemplars by heart, and what repeats them."""
+
+    @pytest.fixture
+    def tuned(self, small: Encoder) -> Encoder:
+        Encoder.objects.filter(pk=small.pk).update(metrics={"training": {"figures": {}}})
+        return small
+
+    def test_rows_that_are_exemplars_are_left_out_for_both(
+        self, tuned: Encoder, asked: dict[str, Any]
+    ) -> None:
+        known = Exemplar.objects.values_list("text", "category__slug").order_by("pk")[:10]
+        with Path(asked["calibration"]).open("a", encoding="utf-8") as file:
+            file.writelines(f"{text.upper()},{key}\n" for text, key in known)
+        found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
+        assert (found["rows"], found["left_out"], found["objections"]) == (150, 10, [])
+        Encoder.objects.filter(pk=tuned.pk).update(metrics={})
+        found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
+        assert (found["rows"], found["left_out"]) == (160, 0)
+
+    def test_exemplars_alone_prove_nothing(self, tuned: Encoder, big: Encoder) -> None:
+        said = failed("activate_encoder", "small", target_precision=0.9)
+        assert "was fine-tuned" in said and "--calibration" in said
+        assert state(big) == EncoderState.ACTIVE
+
+
 class TestWhatCannotBecomeActive:
+    def test_one_that_workers_cannot_load(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any]
+    ) -> None:
+        Encoder.objects.filter(pk=small.pk).update(trouble="here: its files are gone")
+        assert "its files are gone" in failed("activate_encoder", "small", **asked)
+        Encoder.objects.filter(pk=small.pk).update(trouble="")
+        call("activate_encoder", "small", **asked)
+        Encoder.objects.filter(pk=big.pk).update(trouble="here: its files are gone")
+        assert "mend that first" in failed("rollback_encoder")
+        assert state(small) == EncoderState.ACTIVE
+
     def test_the_active_one_is_so_already(self, big: Encoder) -> None:
         assert call("activate_encoder", "dummy") == "dummy is the active encoder already.\n"
         assert call_json("activate_encoder", "dummy")["active"]
@@ -339,6 +377,28 @@ class TestWhatCannotBecomeActive:
         assert "no row below the header" in refused(
             "activate_encoder", "small", calibration=str(empty)
         )
+
+
+class TestTheSwitch:
+    def test_what_was_to_be_decided_is_decided_by_the_new_one(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any]
+    ) -> None:
+        deciding, _ = backfill.request(big)
+        vectors, _ = backfill.request(big, vectors_only=True)
+        call("activate_encoder", "small", **asked)
+        deciding.refresh_from_db()
+        vectors.refresh_from_db()
+        assert (deciding.encoder, vectors.encoder) == (small, big)
+
+    def test_the_texts_of_the_comparison_are_not_kept(
+        self, small: Encoder, worse: dict[str, Any]
+    ) -> None:
+        failed("activate_encoder", "small", **worse)
+        small.refresh_from_db()
+        assert small.comparison["changes"]
+        call("activate_encoder", "small", force=True, reason="Haster", **worse)
+        small.refresh_from_db()
+        assert small.comparison["changed"] and "changes" not in small.comparison
 
 
 class TestTheWayBack:
