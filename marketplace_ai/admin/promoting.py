@@ -76,6 +76,7 @@ class Promoting(Changing):
                 context["mai_changes_url"] = self._url("changes", encoder.pk)
         return super().change_view(request, object_id, form_url, context)
 
+    # Within a request's transaction the switch would hold its locks until that ends.
     @method_decorator(transaction.non_atomic_requests)
     def promote_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask first, then make the encoder active with the classifier that was compared."""

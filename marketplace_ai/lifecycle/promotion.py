@@ -47,8 +47,7 @@ def switch(
     is active by now or another version than ``version_before`` in force for ``encoder``, and
     VersionError where it is no longer ready.
     """
-    # Durable: within a request's transaction it would hold its locks for as long as that takes.
-    with transaction.atomic(using=alias(), durable=True):
+    with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
             # Everything that is written waits while this does, so it must not take long.
             cursor.execute(TIMEOUTS)

@@ -134,7 +134,7 @@ PUT_TOGETHER = {
     },
     "lifecycle/partitions.py": {
         "JobEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
-        "table",
+        "how", "table",
     },
     "schema.py": {
         "column", "quote(field.column)", "quote(model._meta.db_table)",

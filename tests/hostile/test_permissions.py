@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -117,10 +118,19 @@ ACTIONS: dict[str, tuple[Act, ...]] = {
 IN_FORCE: Data = lambda: {  # noqa: E731
     "instead_of": ClassifierVersion.objects.get(in_force=True, encoder__state="active").pk
 }
-SEEN: Data = lambda: {  # noqa: E731
-    "instead_of": Encoder.objects.get(state="active").pk,
-    "version": Encoder.objects.get(state="ready").comparison["version"],
-}
+
+
+def seen(what: str) -> dict[str, Any]:
+    """The hidden fields of the page that asks whether to ``promote`` or to go back."""
+    ready = Encoder.objects.get(state="ready")
+    decides = ClassifierVersion.objects.get(in_force=True, encoder=ready).pk
+    return {
+        "instead_of": Encoder.objects.get(state="active").pk,
+        "version": ready.comparison["version"] if what == "promote" else decides,
+        "before": decides,
+    }
+
+
 REASON: Data = lambda: {"reason": "Prøve"}  # noqa: E731
 OWN: dict[str, Rule] = {
     "automationstop/<int:pk>/resume/": Rule(
@@ -139,7 +149,7 @@ OWN: dict[str, Rule] = {
     "encoder/<path:object_id>/changes/": Rule(("view_encoder", "view_decision")),
     **{
         f"encoder/<path:object_id>/{what}/": Rule(
-            ("view_encoder", "change_encoder"), (Act("change_encoder", SEEN),)
+            ("view_encoder", "change_encoder"), (Act("change_encoder", partial(seen, what)),)
         )
         for what in ("promote", "rollback")
     },
