@@ -98,7 +98,7 @@ def test_figures_without_any_server(files: Path, tmp_path: Path) -> None:
     assert set(found["calibration"]) == {"ece", "brier"}
     assert set(found["by_kind"]) == {"terse", "long", "<i>hostile</i>"}
     baselines = found["baselines"]
-    assert set(baselines) == {"nearest", "lexical", "finn", "logistic", "logistic_both"}
+    assert set(baselines) == {"nearest", "vote", "lexical", "finn", "logistic", "logistic_both"}
     assert all(0 <= row["accuracy"] <= 1 for row in baselines.values())
     assert set(baselines["finn"]) == {"accuracy", "coverage", "precision"}
     assert set(found["seconds"]) == {"encode", "fit", "predict"}

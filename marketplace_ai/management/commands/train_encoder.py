@@ -72,7 +72,7 @@ class Command(HelpfulCommand):
         card.add_argument(
             "--margin", type=float, default=5.0, metavar="M",
             help="of the triplets, in Euclidean distance (default 5, which never closes on unit "
-            "vectors: docs/training.md compares)",
+            "vectors: docs/training.md)",
         )  # fmt: skip
         card.add_argument("--seed", type=int, default=42, metavar="S", help="(default 42)")
         beyond = parser.add_argument_group("beyond the card, off unless given")
