@@ -94,20 +94,22 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 # Take the next rows of one kind. The claim is committed before anything is encoded, so it
 # is short, and a killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two
 # plain predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
+# MATERIALIZED: as a subquery it may be the inner side of a nested loop, evaluated again for each row,
+# with other rows each time, and then more than the limit are taken.
 # What is marked alone needs a worker with empty hands, so a batch tells whether such rows wait.
 CLAIM = """
-UPDATE marketplace_ai_pendingjob AS pending
-SET token = %(token)s, worker = %(worker)s,
-    lease_until = now() + make_interval(secs => %(lease)s)
-FROM (
+WITH next AS MATERIALIZED (
     SELECT id FROM marketplace_ai_pendingjob
     WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
       AND alone = %(alone)s AND priority > %(above)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
-) AS next
-WHERE pending.id = next.id
+)
+UPDATE marketplace_ai_pendingjob AS pending
+SET token = %(token)s, worker = %(worker)s,
+    lease_until = now() + make_interval(secs => %(lease)s)
+FROM next WHERE pending.id = next.id
 RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pending.priority,
           pending.queued,
           (SELECT EXISTS (

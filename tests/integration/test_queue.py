@@ -89,6 +89,20 @@ def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
     assert claims.claim(worker) is None
 
 
+def test_a_batch_is_bounded_whatever_the_planner_chooses(worker: int, settings: Any) -> None:
+    """A subquery with LIMIT that is the inner side of a nested loop is evaluated again and again."""
+    settings.MARKETPLACE_AI_BATCH_SIZE = 2
+    JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
+    intake.collect()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        cursor.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_material = off")
+    claimed = claims.claim(worker)
+    assert claimed is not None
+    assert len(claimed.rows) == 2
+
+
 def test_a_batch_is_bounded(worker: int, settings: Any) -> None:
     settings.MARKETPLACE_AI_BATCH_SIZE = 2
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
