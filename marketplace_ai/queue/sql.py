@@ -94,8 +94,8 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 # Take the next rows of one kind. The claim is committed before anything is encoded, so it
 # is short, and a killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two
 # plain predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
-# MATERIALIZED: as a subquery it may be the inner side of a nested loop, evaluated again for each row,
-# with other rows each time, and then more than the limit are taken.
+# MATERIALIZED: as a subquery it may be the inner side of a nested loop, evaluated again for each
+# row, with other rows each time, and then more than the limit are taken.
 # What is marked alone needs a worker with empty hands, so a batch tells whether such rows wait.
 CLAIM = """
 WITH next AS MATERIALIZED (
