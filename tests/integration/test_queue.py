@@ -90,7 +90,7 @@ def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
 
 
 def test_a_batch_is_bounded_whatever_the_planner_thinks(worker: int, settings: Any) -> None:
-    """A queue that was empty when it was analyzed is taken for empty: it becomes the outer side of a
+    """A queue that was empty when it was analyzed is taken for empty: it is the outer side of a
     loop, and a subquery inside is evaluated again for each of its rows."""
     settings.MARKETPLACE_AI_BATCH_SIZE = 2
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
