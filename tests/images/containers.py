@@ -39,6 +39,11 @@ class OfTheImage(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         return None if name.partition(".")[0] in ABSENT else super().find_spec(name, path, target)
+    @classmethod
+    def find_distributions(cls, *args, **kwargs):
+        for found in super().find_distributions(*args, **kwargs):
+            if found.name.replace("-", "_") not in ABSENT:
+                yield found
 sys.meta_path[sys.meta_path.index(PathFinder)] = OfTheImage
 """
 
