@@ -6,13 +6,9 @@ lie beside it. What does not agree with torch is refused and never reaches its p
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,11 +28,15 @@ from marketplace_ai.encoding.exported import (
     export_folder,
     model_hash,
 )
+from marketplace_ai.encoding.libraries import quiet, require
 from marketplace_ai.encoding.onnx_backend import OnnxBackend
+from marketplace_ai.encoding.place import put
 from marketplace_ai.encoding.quantize import quantize
 from marketplace_ai.encoding.sentence_transformer import TorchBackend
 
 _PACKAGES = ("onnxruntime", "onnx", "onnxscript")
+#: Who gives advice to the exporters' own developers.
+_LOGGERS = ("torch.onnx", "onnxscript", "root")
 #: All probes in few batches: the more of them are padded, the better.
 _PROBE_BUDGET = 1 << 15
 
@@ -66,7 +66,7 @@ def export(
     memory of about four times the weights. Raises ``EncoderError`` where a package is missing,
     the model cannot be exported, or the proof fails; then nothing has changed.
     """
-    _require_packages()
+    require(_PACKAGES, "An export", "onnx")
     if labelled is not None and len(labelled) < proof.MIN_ROWS:
         raise EncoderError(
             f"{len(labelled)} labelled texts cannot tell what int8 costs: {proof.MIN_ROWS} are "
@@ -85,7 +85,7 @@ def export(
             if labelled is not None:
                 made["int8"] = _int8(building, made["float32"], reference, labelled, progress)
             for kind in made:
-                _put(building / kind, root / kind)
+                put(building / kind, root / kind)
     except OSError as error:
         raise EncoderError(
             f"The export cannot be written to {root}: {error}. Set MARKETPLACE_AI_CACHE_DIR to a "
@@ -146,7 +146,7 @@ def _int8(
     exact = BatchedEncoder(OnnxBackend(building / "float32", float32), reference.source)
     drawn = np.random.default_rng(0).permutation(len(labelled))[:_MOST_ROWS]
     texts, labels = [labelled[i][0] for i in drawn], [labelled[i][1] for i in drawn]
-    with _quiet():
+    with quiet(*_LOGGERS):
         kept = quantize(
             building / "float32" / MODEL,
             folder / MODEL,
@@ -198,7 +198,7 @@ def write_graph(backend: TorchBackend, file: Path) -> list[str]:
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     length = torch.export.Dim("length", min=1, max=backend.max_tokens)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(*_LOGGERS), torch.no_grad():
             torch.onnx.export(
                 TokensToVectors().eval(),
                 tuple(torch.from_numpy(example.columns[name]) for name in names),
@@ -228,34 +228,3 @@ def _fast_tokenizer(backend: TorchBackend, directory: Path) -> Any:
             "with AutoTokenizer.from_pretrained(...).save_pretrained(...)."
         )
     return tokenizer
-
-
-def _put(built: Path, place: Path) -> None:
-    """Move a whole folder to its place; who reads the old one goes on with open files."""
-    shutil.rmtree(place, ignore_errors=True)
-    built.rename(place)
-
-
-def _require_packages() -> None:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise EncoderError(
-            f"Not installed: {', '.join(missing)}. An export needs "
-            'pip install "marketplace-ai[onnx]".'
-        )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporters' advice to their own developers."""
-    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "root")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)

@@ -6,10 +6,11 @@ import csv
 import tempfile
 from pathlib import Path
 
+from marketplace_ai.encoding.place import put
+
 from . import data_card, leaks
 from .datasets import PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRIPLETS_FILE, write
 from .mining import Mined
-from .place import put
 
 TRAIN_ROWS, TEST_ROWS, CARD = "train_rows.csv", "test_rows.csv", "README.md"
 WRITTEN = frozenset(

@@ -9,11 +9,11 @@ from typing import Any
 
 from marketplace_ai.encoding.directory import check_directory, weights_hash
 from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.place import put
 
 from . import record
 from .card import complete, public_name
 from .data import Data
-from .place import put
 from .recipe import Recipe
 
 CARD = "README.md"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marketplace_ai.encoding import libraries
 from marketplace_ai.encoding.backend import is_out_of_memory
 from marketplace_ai.encoding.base import EncoderError
 from marketplace_ai.encoding.computation import Device
 from marketplace_ai.encoding.directory import weights_hash
+from marketplace_ai.encoding.libraries import require
 from marketplace_ai.encoding.load import Found
 
 from . import checkpoints
@@ -178,12 +177,7 @@ def explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
 
 
 def require_packages() -> None:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise EncoderError(
-            f"Not installed: {', '.join(missing)}. Training needs "
-            'pip install "marketplace-ai[train]".'
-        )
+    require(_PACKAGES, "Training", "train")
 
 
 @contextmanager
@@ -197,17 +191,10 @@ def quiet() -> Iterator[None]:
     bars.disable_progress_bar()
     bars.set_verbosity_error()
     disable_progress_bars()
-    logs = [logging.getLogger(name) for name in ("sentence_transformers", "accelerate")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with libraries.quiet("sentence_transformers", "accelerate"):
             yield
     finally:
-        for log, before in zip(logs, levels, strict=True):
-            log.setLevel(before)
         enable_progress_bars()
         bars.set_verbosity(level)
         if shown:
