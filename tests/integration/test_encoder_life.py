@@ -56,7 +56,7 @@ class TestRegistering:
     def test_what_happens_next_is_said(self, active: Encoder) -> None:
         said = call("register_encoder", "next", path="dummy")
         assert "dummy (active) has the very same weights" in said
-        assert "fit_classifier --encoder next" in said
+        assert "activate_encoder next" in said
 
     @pytest.mark.parametrize(
         ("name", "said"),

@@ -66,5 +66,5 @@ class Command(DatabaseCommand):
         self.stdout.write(
             "Running workers build it now, behind all ordinary work; manage.py encoders shows how "
             f"far it is. A worker for nothing else: manage.py process_pending --encoder "
-            f"{encoder.name}. When it is ready: manage.py fit_classifier --encoder {encoder.name}."
+            f"{encoder.name}. When it is ready: manage.py activate_encoder {encoder.name}."
         )
