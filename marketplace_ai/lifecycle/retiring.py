@@ -138,5 +138,8 @@ def _forget(encoder: Encoder) -> None:
 
 def _delete(model: type[Model], encoder: Encoder) -> None:
     rows = model._base_manager.using(alias()).filter(encoder=encoder)
-    while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:STEP]):
+    left = rows.order_by("pk")
+    while keys := list(left.values_list("pk", flat=True)[:STEP]):
         rows.filter(pk__in=keys).delete()
+        # From where it ended, or each step would read what those before it deleted.
+        left = rows.filter(pk__gt=keys[-1]).order_by("pk")

@@ -64,6 +64,11 @@ def _section(source: str, data: Data, recipe: Recipe, figures: dict[str, Any]) -
         yield "Of ten evaluations on the held-out triplets the best was kept, so these flatter it."
     if recipe.lora is not None:
         yield f"Adapters of rank {recipe.lora} were trained and worked into the weights."
+    if recipe.blend < 1:
+        yield (
+            f"Each weight lies {recipe.blend:.0%} of the way from the base's to where training "
+            "took it (Wortsman et al., 2022)."
+        )
     if figures["after"]:
         yield ""
         yield f"Held-out triplets ({len(data.test):,}), positive nearer than negative:"

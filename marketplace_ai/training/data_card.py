@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from marketplace_ai.text import one_line
 
@@ -75,10 +77,11 @@ def text(mined: Mined, *, seed: int, test_share: float, compared: int) -> str:
 def _summary(mined: Mined, seed: int, test_share: float) -> Iterator[str]:
     rows = mined.rows
     categories = set(rows.labels) - {None}
+    source = _shown(_place(rows.source))
     yield "# Training data for an encoder"
     yield ""
     yield (
-        f"Mined by `mine_training_data` from {_shown(rows.source)}: {len(rows):,} texts that "
+        f"Mined by `mine_training_data` from {source}: {len(rows):,} texts that "
         f"people labelled, of {len(categories):,} categories. {rows.labels.count(None):,} of the "
         "texts fit no category: they are negatives only."
     )
@@ -189,6 +192,11 @@ def _small(mined: Mined) -> Iterator[str]:
             f"{', '.join(map(_shown, alone))}."
         )
         yield ""
+
+
+def _place(source: str) -> str:
+    """A file by its name alone: a card is passed on, and paths are nobody else's."""
+    return Path(source).name if os.sep in source else source
 
 
 def _shown(value: object) -> str:

@@ -17,7 +17,8 @@ class Recipe:
     The values of the first block are those of the model card that this follows (bge-m3
     fine-tuned on Norwegian job titles); where the card says nothing they are the defaults of the
     trainer it was made with (transformers 4: AdamW, learning rate 5e-5, linear to 0 without
-    warm-up, no weight decay, gradients clipped at 1). Those of the second are off in the card.
+    warm-up, no weight decay, gradients clipped at 1). ``blend`` makes of it what can be promised
+    on. Those of the last block are off in the card.
     """
 
     epochs: float = 1.0  # card: num_train_epochs
@@ -32,6 +33,10 @@ class Recipe:
     weight_decay: float = 0.0  # trainer's default
     max_grad_norm: float = 1.0  # trainer's default
     seed: int = 42  # trainer's default
+
+    #: How far the weights go from the base's to where training took them; 1 is the card's. On the
+    #: way more is decided without a person than at either end (docs/training.md).
+    blend: float = 0.5
 
     #: Tokens of a training text; None for as many as the base reads (bge-m3: 8,192).
     max_tokens: int | None = None
@@ -80,6 +85,8 @@ class Recipe:
             found.append(f"dimensions must be 1 or more, not {self.matryoshka}")
         if not 0 <= self.seed < 1 << 32:
             found.append(f"the seed must lie between 0 and 2^32 - 1, not at {self.seed}")
+        if not 0 < self.blend <= 1:
+            found.append(f"the blend must be more than 0, and 1 at most, not {self.blend}")
         if not 0 <= self.warmup < 1:
             found.append(f"the warm-up is a share of the steps below 1, not {self.warmup}")
         return found

@@ -90,6 +90,7 @@ def _train(
     """The figures of what was made; None where it was interrupted."""
     # Imported here: they import torch, and most of what is wrong is found without it.
     from .base import cut, freezes_embeddings, load_base, merge_adapters
+    from .blend import blend
     from .card import prepare
     from .saving import save
     from .trainer import AsServed, make_trainer
@@ -112,6 +113,7 @@ def _train(
     seconds = time.monotonic() - started
     if recipe.lora is not None:
         merge_adapters(model)
+    blend(model, found, recipe.blend)
     after = _measured(model, evaluator, say, "after")
     figures = {
         "steps": trainer.state.global_step,

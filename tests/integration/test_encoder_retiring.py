@@ -84,6 +84,18 @@ def test_all_of_it_goes_and_the_active_one_loses_nothing(active: Encoder, encode
     assert "retired" in call("encoders")
 
 
+def test_what_is_stored_of_it_goes_in_steps(encoder: Encoder, monkeypatch: Any) -> None:
+    monkeypatch.setattr(retiring, "STEP", 2)
+    proposed = ShadowDecision.objects.get()
+    for number in range(4):
+        proposed.pk, proposed.job = None, JobPosting.objects.create(title=f"Legge tak {number}")
+        proposed.save(force_insert=True)
+    intake.collect()
+    assert ShadowDecision.objects.count() == PendingJob.objects.filter(encoder=encoder).count() == 5
+    retiring.retire(encoder)
+    assert_gone(encoder)
+
+
 def test_the_active_one_stays(active: Encoder) -> None:
     assert "activate another one first" in refused("retire_encoder", "dummy", yes=True)
     assert state(active) == EncoderState.ACTIVE

@@ -257,6 +257,23 @@ def test_what_is_beyond_the_card_makes_a_plain_directory_too(
     assert weights(tmp_path / "out").keys() == weights(files / "model").keys()
 
 
+def test_weights_lie_between_the_base_and_what_training_made(files: Path, tmp_path: Path) -> None:
+    found = {}
+    for share in ("1", "0.5", "0.25"):
+        run(files, tmp_path / share, "--blend", share, names=("pairs",))
+        found[share] = weights(tmp_path / share)
+    moved = 0.0
+    for name, base in weights(files / "model").items():
+        way = found["1"][name] - base
+        moved = max(moved, float(np.abs(way).max()))
+        for share in (0.5, 0.25):
+            assert np.allclose(found[str(share)][name] - base, share * way, atol=1e-6)
+    assert moved > 1e-4
+    card = (tmp_path / "0.25" / "README.md").read_text()
+    assert "Each weight lies 25% of the way" in card
+    assert "of the way" not in (tmp_path / "1" / "README.md").read_text()
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_each_set_can_be_learned_from_alone(name: str, files: Path, tmp_path: Path) -> None:
     assert run(files, tmp_path / "out", names=(name,))["rows"] == {name: EACH}

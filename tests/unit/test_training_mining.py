@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections import Counter
@@ -422,6 +423,13 @@ def test_the_card_says_what_was_mined() -> None:
     assert "Leak check: 60 texts" in card
     assert found.triplets[0].anchor in card
     assert "without a pair" not in card
+
+
+def test_the_card_names_a_file_without_the_folders_above_it() -> None:
+    rows = dataclasses.replace(world(), source="/home/someone/exemplars.csv")
+    card = data_card.text(mine(rows, each=50), seed=7, test_share=0.2, compared=60)
+    assert "from exemplars.csv: 60 texts" in card
+    assert "someone" not in card
 
 
 def test_the_card_names_categories_without_a_pair_and_no_markup_gets_through() -> None:

@@ -23,6 +23,7 @@ def test_the_defaults_are_the_cards() -> None:
     assert POSITIVE_PROMPT == "query: "
     off = {name: value for name, value in recipe.items() if name not in CARD}
     assert off.pop("embeddings") == "auto"
+    assert off.pop("blend") == 0.5  # not the card's: docs/training.md says why
     assert not any(off.values())
 
 
@@ -31,7 +32,7 @@ def test_the_defaults_are_the_cards() -> None:
     [
         {"epochs": 0}, {"batch_size": 1}, {"margin": -1}, {"learning_rate": float("nan")},
         {"max_tokens": 0}, {"cached": 0}, {"lora": 0}, {"patience": 0}, {"matryoshka": (0,)},
-        {"warmup": 1.0}, {"seed": -1},
+        {"warmup": 1.0}, {"seed": -1}, {"blend": 0.0}, {"blend": 1.5},
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_said(changed: dict[str, float]) -> None:

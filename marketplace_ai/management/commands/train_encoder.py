@@ -75,6 +75,13 @@ class Command(HelpfulCommand):
             "vectors: docs/training.md)",
         )  # fmt: skip
         card.add_argument("--seed", type=int, default=42, metavar="S", help="(default 42)")
+        safe = parser.add_argument_group("what is kept of it")
+        safe.add_argument(
+            "--blend", type=float, default=0.5, metavar="SHARE",
+            help="how far the weights go from the base's to where training took them (default 0.5, "
+            "where most is decided without a person; the card's 1 is all the way: "
+            "docs/training.md)",
+        )  # fmt: skip
         beyond = parser.add_argument_group("beyond the card, off unless given")
         beyond.add_argument("--max-tokens", type=int, metavar="N", help="of a training text")
         beyond.add_argument(
@@ -208,6 +215,7 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         learning_rate=options["learning_rate"],
         warmup=options["warmup"],
         seed=options["seed"],
+        blend=options["blend"],
         max_tokens=options["max_tokens"],
         embeddings=options["embeddings"],
         matryoshka=sizes,
