@@ -98,11 +98,14 @@ def examine(
     if reason := succession.why_not(encoder):
         raise versions.VersionError(reason)
     # A fine-tuned encoder knows by heart what it learnt from: exemplars, most likely, and rows that
-    # repeat one, as each audited posting that was answered.
-    tuned = bool(encoder.metrics.get("training"))
-    given = len(rows.labelled)
-    rows = _unseen(rows) if tuned else rows
+    # repeat one, as each audited posting that was answered. That would flatter it, be it the
+    # candidate or the one that it is held against.
     active = Encoder.objects.active()
+    tuned, its_tuned = (
+        each is not None and bool(each.metrics.get("training")) for each in (encoder, active)
+    )
+    given = len(rows.labelled)
+    rows = _unseen(rows) if tuned or its_tuned else rows
     before = versions.in_force(encoder)
     serving = None if active is None else versions.in_force(active)
     own = _encoded(encoder, rows, progress, trial=True)

@@ -79,6 +79,7 @@ def switch(
         rows.filter(pk=encoder.pk).update(
             state=EncoderState.ACTIVE,
             activated=Now(),
+            shadow=False,
             comparison=for_the_record(now.comparison),
         )
         made = Promotion.objects.using(alias()).create(

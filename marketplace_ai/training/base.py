@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketplace_ai.encoding.base import EncoderError
@@ -99,6 +100,17 @@ def inner(model: SentenceTransformer) -> Any:
 
 def dimension(model: SentenceTransformer) -> int:
     return int(model.get_embedding_dimension() or 0)
+
+
+def load_adapters(model: SentenceTransformer, checkpoint: Path) -> bool:
+    """Whether the model has adapters; then those of the checkpoint take their place."""
+    adapted = inner(model)
+    if not hasattr(adapted, "peft_config"):
+        return False
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    set_peft_model_state_dict(adapted, load_peft_weights(str(checkpoint), device="cpu"))
+    return True
 
 
 def merge_adapters(model: SentenceTransformer) -> None:

@@ -42,14 +42,14 @@ def batches(
 
     With fewer categories than ``size`` a batch has as many rows as there are categories, since
     one false negative teaches more wrong than a missing one costs. The categories with most
-    rows left come first, so that batches stay full for as long as that is possible; a last
-    row that is alone has no negatives and is left out.
+    rows left come first, so that batches stay full for as long as that is possible; a row that
+    is alone in its batch has no negatives and is left out.
     """
     chance = np.random.default_rng(seed)
     waiting: dict[Hashable, list[int]] = defaultdict(list)
     for row in chance.permutation(len(categories)).tolist():
         waiting[categories[row]].append(row)
-    while True:
+    while waiting:
         names = list(waiting)
         order = [names[place] for place in chance.permutation(len(names))]
         order.sort(key=lambda category: -len(waiting[category]))
@@ -65,9 +65,8 @@ def batches(
             if len(batch) == size:
                 break
         waiting = {category: rows for category, rows in waiting.items() if rows}
-        if len(batch) < 2:
-            return
-        yield batch
+        if len(batch) > 1:
+            yield batch
 
 
 def count(categories: Sequence[Hashable], size: int) -> int:

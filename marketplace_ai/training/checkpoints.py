@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from marketplace_ai.encoding.base import EncoderError
 
@@ -22,23 +23,38 @@ def folder_of(output: Path) -> Path:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Nobody else trains for the same output meanwhile; EncoderError where somebody does."""
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, which is deleted when a training begins anew and when it is finished.
     lock = folder.with_name(f"{folder.name}.lock")
-    with lock.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _locked(lock) as stream:
+        if stream is None:
             raise EncoderError(
                 f"Another training for the same output is running ({folder}): wait for it, or give "
                 "another --output."
-            ) from None
+            )
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[TextIO | None]:
+    """The file, locked by us alone; None where another has it."""
+    import fcntl
+
+    while True:
+        with path.open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            # The one before us deletes it when it is through, maybe after we opened it.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                    yield stream
+                    return
 
 
 def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
@@ -49,8 +65,8 @@ def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
     with.
     """
     run = json.loads(json.dumps(run))  # as it comes back from the file
-    last = _last(folder)
-    if last is None:
+    checkpoint = last(folder)
+    if checkpoint is None:
         if resume:
             raise EncoderError(
                 f"There is no checkpoint in {folder}, so nothing to go on with: leave --resume out."
@@ -61,8 +77,8 @@ def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
         return None
     if not resume:
         raise EncoderError(
-            f"A training for the same output was broken off at step {_step(last)}: add --resume to "
-            f"go on with it, or delete {folder} to start anew."
+            f"A training for the same output was broken off at step {_step(checkpoint)}: add "
+            f"--resume to go on with it, or delete {folder} to start anew."
         )
     try:
         before = json.loads((folder / _RUN).read_text(encoding="utf-8"))
@@ -74,10 +90,11 @@ def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
             f"The checkpoint in {folder} is of a training with another {' and '.join(other)}: "
             f"give the same again, or delete {folder} to start anew."
         )
-    return last
+    return checkpoint
 
 
-def _last(folder: Path) -> Path | None:
+def last(folder: Path) -> Path | None:
+    """The checkpoint that was saved last; None where there is none."""
     # The trainer's state is written last, so one without it was cut off while it was saved.
     whole = [
         path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()

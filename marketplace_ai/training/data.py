@@ -80,11 +80,16 @@ class Plan:
 
 def plan(data: Data, batch_size: int, pair_batches: int | None = None) -> Plan:
     """How an epoch goes over the data. ``pair_batches`` is known where pairs are kept apart by
-    more than their categories. Raises ValueError where the pairs have one category alone, for
-    then the ranking loss has no negatives."""
+    more than their categories. Raises ValueError where no two of the pairs can go into one batch,
+    for then the ranking loss has no negatives."""
     made: dict[str, int] = {}
     for name, rows in data.sets.items():
         if name == PAIRS:
+            if pair_batches == 0:
+                raise ValueError(
+                    "no two pairs can go together, for each one's hard negative is of another's "
+                    "category: leave --hard-negatives out, or mine pairs of more categories"
+                )
             made[name] = pair_batches or count(data.categories(), batch_size)
             if not made[name]:
                 raise ValueError(

@@ -71,6 +71,10 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
     except EncoderError:
         raise
+    except KeyboardInterrupt:  # after the last step, whose checkpoint is there
+        if checkpoints.last(folder) is None:
+            raise
+        return Trained(output, interrupted=True)
     except Exception as error:
         raise explained(error, recipe, output) from error
     return Trained(output, figures=figures)
@@ -89,6 +93,8 @@ def _train(
 ) -> dict[str, Any] | None:
     """The figures of what was made; None where it was interrupted."""
     # Imported here: they import torch, and most of what is wrong is found without it.
+    from transformers import set_seed
+
     from .base import cut, freezes_embeddings, load_base, merge_adapters
     from .blend import blend
     from .card import prepare
@@ -97,6 +103,8 @@ def _train(
     from .watch import Watch, interrupts
 
     say("Loading the base …")
+    # Adapters are drawn at random while it is loaded.
+    set_seed(recipe.seed)
     model = load_base(found, recipe, device)
     prepare(model, found)
     evaluator = AsServed(data.test, recipe.batch_size) if data.test else None
@@ -107,7 +115,8 @@ def _train(
     )
     started = time.monotonic()
     with interrupts() as watch.stopping, cut(model, recipe.max_tokens):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if checkpoint is None or not trainer.take_over(checkpoint):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if watch.interrupted:
         return None
     seconds = time.monotonic() - started
@@ -168,7 +177,8 @@ def explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
     if any(words in said for words in _DISK):
         return EncoderError(
             f"The disk of {output} is full ({error}). What was there is as it was. A training "
-            "takes up to seven times the base's weights there, for two checkpoints and the result."
+            "takes up to seven times the base's weights there, for two checkpoints and the result. "
+            "Make room; where a checkpoint was left, the same command with --resume goes on."
         )
     if isinstance(error, OSError):
         return EncoderError(

@@ -18,10 +18,12 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.sampler import DefaultBatchSampler, MultiDatasetBatchSamplers
 from sentence_transformers.sentence_transformer.evaluation import TripletEvaluator
-from transformers import EarlyStoppingCallback
+from transformers import EarlyStoppingCallback, TrainerState
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from .base import prompts
+from marketplace_ai.encoding.base import EncoderError
+
+from .base import load_adapters, prompts
 from .batches import batches
 from .data import PAIRS, Data, Plan, plan
 from .datasets import Triplet
@@ -44,6 +46,23 @@ class Trainer(SentenceTransformerTrainer):
     categories: Sequence[Any] = ()
     keys: Sequence[frozenset[Any]] = ()
     used: Plan
+
+    def take_over(self, checkpoint: Path) -> bool:
+        """Whether the training that left this checkpoint had ended; then its weights are taken
+        from there, and there is nothing to train."""
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        if state.global_step < state.max_steps and not _lost_patience(state):
+            return False
+        self.state = state
+        best = state.best_model_checkpoint if self.args.load_best_model_at_end else None
+        self._load_from_checkpoint(best or str(checkpoint))
+        return True
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        # The library would load a plain model; a checkpoint of adapters has nothing but these.
+        transformer: Any = self.model
+        if not load_adapters(transformer, Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint)
 
     def get_batch_sampler(self, dataset: Any, batch_size: int, *args: Any, **kwargs: Any) -> Any:
         sets: Any = self.train_dataset
@@ -131,7 +150,10 @@ def make_trainer(
             for row, (key, other) in enumerate(zip(keys, negatives, strict=True))
         ]
     pair_batches = sum(1 for _ in batches(categories, keys, recipe.batch_size, recipe.seed))
-    used = plan(data, recipe.batch_size, pair_batches)
+    try:
+        used = plan(data, recipe.batch_size, pair_batches)
+    except ValueError as error:
+        raise EncoderError(f"{error}.".capitalize()) from error
     steps = math.ceil(used.steps * recipe.epochs)
     stops_early = recipe.patience is not None
     callbacks: list[Any] = [watch]
@@ -162,6 +184,7 @@ def make_trainer(
         save_steps=every,
         save_total_limit=2 if stops_early else 1,
         load_best_model_at_end=stops_early,
+        restore_callback_states_from_checkpoint=stops_early,  # the patience that is left
         metric_for_best_model=f"eval_{TEST_NAME}_cosine_accuracy" if stops_early else None,
         logging_steps=LOSS_STEPS,
         report_to="none",
@@ -169,6 +192,8 @@ def make_trainer(
         use_cpu=device == "cpu",
         dataloader_pin_memory=device != "cpu",
     )
+    # One device, however many there are: more would make larger batches than the recipe's.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     # A bar of the examples for the card would be written over ours.
     with redirect_stderr(io.StringIO()):
         trainer = Trainer(
@@ -183,6 +208,15 @@ def make_trainer(
     for callback in (ProgressCallback, PrinterCallback):  # we show what there is to see
         trainer.remove_callback(callback)
     return trainer
+
+
+def _lost_patience(state: TrainerState) -> bool:
+    callbacks: Any = state.stateful_callbacks or {}
+    kept = callbacks.get(EarlyStoppingCallback.__name__)
+    if not kept:
+        return False
+    worse = kept["attributes"]["early_stopping_patience_counter"]
+    return bool(worse >= kept["args"]["early_stopping_patience"])
 
 
 @dataclass(frozen=True)

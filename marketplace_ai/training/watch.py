@@ -54,8 +54,6 @@ class Watch(TrainerCallback):
         if self.stopping() and state.global_step < state.max_steps:
             self.interrupted = True
             control.should_save = control.should_training_stop = True
-        elif state.global_step >= state.max_steps and not args.load_best_model_at_end:
-            control.should_save = False  # what is made is saved in another place
         return control
 
 

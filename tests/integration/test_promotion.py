@@ -328,6 +328,9 @@ class TestOneThatWasFineTuned:
         Encoder.objects.filter(pk=tuned.pk).update(metrics={})
         found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
         assert (found["rows"], found["left_out"]) == (160, 0)
+        Encoder.objects.filter(state=EncoderState.ACTIVE).update(metrics={"training": {"f": 1}})
+        found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
+        assert (found["rows"], found["left_out"], found["objections"]) == (150, 10, [])
 
     def test_exemplars_alone_prove_nothing(self, tuned: Encoder, big: Encoder) -> None:
         said = failed("activate_encoder", "small", target_precision=0.9)
@@ -416,9 +419,11 @@ class TestTheWayBack:
         waiting = JobPosting.objects.create(title="Hei på deg")
         drain()
         in_force = versions.in_force(big)
+        Encoder.objects.filter(pk=small.pk).update(shadow=True)
         call("activate_encoder", "small", **asked)
         drain()
         assert current(waiting).encoder == small
+        assert not Encoder.objects.filter(shadow=True).exists()
         said = call("rollback_encoder")
         assert said == (
             f"dummy is active again instead of small: classifier {in_force} decides. "

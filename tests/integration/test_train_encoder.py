@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sentence_transformers import SentenceTransformer
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.directory import weights_hash
 from marketplace_ai.encoding.load import Found
-from marketplace_ai.training import datasets, trainer
+from marketplace_ai.training import blend, datasets, trainer, watch
 from marketplace_ai.training.data import Data
 from marketplace_ai.training.recipe import Recipe
 from marketplace_ai.training.train import train
@@ -319,6 +320,57 @@ def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
     assert not list(tmp_path.glob(".out*"))
 
 
+@pytest.mark.parametrize("options", [["--lora", "2"], ["--lora", "2", "--patience", "9"]])
+def test_adapters_are_gone_on_with_too(
+    options: list[str], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = [*options, "--learning-rate", "1e-2", "--eval-triplets", str(files / "test.jsonl")]
+    run(files, tmp_path / "whole", *options)
+    with monkeypatch.context() as patched:
+        patched.setattr(watch, "interrupts", lambda: _after(7))
+        assert "--resume goes on" in refused(files, tmp_path / "out", *options, code=1)
+    run(files, tmp_path / "out", "--resume", *options)
+    for name, value in weights(tmp_path / "whole").items():
+        assert np.allclose(weights(tmp_path / "out")[name], value, atol=1e-6), name
+
+
+@contextmanager
+def _after(steps: int) -> Iterator[Callable[[], bool]]:
+    """A signal that comes in the step of this number."""
+    counted = iter(range(1, steps))
+    yield lambda: next(counted, None) is None
+
+
+@pytest.mark.parametrize("options", [[], ["--epochs", "0.5"], ["--patience", "9"]])
+def test_what_breaks_after_the_last_step_costs_no_step(
+    options: list[str], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = [*options, "--eval-triplets", str(files / "test.jsonl")]
+    steps = run(files, tmp_path / "whole", *options)["steps"]
+
+    def stopped(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(blend, "blend", stopped)
+        assert "--resume goes on" in refused(files, tmp_path / "out", *options, code=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer.Trainer, "training_step", stopped)
+        assert run(files, tmp_path / "out", "--resume", *options)["steps"] == steps
+    for name, value in weights(tmp_path / "whole").items():
+        assert np.array_equal(weights(tmp_path / "out")[name], value), name
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_hard_negatives_that_leave_no_batch_are_said(files: Path, tmp_path: Path) -> None:
+    pairs = [row for row in rows()["pairs"] if row["category"] in ("male", "tak")]
+    (tmp_path / "two.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    said = refused(
+        files, tmp_path / "out", "--hard-negatives", "--pairs", str(tmp_path / "two.jsonl"), code=1
+    )
+    assert "leave --hard-negatives out" in said
+
+
 #: A command whose steps take their time and leave a sign.
 SLOWLY = """
 import pathlib, sys, time
@@ -341,15 +393,20 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("where", ["checkpoint-", "out"])
 def test_a_full_disk_leaves_the_old_directory(
-    files: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "out"
     run(files, output)
     before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
 
-    def full(self: Any, path: str, **kwargs: Any) -> None:
-        Path(path).mkdir(parents=True)
+    save: Any = SentenceTransformer.save_pretrained
+
+    def full(self: Any, path: str, **kwargs: Any) -> Any:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not Path(path).name.startswith(where):
+            return save(self, path, **kwargs)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(SentenceTransformer, "save_pretrained", full)

@@ -78,8 +78,8 @@ class Command(HelpfulCommand):
         safe = parser.add_argument_group("what is kept of it")
         safe.add_argument(
             "--blend", type=float, default=0.5, metavar="SHARE",
-            help="how far the weights go from the base's to where training took them (default 0.5, "
-            "where most is decided without a person; the card's 1 is all the way: "
+            help="how far the weights go from the base's to where training took them, above 0 and "
+            "up to the card's 1 (default 0.5: more can be decided without a person, "
             "docs/training.md)",
         )  # fmt: skip
         beyond = parser.add_argument_group("beyond the card, off unless given")
