@@ -85,9 +85,10 @@ def test_batches_are_those_of_the_plan(tmp_path: Path) -> None:
 
     # Tokens of TEXTS with [CLS] and [SEP], cut off at 24.
     lengths = [4, 5, 10, 3, 24, 4]
-    assert shapes == [
+    # In any order: each core encodes a batch of its own.
+    assert sorted(shapes) == sorted(
         (len(batch), max(lengths[index] for index in batch)) for batch in plan(lengths, 20, 512)
-    ]
+    )
     np.testing.assert_allclose(vectors, load(tmp_path).encode(TEXTS), atol=2e-6)
 
 
