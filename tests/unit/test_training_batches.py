@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +70,9 @@ def test_pairs_that_share_a_text_are_of_one_category() -> None:
     found = categories_of([("a", "b"), ("c", "d"), ("b", "e"), ("d", "f"), ("x", "y")])
     assert found[0] == found[2] != found[1] == found[3]
     assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_row_that_goes_with_none_does_not_end_the_epoch(seed: int) -> None:
+    keys = [*(frozenset({"b", "c", number}) for number in range(3)), frozenset("b"), frozenset("c")]
+    assert [sorted(batch) for batch in batches([0, 0, 0, 1, 2], keys, 4, seed)] == [[3, 4]]
