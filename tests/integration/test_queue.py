@@ -140,6 +140,19 @@ def test_a_dead_workers_rows_are_free_at_once_uncounted(posting: JobPosting) -> 
     assert (pending().token, pending().alone, pending().attempts) == (None, True, 0)
 
 
+def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting) -> None:
+    encoders.ensure_active()
+    encoder = candidate()
+    intake.collect()
+    dead = Liveness()
+    claimed = claims.claim(dead.hold(), encoder_id=encoder.pk)
+    assert claimed is not None
+    dead.close()
+    assert recover_soon() == 1
+    left = PendingJob.objects.get(encoder=encoder)
+    assert (left.token, left.alone, left.attempts) == (None, True, 0)
+
+
 def test_a_frozen_workers_rows_are_free_after_the_lease(posting: JobPosting, worker: int) -> None:
     intake.collect()
     claims.claim(worker)
