@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
+import sys
 import time
 import zlib
 from collections.abc import Sequence
@@ -25,7 +26,9 @@ class FaultsConfig(AppConfig):
         file = os.environ.get("FAULTS_LOG")
         if not file:
             return
-        if folder := os.environ.get("FAULTS_FATES"):
+        folder = os.environ.get("FAULTS_FATES")
+        # A Celery worker's own process has nothing of a batch, and would take a fate for nothing.
+        if folder and "process_pending" in sys.argv:
             points.install(fates.take(Path(folder)))
         if wrong := float(os.environ.get("FAULTS_CLOCK", "0")):
             _set_clock(wrong)
