@@ -39,7 +39,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
     current."""
     url = workers.database()
     before = Encoder.objects.get()
-    old = [job.pk for job in older(scaled(80, 1500))]
+    old = [job.pk for job in older(scaled(200, 1500))]
     encoder = candidate()
     put_in_force(encoder)
     shadow.switch(encoder, True)
@@ -48,7 +48,10 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
     while len(doom) < kills:
         doom.append((fates.CLOCK, rng.randint(0, 100), signal.SIGKILL))
     rng.shuffle(doom)
-    folder = fates.write(tmp_path / "fates", doom)
+    # Of the candidate's batches alone at first: there is no other work before postings come. (The
+    # first of what is encoded are its trial and its exemplars.)
+    building = [(points.ENCODED, passes, signal.SIGKILL) for passes in (3, 4, 5, 6)]
+    folder = fates.write(tmp_path / "fates", building)
     environment = workers.environment(
         url, lease_seconds=3600, batch_size=20, poll_seconds=0.05, FAULTS_SECONDS=0.003,
         FAULTS_FATES=str(folder),
@@ -66,6 +69,10 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
                 postings += create(postings, each=scaled(5, 20))
             return not fates.left(folder) and settled(url)
 
+        both[0].wait_for(lambda: not fates.left(folder), "no batch of the candidate is worked on")
+        fates.write(folder, doom)
+        for one in both:
+            one.kill(part="process_pending")  # whoever begins anew has one of these fates
         both[0].wait_for(fed, "the queue does not drain")
         both[0].wait_for(lambda: state(encoder) == EncoderState.READY, "it does not become ready")
         assert vectors(encoder) == set(JobPosting.objects.values_list("pk", flat=True))
@@ -81,7 +88,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
         promotion.switch(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
         for one in both:
-            one.kill(part="process_pending")  # whoever begins anew has one of these fates
+            one.kill(part="process_pending")
         postings += create(postings, each=scaled(5, 20))
         both[0].wait_for(fed, "the queue does not drain while workers are killed")
         both[0].wait_for(lambda: settled(url), "the queue does not drain after the switch")
