@@ -30,7 +30,7 @@ def prepare(model: Any, found: Found) -> None:
 
 
 def public_name(source: str) -> str:
-    """A directory by its name alone: a card is passed on, and paths are nobody else's."""
+    """A directory or file by its name alone: a card is passed on, and paths are nobody else's."""
     return Path(source).name if Path(source).is_absolute() else source
 
 

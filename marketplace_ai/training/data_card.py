@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import html
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from marketplace_ai.text import one_line
 
+from .card import public_name
 from .datasets import (
     PAIRS_FILE,
     SCORED_FILE,
@@ -77,7 +76,7 @@ def text(mined: Mined, *, seed: int, test_share: float, compared: int) -> str:
 def _summary(mined: Mined, seed: int, test_share: float) -> Iterator[str]:
     rows = mined.rows
     categories = set(rows.labels) - {None}
-    source = _shown(_place(rows.source))
+    source = _shown(public_name(rows.source))
     yield "# Training data for an encoder"
     yield ""
     yield (
@@ -192,11 +191,6 @@ def _small(mined: Mined) -> Iterator[str]:
             f"{', '.join(map(_shown, alone))}."
         )
         yield ""
-
-
-def _place(source: str) -> str:
-    """A file by its name alone: a card is passed on, and paths are nobody else's."""
-    return Path(source).name if os.sep in source else source
 
 
 def _shown(value: object) -> str:

@@ -17,8 +17,8 @@ class Recipe:
     The values of the first block are those of the model card that this follows (bge-m3
     fine-tuned on Norwegian job titles); where the card says nothing they are the defaults of the
     trainer it was made with (transformers 4: AdamW, learning rate 5e-5, linear to 0 without
-    warm-up, no weight decay, gradients clipped at 1). ``blend`` makes of it what can be promised
-    on. Those of the last block are off in the card.
+    warm-up, no weight decay, gradients clipped at 1). ``blend`` says how much of it is
+    kept. Those of the last block are off in the card.
     """
 
     epochs: float = 1.0  # card: num_train_epochs
@@ -34,8 +34,8 @@ class Recipe:
     max_grad_norm: float = 1.0  # trainer's default
     seed: int = 42  # trainer's default
 
-    #: How far the weights go from the base's to where training took them; 1 is the card's. On the
-    #: way more is decided without a person than at either end (docs/training.md).
+    #: How far the weights go from the base's to where training took them; 1 is the card's. With
+    #: all of it the gate refused what was trained, half of the way it did not (docs/training.md).
     blend: float = 0.5
 
     #: Tokens of a training text; None for as many as the base reads (bge-m3: 8,192).
