@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marketplace_ai.imports import import_catalog, import_exemplars
 from marketplace_ai.models import Category, JobPosting
+from tests.integration.draining import fit
 
 
 def pytest_report_header() -> list[str]:
@@ -50,3 +52,21 @@ def exemplars(catalog: dict[str, Category], tmp_path: Any) -> None:
 @pytest.fixture
 def posting(db: Any) -> JobPosting:
     return JobPosting.objects.create(title="Male stue og gang", description="Cirka 40 kvm")
+
+
+@pytest.fixture
+def fitted(exemplars: None) -> None:
+    """A classifier in force, fitted on ``exemplars``."""
+    fit()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Any:
+    """Writes a file; its path as a command gets it."""
+
+    def write(content: str | bytes) -> str:
+        file = tmp_path / "table.csv"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(file)
+
+    return write

@@ -29,6 +29,7 @@ from tests.hostile.test_markup import write_everywhere
 from tests.hostile.test_permissions import LOOKED_AT
 from tests.integration.admin_world import HOSTILE, decide, exemplar, pend
 from tests.integration.audit_world import audited, version
+from tests.integration.calling import call, failed
 from tests.integration.promotion_world import (
     candidate,
     in_other_words,
@@ -36,7 +37,6 @@ from tests.integration.promotion_world import (
     understands_synonyms,
 )
 from tests.integration.test_admin_encoders import shadow
-from tests.integration.test_commands import call, failed
 from tests.integration.test_versions import WORDS, import_some, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)

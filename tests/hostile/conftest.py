@@ -12,9 +12,9 @@ from marketplace_ai.lifecycle import answers, stops
 from marketplace_ai.models import Category, Encoder, ExemplarGeneration, JobPosting
 from tests.faults import scale
 from tests.integration.admin_world import pend
+from tests.integration.calling import call
+from tests.integration.draining import drain, fit
 from tests.integration.promotion_world import candidate
-from tests.integration.test_commands import call
-from tests.integration.test_pipeline import drain, fit
 
 
 @pytest.fixture

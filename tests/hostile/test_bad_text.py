@@ -23,7 +23,7 @@ from tests.acceptance import workers
 from tests.faults.scale import SEED, scaled
 from tests.hostile.texts import BAD, MEANING, any_text
 from tests.integration.databases import fresh_database, url_of
-from tests.integration.test_pipeline import drain, fit
+from tests.integration.draining import drain, fit
 
 NEIGHBORS = ["Male stue", "Klippe gress hver uke", "Bytte kran på bad", "Hei på deg"]
 

@@ -26,7 +26,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.pipeline import Pipeline
 from tests.hostile.texts import MEANING
-from tests.integration.test_pipeline import drain, fit
+from tests.integration.draining import drain, fit
 from tests.unit.test_encoding_sentence_transformer import load, save
 
 APP = Path(marketplace_ai.__file__).parent

@@ -27,10 +27,10 @@ from marketplace_ai.models import (
 )
 
 from .admin_world import HOSTILE, decide, messages_of, staff
+from .calling import call, failed
+from .draining import fit
 from .promotion_world import candidate, in_other_words, understands_synonyms
 from .test_admin_lists import queries
-from .test_commands import call, failed
-from .test_pipeline import fit
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState
 
 from .admin_world import messages_of, staff
+from .draining import fit
 from .test_admin_lists import queries
-from .test_pipeline import fit
 
 pytestmark = pytest.mark.django_db
 

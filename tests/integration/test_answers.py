@@ -21,7 +21,7 @@ from marketplace_ai.models import (
     Outcome,
 )
 
-from .test_pipeline import current, drain, fit
+from .draining import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 

@@ -21,7 +21,7 @@ from marketplace_ai.models import (
 )
 
 from .audit_world import audited, text_digest, version
-from .test_commands import call, call_json
+from .calling import call, call_json
 
 pytestmark = pytest.mark.django_db
 

@@ -18,7 +18,7 @@ from marketplace_ai.models import AuditedPosting, Category, JobPosting, Outcome
 from marketplace_ai.queue import audit
 
 from .audit_world import audited, text_digest, version
-from .test_pipeline import automatic, drain, fit
+from .draining import automatic, drain, fit
 
 EVERY = override_settings(MARKETPLACE_AI_AUDIT_SHARE=1)
 

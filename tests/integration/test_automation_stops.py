@@ -30,7 +30,7 @@ from marketplace_ai.signals import automation_stopped
 from marketplace_ai.watch import NOTHING, log_threshold, strongest
 
 from .audit_world import audited, judged, version
-from .test_pipeline import current, drain, fit
+from .draining import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 

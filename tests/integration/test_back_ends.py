@@ -22,7 +22,7 @@ from marketplace_ai.models import ExemplarEmbedding, JobEmbedding, JobPosting
 from marketplace_ai.queue.write import prepared_text
 from tests.unit.encoding_world import WORDS, Room, save
 
-from .test_pipeline import drain
+from .draining import drain
 
 pytestmark = pytest.mark.django_db
 

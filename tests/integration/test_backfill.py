@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 from pathlib import Path
 from typing import Any
@@ -40,11 +36,9 @@ from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
 
-from .databases import fresh_database
-from .test_commands import call, call_json, failed
-from .test_migrations import ROOT, shop
-from .test_pipeline import drain
-from .walking import active, go_on, older
+from .calling import call, call_json, failed
+from .draining import drain
+from .walking import go_on, older, queued, worked_off
 
 pytestmark = pytest.mark.django_db
 
@@ -60,19 +54,6 @@ def small(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_BATCH_SIZE = 10
     settings.MARKETPLACE_AI_BACKFILL_BATCHES = 1
     monkeypatch.setattr(backfill, "STEP", 5)
-
-
-def queued() -> list[Any]:
-    return list(PendingJob.objects.order_by("pk").values_list("job_id", flat=True))
-
-
-def worked_off(vectors: bool = True) -> None:
-    """What is in the queue, as if a worker had done it."""
-    for row in PendingJob.objects.all():
-        JobEmbedding.objects.create(
-            job_id=row.job_id, encoder=active(), vector=[1.0] * 64, text_digest=b"x"
-        )
-        row.delete()
 
 
 class TestFeeding:
@@ -517,71 +498,3 @@ class TestProgress:
         assert "10 of 40, 5 a second, 0:00:06 left" in html
         Walk.objects.update(stopped=timezone.now(), estimated=True)
         assert "10 of about 40, stopped" in admin_client.get(page).content.decode()
-
-
-TEXT_KEYS = """
-class Job(models.Model):
-    ref = models.CharField(primary_key=True, max_length=40)
-    title = models.CharField(max_length=80)
-    description = models.TextField(blank=True, default="")
-    category = models.ForeignKey("marketplace_ai.Category", null=True, on_delete=models.SET_NULL)
-"""
-
-
-def test_text_keys(tmp_path: Path) -> None:
-    shop(
-        tmp_path,
-        TEXT_KEYS,
-        """
-        MARKETPLACE_AI_JOB_MODEL = "shop.Job"
-        MARKETPLACE_AI_ADAPTER = "shop_adapter.Adapter"
-        MARKETPLACE_AI_BATCH_SIZE = 3
-        MARKETPLACE_AI_BACKFILL_BATCHES = 1
-        """,
-    )
-    (tmp_path / "shop_adapter.py").write_text(
-        "from marketplace_ai.adapter import JobAdapter\n"
-        "class Adapter(JobAdapter):\n    set_by_field = created_field = None\n"
-    )
-    (tmp_path / "run.py").write_text(
-        textwrap.dedent(
-            """
-            import django
-            django.setup()
-            from django.core.management import call_command
-            call_command("makemigrations", "shop", verbosity=0)
-            call_command("migrate", verbosity=0)
-            from shop.models import Job
-            from marketplace_ai.lifecycle import encoders
-            from marketplace_ai.models import Decision, JobChange, Walk
-            from marketplace_ai.queue import backfill
-            keys = ["", " ", "a", "B", "ab", "å", "Æ", "%s", "O'Neil", "10", "9", "{x}", "NULL",
-                    '"', "\\\\", "a,b"]
-            Job.objects.bulk_create([Job(ref=key, title="Male " + key) for key in keys])
-            JobChange.objects.all().delete()
-            encoders.ensure_active()
-            backfill.STEP = 2
-            call_command("backfill_embeddings")
-            call_command("process_pending", drain=True)
-            walk = Walk.objects.get(purpose="backfill")
-            assert set(Decision.objects.values_list("job_id", flat=True)) == set(keys)
-            assert (walk.walked, walk.queued, bool(walk.finished)) == (16, 16, True), vars(walk)
-            print("all decided")
-            """
-        )
-    )
-    with fresh_database("text_keys") as url:
-        done = subprocess.run(
-            [sys.executable, str(tmp_path / "run.py")],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DATABASE_URL": url,
-                "DJANGO_SETTINGS_MODULE": "shop_settings",
-                "PYTHONPATH": f"{tmp_path}:{ROOT}",
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    assert "all decided" in done.stdout, done.stderr

@@ -37,7 +37,7 @@ from marketplace_ai.neighbors import store
 from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.text import digest
 
-from .test_pipeline import current, drain, fit
+from .draining import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 

@@ -25,9 +25,9 @@ from marketplace_ai.models import (
 from marketplace_ai.queue import backfill, intake, walks
 from tests.acceptance.workers import wait_for
 
+from .calling import call, call_json, failed, refused
+from .draining import drain
 from .encoder_world import candidate, rows, state, vectors
-from .test_commands import call, call_json, failed, refused
-from .test_pipeline import drain
 from .walking import older
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -26,9 +26,9 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.neighbors import store
 
+from .calling import call_json, refused
+from .draining import drain, fit
 from .encoder_world import Recorder, candidate, drainer, rows, state, switch
-from .test_commands import call_json, refused
-from .test_pipeline import drain, fit
 from .walking import older
 
 pytestmark = pytest.mark.django_db

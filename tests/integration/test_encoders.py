@@ -13,7 +13,7 @@ from marketplace_ai.lifecycle import encoders
 from marketplace_ai.models import Decision, Encoder, EncoderState, JobEmbedding, JobPosting
 from marketplace_ai.pipeline import Pipeline
 
-from .test_pipeline import current, drain
+from .draining import current, drain
 
 pytestmark = pytest.mark.django_db
 

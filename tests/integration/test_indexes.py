@@ -15,7 +15,7 @@ from marketplace_ai.lifecycle import encoders, indexes, partitions
 from marketplace_ai.lifecycle.indexes import State
 from marketplace_ai.models import Encoder, JobEmbedding, JobPosting
 
-from .test_pipeline import drain
+from .draining import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

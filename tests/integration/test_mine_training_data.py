@@ -27,8 +27,8 @@ from marketplace_ai.models import (
 from marketplace_ai.text import digest
 from marketplace_ai.training.datasets import read_pairs, read_scored, read_triplets
 
-from .test_commands import call, call_json, failed, refused
-from .test_pipeline import current, drain, fit
+from .calling import call, call_json, failed, refused
+from .draining import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,6 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.lifecycle import fitting
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -29,32 +28,9 @@ from marketplace_ai.queue import trigger
 from marketplace_ai.worker.loop import Drainer
 from tests.inline import Inline
 
+from .draining import automatic, current, drain, fit
+
 pytestmark = pytest.mark.django_db
-
-
-def fit() -> None:
-    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
-
-
-@pytest.fixture
-def fitted(exemplars: None) -> None:
-    fit()
-
-
-def drain(pipeline: Pipeline | None = None) -> None:
-    """Turn after turn while there is work; a row that waits for another attempt stays."""
-    drainer = Drainer(pipeline or Pipeline(), executor=Inline())
-    try:
-        for _ in range(30):
-            if not drainer.turn():
-                return
-        raise AssertionError("the queue does not drain")
-    finally:
-        drainer.close()
-
-
-def current(job: JobPosting) -> Decision:
-    return Decision.objects.get(job=job, current=True)
 
 
 def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
@@ -134,14 +110,6 @@ def test_editing_anything_else_leads_to_none(
     posting.save()
     drain()
     assert Decision.objects.filter(job=posting).count() == 1
-
-
-def automatic(monkeypatch: Any, category: Category | None, outcome: Outcome) -> None:
-    """Have the classifier say one thing, to test what is made of it."""
-    from marketplace_ai.queue.proposal import Proposal
-
-    proposal = Proposal(outcome, category.pk if category else None, 0.99, 0.9)
-    monkeypatch.setattr(Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts))
 
 
 def test_an_automatic_category_is_written(

@@ -34,9 +34,9 @@ from marketplace_ai.text import digest
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import workers
 
+from .calling import call
 from .databases import fresh_database
-from .test_commands import call
-from .test_pipeline import drain
+from .draining import drain
 from .walking import active, go_on, older, unseen
 
 pytestmark = pytest.mark.django_db

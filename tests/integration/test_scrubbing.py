@@ -34,7 +34,7 @@ from marketplace_ai.queue import intake
 from marketplace_ai.scrub import MARK
 from marketplace_ai.text import digest
 
-from .test_pipeline import drain, fit
+from .draining import drain, fit
 
 pytestmark = pytest.mark.django_db
 

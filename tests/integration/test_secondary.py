@@ -16,7 +16,7 @@ from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue.proposal import Proposal
 
 from .admin_world import decide
-from .test_pipeline import current, drain, fit
+from .draining import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 

@@ -28,8 +28,8 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.pipeline import Pipeline
 
-from .test_commands import call, call_json, failed, refused
-from .test_pipeline import current, drain, fit
+from .calling import call, call_json, failed, refused
+from .draining import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 from django.db.models.functions import Now
 
-from marketplace_ai.models import Encoder, JobChange, JobPosting, Walk
+from marketplace_ai.models import Encoder, JobChange, JobEmbedding, JobPosting, PendingJob, Walk
 from marketplace_ai.queue import walks
 
 LONG_AGO = "2020-01-01T12:00Z"
@@ -52,3 +53,16 @@ def go_on() -> int:
         Walk.objects.update(not_before=Now())
         went = walks.step(active())
     return steps
+
+
+def queued() -> list[Any]:
+    return list(PendingJob.objects.order_by("pk").values_list("job_id", flat=True))
+
+
+def worked_off(vectors: bool = True) -> None:
+    """What is in the queue, as if a worker had done it."""
+    for row in PendingJob.objects.all():
+        JobEmbedding.objects.create(
+            job_id=row.job_id, encoder=active(), vector=[1.0] * 64, text_digest=b"x"
+        )
+        row.delete()

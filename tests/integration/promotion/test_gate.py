@@ -1,14 +1,13 @@
-"""The gate before an encoder becomes active, the switch, and the way back."""
+"""The gate before an encoder becomes active."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from marketplace_ai.lifecycle import classifiers, fitting, gate, promotion, versions
+from marketplace_ai.lifecycle import classifiers, fitting, versions
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -16,67 +15,20 @@ from marketplace_ai.models import (
     EncoderState,
     Exemplar,
     ExemplarEmbedding,
-    ExemplarGeneration,
-    JobEmbedding,
     JobPosting,
     PendingJob,
     Promotion,
     PromotionKind,
 )
 from marketplace_ai.pipeline import Pipeline
-from marketplace_ai.queue import backfill
 
-from .promotion_world import candidate, in_other_words, labelled, understands_synonyms
-from .test_commands import call, call_json, failed, refused
-from .test_pipeline import current, drain, fit
-from .test_versions import WORDS, at_once, import_some, texts
+from ..calling import call, call_json, failed, refused
+from ..draining import current, drain, fit
+from ..encoder_world import state
+from ..promotion_world import candidate, labelled
+from ..test_versions import WORDS
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def calibration(catalog: dict[str, Category], tmp_path: Path) -> str:
-    return labelled(tmp_path)
-
-
-@pytest.fixture
-def asked(calibration: str) -> dict[str, Any]:
-    """Options under which the good encoders of this module promise something."""
-    return {"calibration": calibration, "target_precision": 0.9}
-
-
-@pytest.fixture
-def big(catalog: dict[str, Category], asked: dict[str, Any]) -> Encoder:
-    """Active, with a classifier in force that promises."""
-    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
-    call("fit_classifier", **asked)
-    active = Encoder.objects.active()
-    assert active is not None
-    return active
-
-
-@pytest.fixture
-def small(big: Encoder) -> Encoder:
-    """Ready."""
-    return candidate()
-
-
-@pytest.fixture
-def understood(catalog: dict[str, Category], tmp_path: Path, monkeypatch: Any) -> str:
-    """A file in words that the active encoder understands, and the candidate does not."""
-    understands_synonyms(monkeypatch, 64)
-    return in_other_words(tmp_path)
-
-
-@pytest.fixture
-def worse(understood: str, catalog: dict[str, Category]) -> dict[str, Any]:
-    """Options under which the candidate, that they are for, is worse."""
-    return {"calibration": understood, "target_precision": 0.9}
-
-
-def state(encoder: Encoder) -> str:
-    encoder.refresh_from_db()
-    return encoder.state
 
 
 class TestFittingForACandidate:
@@ -108,7 +60,7 @@ class TestFittingForACandidate:
     def test_a_worse_one_stays_out_of_force(
         self, small: Encoder, catalog: dict[str, Category], asked: dict[str, Any]
     ) -> None:
-        from .test_versions import mislabel
+        from ..test_versions import mislabel
 
         first = call_json("fit_classifier", encoder="small", **asked)["version"]
         mislabel(catalog)
@@ -380,199 +332,3 @@ class TestWhatCannotBecomeActive:
         assert "no row below the header" in refused(
             "activate_encoder", "small", calibration=str(empty)
         )
-
-
-class TestTheSwitch:
-    def test_what_was_to_be_decided_is_decided_by_the_new_one(
-        self, small: Encoder, big: Encoder, asked: dict[str, Any]
-    ) -> None:
-        deciding, _ = backfill.request(big)
-        vectors, _ = backfill.request(big, vectors_only=True)
-        call("activate_encoder", "small", **asked)
-        deciding.refresh_from_db()
-        vectors.refresh_from_db()
-        assert (deciding.encoder, vectors.encoder) == (small, big)
-
-    def test_the_texts_of_the_comparison_are_not_kept(
-        self, small: Encoder, worse: dict[str, Any]
-    ) -> None:
-        failed("activate_encoder", "small", **worse)
-        small.refresh_from_db()
-        assert small.comparison["changes"]
-        call("activate_encoder", "small", force=True, reason="Haster", **worse)
-        small.refresh_from_db()
-        assert small.comparison["changed"] and "changes" not in small.comparison
-
-
-class TestTheWayBack:
-    @pytest.fixture
-    def third(self, small: Encoder, asked: dict[str, Any]) -> Encoder:
-        """Active after two promotions: dummy, small, tiny."""
-        call("activate_encoder", "small", **asked)
-        tiny = candidate("tiny", "dummy:48")
-        call("activate_encoder", "tiny", **asked)
-        return tiny
-
-    def test_one_step_loses_nothing(
-        self, big: Encoder, small: Encoder, asked: dict[str, Any]
-    ) -> None:
-        waiting = JobPosting.objects.create(title="Hei på deg")
-        drain()
-        in_force = versions.in_force(big)
-        Encoder.objects.filter(pk=small.pk).update(shadow=True)
-        call("activate_encoder", "small", **asked)
-        drain()
-        assert current(waiting).encoder == small
-        assert not Encoder.objects.filter(shadow=True).exists()
-        said = call("rollback_encoder")
-        assert said == (
-            f"dummy is active again instead of small: classifier {in_force} decides. "
-            "The way forth: activate_encoder small.\n"
-        )
-        assert (state(big), state(small)) == (EncoderState.ACTIVE, EncoderState.READY)
-        made = Promotion.objects.latest("pk")
-        assert (made.kind, made.encoder, made.before) == (PromotionKind.ROLLED_BACK, big, small)
-        drain()
-        assert (current(waiting).encoder, current(waiting).classifier_id) == (big, in_force)
-        assert JobEmbedding.objects.filter(job=waiting).count() == 2
-
-    def test_twice_is_two_steps_back_and_never_forth_again(
-        self, big: Encoder, small: Encoder, third: Encoder, asked: dict[str, Any]
-    ) -> None:
-        assert call_json("rollback_encoder")["encoder"] == "small"
-        assert call_json("rollback_encoder")["encoder"] == "dummy"
-        said = failed("rollback_encoder")
-        assert said == "No encoder was active before dummy: there is nothing to go back to."
-        assert state(big) == EncoderState.ACTIVE
-        call("activate_encoder", "tiny", **asked)
-        assert call_json("rollback_encoder")["encoder"] == "dummy"
-
-    def test_a_dry_run_says_which_and_changes_nothing(self, third: Encoder) -> None:
-        before = versions.standing()
-        assert call("rollback_encoder", dry_run=True).startswith("small would be active again")
-        assert call_json("rollback_encoder", dry_run=True) == {
-            "encoder": "small", "instead_of": "tiny", "active": False,
-            "classifier": versions.in_force(Encoder.objects.get(name="small")),
-        }  # fmt: skip
-        assert versions.standing() == before
-        assert Promotion.objects.count() == 2
-
-    def test_there_is_no_way_back_to_one_that_is_retired(
-        self, small: Encoder, third: Encoder
-    ) -> None:
-        Encoder.objects.filter(pk=small.pk).update(state=EncoderState.RETIRED)
-        for options in ({}, {"dry_run": True}):
-            said = failed("rollback_encoder", **options)
-            assert said.startswith("The encoder small, which was active before tiny, is retired")
-        assert state(third) == EncoderState.ACTIVE
-
-    def test_a_damaged_classifier_is_not_gone_back_to(self, small: Encoder, third: Encoder) -> None:
-        ClassifierVersion.objects.filter(encoder=small).update(artifact=b"damaged")
-        assert "The classifier of small cannot be used" in failed("rollback_encoder")
-        assert state(third) == EncoderState.ACTIVE
-
-    def test_before_any_promotion(self, big: Encoder) -> None:
-        assert "No encoder was active before dummy" in failed("rollback_encoder")
-
-
-class TestMeanwhile:
-    @staticmethod
-    def meanwhile(monkeypatch: Any, act: Any) -> None:
-        """Do something while the two are held against each other."""
-        parents = classifiers.parents
-        once: list[int] = []
-
-        def acting() -> Any:
-            if not once:
-                once.append(1)
-                act()
-            return parents()
-
-        monkeypatch.setattr(classifiers, "parents", acting)
-
-    def test_another_encoder_became_active(
-        self, small: Encoder, asked: dict[str, Any], monkeypatch: Any
-    ) -> None:
-        other = candidate("tiny", "dummy:48")
-        self.meanwhile(
-            monkeypatch,
-            lambda: promotion.switch(
-                other, instead_of=Encoder.objects.active(), kind=PromotionKind.PROMOTED
-            ),
-        )
-        said = failed("activate_encoder", "small", force=True, reason="Haster", **asked)
-        assert said.startswith("The encoder tiny became active meanwhile, so small did not.")
-        assert state(other) == EncoderState.ACTIVE
-        assert Promotion.objects.count() == 1
-
-    def test_it_was_retired(self, small: Encoder, asked: dict[str, Any], monkeypatch: Any) -> None:
-        rows = Encoder.objects.filter(pk=small.pk)
-        self.meanwhile(monkeypatch, lambda: rows.update(state=EncoderState.RETIRED))
-        said = failed("activate_encoder", "small", **asked)
-        assert said.startswith("The encoder small is not ready, but retired.")
-        assert not Promotion.objects.exists()
-
-    def test_another_classifier_was_put_in_force_for_it(
-        self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any
-    ) -> None:
-        self.meanwhile(monkeypatch, lambda: call("fit_classifier", encoder="small", **asked))
-        said = failed("activate_encoder", "small", **asked)
-        assert "was put in force meanwhile" in said
-        assert (state(small), state(big)) == (EncoderState.READY, EncoderState.ACTIVE)
-        assert not Promotion.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-class TestAtOnce:
-    @pytest.fixture(autouse=True)
-    def counter(self, transactional_db: None) -> None:
-        ExemplarGeneration.objects.get_or_create(pk=1)
-
-    def test_of_two_activations_one_wins_and_the_other_is_overtaken(
-        self, exemplars: None, monkeypatch: Any
-    ) -> None:
-        fit()
-        before = Encoder.objects.active()
-        candidate("small", "dummy:32")
-        candidate("tiny", "dummy:48")
-        both = threading.Barrier(2, timeout=60)
-        promote = gate.promote
-
-        def together(*args: Any, **options: Any) -> Any:
-            both.wait()
-            return promote(*args, **options)
-
-        monkeypatch.setattr(gate, "promote", together)
-        options = {"force": True, "reason": "Samtidig"}
-        said = at_once(
-            lambda: call("activate_encoder", "small", **options),
-            lambda: call("activate_encoder", "tiny", **options),
-        )
-        won, lost = sorted(said, key=lambda answer: not isinstance(answer, str))
-        now = Encoder.objects.active()
-        assert now is not None and f"{now} is active." in won
-        assert f"The encoder {now} became active meanwhile" in str(lost)
-        assert lost.returncode == 1
-        made = Promotion.objects.get()
-        assert (made.encoder, made.before) == (now, before)
-        assert versions.in_force(now) == now.comparison["version"]
-        ready = Encoder.objects.filter(state=EncoderState.READY)
-        assert ready.count() == 2
-
-    def test_going_back_and_forth_at_once_leaves_one_active(self, exemplars: None) -> None:
-        fit()
-        big = Encoder.objects.active()
-        assert big is not None
-        small = candidate()
-        call("activate_encoder", "small", force=True, reason="Prøve")
-        for _ in range(5):
-            active = Encoder.objects.active()
-            other = big if active == small else small
-
-            def forth(other: Encoder = other, active: Any = active) -> str:
-                made = promotion.switch(other, instead_of=active, kind=PromotionKind.PROMOTED)
-                return str(made)
-
-            answers = at_once(forth, lambda: call("rollback_encoder"))
-            assert Encoder.objects.filter(state=EncoderState.ACTIVE).count() == 1
-            assert any(isinstance(answer, str) for answer in answers), answers

@@ -1,0 +1,57 @@
+"""An active encoder and a candidate, and labelled rows under which either is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marketplace_ai.models import (
+    Category,
+    Encoder,
+)
+
+from ..calling import call
+from ..promotion_world import candidate, in_other_words, labelled, understands_synonyms
+from ..test_versions import WORDS, import_some, texts
+
+
+@pytest.fixture
+def calibration(catalog: dict[str, Category], tmp_path: Path) -> str:
+    return labelled(tmp_path)
+
+
+@pytest.fixture
+def asked(calibration: str) -> dict[str, Any]:
+    """Options under which the good encoders of this module promise something."""
+    return {"calibration": calibration, "target_precision": 0.9}
+
+
+@pytest.fixture
+def big(catalog: dict[str, Category], asked: dict[str, Any]) -> Encoder:
+    """Active, with a classifier in force that promises."""
+    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
+    call("fit_classifier", **asked)
+    active = Encoder.objects.active()
+    assert active is not None
+    return active
+
+
+@pytest.fixture
+def small(big: Encoder) -> Encoder:
+    """Ready."""
+    return candidate()
+
+
+@pytest.fixture
+def understood(catalog: dict[str, Category], tmp_path: Path, monkeypatch: Any) -> str:
+    """A file in words that the active encoder understands, and the candidate does not."""
+    understands_synonyms(monkeypatch, 64)
+    return in_other_words(tmp_path)
+
+
+@pytest.fixture
+def worse(understood: str, catalog: dict[str, Category]) -> dict[str, Any]:
+    """Options under which the candidate, that they are for, is worse."""
+    return {"calibration": understood, "target_precision": 0.9}
