@@ -59,7 +59,7 @@ lint: $(READY) ## format, types, walls between the rooms, agreement of the requi
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m tests.requirements
+	@$(BIN)/python -m tools.requirements
 
 .PHONY: faults
 FAULTS ?= long
@@ -76,5 +76,5 @@ screenshots: chromium $(READY) ## the pictures of the docs, from the running dem
 
 .PHONY: clean
 clean: ## stop the demo's servers and delete .venv and all that the demo keeps
-	@test ! -x $(BIN)/python || $(BIN)/python -m config.services remove || true
+	@test ! -x $(BIN)/python || $(BIN)/python -m demo.services remove || true
 	@rm -rf .venv .demo

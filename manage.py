@@ -9,7 +9,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 
-    from config.services.command import services_for
+    from demo.services.command import services_for
 
     with services_for(sys.argv[1:]):
         execute_from_command_line(sys.argv)

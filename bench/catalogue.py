@@ -7,7 +7,7 @@ from functools import cache
 
 from scipy.stats import binomtest
 
-from marketplace_ai.deciding import Classifier
+from marketplace_ai.classifier import Classifier
 from marketplace_ai.evaluation.evaluate import Evaluation, evaluate
 from marketplace_ai.evaluation.metrics import expected_calibration_error
 from marketplace_ai.management.console import progress

@@ -9,11 +9,11 @@ from functools import cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.deciding import Classifier, Labelled
-from marketplace_ai.evaluation.rows import Rows
+from marketplace_ai.classifier import Classifier, Labelled
 from marketplace_ai.management.console import progress
-from marketplace_ai.tables import read_csv
-from marketplace_ai.text import description
+from marketplace_ai.text.csv_files import read_csv
+from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.normalize import description
 
 from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
 from .rows import Benchmark

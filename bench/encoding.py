@@ -12,9 +12,9 @@ import numpy as np
 
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, TextEncoder, embedded_directory, load_encoder
-from marketplace_ai.encoding.exported import Kind, read_export
-from marketplace_ai.encoding.proof import smallest_cosine
-from marketplace_ai.encoding.tune import Speed, compare
+from marketplace_ai.encoding.benchmark import Speed, compare
+from marketplace_ai.encoding.onnx.exported import Kind, read_export
+from marketplace_ai.encoding.onnx.parity import smallest_cosine
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.vectors import Encoded, encode_inputs
 from marketplace_ai.management.console import progress
@@ -118,7 +118,7 @@ def require_export(directory: Path) -> None:
         for kind in kinds:
             read_export(directory, VECTORS, kind)
     except EncoderError:
-        from marketplace_ai.encoding.export import export
+        from marketplace_ai.encoding.onnx.export import export
 
         train, *_ = catalogue().files
         labelled = [(t, c) for t, c in zip(train.texts, train.labels, strict=True) if c]

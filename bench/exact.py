@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import binomtest
 
-from marketplace_ai.deciding.bounds import error_lower_bound, error_upper_bound
-from marketplace_ai.neighbors.index import ExemplarIndex
-from marketplace_ai.neighbors.ngrams import NgramFeatures
+from marketplace_ai.classifier.index import ExemplarIndex
+from marketplace_ai.classifier.ngrams import NgramFeatures
+from marketplace_ai.guarantee.bounds import error_lower_bound, error_upper_bound
 
 from .inputs import catalogue
 from .rows import Benchmark

@@ -6,19 +6,19 @@ import os
 from functools import cache
 from pathlib import Path
 
+from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier.cross_fitting import OutOfFold
 from marketplace_ai.conf import conf
-from marketplace_ai.deciding import Classifier, Labelled
-from marketplace_ai.deciding.crossfit import OutOfFold
 from marketplace_ai.encoding import TextEncoder, load_encoder
 from marketplace_ai.evaluation.inputs import Inputs, Source, read_inputs
-from marketplace_ai.evaluation.rows import Filter, Rows
 from marketplace_ai.evaluation.vectors import Encoded, encode
 from marketplace_ai.management.console import progress
+from marketplace_ai.text.labeled_csv import Filter, Rows
 
 from .rows import NotMeasured, say
 
 ROOT = Path(__file__).resolve().parent
-CATALOGUE = ROOT.parent / "config" / "demo_data"
+CATALOGUE = ROOT.parent / "demo" / "data"
 VECTORS = ROOT / ".vectors"
 
 

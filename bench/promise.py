@@ -9,8 +9,8 @@ from functools import cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.deciding import Classifier
-from marketplace_ai.deciding.promise import Trial, prove
+from marketplace_ai.classifier import Classifier
+from marketplace_ai.guarantee.threshold_search import Trial, prove
 from marketplace_ai.management.console import progress
 
 from . import catalogue, speed

@@ -11,8 +11,8 @@ import numpy as np
 
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
-from marketplace_ai.evaluation.rows import Rows
 from marketplace_ai.management.console import progress
+from marketplace_ai.text.labeled_csv import Rows
 
 from .inputs import encoded, public_split
 from .public import SEEDS, SETS, above_nearest, figures

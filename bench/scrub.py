@@ -12,13 +12,13 @@ from statistics import median
 
 import numpy as np
 
-from marketplace_ai.deciding import Classifier
-from marketplace_ai.evaluation.rows import Rows
+from marketplace_ai.classifier import Classifier
 from marketplace_ai.evaluation.vectors import Encoded, encode
 from marketplace_ai.management.console import progress
 from marketplace_ai.scrub import scrub
-from marketplace_ai.tables import read_csv
-from marketplace_ai.text import prepare
+from marketplace_ai.text.csv_files import read_csv
+from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.normalize import prepare
 
 from .inputs import CATALOGUE, ROOT, VECTORS, catalogue, encoded, encoder, labelled
 from .rows import Benchmark

@@ -9,11 +9,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.deciding import Classifier, Verdict
-from marketplace_ai.deciding.groups import folds, near_duplicate_groups
-from marketplace_ai.deciding.pattern import label_codes
-from marketplace_ai.deciding.secondary import FALSE_TAGS
-from marketplace_ai.evaluation.rows import Rows
+from marketplace_ai.classifier import Classifier, Verdict
+from marketplace_ai.classifier.linear_heads import label_codes
+from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+from marketplace_ai.classifier.second_category import FALSE_TAGS
+from marketplace_ai.text.labeled_csv import Rows
 
 from .catalogue import CONFIDENCE, TARGET
 from .inputs import catalogue, encoded, encoded_rows, labelled

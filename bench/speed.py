@@ -12,9 +12,9 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.deciding import Classifier, Labelled
-from marketplace_ai.neighbors.index import ExemplarIndex
-from marketplace_ai.neighbors.ngrams import NgramFeatures
+from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier.index import ExemplarIndex
+from marketplace_ai.classifier.ngrams import NgramFeatures
 
 from .inputs import catalogue, encoded, labelled, public_split
 from .rows import Benchmark, say

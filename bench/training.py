@@ -19,25 +19,25 @@ import numpy as np
 from django.apps import apps
 from django.core.management import call_command
 
+from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.comparison.encoder_comparison import SMALLEST_FALL
 from marketplace_ai.conf import conf
-from marketplace_ai.deciding import Classifier, Labelled
-from marketplace_ai.deciding.gate import SMALLEST_FALL
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.load import find_directory
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
-from marketplace_ai.evaluation.rows import Rows, read_rows
 from marketplace_ai.evaluation.vectors import encode
 from marketplace_ai.management.console import progress
-from marketplace_ai.training.accuracy import measure, triplet_accuracy
-from marketplace_ai.training.data import Data
-from marketplace_ai.training.datasets import (
+from marketplace_ai.text.labeled_csv import Rows, read_rows
+from marketplace_ai.training.data.datasets import (
     TEST_TRIPLETS_FILE,
     read_pairs,
     read_scored,
     read_triplets,
 )
+from marketplace_ai.training.data.loading import Data
 from marketplace_ai.training.recipe import Recipe
+from marketplace_ai.training.run.triplet_accuracy import measure, triplet_accuracy
 
 from .inputs import CATALOGUE, catalogue, encoder, public_split
 from .rows import Benchmark, say
@@ -300,9 +300,9 @@ def _steps(trainer: Any, turn: int) -> Sequence[float]:
 
 
 def _ours(data: Data) -> Any:
-    from marketplace_ai.training.base import load_base
-    from marketplace_ai.training.trainer import make_trainer
-    from marketplace_ai.training.watch import Watch
+    from marketplace_ai.training.model.base_model import load_base
+    from marketplace_ai.training.run.callbacks import Watch
+    from marketplace_ai.training.run.trainer import make_trainer
 
     found = find_directory("embedded", cache_dir=conf.cache_dir)
     return make_trainer(

@@ -7,6 +7,7 @@ and of the app ``MARKETPLACE_AI_ENCODER``, ``_CACHE_DIR``, ``_BACKEND``, ``_BATC
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
@@ -32,12 +33,14 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "marketplace_ai",
-    "config",
 ]
+# The demo's own commands, in a checkout; an image has no such package.
+if find_spec("demo"):
+    INSTALLED_APPS.append("demo")
 
 MIDDLEWARE = [
     # Before all that could refuse or redirect a request without the right host name.
-    "config.health.middleware",
+    "config.health_view.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from marketplace_ai.conf import conf
 from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
 from marketplace_ai.scrub import LONGEST_ITEM, scrub
-from marketplace_ai.text import description, prepare
+from marketplace_ai.text.normalize import description, prepare
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.imports import import_catalog, import_exemplars
+from marketplace_ai.imports.files import import_catalog, import_exemplars
 from marketplace_ai.models import Category, JobPosting
-from tests.integration.draining import fit
+from tests.integration.worker_runs import fit
 
 
 def pytest_report_header() -> list[str]:

@@ -15,7 +15,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = os.environ.get(
     "MARKETPLACE_AI_TEST_SETTINGS", "tests.settings"
 )
 
-from config.services import locks, remove, running
+from demo.services import locks, remove, running
 
 ROOTS = Path(__file__).resolve().parent.parent / ".services-test"
 _servers = ExitStack()

@@ -14,11 +14,12 @@ import psycopg
 from celery import current_app
 from django.db import connection
 
-from marketplace_ai.imports import import_catalog, import_exemplars
-from marketplace_ai.lifecycle import encoders, fitting
+from marketplace_ai.encoders import active
+from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.imports.files import import_catalog, import_exemplars
 from marketplace_ai.models import JobPosting
-from marketplace_ai.queue import health, wake_up
-from marketplace_ai.tables import read_csv
+from marketplace_ai.queue import stats, wake_up
+from marketplace_ai.text.csv_files import read_csv
 
 from ..inputs import CATALOGUE
 from ..rows import say
@@ -40,7 +41,7 @@ def idle() -> float:
     median of encoding one text in this process; a real Celery worker, woken through Redis."""
     _ready()
     texts = [f"{r['title']}\n{r['description']}" for r in _postings()][: scaled(100)]
-    _, encoder = encoders.ensure_active()
+    _, encoder = active.ensure_active()
     encoder.warm_up()
     waits, encodes = [], []
     with _running("celery", "--app", "config", "worker", "--concurrency", "1"):
@@ -65,7 +66,7 @@ def beside_backfill() -> float:
     worked off: the rest of the one in the encoder, and the time that its own takes beside the
     deciding and writing of that one."""
     _ready()
-    encoders.ensure_active()
+    active.ensure_active()
     create(scaled(100_000))
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE marketplace_ai_jobchange")
@@ -73,7 +74,7 @@ def beside_backfill() -> float:
     waits = []
     with _running("django", "process_pending"):
         _decided_after("Male stue", "")
-        first, begun = health.queue().pending, time.monotonic()
+        first, begun = stats.queue().pending, time.monotonic()
         for number in range(scaled(60)):
             waits.append(_decided_after("Male stue", f"nummer {number}"))
             time.sleep(0.5 + number % 7 / 10)
@@ -116,7 +117,7 @@ def _ready() -> None:
     import_catalog(str(CATALOGUE / "home_services.csv"))
     import_exemplars(str(CATALOGUE / "exemplars_nb.csv"))
     say("Fitting the catalogue's exemplars …")
-    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
 
 
 def _postings() -> list[dict[str, str]]:
@@ -157,7 +158,7 @@ def _running(*module: str) -> Iterator[None]:
         [sys.executable, "-m", *module], cwd=ROOT, stdout=sys.stderr
     )
     try:
-        while not health.drainers():
+        while not stats.drainers():
             if worker.poll() is not None:
                 raise RuntimeError(f"{module[0]} ended with {worker.returncode}")
             time.sleep(0.1)

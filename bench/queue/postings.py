@@ -9,10 +9,10 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from marketplace_ai.imports import import_catalog
+from marketplace_ai.imports.files import import_catalog
 from marketplace_ai.models import Category, Outcome
-from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue.proposal import Proposal
+from marketplace_ai.serving.pipeline import Pipeline
 
 from ..inputs import CATALOGUE
 

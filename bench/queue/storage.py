@@ -11,7 +11,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from marketplace_ai.lifecycle import indexes, partitions
+from marketplace_ai.encoders import partitions, search_index
 from marketplace_ai.models import Encoder
 from marketplace_ai.worker.loop import Drainer
 
@@ -56,7 +56,7 @@ def disk() -> dict[str, float]:
     with connection.cursor() as cursor:
         cursor.execute(f"SET maintenance_work_mem = '{MEMORY}'")
     start = time.perf_counter()
-    indexes.build_search_index(encoder)
+    search_index.build_search_index(encoder)
     build = time.perf_counter() - start
     found["index"] = _bytes(table) - found["vector"]
     each = {name: size / count for name, size in found.items()}

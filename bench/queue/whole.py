@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
-from marketplace_ai.lifecycle import fitting
+from marketplace_ai.db import halfvec
+from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import Category, Decision, Exemplar, JobPosting
-from marketplace_ai.pipeline import Pipeline
-from marketplace_ai.queue import vectors
-from marketplace_ai.tables import read_csv
-from marketplace_ai.text import digest
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.text.csv_files import read_csv
+from marketplace_ai.text.normalize import digest
 from marketplace_ai.worker.loop import Drainer
 
 from ..encoding import encoder
@@ -117,7 +117,7 @@ def _prepared() -> Pipeline:
     fitted = min(FITTED, len(rows) // 2)
     say(f"Fitting {fitted:,} of {len(rows):,} exemplars …")
     add(shuffled[:fitted])
-    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
     add(shuffled[fitted:])
     pipeline = Pipeline()
     say("Encoding the others …")
@@ -132,8 +132,8 @@ def _naively(pipeline: Pipeline, job: JobPosting) -> None:
     save. Without the costs of Celery itself, which flatters it."""
     assert pipeline.texts is not None and pipeline.encoder is not None  # noqa: S101
     job = JobPosting.objects.get(pk=job.pk)
-    vector = vectors.to_database(pipeline.texts.encode([job.title]))[0]
-    with vectors.cursor(connection) as cursor:
+    vector = halfvec.to_database(pipeline.texts.encode([job.title]))[0]
+    with halfvec.cursor(connection) as cursor:
         cursor.execute(NEIGHBORS, [vector, pipeline.encoder.pk, vector])
         votes: dict[int, float] = {}
         for category, similarity in cursor.fetchall():

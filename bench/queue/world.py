@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from config.services import EmbeddedPostgres, EmbeddedRedis
+from demo.services import EmbeddedPostgres, EmbeddedRedis
 
 from ..inputs import public_file
 from ..rows import say

@@ -3,7 +3,8 @@
 A host with its own job model adds ``JobAdminMixin`` to that model's admin.
 """
 
-from . import audits, automation, categories, decisions, encoders, exemplars, postings, queue
+from . import audits, automation, categories, decisions, exemplars, postings, queue
+from .encoders import encoder_admin
 from .job_admin import JobAdminMixin
 
 __all__ = [
@@ -12,7 +13,7 @@ __all__ = [
     "automation",
     "categories",
     "decisions",
-    "encoders",
+    "encoder_admin",
     "exemplars",
     "postings",
     "queue",

@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.models import AuditedPosting, Outcome, get_job_model
 
 from .base import ReadOnlyAdmin, job_admin, visible
-from .current import FITS_NONE
 from .display import NOTHING, admin_url, badge, object_link, outcome_badge, percent, shortened
+from .posting_state import FITS_NONE
 from .review import shown_number
 
 if TYPE_CHECKING:

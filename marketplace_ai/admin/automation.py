@@ -15,10 +15,10 @@ from django.urls import path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from marketplace_ai.lifecycle import stops, watching
+from marketplace_ai.audit import monitor, stops
 from marketplace_ai.models import AutomationStop, ClassifierVersion, Encoder
 
-from .automation_lines import lines, what, why
+from .automation_table import lines, what, why
 from .base import ReadOnlyAdmin
 from .display import NOTHING, badge, object_link
 
@@ -92,7 +92,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         context: dict[str, Any] = {"title": gettext("Automation"), "version": version}
         if version is not None:
             standing = list(stops.standing(version.pk).select_related("stopped_by"))
-            context["lines"] = lines(version, watching.watch(version), standing)
+            context["lines"] = lines(version, monitor.watch(version), standing)
             context["may_decide"] = self.has_decide_permission(request)
             context["stopped"] = len(standing)
         return super().changelist_view(request, {**context, **(extra_context or {})})
@@ -135,7 +135,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         def stop(reason: str) -> None:
             made = stops.stop(
                 version, rule,
-                watching.primary_key(row["label"]) if row else None,
+                monitor.primary_key(row["label"]) if row else None,
                 key=row["key"] if row else "", name=row["name"] if row else "",
                 user=request.user, reason=reason,
             )  # fmt: skip

@@ -13,9 +13,9 @@ from marketplace_ai.models import Decision, get_job_model
 from marketplace_ai.models.decision import PERSONS
 
 from .base import ReadOnlyAdmin, visible
-from .current import ARRAYS, proposed
 from .display import NOTHING, object_link, outcome_badge, percent, shortened
 from .explanation import explain
+from .posting_state import ARRAYS, proposed
 from .review import ReviewQueue
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.imports import clean_text
+from marketplace_ai.imports.files import clean_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_job_model
-from marketplace_ai.text import digest, is_blank
+from marketplace_ai.text.normalize import digest, is_blank
 
 from .base import OwnAdmin, can_autocomplete
-from .current import FITS_NONE
 from .display import NOTHING, TONES, badge, object_link, shortened
+from .posting_state import FITS_NONE
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

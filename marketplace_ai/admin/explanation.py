@@ -17,8 +17,8 @@ from marketplace_ai.models import (
     get_category_model,
 )
 
-from .current import FITS_NONE, proposed
 from .display import NOTHING, bar_value, object_link, outcome_badge, percent, shortened
+from .posting_state import FITS_NONE, proposed
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite

@@ -15,19 +15,19 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.lifecycle.answers import AnswerError, answer
 from marketplace_ai.models import Decision
+from marketplace_ai.review.answers import AnswerError, answer
 
-from . import answering
-from .answer_view import AnswerForm, take_answer
+from . import bulk_review
 from .audits import AUDITING, after_audit
 from .base import LargeTable, category_widget
-from .columns import SHOWN, JobColumns, PostingList
-from .current import decisions_of
 from .display import STYLES
 from .filters import OutcomeFilter
-from .panel import panel
+from .posting_columns import SHOWN, JobColumns, PostingList
+from .posting_panel import panel
+from .posting_state import decisions_of
 from .review import REVIEWING, after_review
+from .review_form import AnswerForm, take_answer
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -73,19 +73,19 @@ class JobAdminMixin(LargeTable, JobColumns):
     @admin.action(description=_("Confirm the proposed category"), permissions=["change"])
     def confirm_proposed(self, request: HttpRequest, queryset: Any) -> None:
         if rows := self._chosen(request, queryset):
-            answering.confirm(request, rows)
+            bulk_review.confirm(request, rows)
 
     @admin.action(description=_("Answer: none fits"), permissions=["change"])
     def answer_none(self, request: HttpRequest, queryset: Any) -> None:
         if rows := self._chosen(request, queryset):
-            answering.fits_none(request, rows)
+            bulk_review.fits_none(request, rows)
 
     def _chosen(
         self, request: HttpRequest, queryset: Any
     ) -> list[tuple[Any, Decision | None, int | None]]:
         """The chosen postings with their decisions, and -1 where another one was on the page."""
-        ids = list(queryset.values_list("pk", flat=True)[: answering.LARGEST_BULK + 1])
-        if answering.too_many(request, len(ids)):
+        ids = list(queryset.values_list("pk", flat=True)[: bulk_review.LARGEST_BULK + 1])
+        if bulk_review.too_many(request, len(ids)):
             return []
         decisions = decisions_of(ids)
         shown = set(request.POST.getlist(SHOWN))

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.models import JobPosting
 
 from .base import ModelAdmin, can_autocomplete
-from .columns import JobColumns
 from .job_admin import JobAdminMixin
+from .posting_columns import JobColumns
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from marketplace_ai.models import PendingJob, Walk, get_job_model
-from marketplace_ai.queue import backfill, health, walks
+from marketplace_ai.queue import backfill, scans, stats
 
 from .base import ReadOnlyAdmin
 from .display import NOTHING, badge, object_link, shortened
@@ -44,11 +44,11 @@ class PendingJobAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm("marketplace_ai.change_pendingjob"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        queue = health.queue()
+        queue = stats.queue()
         oldest = dt.timedelta(seconds=int(queue.oldest.total_seconds()))
         context = {
-            "health": {name: health.shown(getattr(queue, name)) for name in COUNTS},
-            "drainers": health.drainers(),
+            "health": {name: stats.shown(getattr(queue, name)) for name in COUNTS},
+            "drainers": stats.drainers(),
             "oldest": str(oldest) if queue.oldest else "",
             "walks": list(_under_way()),
         }
@@ -92,9 +92,9 @@ class PendingJobAdmin(ReadOnlyAdmin):
 
 def _under_way() -> Iterator[dict[str, Any]]:
     """Walks that are not finished, as the page shows them."""
-    waiting = backfill.waiting()[: health.LARGEST_COUNT].count()
+    waiting = backfill.waiting()[: stats.LARGEST_COUNT].count()
     for walk in Walk.objects.unfinished().order_by("pk"):
-        known = walks.progress(walk, waiting)
+        known = scans.progress(walk, waiting)
         yield {
             "title": walk.get_purpose_display(),
             "done": f"{known.done:,}",

@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Decision, get_job_model
 
-from . import answering
+from . import bulk_review
 from .base import ReadOnlyAdmin, may_answer, visible
-from .current import ARRAYS, proposed
 from .display import NOTHING, admin_url, percent, shortened
+from .posting_state import ARRAYS, proposed
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
@@ -117,17 +117,17 @@ class ReviewQueue(ReadOnlyAdmin):
     @admin.action(description=_("Confirm the proposed category"), permissions=["answer"])
     def confirm_proposed(self, request: HttpRequest, queryset: Any) -> None:
         if rows := self._chosen(request, queryset):
-            answering.confirm(request, rows)
+            bulk_review.confirm(request, rows)
 
     @admin.action(description=_("Answer: none fits"), permissions=["answer"])
     def answer_none(self, request: HttpRequest, queryset: Any) -> None:
         if rows := self._chosen(request, queryset):
-            answering.fits_none(request, rows)
+            bulk_review.fits_none(request, rows)
 
     def _chosen(self, request: HttpRequest, queryset: Any) -> list[tuple[Any, Decision, int]]:
         """The chosen decisions; those that no longer wait are told of."""
-        decisions = list(queryset[: answering.LARGEST_BULK + 1])
-        if answering.too_many(request, len(decisions)):
+        decisions = list(queryset[: bulk_review.LARGEST_BULK + 1])
+        if bulk_review.too_many(request, len(decisions)):
             return []
         if not all(may_answer(self.admin_site, request, row.job) for row in decisions):
             raise PermissionDenied

@@ -5,18 +5,18 @@ Importing it imports none of them: they come with the first encoder that needs t
 
 import os
 
-from marketplace_ai.encoding.base import (
+from marketplace_ai.encoding.bundled_e5.encoder import embedded_directory
+from marketplace_ai.encoding.dtype import PRECISIONS
+from marketplace_ai.encoding.dummy import DummyEncoder
+from marketplace_ai.encoding.load import BACKENDS, find_directory, is_source, load_encoder
+from marketplace_ai.encoding.model_directory import check_directory, describe, weights_hash
+from marketplace_ai.encoding.onnx.exported import is_any_exported
+from marketplace_ai.encoding.text_encoder import (
     EncoderError,
     TextEncoder,
     check_vectors,
     encode_each,
 )
-from marketplace_ai.encoding.computation import PRECISIONS
-from marketplace_ai.encoding.directory import check_directory, describe, weights_hash
-from marketplace_ai.encoding.dummy import DummyEncoder
-from marketplace_ai.encoding.embedded import embedded_directory
-from marketplace_ai.encoding.exported import is_any_exported
-from marketplace_ai.encoding.load import BACKENDS, find_directory, is_source, load_encoder
 
 # Read when ONNX Runtime is imported, which else reports to its maker, with a number that it
 # gives this machine.

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from marketplace_ai.encoding.base import EncoderError, check_vectors
+from marketplace_ai.encoding.text_encoder import EncoderError, check_vectors
 
 _GRAMS = (3, 4, 5)
 _CHUNK = 1024  # texts hashed at once; bounds the memory of a call with very many

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketplace_ai.encoding.computation import Device, computation
+from marketplace_ai.encoding.dtype import Device, computation
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 

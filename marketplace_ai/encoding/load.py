@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marketplace_ai.encoding.backend import Backend
-from marketplace_ai.encoding.base import EncoderError, TextEncoder
-from marketplace_ai.encoding.directory import check_directory
+from marketplace_ai.encoding.bundled_e5.encoder import embedded_directory
 from marketplace_ai.encoding.dummy import DummyEncoder
-from marketplace_ai.encoding.embedded import embedded_directory
-from marketplace_ai.encoding.exported import Kind, Manifest, is_any_exported, read_export
+from marketplace_ai.encoding.model_directory import check_directory
+from marketplace_ai.encoding.onnx.exported import Kind, Manifest, is_any_exported, read_export
+from marketplace_ai.encoding.text_encoder import EncoderError, TextEncoder
 
 if TYPE_CHECKING:
-    from marketplace_ai.encoding.batched import BatchedEncoder
+    from marketplace_ai.encoding.batched_encoder import BatchedEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def load_encoder(
         return DummyEncoder(int(dummy[1] or 64))
     found = find_directory(source, cache_dir=cache_dir, revision=revision, progress=progress)
     loaded = _backend(found, cache_dir, backend, precision)
-    from marketplace_ai.encoding.batched import BatchedEncoder
+    from marketplace_ai.encoding.batched_encoder import BatchedEncoder
 
     load_exact = _exact(found, cache_dir, token_budget) if loaded.name == "onnx-int8" else None
     return BatchedEncoder(loaded, found.source, token_budget, load_exact)
@@ -121,7 +121,7 @@ def _backend(found: Found, cache_dir: Path, backend: str, precision: str) -> Bac
         from marketplace_ai.encoding.sentence_transformer import TorchBackend
 
         return TorchBackend(found.path, links_within=found.links_within, precision=precision)
-    from marketplace_ai.encoding.onnx_backend import OnnxBackend
+    from marketplace_ai.encoding.onnx.backend import OnnxBackend
 
     return OnnxBackend(*exported)
 
@@ -132,8 +132,8 @@ def _exact(found: Found, cache_dir: Path, token_budget: int | None) -> Callable[
     folder, manifest = read_export(found.path, cache_dir, "float32")
 
     def load_exact() -> BatchedEncoder:
-        from marketplace_ai.encoding.batched import BatchedEncoder
-        from marketplace_ai.encoding.onnx_backend import OnnxBackend
+        from marketplace_ai.encoding.batched_encoder import BatchedEncoder
+        from marketplace_ai.encoding.onnx.backend import OnnxBackend
 
         return BatchedEncoder(OnnxBackend(folder, manifest), found.source, token_budget)
 
@@ -145,7 +145,7 @@ def _usable_export(found: Found, cache_dir: Path) -> tuple[Path, Manifest] | Non
     exact: that is for a person to choose."""
     if find_spec("onnxruntime") is None or not is_any_exported(cache_dir, "float32"):
         return None
-    from marketplace_ai.encoding.computation import Device
+    from marketplace_ai.encoding.dtype import Device
 
     if Device.here().kind == "cuda":
         return None

@@ -12,13 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketplace_ai.encoding.backend import MASK, Tokens, cores
-from marketplace_ai.encoding.base import EncoderError
-from marketplace_ai.encoding.computation import Computation, Device, computation
-from marketplace_ai.encoding.directory import (
-    check_directory,
-    saved_precision,
-    weights_hash,
-)
+from marketplace_ai.encoding.dtype import Computation, Device, computation
+from marketplace_ai.encoding.model_directory import check_directory, saved_precision, weights_hash
+from marketplace_ai.encoding.text_encoder import EncoderError
 
 logger = logging.getLogger(__name__)
 

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from marketplace_ai.deciding import Labelled
-from marketplace_ai.deciding.groups import folds, near_duplicate_groups
-from marketplace_ai.deciding.vote import TEXT_WEIGHT, vote
-from marketplace_ai.neighbors.metric import Metric
-from marketplace_ai.neighbors.ngrams import NgramFeatures
+from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier.learned_metric import Metric
+from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+from marketplace_ai.classifier.ngrams import NgramFeatures
+from marketplace_ai.classifier.vote import TEXT_WEIGHT, vote
+from marketplace_ai.encoding.progress import Progress, silent
+from marketplace_ai.text.labeled_csv import Rows
 
 from .lexical import NEIGHBORS, agreement, nearest_by_text
 from .logistic import FOLDS, ONE_FOLD_FROM, Choice, Logistic
 from .metrics import share
-from .progress import Progress, silent
-from .rows import Rows
 
 Floats = npt.NDArray[np.float32]
 Answers = Sequence[tuple[str, ...]]

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from marketplace_ai.deciding import Classifier, Labelled, Promise, Verdict
-from marketplace_ai.text import is_blank
+from marketplace_ai.classifier import Classifier, Labelled, Promise, Verdict
+from marketplace_ai.encoding.progress import Progress, silent
+from marketplace_ai.text.labeled_csv import Parents
+from marketplace_ai.text.normalize import is_blank
 
 from .baselines import baselines as simpler_rules
 from .figures import Judged, figures
-from .progress import Progress, silent
-from .rows import Parents
 from .vectors import Encoded
 
 #: A worker's own batch (MARKETPLACE_AI_BATCH_SIZE), so that the seconds mean something.

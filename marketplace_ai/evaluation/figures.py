@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from marketplace_ai.deciding import Verdict
+from marketplace_ai.classifier import Verdict
+from marketplace_ai.text.labeled_csv import Parents
 
 from .metrics import among_first, brier_score, expected_calibration_error, share
-from .rows import Parents
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from marketplace_ai.tables import TableError
-
-from .rows import (
+from marketplace_ai.text.csv_files import TableError
+from marketplace_ai.text.labeled_csv import (
     Filter,
     Parents,
     Rows,

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.encoding import TextEncoder, encode_each
-from marketplace_ai.tables import TableError
-from marketplace_ai.text import digest
+from marketplace_ai.encoding.progress import Progress, silent
+from marketplace_ai.text.csv_files import TableError
+from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.normalize import digest
 
 from .inputs import Inputs
-from .progress import Progress, silent
-from .rows import Rows
 
 Floats = npt.NDArray[np.float32]
 

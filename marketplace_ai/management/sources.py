@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def encoder_named(name: str, say: Callable[[str], None]) -> TextEncoder:
     """Loaded: 'embedded', a directory, a hub id, or else what the database knows by this name."""
     if not is_source(name):
-        from marketplace_ai.lifecycle import encoders
+        from marketplace_ai.encoders import active
 
         try:
-            return encoders.load(_registered(name, "--encoder"))
+            return active.load(_registered(name, "--encoder"))
         except EncoderError as error:
             fail(str(error))
     try:

@@ -12,7 +12,7 @@ from .promotion import Promotion, PromotionKind
 from .queue import ChangeKind, JobChange, PendingJob, Priority
 from .shadow import ShadowDecision
 from .swapped import get_category_model, get_job_model
-from .walk import Walk, WalkPurpose
+from .table_scan import Walk, WalkPurpose
 
 __all__ = [
     "AuditedPosting",

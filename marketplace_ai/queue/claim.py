@@ -12,7 +12,7 @@ from django.db import connections
 from marketplace_ai.conf import conf
 
 from . import sql
-from .steps import Step
+from .statements import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from marketplace_ai.db import arrays
 from marketplace_ai.models import Outcome
 from marketplace_ai.ownership import Owner, owner
 
-from . import arrays
-from .categories import keep_categories
+from .category_locks import keep_categories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

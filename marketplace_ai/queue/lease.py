@@ -19,9 +19,9 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.read_timeout import bound_silence
 
 from . import sql
-from .silence import bound_silence
 
 if TYPE_CHECKING:
     import uuid

@@ -32,7 +32,7 @@ from marketplace_ai.models import (
     WalkPurpose,
     get_job_model,
 )
-from marketplace_ai.text import digest
+from marketplace_ai.text.normalize import digest
 
 from . import backfill, sql
 from .write import prepared_text

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, transaction
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
+from marketplace_ai.db import halfvec as vectors
 from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
-from marketplace_ai.text import digest
+from marketplace_ai.text.normalize import digest
 
-from . import audit, encoders, shadow, sql, vectors
+from . import audit_sample, encoder_locks, shadow_decisions, sql
 from . import claim as claims
 from .decide import Decisions, Previous, decide
-from .steps import Step, send
+from .statements import Step, send
 
 if TYPE_CHECKING:
     from .claim import Claim
@@ -75,8 +76,8 @@ def write(
     adapter = get_adapter()
     written = Written()
     with transaction.atomic(using=sql.alias()):
-        states = (EncoderState.ACTIVE,) if claim.encoder_id is None else encoders.LIVING
-        standing = encoders.keep(encoder.pk, *states)
+        states = (EncoderState.ACTIVE,) if claim.encoder_id is None else encoder_locks.LIVING
+        standing = encoder_locks.keep(encoder.pk, *states)
         if standing is None:
             rows = [item.row_id for item in batch]
             if claim.encoder_id is None:
@@ -125,7 +126,7 @@ def write(
         send(
             _vectors(encoder, kept)
             + _decisions(encoder, classifier_id, decisions, fence)
-            + shadow.decided(adapter, encoder.pk, classifier_id, in_shadow)
+            + shadow_decisions.decided(adapter, encoder.pk, classifier_id, in_shadow)
             + _handed_on(claim, standing, kept)
             + claims.settled(claim.token, done, written.changed, written.held, HELD_DELAY)
         )
@@ -183,7 +184,7 @@ def _vectors(encoder: Encoder, items: list[Encoded]) -> list[Step]:
     return [(sql.STORE_VECTORS, values)]
 
 
-def _handed_on(claim: Claim, standing: encoders.Kept, items: list[Encoded]) -> list[Step]:
+def _handed_on(claim: Claim, standing: encoder_locks.Kept, items: list[Encoded]) -> list[Step]:
     """Rows for candidates that have none of these postings, since they were queued while another
     encoder was in force."""
     if claim.encoder_id is not None or standing.activated is None:
@@ -209,5 +210,5 @@ def _decisions(
         *retire,
         (sql.DECIDE, values),
         # Where a person has spoken nothing could be applied, so there is nothing to audit.
-        *audit.recorded(decisions.free),
+        *audit_sample.recorded(decisions.free),
     ]

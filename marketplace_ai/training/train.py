@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketplace_ai.encoding import libraries
+from marketplace_ai.encoding import optional_deps
 from marketplace_ai.encoding.backend import is_out_of_memory
-from marketplace_ai.encoding.base import EncoderError
-from marketplace_ai.encoding.computation import Device
-from marketplace_ai.encoding.directory import weights_hash
-from marketplace_ai.encoding.libraries import require
+from marketplace_ai.encoding.dtype import Device
 from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.model_directory import weights_hash
+from marketplace_ai.encoding.optional_deps import require
+from marketplace_ai.encoding.text_encoder import EncoderError
 
-from . import checkpoints
-from .data import Data
+from .data.loading import Data
 from .recipe import Recipe
+from .run import checkpoints
 
 if TYPE_CHECKING:
-    from .watch import Step
+    from .run.callbacks import Step
 
 _PACKAGES = ("accelerate", "datasets")
 #: What torch and safetensors say when the disk is full, which is no OSError there.
@@ -95,12 +95,12 @@ def _train(
     # Imported here: they import torch, and most of what is wrong is found without it.
     from transformers import set_seed
 
-    from .base import cut, freezes_embeddings, load_base, merge_adapters
-    from .blend import blend
-    from .card import prepare
-    from .saving import save
-    from .trainer import AsServed, make_trainer
-    from .watch import Watch, interrupts
+    from .model.base_model import cut, freezes_embeddings, load_base, merge_adapters
+    from .model.model_card import prepare
+    from .model.save import save
+    from .model.weight_interpolation import blend
+    from .run.callbacks import Watch, interrupts
+    from .run.trainer import AsServed, make_trainer
 
     say("Loading the base …")
     # Adapters are drawn at random while it is loaded.
@@ -204,7 +204,7 @@ def quiet() -> Iterator[None]:
     bars.set_verbosity_error()
     disable_progress_bars()
     try:
-        with libraries.quiet("sentence_transformers", "accelerate"):
+        with optional_deps.quiet("sentence_transformers", "accelerate"):
             yield
     finally:
         enable_progress_bars()

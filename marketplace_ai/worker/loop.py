@@ -17,24 +17,24 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.read_timeout import bound_silence
 from marketplace_ai.models import Encoder, JobChange, PendingJob
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.notify import Listener
-from marketplace_ai.queue.silence import bound_silence
-from marketplace_ai.queue.walks import Walker
-from marketplace_ai.text import one_line
+from marketplace_ai.queue.scans import Walker
+from marketplace_ai.text.normalize import one_line
 
-from .candidates import Candidates
-from .overlap import INFRASTRUCTURE, Overlap
+from .candidate_schedule import Candidates
+from .prefetch import INFRASTRUCTURE, Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from marketplace_ai.pipeline import Pipeline
     from marketplace_ai.queue.write import Written
+    from marketplace_ai.serving.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect, sync_playwright
 
-from marketplace_ai.lifecycle import stops
+from marketplace_ai.audit import stops
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -27,17 +27,17 @@ from marketplace_ai.models import (
 from tests.hostile.addresses import filled, routes
 from tests.hostile.test_markup import write_everywhere
 from tests.hostile.test_permissions import LOOKED_AT
-from tests.integration.admin_world import HOSTILE, decide, exemplar, pend
-from tests.integration.audit_world import audited, version
-from tests.integration.calling import call, failed
-from tests.integration.promotion_world import (
+from tests.integration.admin.factories import HOSTILE, decide, exemplar, pend
+from tests.integration.admin.test_encoders import shadow
+from tests.integration.audit.factories import audited, version
+from tests.integration.command_calls import call, failed
+from tests.integration.promotion.factories import (
     candidate,
     in_other_words,
     labelled,
     understands_synonyms,
 )
-from tests.integration.test_admin_encoders import shadow
-from tests.integration.test_versions import WORDS, import_some, texts
+from tests.integration.versions.test_versions import WORDS, import_some, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

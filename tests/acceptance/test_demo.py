@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.services import EmbeddedPostgres, EmbeddedRedis, find_running, remove, running
+from demo.services import EmbeddedPostgres, EmbeddedRedis, find_running, remove, running
 from tests.acceptance import ledger, workers
 
 POSTINGS, ANSWERED = 160, 138

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.lifecycle import fitting, versions
+from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import (
     ClassifierVersion,
     Decision,
     ExemplarGeneration,
     JobPosting,
 )
+from marketplace_ai.versions import activation
 from tests.acceptance import ledger, workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +30,7 @@ def counter(transactional_db: None) -> None:
 
 
 def fit() -> ClassifierVersion:
-    return fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    return fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
 
 
 def create(name: str) -> None:
@@ -40,7 +41,7 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
     counter: None, exemplars: None, tmp_path: Path, monkeypatch: Any
 ) -> None:
     # What waits for review is not decided anew here: each posting once.
-    monkeypatch.setattr(versions, "queue_review", lambda: 0)
+    monkeypatch.setattr(activation, "queue_review", lambda: 0)
     url = workers.database()
     served = [fit()]
     environment = workers.environment(url, batch_size=10, FAULTS_SECONDS=0.01)
@@ -56,7 +57,7 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
         damaged = ClassifierVersion.objects.get(pk=served[-1].pk)
         damaged.pk, damaged.in_force, damaged.artifact = None, False, cut
         damaged.save()
-        versions.put_in_force(damaged)
+        activation.put_in_force(damaged)
         create("etter")
         worker.wait_for(lambda: ledger.queue(url).settled, "the queue does not drain")
         assert f"Classifier version {damaged.pk} cannot be used" in worker.log.read_text()

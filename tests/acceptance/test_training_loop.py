@@ -18,7 +18,7 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
-from marketplace_ai.imports import import_catalog, import_exemplars
+from marketplace_ai.imports.files import import_catalog, import_exemplars
 from marketplace_ai.models import (
     Decision,
     Encoder,
@@ -32,7 +32,7 @@ from tests.acceptance import ledger, workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DATA = workers.CHECKOUT / "config" / "demo_data"
+DATA = workers.CHECKOUT / "demo" / "data"
 #: Leaves of the demo's catalogue that take part, and rows of each training file: small enough for
 #: a processor, and one epoch of them moves the vectors.
 LEAVES, ROWS = 12, 96

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from celery import current_app
 from django.db import connection
 
-from config.services import EmbeddedRedis
+from demo.services import EmbeddedRedis
 from marketplace_ai.queue import wake_up
 
 CHECKOUT = Path(__file__).resolve().parents[2]

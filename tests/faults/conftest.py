@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config.services import EmbeddedPostgres
-from marketplace_ai.lifecycle import fitting
+from demo.services import EmbeddedPostgres
+from marketplace_ai.fitting import fit_classifier
 from tests.acceptance import workers
 from tests.faults import scale
 
@@ -29,9 +29,9 @@ def world(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def automatic(exemplars: None) -> None:
     """A classifier that asks for little, so that categories are written, too."""
-    keys = fitting.categories_by_key()
+    keys = fit_classifier.categories_by_key()
     labelled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
-    fitting.fit(
+    fit_classifier.fit(
         [(text, str(keys[key].pk)) for text, key in labelled],
         target_precision=0.1,
         confidence=0.5,

@@ -17,7 +17,7 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.models import PendingJob
-from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import workers
 from tests.faults_app import points

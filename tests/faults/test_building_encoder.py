@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from marketplace_ai.lifecycle import promotion, shadow, versions
 from marketplace_ai.models import (
     Decision,
     Encoder,
@@ -20,13 +19,15 @@ from marketplace_ai.models import (
     PromotionKind,
     ShadowDecision,
 )
+from marketplace_ai.promotion import promote, shadow_mode
+from marketplace_ai.versions import activation
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create, settled
 from tests.faults.scale import scaled
 from tests.faults_app import fates, points
-from tests.integration.encoder_world import candidate, state, vectors
-from tests.integration.test_encoder_shadow import put_in_force
-from tests.integration.walking import older
+from tests.integration.encoders.factories import candidate, state, vectors
+from tests.integration.promotion.test_shadow_mode import put_in_force
+from tests.integration.queue.scan_helpers import older
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +43,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
     old = [job.pk for job in older(scaled(200, 1500))]
     encoder = candidate()
     put_in_force(encoder)
-    shadow.switch(encoder, True)
+    shadow_mode.switch(encoder, True)
     kills = scaled(5, 30)
     doom = [(point, rng.randint(1, 4), signal.SIGKILL) for point in points.POINTS]
     while len(doom) < kills:
@@ -84,9 +85,9 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         assert ShadowDecision.objects.exists()
         postings += create(postings, each=scaled(5, 20))
         # What waits for review is not decided anew here: each posting once.
-        monkeypatch.setattr(versions, "queue_review", lambda: 0)
+        monkeypatch.setattr(activation, "queue_review", lambda: 0)
         fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
-        promotion.switch(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
+        promote.switch(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
         for one in both:
             one.kill(part="process_pending")
         postings += create(postings, each=scaled(5, 20))

@@ -12,15 +12,15 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from marketplace_ai.conf import conf
+from marketplace_ai.encoders import active
 from marketplace_ai.encoding import EncoderError, load_encoder
-from marketplace_ai.lifecycle import encoders
 from marketplace_ai.models import Decision, Encoder, EncoderState, JobEmbedding, JobPosting
-from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create
 from tests.faults.scale import scaled
-from tests.unit.test_encoding_sentence_transformer import save
+from tests.unit.encoding.test_sentence_transformer import save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,7 +34,7 @@ def directory(automatic: None, tmp_path: Path) -> Path:
     path = tmp_path / "model"
     Encoder.objects.update(state=EncoderState.RETIRED)
     loaded = load_encoder(str(path), cache_dir=conf.cache_dir)
-    encoders.activate(encoders._register("small", loaded))
+    active.activate(active._register("small", loaded))
     return path
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.services import EmbeddedPostgres
-from config.services.quarters import Quarters
+from demo.services import EmbeddedPostgres
+from demo.services.quarters import Quarters
 from tests.acceptance import ledger, workers
 from tests.faults.conftest import migrate
 from tests.faults.postings import insert, settled

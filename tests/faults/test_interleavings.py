@@ -15,7 +15,6 @@ from django.urls import reverse
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.encoding import DummyEncoder
-from marketplace_ai.lifecycle.answers import answer
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -26,9 +25,10 @@ from marketplace_ai.models import (
     Outcome,
     PendingJob,
 )
-from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue.write import prepared_text
-from marketplace_ai.text import digest
+from marketplace_ai.review.answers import answer
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.text.normalize import digest
 from tests.acceptance import ledger, workers
 from tests.faults import stepping
 from tests.faults.scale import scaled

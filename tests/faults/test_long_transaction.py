@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from marketplace_ai import diagnosis
+from marketplace_ai.doctor import diagnose
 from marketplace_ai.models import PendingJob
 from marketplace_ai.queue import claim as claims
 from tests.acceptance import ledger, workers
@@ -34,7 +34,7 @@ def test_the_queue_is_worked_off_under_an_open_transaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, postings = workers.database(), 0
-    monkeypatch.setattr(diagnosis, "LONG_TRANSACTION", dt.timedelta(0))
+    monkeypatch.setattr(diagnose, "LONG_TRANSACTION", dt.timedelta(0))
     looks: list[float] = []
     with (
         workers.drainer(tmp_path, workers.environment(url)) as worker,
@@ -51,7 +51,7 @@ def test_the_queue_is_worked_off_under_an_open_transaction(
             time.sleep(max(second - time.monotonic(), 0))
         worker.wait_for(lambda: settled(url), "the queue does not drain")
         looks += [look() for _ in range(5)]
-        found = [f for f in diagnosis.examine() if f.name == "vacuum"]
+        found = [f for f in diagnose.examine() if f.name == "vacuum"]
         assert [str(forgotten.info.backend_pid) in f.message for f in found] == [True]
         assert "a forgotten report" in found[0].message
         forgotten.rollback()

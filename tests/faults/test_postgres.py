@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from config.services import EmbeddedPostgres
+from demo.services import EmbeddedPostgres
 from marketplace_ai.models import PendingJob
 from tests.acceptance import ledger, workers
 from tests.faults import proxy

@@ -16,7 +16,7 @@ import pytest
 import redis as client
 from celery import current_app
 
-from config.services import EmbeddedRedis
+from demo.services import EmbeddedRedis
 from marketplace_ai.models import JobPosting
 from marketplace_ai.queue import notify, wake_up
 from tests.acceptance import ledger, workers

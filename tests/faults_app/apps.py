@@ -14,8 +14,8 @@ from django.apps import AppConfig
 from django.utils import timezone
 from numpy.typing import NDArray
 
+from marketplace_ai.db import read_timeout
 from marketplace_ai.encoding import DummyEncoder
-from marketplace_ai.queue import silence
 from tests.faults_app import HANGS, KILLS, RAISES, fates, points
 
 
@@ -33,7 +33,7 @@ class FaultsConfig(AppConfig):
         if wrong := float(os.environ.get("FAULTS_CLOCK", "0")):
             _set_clock(wrong)
         if patience := os.environ.get("FAULTS_SILENCE"):
-            silence.SILENCE_SECONDS = float(patience)
+            read_timeout.SILENCE_SECONDS = float(patience)
         seconds = float(os.environ.get("FAULTS_SECONDS", "0"))
         memory = float(os.environ.get("FAULTS_MEMORY", "inf"))
         encode = DummyEncoder.encode

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from marketplace_ai.encoding import TextEncoder, encode_each, load_encoder
-from marketplace_ai.encoding.batched import BatchedEncoder
+from marketplace_ai.encoding.batched_encoder import BatchedEncoder
 from tests.gpu import models, needs_cuda
 
 pytestmark = needs_cuda

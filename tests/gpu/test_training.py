@@ -9,12 +9,12 @@ import torch
 
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.load import Found
-from marketplace_ai.training.data import Data, plan
-from marketplace_ai.training.datasets import Pair, Scored, Triplet
-from marketplace_ai.training.estimate import estimate
+from marketplace_ai.training.data.datasets import Pair, Scored, Triplet
+from marketplace_ai.training.data.loading import Data, plan
 from marketplace_ai.training.recipe import Recipe
+from marketplace_ai.training.run.callbacks import Step
+from marketplace_ai.training.run.estimate import estimate
 from marketplace_ai.training.train import train
-from marketplace_ai.training.watch import Step
 from tests.gpu import models, needs_cuda
 
 pytestmark = needs_cuda

@@ -24,9 +24,9 @@ from marketplace_ai.models import (
     Outcome,
     PendingJob,
 )
-from marketplace_ai.queue import audit
+from marketplace_ai.queue import audit_sample
 from marketplace_ai.queue.write import prepared_text
-from marketplace_ai.text import digest
+from marketplace_ai.text.normalize import digest
 from tests.host.models import Job, Section
 
 pytestmark = pytest.mark.django_db
@@ -157,7 +157,7 @@ def test_the_audit_leads_to_the_hosts_posting_and_on_to_the_next(
 ) -> None:
     settings.MARKETPLACE_AI_AUDIT_SHARE = 1
     decisions = add(sections["maling"], 2)
-    audit.record([decision.job_id for decision in decisions])
+    audit_sample.record([decision.job_id for decision in decisions])
     audits = reverse("admin:marketplace_ai_auditedposting_changelist")
     html = admin_client.get(audits).content.decode()
     for decision in decisions:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.imports import import_catalog, import_exemplars
-from marketplace_ai.lifecycle import fitting
+from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.imports.files import import_catalog, import_exemplars
 from marketplace_ai.models import Outcome
-from marketplace_ai.pipeline import Pipeline
 from marketplace_ai.queue.proposal import Proposal
+from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.conftest import CATALOG, EXEMPLARS
 
@@ -30,7 +30,7 @@ def fitted(sections: dict[str, Any], tmp_path: Any) -> None:
     lines = [f'"{text}",{key}' for key, texts in EXEMPLARS.items() for text in texts]
     file.write_text("\n".join(["text,category", *lines]) + "\n", encoding="utf-8")
     import_exemplars(str(file))
-    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from marketplace_ai import pipeline
-from marketplace_ai.lifecycle import audits, fitting, stops, training_rows, watching
-from marketplace_ai.lifecycle.answers import answer
+from marketplace_ai.audit import judge, monitor, stops
+from marketplace_ai.exemplars import training_rows
+from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
@@ -29,6 +29,8 @@ from marketplace_ai.models import (
     get_job_model,
 )
 from marketplace_ai.queue import backfill, trigger
+from marketplace_ai.review.answers import answer
+from marketplace_ai.serving import pipeline
 from tests.host.adapter import HostAdapter
 from tests.host.models import Job, Section
 
@@ -342,7 +344,7 @@ def test_postings_from_a_file(sections: Any, drain: Any, tmp_path: Any) -> None:
 def test_labelled_postings_are_read_through_the_hosts_adapter(sections: Any, tmp_path: Any) -> None:
     file = tmp_path / "labelled.csv"
     file.write_text("title,description,category\nMale,ring 98765432,maling\n", encoding="utf-8")
-    assert fitting.read_labelled(str(file)) == [("Male\nring", "s-maling")]
+    assert fit_classifier.read_labelled(str(file)) == [("Male\nring", "s-maling")]
 
 
 def test_a_lone_surrogate_in_the_hosts_text_is_decided(
@@ -387,7 +389,7 @@ def test_the_audit_knows_the_hosts_keys(
         answer(job.pk, section, None)
     rows = {row.job_id: row for row in AuditedPosting.objects.all()}
     assert [rows[job.pk].right for job in jobs] == [True, False, False]
-    assert ("Male 0", "s-maling") in audits.labelled()
+    assert ("Male 0", "s-maling") in judge.labelled()
     run(f"DELETE FROM {TABLE}")
     assert AuditedPosting.objects.filter(job=None, right=False).count() == 2
     Section.objects.all().delete()
@@ -398,7 +400,7 @@ def test_a_stop_of_a_section_holds_for_its_text_key(fitted: None, sections: Any)
     version = ClassifierVersion.objects.get(in_force=True)
     stops.stop(version, "automatic", "s-maling", key="maling")
     assert stops.in_force(version.pk).labels == {"s-maling"}
-    keys = {line.label: line.category_id for line in watching.watch(version).categories}
+    keys = {line.label: line.category_id for line in monitor.watch(version).categories}
     assert keys["s-maling"] == "s-maling"
 
 
@@ -414,7 +416,7 @@ def test_a_section_of_the_hosts_own_is_proposed_by_its_words(
         HostAdapter, "category_description", lambda self, section: f"{section.label} og flygel"
     )
     run("INSERT INTO host_section (ref, code, label) VALUES ('s-9', 'piano', 'Stemme piano')")
-    fitting.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
     job = Job.objects.create(headline="Stemme piano", body="og flygel")
     drain()
     assert current(job).category_key == "piano"

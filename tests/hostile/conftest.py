@@ -8,13 +8,14 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from marketplace_ai.admin.automation import version_in_force
-from marketplace_ai.lifecycle import answers, stops
+from marketplace_ai.audit import stops
 from marketplace_ai.models import Category, Encoder, ExemplarGeneration, JobPosting
+from marketplace_ai.review import answers
 from tests.faults import scale
-from tests.integration.admin_world import pend
-from tests.integration.calling import call
-from tests.integration.draining import drain, fit
-from tests.integration.promotion_world import candidate
+from tests.integration.admin.factories import pend
+from tests.integration.command_calls import call
+from tests.integration.promotion.factories import candidate
+from tests.integration.worker_runs import drain, fit
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from psycopg.sql import SQL, Identifier
 from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.models import Decision, JobEmbedding, JobPosting, PendingJob
-from marketplace_ai.text import digest, prepare
+from marketplace_ai.text.normalize import digest, prepare
 from tests.acceptance import workers
 from tests.faults.scale import SEED, scaled
 from tests.hostile.texts import BAD, MEANING, any_text
 from tests.integration.databases import fresh_database, url_of
-from tests.integration.draining import drain, fit
+from tests.integration.worker_runs import drain, fit
 
 NEIGHBORS = ["Male stue", "Klippe gress hver uke", "Bytte kran på bad", "Hei på deg"]
 

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 import marketplace_ai
-from marketplace_ai.imports import import_catalog, import_exemplars, import_jobs
+from marketplace_ai.imports.files import import_catalog, import_exemplars, import_jobs
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -24,10 +24,10 @@ from marketplace_ai.models import (
     JobPosting,
     PendingJob,
 )
-from marketplace_ai.pipeline import Pipeline
+from marketplace_ai.serving.pipeline import Pipeline
 from tests.hostile.texts import MEANING
-from tests.integration.draining import drain, fit
-from tests.unit.test_encoding_sentence_transformer import load, save
+from tests.integration.worker_runs import drain, fit
+from tests.unit.encoding.test_sentence_transformer import load, save
 
 APP = Path(marketplace_ai.__file__).parent
 
@@ -123,16 +123,16 @@ def test_a_posting_that_fails_makes_one_line_in_the_log(
 #: numbers; no value that somebody wrote. A new place is looked at and added here.
 PUT_TOGETHER = {
     "adapter.py": {"statement"},
-    "queue/categories.py": {"key", "table"},
+    "queue/category_locks.py": {"key", "table"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "name", "sql", "table", "where"},
     "queue/intake.py": {"statement"},
-    "lifecycle/indexes.py": {
+    "encoders/search_index.py": {
         "BUILD.format(index=name(encoder), table=partitions.name(encoder), "
         "dimension=int(encoder.dimension))",
         "name(encoder)",
     },
-    "lifecycle/partitions.py": {
+    "encoders/partitions.py": {
         "JobEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
         "how", "table",
     },

@@ -18,7 +18,7 @@ from kombu.exceptions import ContentDisallowed
 from config.celery import app
 from tests.acceptance.workers import CHECKOUT, PATIENCE
 from tests.hostile.directories import SPOILT, Trap
-from tests.unit.test_encoding_sentence_transformer import save
+from tests.unit.encoding.test_sentence_transformer import save
 
 HARMLESS = {"tokenizer_trusts_itself"}
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from tests import pins
 from tests.acceptance import workers
 from tests.images import files
+from tools import pins
 
 #: Guards against hanging: a worker loads its encoder, on a machine that may be busy.
 PATIENCE = 300.0

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from config.demo.processes import free_port
+from demo.processes import free_port
 from tests.images.containers import PATIENCE, Container, Tree, container, make_tree
 from tests.integration.databases import fresh_database, url_of
 

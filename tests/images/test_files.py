@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from marketplace_ai.worker.bootstep import STOP_SECONDS
-from tests import pins
 from tests.images import files
+from tools import pins
 
 IMAGES = ("web", "worker", "worker-cuda")
 OURS = ("migrate", "web", "worker", "beat")

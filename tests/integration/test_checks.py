@@ -153,7 +153,7 @@ class TestDatabase:
         assert "pgvector is 0." in only(self.found(), "E004").msg
 
     def test_doctor_speaks_of_it(self, monkeypatch: Any) -> None:
-        from marketplace_ai.diagnosis import examine
+        from marketplace_ai.doctor.diagnose import examine
 
         monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))
         findings = {finding.name: finding for finding in examine()}
@@ -162,7 +162,7 @@ class TestDatabase:
 
 @pytest.mark.django_db
 def test_doctor_stops_at_a_broken_adapter(settings: Any) -> None:
-    from marketplace_ai.diagnosis import examine
+    from marketplace_ai.doctor.diagnose import examine
 
     settings.MARKETPLACE_AI_ADAPTER = "shop.ai.Adapter"
     last = list(examine())[-1]

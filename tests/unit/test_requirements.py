@@ -1,4 +1,4 @@
-from tests.requirements import differences, lines
+from tools.requirements import differences, lines
 
 
 def test_the_lists_agree() -> None:

@@ -6,12 +6,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
-from marketplace_ai.management import labelled_rows, promoted
+from marketplace_ai.management import encoder_report, labeled_rows
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import EncoderState
 
 if TYPE_CHECKING:
-    from marketplace_ai.lifecycle.gate import Examined, Rows
+    from marketplace_ai.fitting.compare_encoders import Examined, Rows
     from marketplace_ai.models import Encoder, Promotion
 
 
@@ -56,26 +56,28 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         _check(options)
         # Imported here: they bring numeric libraries, which a wrong call can do without.
-        from marketplace_ai.deciding import ArtifactError
+        from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import gate, succession, versions
-        from marketplace_ai.tables import TableError
+        from marketplace_ai.fitting import compare_encoders
+        from marketplace_ai.promotion import rules
+        from marketplace_ai.text.csv_files import TableError
+        from marketplace_ai.versions import activation
 
         try:
-            encoder = succession.find(options["encoder"])
-        except versions.VersionError as error:
+            encoder = rules.find(options["encoder"])
+        except activation.VersionError as error:
             refuse(str(error))
         if encoder.state == EncoderState.ACTIVE:
             self._already(encoder, as_json=options["json"])
             return
-        if reason := succession.why_not(encoder):
+        if reason := rules.why_not(encoder):
             fail(reason)
         made = None
         try:
             rows = self._rows(options)
-            total = gate.to_encode(encoder, rows)
+            total = compare_encoders.to_encode(encoder, rows)
             with progress("Encoding by both", total, quiet=options["json"]) as advance:
-                found = gate.examine(
+                found = compare_encoders.examine(
                     encoder,
                     rows,
                     target_precision=options["target_precision"],
@@ -83,10 +85,10 @@ class Command(DatabaseCommand):
                     progress=advance,
                 )
             if not options["dry_run"] and (options["force"] or not found.objections):
-                made = gate.promote(found, reason=options["reason"])
+                made = compare_encoders.promote(found, reason=options["reason"])
         except EncoderError as error:
             fail(str(error))
-        except versions.VersionError as error:
+        except activation.VersionError as error:
             fail(f"{error} Nothing was changed: look at the encoders and compare again.")
         except ArtifactError as error:
             fail(f"Nothing was changed: {error}.")
@@ -99,20 +101,20 @@ class Command(DatabaseCommand):
     def _rows(self, options: dict[str, Any]) -> Rows:
         """The labelled rows of the file, else the audited postings, else none; and the promise
         that holds today, where none is asked for."""
-        from marketplace_ai.lifecycle import fitting, gate
+        from marketplace_ai.fitting import compare_encoders, fit_classifier
         from marketplace_ai.models import Encoder
 
-        today = gate.promise_in_force(Encoder.objects.active())
+        today = compare_encoders.promise_in_force(Encoder.objects.active())
         for name, value in zip(("target_precision", "confidence"), today, strict=True):
             if options[name] is None:
                 options[name] = value
         if options["calibration"]:
-            return gate.Rows(*fitting.read_kinds(options["calibration"]))
-        audits = fitting.read_audits(options["target_precision"], options["confidence"])
+            return compare_encoders.Rows(*fit_classifier.read_kinds(options["calibration"]))
+        audits = fit_classifier.read_audits(options["target_precision"], options["confidence"])
         if not options["json"]:
-            for line in labelled_rows.lines(audits):
+            for line in labeled_rows.lines(audits):
                 self.stdout.write(line)
-        return gate.Rows(audits.labelled, audited=bool(audits.labelled))
+        return compare_encoders.Rows(audits.labelled, audited=bool(audits.labelled))
 
     def _already(self, encoder: Encoder, *, as_json: bool) -> None:
         if as_json:
@@ -135,9 +137,9 @@ class Command(DatabaseCommand):
                 },
             )
         else:
-            for line in promoted.lines(found.comparison):
+            for line in encoder_report.lines(found.comparison):
                 self.stdout.write(line)
-        against = promoted.objections(found.comparison)
+        against = encoder_report.objections(found.comparison)
         if made is None and against and not options["force"]:
             fail(
                 f"{name} does not become active: {'; '.join(against)}. "

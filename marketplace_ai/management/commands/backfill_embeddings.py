@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import Encoder, EncoderState, PendingJob, Walk
-from marketplace_ai.queue import backfill, health, walks
+from marketplace_ai.queue import backfill, scans, stats
 
 #: Seconds between two looks at a backfill that is being worked off.
 LOOK_SECONDS = 0.5
@@ -131,7 +131,7 @@ class Command(DatabaseCommand):
     def _begin(self, encoder: Encoder, walk: Walk, *, quiet: bool) -> None:
         """Go the first steps here, as a worker does: until the queue holds enough of it."""
         with progress("Queueing", walk.total - walk.queued, quiet=quiet) as advance:
-            while walks.step(encoder):
+            while scans.step(encoder):
                 before = walk.queued
                 walk.refresh_from_db()
                 advance(walk.queued - before)
@@ -141,7 +141,7 @@ class Command(DatabaseCommand):
         waiting = backfill.waiting(encoder).count()
         with progress("Encoding", walk.total, quiet=quiet) as advance:
             while waiting or not walk.finished:
-                if not health.drainers():
+                if not stats.drainers():
                     fail(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
@@ -151,6 +151,6 @@ class Command(DatabaseCommand):
                 time.sleep(LOOK_SECONDS)
                 walk.refresh_from_db()
                 waiting = backfill.waiting(encoder).count()
-                done = walks.progress(walk, waiting).done
+                done = scans.progress(walk, waiting).done
                 advance(max(done - shown, 0))
                 shown = max(done, shown)

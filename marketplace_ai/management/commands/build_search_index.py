@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.lifecycle import indexes
+from marketplace_ai.encoders import search_index
 from marketplace_ai.management.console import DatabaseCommand, refuse
 from marketplace_ai.models import Encoder
 
@@ -24,7 +24,7 @@ class Command(DatabaseCommand):
         if encoder is None:
             refuse(f"There is no encoder {named!r}." if named else "No encoder is active yet.")
         try:
-            built = indexes.build_search_index(encoder)
+            built = search_index.build_search_index(encoder)
         except ValueError as error:
             refuse(str(error))
         what = "is built" if built else "was there already, or is being built by somebody else"

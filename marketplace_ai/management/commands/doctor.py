@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace_ai.diagnosis import examine, examine_drainer
+from marketplace_ai.doctor.diagnose import examine, examine_drainer
 from marketplace_ai.management.console import fail, print_json
 
 
@@ -47,14 +47,14 @@ class Command(BaseCommand):
 
     def _tune(self, as_json: bool) -> None:
         # Imported here: it brings the encoder's libraries.
-        from marketplace_ai import tuning
+        from marketplace_ai.doctor import backend_benchmark
         from marketplace_ai.encoding import EncoderError
 
         try:
-            found = tuning.tune(lambda line: self.stderr.write(line, style_func=str))
+            found = backend_benchmark.tune(lambda line: self.stderr.write(line, style_func=str))
         except EncoderError as error:
             fail(str(error))
         if as_json:
             print_json(self, found)
         else:
-            self.stdout.write("\n".join(tuning.lines(found)))
+            self.stdout.write("\n".join(backend_benchmark.lines(found)))

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.lifecycle import overview, shadow
+from marketplace_ai.encoders import status
 from marketplace_ai.management.console import DatabaseCommand, print_json, refuse
 from marketplace_ai.models import Encoder, EncoderState
-from marketplace_ai.queue import health
+from marketplace_ai.promotion import shadow_mode
+from marketplace_ai.queue import stats
 
 
 class Command(DatabaseCommand):
@@ -27,7 +28,7 @@ class Command(DatabaseCommand):
         for name, on in ((options["shadow"], True), (options["no_shadow"], False)):
             if name is not None:
                 return self._switch(name, on, as_json=options["json"])
-        found = overview.all_of_them()
+        found = status.all_of_them()
         if options["json"]:
             print_json(self, {"encoders": [standing.as_dict() for standing in found]})
         elif not found:
@@ -44,8 +45,8 @@ class Command(DatabaseCommand):
         if encoder is None:
             refuse(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
         try:
-            shadow.switch(encoder, on)
-        except shadow.ShadowError as error:
+            shadow_mode.switch(encoder, on)
+        except shadow_mode.ShadowError as error:
             refuse(str(error))
         if as_json:
             print_json(self, {"encoder": encoder.name, "shadow": encoder.shadow})
@@ -55,7 +56,7 @@ class Command(DatabaseCommand):
             self.stdout.write(f"{name} no longer decides in the shadow; its answers stay.")
 
 
-def lines(standing: overview.Standing) -> list[str]:
+def lines(standing: status.Standing) -> list[str]:
     """An encoder for people."""
     encoder = standing.encoder
     head = f"{encoder.name}: {encoder.get_state_display()}, {encoder.dimension} dimensions"
@@ -73,7 +74,7 @@ def lines(standing: overview.Standing) -> list[str]:
         f"  classifier: {standing.classifier or 'none is in force for it'}",
     ]
     if standing.pending or standing.set_aside:
-        pending, aside = health.shown(standing.pending), health.shown(standing.set_aside)
+        pending, aside = stats.shown(standing.pending), stats.shown(standing.set_aside)
         found.append(f"  in the queue: {pending}, and {aside} set aside")
     if standing.walk is not None and standing.progress is not None:
         known = standing.progress

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.sources import encoder_named
-from marketplace_ai.tables import TableError
+from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
     from marketplace_ai.evaluation.inputs import Inputs
@@ -153,7 +153,7 @@ def _check_numbers(options: dict[str, Any]) -> None:
 def _inputs(options: dict[str, Any]) -> Inputs:
     from marketplace_ai.adapter import get_adapter
     from marketplace_ai.evaluation.inputs import Source, read_inputs
-    from marketplace_ai.evaluation.rows import Filter
+    from marketplace_ai.text.labeled_csv import Filter
 
     def source(name: str) -> Source:
         where = options[f"{name}_where"]

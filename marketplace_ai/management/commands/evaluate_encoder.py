@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.sources import encoder_named
-from marketplace_ai.tables import TableError
+from marketplace_ai.text.csv_files import TableError
 
 
 class Command(HelpfulCommand):
@@ -29,8 +29,8 @@ class Command(HelpfulCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from marketplace_ai.training.accuracy import measure
-        from marketplace_ai.training.datasets import read_triplets
+        from marketplace_ai.training.data.datasets import read_triplets
+        from marketplace_ai.training.run.triplet_accuracy import measure
 
         try:
             triplets = read_triplets(options["triplets"])

@@ -9,11 +9,11 @@ from django.db import DatabaseError
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, find_directory, is_source
 from marketplace_ai.management.console import fail, print_json, refuse
-from marketplace_ai.tables import TableError
+from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
-    from marketplace_ai.encoding.export import Labelled
     from marketplace_ai.encoding.load import Found
+    from marketplace_ai.encoding.onnx.export import Labelled
 
 
 class Command(BaseCommand):
@@ -49,8 +49,8 @@ class Command(BaseCommand):
             refuse("--labelled is what --int8 is measured on, which is not given.")
         found = self._find(options["encoder"])
         labelled = _labelled(options["labelled"]) if options["int8"] else None
-        from marketplace_ai.encoding.export import export
-        from marketplace_ai.encoding.exported import export_folder
+        from marketplace_ai.encoding.onnx.export import export
+        from marketplace_ai.encoding.onnx.exported import export_folder
 
         cache_dir = Path(options["output"]).expanduser() if options["output"] else conf.cache_dir
         try:
@@ -124,7 +124,7 @@ def _registered(name: str | None) -> tuple[str, str | None]:
 
 def _labelled(path: str | None) -> Labelled:
     if path is not None:
-        from marketplace_ai.evaluation.rows import read_rows
+        from marketplace_ai.text.labeled_csv import read_rows
 
         try:
             rows = read_rows(path)

@@ -7,8 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
-from marketplace_ai import enough
-from marketplace_ai.management import compared, labelled_rows
+from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.management import labeled_rows, version_report
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import (
     ClassifierVersion,
@@ -51,32 +51,36 @@ class Command(DatabaseCommand):
         for name in ("target_precision", "confidence"):
             if not 0 < options[name] < 1:
                 refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
-        from marketplace_ai.deciding import ArtifactError
+        from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import fitting, succession, versions
-        from marketplace_ai.tables import TableError
+        from marketplace_ai.fitting import fit_classifier
+        from marketplace_ai.promotion import rules
+        from marketplace_ai.text.csv_files import TableError
+        from marketplace_ai.versions import activation
 
         quiet = options["json"]
         voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
-            encoder = succession.find(options["encoder"]) if options["encoder"] else None
-            labelled = fitting.read_labelled(options["calibration"])
+            encoder = rules.find(options["encoder"]) if options["encoder"] else None
+            labelled = fit_classifier.read_labelled(options["calibration"])
             audits = None
             if not options["calibration"]:
-                audits = fitting.read_audits(options["target_precision"], options["confidence"])
+                audits = fit_classifier.read_audits(
+                    options["target_precision"], options["confidence"]
+                )
                 labelled = audits.labelled
                 if not quiet:
-                    for line in labelled_rows.lines(audits):
+                    for line in labeled_rows.lines(audits):
                         self.stdout.write(line)
-            lacking = fitting.exemplars_without_vector(encoder)
+            lacking = fit_classifier.exemplars_without_vector(encoder)
             if encoder is not None and lacking and not quiet:
                 self.stdout.write(
                     f"{lacking} exemplars have no vector of {encoder} yet: they are encoded first."
                 )
             with progress("Encoding", lacking + len(labelled), quiet=quiet) as advance:
-                version = fitting.fit(
+                version = fit_classifier.fit(
                     labelled,
                     encoder=encoder,
                     audited=audits is not None and bool(labelled),
@@ -88,9 +92,9 @@ class Command(DatabaseCommand):
                 )
         except EncoderError as error:
             fail(str(error))
-        except versions.Overtaken as error:
+        except activation.Overtaken as error:
             fail(f"{error} It is stored, and was not compared with that one; see use_classifier.")
-        except versions.VersionError as error:
+        except activation.VersionError as error:
             refuse(str(error))
         except ArtifactError as error:
             fail(f"Nothing was stored, and what is in force stays: {error}.")
@@ -118,12 +122,12 @@ class Command(DatabaseCommand):
             f"{name} is {state}: exemplars of generation "
             f"{version.exemplar_generation}, calibrated on {version.get_calibrated_on_display()}."
         )
-        for line in (*compared.lines(version.comparison), *summary(version.figures)):
+        for line in (*version_report.lines(version.comparison), *summary(version.figures)):
             self.stdout.write(line)
 
 
 def _refusal(version: ClassifierVersion) -> str:
-    why = compared.objection(version.comparison)
+    why = version_report.objection(version.comparison)
     if version.pk is None:
         return f"{why}: it would be stored and not put in force (--force puts it in force)."
     if version.encoder.state != EncoderState.ACTIVE:
@@ -138,7 +142,7 @@ def _refusal(version: ClassifierVersion) -> str:
 
 def too_few(row: dict[str, Any]) -> bool:
     """Whether the promise over all categories leaves this one out."""
-    return row["exemplars"] is not None and row["exemplars"] < enough.FOR_THE_PROMISE
+    return row["exemplars"] is not None and row["exemplars"] < minimum_counts.FOR_THE_PROMISE
 
 
 def summary(figures: dict[str, Any]) -> Iterator[str]:
@@ -171,7 +175,7 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             promise = "its own"
         elif too_few(row):
             promise = (
-                f"none: too few exemplars ({row['exemplars']} of {enough.FOR_THE_PROMISE}), "
+                f"none: too few exemplars ({row['exemplars']} of {minimum_counts.FOR_THE_PROMISE}), "
                 f"by its own rows only; {row['rows_needed']} more"
             )
         elif not row["automated"]:

@@ -5,9 +5,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 
-from marketplace_ai.imports import ExemplarCounts, exemplars_from_jobs, import_exemplars
+from marketplace_ai.imports.files import ExemplarCounts, exemplars_from_jobs, import_exemplars
 from marketplace_ai.management.console import DatabaseCommand, refuse
-from marketplace_ai.tables import TableError
+from marketplace_ai.text.csv_files import TableError
 
 
 class Command(DatabaseCommand):

@@ -14,11 +14,11 @@ from marketplace_ai.management.console import (
     progress,
     refuse,
 )
-from marketplace_ai.tables import TableError
+from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
-    from marketplace_ai.training.mining import Mined
-    from marketplace_ai.training.rows import TrainingRows
+    from marketplace_ai.training.data.labeled_texts import TrainingRows
+    from marketplace_ai.training.data.mining import Mined
 
 HELP = """\
 Makes what train_encoder learns from, out of labelled texts: the database's active exemplars,
@@ -78,15 +78,15 @@ class Command(HelpfulCommand, DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here, so that --help and a mistyped option cost nothing.
-        from marketplace_ai.training import folder, mining
-        from marketplace_ai.training.leaks import LeakError
-        from marketplace_ai.training.rows import MiningError
+        from marketplace_ai.training.data import dataset_dir, mining
+        from marketplace_ai.training.data.labeled_texts import MiningError
+        from marketplace_ai.training.data.leaks import LeakError
 
         _check(options)
         out = Path(options["out"]).expanduser()
         quiet = options["json"]
         try:
-            folder.check(out, force=options["force"])
+            dataset_dir.check(out, force=options["force"])
             rows = self._rows(options)
             mined = mining.mine(
                 rows,
@@ -95,26 +95,26 @@ class Command(HelpfulCommand, DatabaseCommand):
                 seed=options["seed"],
                 progress=lambda title, total: progress(title, total, quiet=quiet),
             )
-        except (TableError, folder.FolderError) as error:
+        except (TableError, dataset_dir.FolderError) as error:
             refuse(str(error))
         except MiningError as error:
             (refuse if options["file"] else fail)(str(error))
         try:
-            compared = folder.save(
+            compared = dataset_dir.save(
                 mined, out, seed=options["seed"], test_share=options["test_share"]
             )
-        except (LeakError, folder.FolderError) as error:
+        except (LeakError, dataset_dir.FolderError) as error:
             fail(str(error))
         figures = {"out": str(out), **_figures(mined), "compared": compared}
         if options["json"]:
             print_json(self, {**figures, "seed": options["seed"]})
         else:
-            self.stdout.write(_summary(figures, out / folder.CARD))
+            self.stdout.write(_summary(figures, out / dataset_dir.CARD))
 
     def _rows(self, options: dict[str, Any]) -> TrainingRows:
         from marketplace_ai.adapter import get_adapter
-        from marketplace_ai.lifecycle import training_rows
-        from marketplace_ai.training.rows import from_file
+        from marketplace_ai.exemplars import training_rows
+        from marketplace_ai.training.data.labeled_texts import from_file
 
         if not options["file"]:
             return training_rows.read()
@@ -127,7 +127,7 @@ class Command(HelpfulCommand, DatabaseCommand):
 
     def _parents(self) -> dict[str, str | None]:
         """The database's tree, where it can be asked."""
-        from marketplace_ai.lifecycle import training_rows
+        from marketplace_ai.exemplars import training_rows
 
         try:
             return training_rows.parents()

@@ -31,7 +31,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring the encoder's libraries, which --help can do without.
-        from marketplace_ai.pipeline import Pipeline
+        from marketplace_ai.serving.pipeline import Pipeline
         from marketplace_ai.worker.loop import Drainer, handle_signals
 
         only = None if options["encoder"] is None else _candidate(options["encoder"])

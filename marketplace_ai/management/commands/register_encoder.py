@@ -27,19 +27,19 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring the encoder's libraries, which --help can do without.
+        from marketplace_ai.encoders import active, register
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.lifecycle import building, encoders
 
         name, revision = options["name"], options["revision"]
         try:
-            building.check_name(name)
-            loaded = encoders.try_source(options["path"], revision=revision)
-            encoder = building.register(name, loaded, revision=revision)
-        except building.RegistrationError as error:
+            register.check_name(name)
+            loaded = active.try_source(options["path"], revision=revision)
+            encoder = register.register(name, loaded, revision=revision)
+        except register.RegistrationError as error:
             refuse(str(error))
         except EncoderError as error:
             fail(f"Nothing was registered: {error}")
-        twins = building.twins(encoder)
+        twins = register.twins(encoder)
         if options["json"]:
             print_json(
                 self,

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.lifecycle import retiring
+from marketplace_ai.encoders import retire
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
 from marketplace_ai.models import Encoder, EncoderState
 
@@ -30,18 +30,18 @@ class Command(DatabaseCommand):
                 "there are."
             )
         try:
-            retiring.check(encoder)
-        except retiring.RetirementError as error:
+            retire.check(encoder)
+        except retire.RetirementError as error:
             refuse(str(error))
-        stored = retiring.stored(encoder)
+        stored = retire.stored(encoder)
         # What was begun is ended without another question.
         begun = encoder.state == EncoderState.RETIRED
         if not begun and not options["yes"]:
             self._ask(encoder, stored)
         if not (begun and stored.is_nothing):
             try:
-                retiring.retire(encoder, lambda line: self._tell(f"{line} …", options))
-            except retiring.RetirementError as error:
+                retire.retire(encoder, lambda line: self._tell(f"{line} …", options))
+            except retire.RetirementError as error:
                 fail(str(error))
         if options["json"]:
             print_json(
@@ -52,7 +52,7 @@ class Command(DatabaseCommand):
         else:
             self.stdout.write(f"{encoder.name} is retired.")
 
-    def _ask(self, encoder: Encoder, stored: retiring.Stored) -> None:
+    def _ask(self, encoder: Encoder, stored: retire.Stored) -> None:
         losses = (
             f"Of {encoder.name} ({encoder.state}) will be deleted: about {stored.vectors:,} "
             f"postings' and {stored.exemplars:,} exemplars' vectors, {stored.pending:,} rows of "

@@ -23,16 +23,17 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring numeric libraries, which --help can do without.
-        from marketplace_ai.deciding import ArtifactError
-        from marketplace_ai.lifecycle import promotion, succession, versions
+        from marketplace_ai.classifier import ArtifactError
+        from marketplace_ai.promotion import promote, rules
+        from marketplace_ai.versions import activation
 
         active = Encoder.objects.active()
         try:
-            target = succession.previous(active)
-            version = versions.in_force(target)
+            target = rules.previous(active)
+            version = activation.in_force(target)
             if not options["dry_run"]:
-                promotion.roll_back(instead_of=active)
-        except versions.VersionError as error:
+                promote.roll_back(instead_of=active)
+        except activation.VersionError as error:
             fail(str(error))
         except ArtifactError as error:
             fail(f"The classifier of {target} cannot be used, and nothing was changed: {error}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.lifecycle.scrubbing import scrub_exemplars
+from marketplace_ai.exemplars.rescrub import scrub_exemplars
 from marketplace_ai.management.console import DatabaseCommand, print_json, progress
 from marketplace_ai.models import Encoder, Exemplar
 from marketplace_ai.queue import backfill

@@ -10,15 +10,15 @@ from django.core.management.base import CommandParser
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.sources import base_named
-from marketplace_ai.tables import TableError
-from marketplace_ai.training import record
+from marketplace_ai.text.csv_files import TableError
+from marketplace_ai.training.model import training_metadata
 
 if TYPE_CHECKING:
     from marketplace_ai.encoding.load import Found
-    from marketplace_ai.training.data import Data, Plan
+    from marketplace_ai.training.data.loading import Data, Plan
     from marketplace_ai.training.recipe import Recipe
+    from marketplace_ai.training.run.callbacks import Step
     from marketplace_ai.training.train import Trained
-    from marketplace_ai.training.watch import Step
 
 HELP = """\
 Fine-tunes an encoder by the recipe of a published model card (bge-m3 on Norwegian job titles):
@@ -124,7 +124,7 @@ class Command(HelpfulCommand):
             refuse(str(error))
         output = Path(options["output"]).expanduser().absolute()
         _check_output(output, overwrite=options["overwrite"])
-        from marketplace_ai.training.data import plan
+        from marketplace_ai.training.data.loading import plan
 
         try:
             used = plan(data, recipe.batch_size)
@@ -182,14 +182,14 @@ class Command(HelpfulCommand):
         if as_json:
             print_json(self, found)
             return
-        from marketplace_ai.training.estimate import lines
+        from marketplace_ai.training.run.estimate import lines
 
         for line in lines(found):
             self.stdout.write(line)
 
 
 def _estimated(base: Found, data: Data, recipe: Recipe, output: Path) -> dict[str, Any]:
-    from marketplace_ai.training.estimate import estimate
+    from marketplace_ai.training.run.estimate import estimate
     from marketplace_ai.training.train import explained, require_packages
 
     try:
@@ -234,8 +234,8 @@ def _recipe(options: dict[str, Any]) -> Recipe:
 
 
 def _data(options: dict[str, Any]) -> Data:
-    from marketplace_ai.training.data import Data
-    from marketplace_ai.training.datasets import read_pairs, read_scored, read_triplets
+    from marketplace_ai.training.data.datasets import read_pairs, read_scored, read_triplets
+    from marketplace_ai.training.data.loading import Data
 
     def rows(name: str, read: Callable[[str], list[Any]]) -> list[Any]:
         return read(options[name]) if options[name] else []
@@ -262,7 +262,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
         refuse(f"{output} is a file; give the name of a directory to be made.")
     if not output.is_dir() or not any(output.iterdir()):
         return
-    if not (output / record.NAME).is_file():
+    if not (output / training_metadata.NAME).is_file():
         refuse(
             f"{output} is there, and was not made by train_encoder, so it is not replaced: give "
             "another --output."

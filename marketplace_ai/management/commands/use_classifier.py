@@ -35,14 +35,14 @@ class Command(DatabaseCommand):
 
     def _use(self, version: int, *, as_json: bool) -> None:
         # Imported here: they bring numeric libraries, which --list can do without.
-        from marketplace_ai.deciding import ArtifactError
-        from marketplace_ai.lifecycle import versions
+        from marketplace_ai.classifier import ArtifactError
+        from marketplace_ai.versions import activation
 
         try:
-            before = versions.use(version)
+            before = activation.use(version)
         except ArtifactError as error:
             fail(f"Version {version} cannot be used, and nothing was changed: {error}.")
-        except versions.VersionError as error:
+        except activation.VersionError as error:
             refuse(str(error))
         if as_json:
             print_json(self, {"version": version, "instead_of": before})

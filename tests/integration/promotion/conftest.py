@@ -11,10 +11,10 @@ from marketplace_ai.models import (
     Category,
     Encoder,
 )
+from tests.integration.command_calls import call
+from tests.integration.versions.test_versions import WORDS, import_some, texts
 
-from ..calling import call
-from ..promotion_world import candidate, in_other_words, labelled, understands_synonyms
-from ..test_versions import WORDS, import_some, texts
+from .factories import candidate, in_other_words, labelled, understands_synonyms
 
 
 @pytest.fixture

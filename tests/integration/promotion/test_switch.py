@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.lifecycle import classifiers, gate, promotion, versions
+from marketplace_ai.fitting import compare_encoders
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
@@ -18,13 +18,15 @@ from marketplace_ai.models import (
     Promotion,
     PromotionKind,
 )
+from marketplace_ai.promotion import promote as promotion
 from marketplace_ai.queue import backfill
+from marketplace_ai.versions import activation, create
+from tests.integration.command_calls import call, call_json, failed
+from tests.integration.encoders.factories import state
+from tests.integration.versions.test_versions import at_once
+from tests.integration.worker_runs import current, drain, fit
 
-from ..calling import call, call_json, failed
-from ..draining import current, drain, fit
-from ..encoder_world import state
-from ..promotion_world import candidate
-from ..test_versions import at_once
+from .factories import candidate
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +67,7 @@ class TestTheWayBack:
     ) -> None:
         waiting = JobPosting.objects.create(title="Hei på deg")
         drain()
-        in_force = versions.in_force(big)
+        in_force = activation.in_force(big)
         Encoder.objects.filter(pk=small.pk).update(shadow=True)
         call("activate_encoder", "small", **asked)
         drain()
@@ -95,13 +97,13 @@ class TestTheWayBack:
         assert call_json("rollback_encoder")["encoder"] == "dummy"
 
     def test_a_dry_run_says_which_and_changes_nothing(self, third: Encoder) -> None:
-        before = versions.standing()
+        before = activation.standing()
         assert call("rollback_encoder", dry_run=True).startswith("small would be active again")
         assert call_json("rollback_encoder", dry_run=True) == {
             "encoder": "small", "instead_of": "tiny", "active": False,
-            "classifier": versions.in_force(Encoder.objects.get(name="small")),
+            "classifier": activation.in_force(Encoder.objects.get(name="small")),
         }  # fmt: skip
-        assert versions.standing() == before
+        assert activation.standing() == before
         assert Promotion.objects.count() == 2
 
     def test_there_is_no_way_back_to_one_that_is_retired(
@@ -126,7 +128,7 @@ class TestMeanwhile:
     @staticmethod
     def meanwhile(monkeypatch: Any, act: Any) -> None:
         """Do something while the two are held against each other."""
-        parents = classifiers.parents
+        parents = create.parents
         once: list[int] = []
 
         def acting() -> Any:
@@ -135,7 +137,7 @@ class TestMeanwhile:
                 act()
             return parents()
 
-        monkeypatch.setattr(classifiers, "parents", acting)
+        monkeypatch.setattr(create, "parents", acting)
 
     def test_another_encoder_became_active(
         self, small: Encoder, asked: dict[str, Any], monkeypatch: Any
@@ -183,13 +185,13 @@ class TestAtOnce:
         candidate("small", "dummy:32")
         candidate("tiny", "dummy:48")
         both = threading.Barrier(2, timeout=60)
-        promote = gate.promote
+        promote = compare_encoders.promote
 
         def together(*args: Any, **options: Any) -> Any:
             both.wait()
             return promote(*args, **options)
 
-        monkeypatch.setattr(gate, "promote", together)
+        monkeypatch.setattr(compare_encoders, "promote", together)
         options = {"force": True, "reason": "Samtidig"}
         said = at_once(
             lambda: call("activate_encoder", "small", **options),
@@ -202,7 +204,7 @@ class TestAtOnce:
         assert lost.returncode == 1
         made = Promotion.objects.get()
         assert (made.encoder, made.before) == (now, before)
-        assert versions.in_force(now) == now.comparison["version"]
+        assert activation.in_force(now) == now.comparison["version"]
         ready = Encoder.objects.filter(state=EncoderState.READY)
         assert ready.count() == 2
 

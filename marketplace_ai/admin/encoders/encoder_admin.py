@@ -1,0 +1,266 @@
+"""Encoders and classifier versions: what is in force, and what it proved."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import F, OuterRef, Q, Subquery
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.admin.display import NOTHING, badge, object_link, percent
+from marketplace_ai.admin.versions.activate import PuttingInForce
+from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Encoder,
+    EncoderState,
+    Promotion,
+    get_category_model,
+)
+
+from . import shadow
+from .comparison import contest, objections
+from .promote import Promoting
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+STATES = {EncoderState.ACTIVE: "good", EncoderState.BUILDING: "attention"}
+CANDIDATES = (EncoderState.BUILDING, EncoderState.READY)
+#: The rules of a promise, in the order in which they are tried.
+RULES = {
+    "automatic": _("a category"),
+    "parent": _("its parent only"),
+    "none": _("“fits none”"),
+}
+
+
+@admin.register(Encoder)
+class EncoderAdmin(Promoting):
+    list_display = (
+        "name", "state_shown", "first_choice", "automatic_share", "compared",
+        "registered", "activated",
+    )  # fmt: skip
+    ordering = ("-pk",)
+    sortable_by = ()
+    readonly_fields = (
+        "name", "state_shown", "classifier_shown", "shadow_shown", "comparison_shown",
+        "history_shown", "source", "revision", "dimension", "max_tokens", "precision",
+        "weights_hash", "prompts_shown", "metrics_shown", "registered", "activated", "replaced",
+        "retired",
+    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("name", "state_shown", "classifier_shown", "shadow_shown")}),
+        (_("Compared with the active encoder"), {"fields": ("comparison_shown",)}),
+        (_("Promotions"), {"fields": ("history_shown",)}),
+        (_("Model"), {"fields": readonly_fields[6:]}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        match = request.resolver_match
+        if match and "object_id" in match.kwargs:
+            return rows
+        # A list needs none of the texts that were compared, and of the figures only two.
+        figures = ClassifierVersion.objects.filter(encoder=OuterRef("pk"), in_force=True)
+        return rows.defer("comparison", "metrics").annotate(
+            objections=F("comparison__objections"),
+            first_right=Subquery(figures.values("figures__first_choice")[:1]),
+            coverage=Subquery(figures.values("figures__automatic__coverage")[:1]),
+        )
+
+    @admin.display(description=_("state"))
+    def state_shown(self, encoder: Encoder) -> Any:
+        state = EncoderState(encoder.state)
+        shown = badge(state.label, STATES.get(state, "quiet"))
+        if encoder.shadow and state in CANDIDATES:
+            shown = format_html("{} {}", shown, badge(_("decides in the shadow")))
+        return shown
+
+    @admin.display(description=_("first choice right"), empty_value=NOTHING)
+    def first_choice(self, encoder: Any) -> Any:
+        return percent(encoder.first_right) or None
+
+    @admin.display(description=_("automatic"), empty_value=NOTHING)
+    def automatic_share(self, encoder: Any) -> Any:
+        return percent(encoder.coverage) or None
+
+    @admin.display(description=_("compared"), empty_value=NOTHING)
+    def compared(self, encoder: Any) -> Any:
+        if encoder.objections is None:
+            return None
+        if encoder.objections:
+            return badge(_("speaks against it"), "attention")
+        return badge(_("as good"), "good")
+
+    @admin.display(description=_("classifier"))
+    def classifier_shown(self, encoder: Encoder) -> Any:
+        rows = ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+        found = rows.values_list(
+            "pk", "figures__first_choice", "figures__automatic__coverage"
+        ).first()
+        if found is None:
+            return _("none is in force for it: fit_classifier --encoder %s fits one") % encoder
+        version, first, automatic = found
+        text = _("first choice right %(first)s, automatic %(automatic)s") % {
+            "first": percent(first) or NOTHING,
+            "automatic": percent(automatic) or NOTHING,
+        }
+        shown = object_link(self.admin_site, ClassifierVersion, version, version)
+        return format_html("{} ({})", shown, text)
+
+    @admin.display(description=_("in the shadow"))
+    def shadow_shown(self, encoder: Encoder) -> Any:
+        if encoder.state not in CANDIDATES:
+            return NOTHING
+        found = shadow.agreement(encoder)
+        if not found.decided:
+            return _("no shadow decisions yet: encoders --shadow %s has it decide") % encoder
+        return _(
+            "%(decided)s decided; of %(compared)s that were decided by the active encoder or a "
+            "person, %(share)s the same"
+        ) % {
+            "decided": found.decided,
+            "compared": found.compared,
+            "share": percent(found.share) or NOTHING,
+        }
+
+    @admin.display(description=_("comparison"))
+    def comparison_shown(self, encoder: Encoder) -> Any:
+        if not encoder.comparison:
+            return NOTHING
+        labels = [row["label"] for row in encoder.comparison.get("categories", [])]
+        return render_to_string(
+            "admin/marketplace_ai/encoder/comparison.html",
+            contest(encoder.comparison, names_today(labels)),
+        )
+
+    @admin.display(description=_("history"))
+    def history_shown(self, encoder: Encoder) -> Any:
+        rows = Promotion.objects.filter(Q(encoder=encoder) | Q(before=encoder)).order_by("-pk")
+        shown = rows.select_related("encoder", "before", "switched_by").defer(
+            "comparison", "encoder__comparison", "before__comparison"
+        )
+        promotions = [
+            {"row": row, "objections": objections({"objections": row.spoke or ()})}
+            for row in shown.annotate(spoke=F("comparison__objections"))
+        ]
+        return render_to_string(
+            "admin/marketplace_ai/encoder/history.html", {"promotions": promotions}
+        )
+
+    @admin.display(description=_("prompts"))
+    def prompts_shown(self, encoder: Encoder) -> Any:
+        return as_json(encoder.prompts) or NOTHING
+
+    @admin.display(description=_("metrics"))
+    def metrics_shown(self, encoder: Encoder) -> Any:
+        return as_json(encoder.metrics) or NOTHING
+
+
+@admin.register(ClassifierVersion)
+class ClassifierVersionAdmin(PuttingInForce):
+    list_display = (
+        "version", "in_force_shown", "first_choice", "automatic_share", "target_shown", "created",
+        "replaced_shown", "calibrated_on", "encoder",
+    )  # fmt: skip
+    list_select_related = ("encoder",)
+    ordering = ("-pk",)
+    sortable_by = ()
+    fields = (
+        "version", "encoder", "in_force_shown", "activated", "replaced_shown", "promised",
+        "calibrated_on", "exemplar_generation", "created", "comparison_shown", "promise",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        # The fitted artifact is megabytes, and nobody reads it here.
+        return super().get_queryset(request).defer("artifact")
+
+    @admin.display(description=_("version"))
+    def version(self, version: ClassifierVersion) -> Any:
+        return version.pk
+
+    @admin.display(description=_("what it may do without a person"))
+    def promise(self, version: ClassifierVersion) -> Any:
+        figures = version.figures
+        if not isinstance(figures, dict) or "categories" not in figures:
+            return as_json(figures) or NOTHING
+        return render_to_string(
+            "admin/marketplace_ai/promise.html",
+            {
+                "target": percent(version.target_precision),
+                "confidence": percent(version.confidence),
+                "first_choice": percent(figures.get("first_choice")),
+                "rows": figures.get("rows"),
+                "rules": [_rule(name, figures[name]) for name in RULES if name in figures],
+                "categories": _categories(figures["categories"]),
+            },
+        )
+
+
+def _rule(name: str, rule: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": RULES[name],
+        "threshold": percent(rule.get("threshold")) or NOTHING,
+        "promised": rule.get("threshold") is not None,
+        "rows": rule.get("rows"),
+        "errors": rule.get("errors"),
+        "coverage": percent(rule.get("coverage")),
+        "needed": rule.get("rows_needed"),
+    }
+
+
+def _categories(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each category's figures with its name as it is today, those with rows first."""
+    names = names_today([row["label"] for row in rows])
+    shown = [
+        {
+            **row,
+            "name": names.get(row["label"]) or _("%s (deleted since)") % row["label"],
+            "few": _few(row.get("exemplars")),
+        }
+        for row in rows
+    ]
+    return sorted(shown, key=lambda row: (-row.get("automatic", 0), str(row["name"])))
+
+
+def names_today(labels: list[str]) -> dict[str, str]:
+    """The names of those categories that exist, by the classifier's labels."""
+    model = get_category_model()
+    adapter = get_adapter()
+    keys = {label: _key(model, label) for label in labels}
+    known = model._base_manager.in_bulk([key for key in keys.values() if key is not None])
+    return {label: adapter.category_name(known[key]) for label, key in keys.items() if key in known}
+
+
+def _few(exemplars: int | None) -> str:
+    """Why the promise over all categories leaves one out; empty where it does not."""
+    if exemplars is None or exemplars >= minimum_counts.FOR_THE_PROMISE:
+        return ""
+    return gettext("too few exemplars (%(n)d of %(enough)d): by its own rows only") % {
+        "n": exemplars,
+        "enough": minimum_counts.FOR_THE_PROMISE,
+    }
+
+
+def _key(model: Any, label: str) -> Any | None:
+    try:
+        return model._meta.pk.to_python(label)
+    except ValidationError:
+        return None
+
+
+def as_json(value: Any) -> Any:
+    """A value as readable JSON; None for an empty one."""
+    if not value:
+        return None
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    return format_html('<pre class="mai-json">{}</pre>', text)

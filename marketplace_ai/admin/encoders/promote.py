@@ -1,0 +1,290 @@
+"""Making an encoder the active one, and going back: the buttons, and the pages that ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, PromotionKind
+from marketplace_ai.promotion import rules
+from marketplace_ai.versions.errors import VersionError
+
+from .predicted_changes import Changing
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+CHANGED = _("Something else came in force since the page was shown: look again.")
+
+
+class SeenForm(forms.Form):
+    """What was on the page where the button was pressed: the encoder that was active, the
+    classifier that would decide with the other one, and that in force for it ``before``."""
+
+    instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    before = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class Promoting(Changing):
+    """Base of the encoders' admin: both buttons, and why one is missing."""
+
+    change_form_template = "admin/marketplace_ai/encoder/change_form.html"
+
+    def get_urls(self) -> list[Any]:
+        view, name = self.admin_site.admin_view, "marketplace_ai_encoder"
+        return [
+            path(f"<path:object_id>/{what}/", view(method), name=f"{name}_{what}")
+            for what, method in (
+                ("promote", self.promote_view),
+                ("rollback", self.rollback_view),
+                ("changes", self.changes_view),
+            )
+        ] + super().get_urls()
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("marketplace_ai.change_encoder"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        context = dict(extra_context or {})
+        encoder = self.get_object(request, unquote(object_id))
+        if encoder is not None:
+            may_switch = self.has_switch_permission(request)
+            if encoder.state == EncoderState.ACTIVE:
+                if may_switch and way_back(encoder)[0] is not None:
+                    context["mai_rollback_url"] = self._url("rollback", encoder.pk)
+            elif (reason := why_not(encoder)) is not None:
+                context["mai_why_not"] = reason
+            elif may_switch:
+                context["mai_promote_url"] = self._url("promote", encoder.pk)
+            changes = encoder.state != EncoderState.ACTIVE or encoder.comparison.get("changed")
+            if changes and request.user.has_perm("marketplace_ai.view_decision"):
+                context["mai_changes_url"] = self._url("changes", encoder.pk)
+        return super().change_view(request, object_id, form_url, context)
+
+    # Within a request's transaction the switch would hold its locks until that ends.
+    @method_decorator(transaction.non_atomic_requests)
+    def promote_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask first, then make the encoder active with the classifier that was compared."""
+        encoder = self._asked_for(request, object_id)
+        if reason := why_not(encoder):
+            return self._back(request, encoder, reason)
+        active = Encoder.objects.active()
+        version = encoder.comparison["version"]
+        if request.method == "POST":
+            form = SeenForm(request.POST)
+            if form.is_valid():
+                seen = form.cleaned_data
+                if seen["version"] != version:
+                    return self._back(
+                        request, encoder, gettext("It was compared anew meanwhile: look again.")
+                    )
+                self._switch(request, encoder, version, seen)
+                return HttpResponseRedirect(self._url("change", encoder.pk))
+            return self._back(request, encoder, CHANGED)
+        context = {
+            "title": gettext("Make %(name)s the active encoder?") % {"name": encoder},
+            "button": gettext("Promote"),
+            "compared": self.comparison_shown(encoder),  # type: ignore[attr-defined]
+        }
+        return self._ask(request, encoder, active, version, context, classifier_of(encoder))
+
+    @method_decorator(transaction.non_atomic_requests)
+    def rollback_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask first, then go back from this encoder to the one that was active before."""
+        encoder = self._asked_for(request, object_id)
+        if encoder.state != EncoderState.ACTIVE:
+            return self._back(
+                request, encoder, gettext("The encoder %(name)s is not active.") % {"name": encoder}
+            )
+        before, reason = way_back(encoder)
+        if before is None:
+            return self._back(request, encoder, reason)
+        if request.method == "POST":
+            form = SeenForm(request.POST)
+            if form.is_valid():
+                seen = form.cleaned_data
+                if seen["version"] != classifier_of(before):
+                    return self._back(request, encoder, CHANGED)
+                active = Encoder.objects.filter(pk=seen["instead_of"]).first()
+                self._roll_back(request, active, before)
+                return HttpResponseRedirect(self._url("change", before.pk))
+            return self._back(request, encoder, CHANGED)
+        version = classifier_of(before)
+        context = {
+            "title": gettext("Go back from %(name)s to %(before)s?")
+            % {"name": encoder, "before": before},
+            "button": gettext("Roll back"),
+            "unfitted": version is None,
+        }
+        return self._ask(request, encoder, encoder, version, context)
+
+    def _asked_for(self, request: HttpRequest, object_id: str) -> Encoder:
+        encoder: Encoder | None = self.get_object(request, unquote(object_id))
+        if encoder is None:
+            raise Http404
+        if not self.has_switch_permission(request):
+            raise PermissionDenied
+        return encoder
+
+    def _back(self, request: HttpRequest, encoder: Encoder, reason: Any) -> HttpResponse:
+        messages.warning(request, reason)
+        return HttpResponseRedirect(self._url("change", encoder.pk))
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        encoder: Encoder,
+        active: Encoder | None,
+        version: int | None,
+        context: dict[str, Any],
+        before: int | None = None,
+    ) -> HttpResponse:
+        form = SeenForm(
+            initial={
+                "instead_of": active.pk if active else None,
+                "version": version,
+                "before": before,
+            }
+        )
+        context |= {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "encoder": encoder,
+            "active": active,
+            "page": self._url("change", encoder.pk),
+            "form": form,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/marketplace_ai/encoder/switch.html", context)
+
+    def _switch(
+        self, request: HttpRequest, encoder: Encoder, version: int, seen: dict[str, Any]
+    ) -> None:
+        # Imported here: they bring numeric libraries, which web processes do without until then.
+        from marketplace_ai.classifier import ArtifactError
+        from marketplace_ai.promotion import promote
+        from marketplace_ai.versions import activation
+
+        try:
+            activation.load(version)
+            promote.switch(
+                encoder,
+                instead_of=Encoder.objects.filter(pk=seen["instead_of"]).first(),
+                kind=PromotionKind.PROMOTED,
+                version=ClassifierVersion.objects.defer("artifact").get(pk=version),
+                version_before=seen["before"],
+                comparison=rules.for_the_record(encoder.comparison),
+                user=request.user,
+            )
+        except VersionError as error:
+            messages.error(request, str(error))
+        except ArtifactError as error:
+            self._unusable(request, encoder, error)
+        else:
+            self.log_change(request, encoder, gettext("Made active."))
+            text = gettext("The encoder %(name)s is active; workers follow with their next batch.")
+            messages.success(request, text % {"name": encoder})
+
+    def _roll_back(self, request: HttpRequest, instead_of: Encoder | None, before: Encoder) -> None:
+        from marketplace_ai.classifier import ArtifactError
+        from marketplace_ai.promotion import promote
+
+        try:
+            made = promote.roll_back(instead_of=instead_of, user=request.user)
+        except VersionError as error:
+            messages.error(request, str(error))
+        except ArtifactError as error:
+            self._unusable(request, before, error)
+        else:
+            self.log_change(request, made.encoder, gettext("Gone back to."))
+            text = gettext(
+                "The encoder %(name)s is active again; workers follow with their next batch."
+            )
+            messages.success(request, text % {"name": made.encoder})
+
+    def _unusable(self, request: HttpRequest, encoder: Encoder, error: Exception) -> None:
+        text = gettext(
+            "The classifier of %(name)s cannot be used, and nothing was changed: %(error)s."
+        )
+        messages.error(request, text % {"name": encoder, "error": error})
+
+    def _url(self, name: str, pk: int) -> str:
+        return reverse(
+            f"admin:marketplace_ai_encoder_{name}", args=[pk], current_app=self.admin_site.name
+        )
+
+
+def classifier_of(encoder: Encoder | None) -> int | None:
+    """Key of the version in force for an encoder."""
+    rows = ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+    return rows.values_list("pk", flat=True).first()
+
+
+def way_back(active: Encoder) -> tuple[Encoder | None, str]:
+    """The encoder to go back to; None with the reason where there is none."""
+    try:
+        return rules.previous(active), ""
+    except VersionError as error:
+        return None, str(error)
+
+
+def why_not(encoder: Encoder) -> str | None:
+    """Why a page cannot make this encoder active, and which command can; None where it can."""
+    if reason := rules.why_not(encoder):
+        return reason
+    name = {"name": encoder}
+    if encoder.state == EncoderState.ACTIVE:
+        return gettext("The encoder %(name)s is active already.") % name
+    found = encoder.comparison
+    if not found:
+        return (
+            gettext(
+                "It was not compared with the active encoder yet. This command does so: "
+                "activate_encoder %(name)s --calibration FILE --dry-run"
+            )
+            % name
+        )
+    if found["objections"]:
+        return (
+            gettext(
+                "The comparison speaks against it, so it is not promoted here. This command "
+                "promotes it all the same: activate_encoder %(name)s --force --reason TEXT"
+            )
+            % name
+        )
+    active = Encoder.objects.active()
+    against = found["against"] or {"id": None, "version": None}
+    now = (active.pk if active else None, classifier_of(active) if active else None)
+    if (against["id"], against["version"]) != now:
+        return (
+            gettext(
+                "Since it was compared, another encoder or classifier has come in force. Compare "
+                "it anew: activate_encoder %(name)s --calibration FILE --dry-run"
+            )
+            % name
+        )
+    stored = ClassifierVersion.objects.filter(pk=found["version"], encoder=encoder, discarded=False)
+    if not stored.exists():
+        return (
+            gettext(
+                "The classifier that was compared is no longer stored. Compare it anew: "
+                "activate_encoder %(name)s --calibration FILE --dry-run"
+            )
+            % name
+        )
+    return None

@@ -1,0 +1,188 @@
+"""Putting a classifier version in force: the button, and the page that asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.admin.base import ReadOnlyAdmin
+from marketplace_ai.admin.display import NOTHING, badge, percent
+from marketplace_ai.models import ClassifierVersion, Encoder
+
+from .comparison import compared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+
+
+class UseForm(forms.Form):
+    """The version that was in force on the page where the button was pressed."""
+
+    instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class PuttingInForce(ReadOnlyAdmin):
+    """Base of the versions' admin: what a list and a page say of a version, and the button."""
+
+    change_form_template = "admin/marketplace_ai/classifierversion/change_form.html"
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.use_view)
+        name = "marketplace_ai_classifierversion_use"
+        return [path("<path:object_id>/use/", view, name=name), *super().get_urls()]
+
+    def has_use_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("marketplace_ai.change_classifierversion"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        context = dict(extra_context or {})
+        version = self.get_object(request, unquote(object_id))
+        if version is not None and self.has_use_permission(request) and not why_not(version):
+            context["mai_use_url"] = self._url("use", version.pk)
+        return super().change_view(request, object_id, form_url, context)
+
+    def use_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask first, then put the version in force; a message has the way back."""
+        version = self.get_object(request, unquote(object_id))
+        if version is None:
+            raise Http404
+        if not self.has_use_permission(request):
+            raise PermissionDenied
+        page = self._url("change", version.pk)
+        if reason := why_not(version):
+            messages.warning(request, reason)
+            return HttpResponseRedirect(page)
+        if request.method == "POST":
+            form = UseForm(request.POST)
+            if form.is_valid():
+                self._use(request, version, form.cleaned_data["instead_of"])
+            return HttpResponseRedirect(page)
+        now = self.get_queryset(request).filter(encoder=version.encoder_id, in_force=True).first()
+        columns = [shown for shown in (version, now) if shown is not None]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Put version %s in force?") % version.pk,
+            "opts": self.opts,
+            "version": version,
+            "page": page,
+            "columns": columns,
+            "rows": [
+                (title, [show(column) or NOTHING for column in columns])
+                for title, show in self._facts()
+            ],
+            "compared": self.comparison_shown(version),
+            "form": UseForm(initial={"instead_of": now.pk if now else None}),
+            "media": self.media,
+        }
+        template = "admin/marketplace_ai/classifierversion/use.html"
+        return TemplateResponse(request, template, context)
+
+    def _facts(self) -> list[tuple[Any, Callable[[ClassifierVersion], Any]]]:
+        """What a person should see of both versions before answering."""
+        return [
+            (_("created"), lambda version: version.created),
+            (_("promise"), self.promised),
+            (_("calibrated on"), lambda version: version.get_calibrated_on_display()),
+            (_("first choice right"), self.first_choice),
+            (_("automatic"), self.automatic_share),
+        ]
+
+    def _use(self, request: HttpRequest, version: ClassifierVersion, seen: int | None) -> None:
+        # Imported here: they bring numeric libraries, which web processes do without until then.
+        from marketplace_ai.classifier import ArtifactError
+        from marketplace_ai.versions import activation
+
+        try:
+            before = activation.use(version.pk, instead_of=seen)
+        except activation.VersionError as error:
+            messages.error(request, str(error))
+        except ArtifactError as error:
+            text = gettext("Version %(n)s cannot be used, and nothing was changed: %(error)s.")
+            messages.error(request, text % {"n": version.pk, "error": error})
+        else:
+            self.log_change(request, version, gettext("Put in force."))
+            text = gettext("Version %(n)s is in force; workers follow with their next batch.")
+            told = format_html("{}", text % {"n": version.pk})
+            if before is not None:
+                back = gettext("Put version %(n)s back in force") % {"n": before}
+                told = format_html('{} <a href="{}">{}</a>', told, self._url("use", before), back)
+            messages.success(request, told)
+
+    def _url(self, name: str, pk: int) -> str:
+        return reverse(
+            f"admin:marketplace_ai_classifierversion_{name}",
+            args=[pk],
+            current_app=self.admin_site.name,
+        )
+
+    @admin.display(description=_("in force"))
+    def in_force_shown(self, version: ClassifierVersion) -> Any:
+        if version.in_force:
+            return badge(_("in force"), "good")
+        if version.discarded:
+            return badge(_("no longer stored"))
+        if version.activated is None and version.comparison.get("objections"):
+            return badge(_("not put in force"), "attention")
+        return NOTHING
+
+    @admin.display(description=_("replaced"), empty_value=NOTHING)
+    def replaced_shown(self, version: ClassifierVersion) -> Any:
+        return None if version.in_force else version.replaced
+
+    @admin.display(description=_("promise"))
+    def target_shown(self, version: ClassifierVersion) -> Any:
+        return percent(version.target_precision)
+
+    @admin.display(description=_("promise"))
+    def promised(self, version: ClassifierVersion) -> Any:
+        return _("%(target)s right with %(confidence)s confidence") % {
+            "target": percent(version.target_precision),
+            "confidence": percent(version.confidence),
+        }
+
+    @admin.display(description=_("first choice right"), empty_value=NOTHING)
+    def first_choice(self, version: ClassifierVersion) -> Any:
+        return percent(version.figures.get("first_choice")) or None
+
+    @admin.display(description=_("automatic"), empty_value=NOTHING)
+    def automatic_share(self, version: ClassifierVersion) -> Any:
+        return percent(version.figures.get("automatic", {}).get("coverage")) or None
+
+    @admin.display(description=_("compared when it was fitted"), empty_value=NOTHING)
+    def comparison_shown(self, version: ClassifierVersion) -> Any:
+        if not version.comparison:
+            return None
+        return render_to_string(
+            "admin/marketplace_ai/classifierversion/comparison.html", compared(version.comparison)
+        )
+
+
+def why_not(version: ClassifierVersion) -> str | None:
+    """Why a version cannot be put in force; None where it can."""
+    if version.in_force:
+        return gettext("Version %(n)s is in force already.") % {"n": version.pk}
+    if version.discarded:
+        return gettext("Version %(n)s is no longer stored: only the last ones are.") % {
+            "n": version.pk
+        }
+    active = Encoder.objects.active()
+    if active is None or active.pk != version.encoder_id:
+        return gettext("Version %(n)s was fitted for an encoder that is not active.") % {
+            "n": version.pk
+        }
+    return None

@@ -1,0 +1,250 @@
+"""The fitted classifier of one encoder: exemplars in, a promise out, then one verdict each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from marketplace_ai.classifier.index import ExemplarIndex
+from marketplace_ai.classifier.learned_metric import Metric
+from marketplace_ai.classifier.ngrams import BUCKETS, NgramFeatures
+from marketplace_ai.guarantee.threshold_search import Promise
+
+from .artifact import Arrays, ArtifactError, pack, unpack
+from .calibration import Calibration
+from .certify import make_promise
+from .cross_fitting import OutOfFold, cross_fit
+from .exemplar_model import Ground, Names, described_labels
+from .labeled import Labelled
+from .linear_heads import Linear, Pattern, label_codes
+from .opinion_pool import Pool, exemplar_prior
+from .predict import judge
+from .prediction import Verdict
+
+Floats = npt.NDArray[np.float32]
+
+_LINEAR = ("by_vector", "by_text")
+_CURVE = ("mean", "scale", "slope")
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """What was fitted, and what it promises; immutable, and independent of the index."""
+
+    ground: Ground
+    calibration: Calibration
+    promise: Promise
+    parents: Mapping[str, str | None]
+    #: How the labelled rows were scored; known after ``fit`` alone, never stored.
+    scored: OutOfFold | None = None
+
+    @property
+    def names(self) -> Names:
+        """The labels known at the fit; None stands for "none of these"."""
+        return self.ground.names
+
+    @property
+    def ngrams(self) -> NgramFeatures:
+        """The text features that an ``ExemplarIndex`` for this classifier is built with."""
+        return self.ground.features
+
+    @property
+    def calibrated_on(self) -> str:
+        """ "postings", or "exemplars" where no labelled postings were given."""
+        return self.promise.calibrated_on
+
+    @property
+    def dimension(self) -> int:
+        return self.ground.metric.dimension
+
+    @classmethod
+    def fit(
+        cls,
+        exemplars: Labelled,
+        calibration: Labelled | None = None,
+        *,
+        descriptions: Labelled | None = None,
+        target_precision: float = 0.97,
+        confidence: float = 0.95,
+        parents: Mapping[str, str | None] | None = None,
+        seed: int = 0,
+    ) -> Classifier:
+        """Fit on exemplars, and calibrate on labelled postings of the stream.
+
+        Without ``calibration`` (None or no row) cross-validation on the exemplars stands
+        in, and ``promise.calibrated_on`` says so. ``parents`` maps a label to its parent's.
+
+        ``descriptions`` say in words what belongs to a category. They vote while the labelled
+        rows are scored, and teach nothing: they are no sample of postings. One whose label has
+        no exemplar is left out, for that label stays newer than the fit.
+
+        Raises ValueError without a single exemplar of a category, for vectors of different
+        dimensions, and for a target precision or confidence outside (0, 1).
+        """
+        if not any(label is not None for label in exemplars.labels):
+            raise ValueError(
+                "no exemplar has a category, so nothing can vote: import labelled texts first "
+                "(import_exemplars FILE, or import_exemplars --from-jobs)"
+            )
+        if not 0 < target_precision < 1 or not 0 < confidence < 1:
+            raise ValueError(
+                f"target precision {target_precision} and confidence {confidence} must lie "
+                "between 0 and 1, as 0.97 and 0.95"
+            )
+        if calibration is not None and not len(calibration):
+            calibration = None
+        if calibration and calibration.vectors.shape[1] != exemplars.vectors.shape[1]:
+            raise ValueError(
+                f"exemplars have {exemplars.vectors.shape[1]} dimensions, labelled postings "
+                f"{calibration.vectors.shape[1]}: encode both with the same encoder"
+            )
+        if descriptions is not None:
+            there = set(exemplars.labels)
+            described = [i for i, label in enumerate(descriptions.labels) if label in there]
+            descriptions = descriptions.take(np.array(described, dtype=np.intp))
+        # Threads of one product that wait for each other on a busy core cost tenfold; other
+        # work goes on beside a fit.
+        with threadpool_limits(max(1, (os.cpu_count() or 2) // 2)):
+            return cls._fit(
+                exemplars,
+                calibration,
+                descriptions,
+                target_precision,
+                confidence,
+                dict(parents or {}),
+                seed,
+            )
+
+    @classmethod
+    def _fit(
+        cls,
+        exemplars: Labelled,
+        calibration: Labelled | None,
+        descriptions: Labelled | None,
+        target_precision: float,
+        confidence: float,
+        tree: dict[str, str | None],
+        seed: int,
+    ) -> Classifier:
+        known = sorted({label for label in exemplars.labels if label is not None})
+        names: Names = (*known, None)
+        ground = Ground.fit(exemplars, names, seed, descriptions)
+        scored = cross_fit(ground, exemplars, calibration, seed, descriptions)
+        codes = label_codes(exemplars.labels, names)
+        prior = exemplar_prior(codes, described_labels(descriptions, names))
+        fitted = Calibration.fit(
+            scored.evidence,
+            scored.answers,
+            prior,
+            names.index(None),
+            stream=calibration is not None,
+        )
+        promise = make_promise(
+            scored,
+            names,
+            tree,
+            np.bincount(codes, minlength=len(names)),
+            target_precision=target_precision,
+            confidence=confidence,
+            calibrated_on="postings" if calibration else "exemplars",
+        )
+        return cls(ground, fitted, promise, tree, scored)
+
+    def decide(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> list[Verdict]:
+        """Give a verdict on each of b postings: unit ``vectors`` (b, d) and their texts.
+
+        ``index`` holds the exemplars as they are now, in this classifier's text features;
+        ValueError if it was built with others.
+        """
+        if not self._made(index):
+            raise ValueError(
+                "the index was built for another classifier: build it with classifier.new_index()"
+            )
+        if not len(texts):
+            return []
+        weighed = self.ground.weigh(index, vectors, texts)
+        return judge(weighed, self.calibration, self.promise, self.parents, index.ids)
+
+    def new_index(self, generation: int = 0) -> ExemplarIndex:
+        """An empty index that compares as this classifier was fitted to."""
+        return self.ground.new_index(generation)
+
+    def _made(self, index: ExemplarIndex) -> bool:
+        mine = self.ground.metric
+        return (index.features is self.ngrams and index.metric is mine) or (
+            np.array_equal(index.features.idf, self.ngrams.idf)
+            and np.array_equal(index.metric.mean, mine.mean)
+            and np.array_equal(index.metric.matrix, mine.matrix)
+        )
+
+    def to_bytes(self) -> bytes:
+        """Serialize to safetensors with JSON metadata and a digest."""
+        metric, pattern, curve = self.ground.metric, self.ground.pattern, self.calibration
+        arrays: Arrays = {
+            "idf": self.ngrams.idf,
+            "metric.mean": metric.mean,
+            "metric.matrix": metric.matrix.astype(np.float16),  # rounded when it was fitted
+            "pattern.codes": pattern.codes,
+            "pattern.grams": pattern.grams,
+            "pool.weights": curve.pool.weights,
+            "pool.prior": curve.pool.prior,
+            "pool.shift": curve.pool.shift,
+        }
+        for name in _LINEAR:
+            linear: Linear = getattr(pattern, name)
+            arrays[f"pattern.{name}.weights"] = linear.weights.astype(np.float16)  # as above
+            arrays[f"pattern.{name}.bias"] = linear.bias
+        arrays |= {f"curve.{name}": getattr(curve, name) for name in _CURVE}
+        background = curve.pool.background
+        state = {
+            "names": list(self.names),
+            "parents": dict(self.parents),
+            "promise": self.promise.as_dict(),
+            "background": background if np.isfinite(background) else None,
+            "offset": curve.offset,
+        }
+        return pack(arrays, state)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Classifier:
+        """Read what ``to_bytes`` wrote; ArtifactError (a ValueError) says what is wrong."""
+        arrays, state = unpack(data)
+        try:
+            if arrays["idf"].shape != (BUCKETS,):
+                raise ArtifactError("the classifier has other text features: fit it again")
+            linear = {
+                name: Linear(
+                    arrays[f"pattern.{name}.weights"].astype(np.float32),
+                    arrays[f"pattern.{name}.bias"],
+                )
+                for name in _LINEAR
+            }
+            background = state["background"]
+            pool = Pool(
+                arrays["pool.weights"],
+                arrays["pool.prior"],
+                arrays["pool.shift"],
+                -np.inf if background is None else background,
+            )
+            return cls(
+                Ground(
+                    tuple(state["names"]),
+                    NgramFeatures(arrays["idf"]),
+                    Metric(arrays["metric.mean"], arrays["metric.matrix"].astype(np.float32)),
+                    Pattern(arrays["pattern.codes"], arrays["pattern.grams"], **linear),
+                ),
+                Calibration(
+                    pool,
+                    **{name: arrays[f"curve.{name}"] for name in _CURVE},
+                    offset=state["offset"],
+                ),
+                Promise.from_dict(state["promise"]),
+                state["parents"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"the classifier lacks a part ({error}): fit it again") from None

@@ -1,0 +1,201 @@
+"""What sets each category apart from all others: one linear pattern each by vector and text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.linalg import solve_triangular
+from sklearn.linear_model import LogisticRegression
+
+from marketplace_ai.classifier.ngrams import BUCKETS, Divided
+from marketplace_ai.guarantee import minimum_counts
+
+Floats = npt.NDArray[np.float32]
+
+#: Inverse regularization of the logistic regressions on unit rows. Factors of 3 up or down
+#: change cross-fitted log loss little once the pool has weighed both.
+BY_VECTOR, BY_TEXT = 10.0, 30.0
+#: As many exemplars' n-grams span the text pattern; more add time, hardly accuracy.
+SPAN = 2000
+#: More exemplars of one label than this teach the pattern nothing new, only slowly.
+MOST_PER_LABEL = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A linear score a label over f inputs: ``weights`` float32 (f, m), ``bias`` (m,).
+
+    Weights are rounded to float16, as they are stored, before their first use, so that a
+    stored pattern answers exactly as the one that was measured.
+    """
+
+    weights: Floats
+    bias: Floats
+
+    @classmethod
+    def fit(
+        cls, rows: Floats, codes: npt.NDArray[np.intp], inverse_regularization: float
+    ) -> Linear:
+        """Multinomial logistic regression on ``rows`` (n, f); codes (n,) in range(m), m > 1."""
+        machine = LogisticRegression(C=inverse_regularization, max_iter=200, tol=1e-3)
+        machine.fit(rows, codes)
+        weights, bias = machine.coef_.T, machine.intercept_
+        if weights.shape[1] == 1:  # one machine tells two labels apart; give each its own side
+            weights, bias = np.hstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+        return cls(_stored(weights), np.asarray(bias, dtype=np.float32))
+
+    @classmethod
+    def fit_text(cls, texts: sp.csr_matrix, codes: npt.NDArray[np.intp], seed: int) -> Linear:
+        """The same on text features (n, g), whose span is that of a sample of their rows.
+
+        The rows are rotated into the sample's span, so that a few thousand inputs stand for
+        all n-grams and the solution for them is the same (the representer theorem: Kimeldorf
+        and Wahba 1971; with a sample: Williams and Seeger 2001).
+        """
+        rows = np.arange(texts.shape[0])
+        if len(rows) > SPAN:
+            rows = np.sort(np.random.default_rng(seed).permutation(rows)[:SPAN])
+        sample = texts[rows]
+        products = (sample @ sample.T).toarray().astype(np.float64)
+        products[np.diag_indices_from(products)] += 1e-4  # equal texts have one direction
+        root = np.linalg.cholesky(products)
+        against = (sample @ texts.T).toarray()
+        rotated = solve_triangular(root, against, lower=True).T
+        found = cls.fit(np.ascontiguousarray(rotated, np.float32), codes, BY_TEXT)
+        back = solve_triangular(root, found.weights.astype(np.float64), lower=True, trans="T")
+        return cls(_stored(sample.T @ back), found.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Linear scores by vector, over d dimensions, and by text, over the ``grams`` (g,).
+
+    ``codes`` (m,) says which label each of their columns belongs to.
+    """
+
+    codes: npt.NDArray[np.int32]
+    grams: npt.NDArray[np.int32]
+    by_vector: Linear
+    by_text: Linear
+
+    @classmethod
+    def fit(
+        cls,
+        centered: Floats,
+        texts: sp.csr_matrix,
+        codes: npt.NDArray[np.intp],
+        described: npt.NDArray[np.bool_],
+        seed: int,
+    ) -> Pattern:
+        """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
+
+        A label that is ``rare`` gets no column (``described`` (k,): which have a description);
+        with fewer than two left there is nothing to tell apart, and no column at all.
+        """
+        rows = _capped(codes, seed)
+        rows = rows[~rare(codes, described)[codes[rows]]]
+        present, columns = np.unique(codes[rows], return_inverse=True)
+        if len(present) < 2:
+            nothing = np.zeros(0, np.int32)
+            return cls(nothing, nothing, _empty(centered.shape[1]), _empty(0))
+        texts = texts[rows]
+        grams = np.unique(texts.indices).astype(np.int32)
+        by_vector = Linear.fit(centered[rows], columns, BY_VECTOR)
+        by_text = Linear.fit_text(texts[:, grams], columns, seed)
+        return cls(present.astype(np.int32), grams, by_vector, by_text)
+
+    def scores(self, centered: Floats, texts: sp.csr_matrix, labels: int) -> tuple[Floats, Floats]:
+        """Score b postings by vector and by text: float32 (b, labels) each; NaN for a label
+        that has no column."""
+        both = tuple(np.full((len(centered), labels), np.nan, np.float32) for _ in range(2))
+        if len(self.codes):
+            both[0][:, self.codes] = centered @ self.by_vector.weights + self.by_vector.bias
+            # The postings' few n-grams, not the label's many: those of the pattern are looked up.
+            place = np.full(BUCKETS, -1)
+            place[self.grams] = np.arange(len(self.grams))
+            seen = np.unique(texts.indices)
+            seen = seen[place[seen] >= 0]
+            weights = self.by_text.weights[place[seen]]
+            both[1][:, self.codes] = texts[:, seen] @ weights + self.by_text.bias
+        return both[0], both[1]
+
+    def said(self, divided: Divided, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """What the p parts of b texts add to the scores by text of a few labels each.
+
+        ``labels`` intp (b, c): codes to ask about for each text. Returns float64 (p, c); NaN
+        for a label that has no column.
+        """
+        found = np.full((len(divided.owner), labels.shape[1]), np.nan)
+        if not len(self.codes):
+            return found
+        column = np.full(max(labels.max(initial=0), self.codes.max()) + 1, -1)
+        column[self.codes] = np.arange(len(self.codes))
+        asked = np.where(labels < 0, -1, column[labels])
+        place = np.full(BUCKETS, -1)
+        place[self.grams] = np.arange(len(self.grams))
+        worth, parts = divided.worth, divided.parts
+        first = np.searchsorted(divided.owner, np.arange(len(labels) + 1))
+        # A text at a time: its own n-grams' few lifts stay in the processor's cache, while
+        # its parts look them up.
+        lifts = np.zeros((BUCKETS, labels.shape[1]), dtype=np.float32)
+        for text in np.flatnonzero((asked >= 0).any(axis=1) & (np.diff(first) > 0)):
+            own = slice(worth.indptr[text], worth.indptr[text + 1])
+            grams, rows = worth.indices[own], place[worth.indices[own]]
+            values = np.where(rows >= 0, worth.data[own], 0)
+            lifts[grams] = values[:, None] * self.by_text.weights[rows[:, None], asked[text]]
+            start, end = first[text : text + 2]
+            ends = parts.indptr[start : end + 1]
+            said = slice(ends[0], ends[-1])
+            # Every part has a word, and so n-grams: no sum is over nothing.
+            found[start:end] = np.add.reduceat(
+                parts.data[said, None] * lifts[parts.indices[said]], ends[:-1] - ends[0]
+            )
+            found[start:end, asked[text] < 0] = np.nan
+        return found
+
+
+def label_codes(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:
+    """Positions of ``labels`` in ``names``, intp; -1 for a label that is not there."""
+    position = {name: code for code, name in enumerate(names)}
+    return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
+
+
+def rare(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Labels that are new and have too few exemplars beside the others', bool (labels,).
+
+    New are those that their description still speaks for, ``described`` (labels,). Too few are
+    less than half as many as the median label has, and less than ``enough.FOR_A_PATTERN``: a
+    pattern learnt from so few among so many hardly ever chooses the label, and would take from
+    it what the vote gives it. None is where fewer than two would be left to be told apart.
+    """
+    counts = np.bincount(codes[codes >= 0], minlength=len(described))
+    there = counts > 0
+    if not there.any():
+        return np.zeros(len(described), dtype=np.bool_)
+    least = min(float(np.median(counts[there])) / 2, minimum_counts.FOR_A_PATTERN)
+    few = there & described & (counts < least)
+    if there.sum() - few.sum() < 2:
+        return np.zeros(len(described), dtype=np.bool_)
+    return np.asarray(few)
+
+
+def _capped(codes: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
+    counts = np.bincount(codes) if len(codes) else np.zeros(0, np.intp)
+    if not len(counts) or counts.max() <= MOST_PER_LABEL:
+        return np.arange(len(codes))
+    order = np.random.default_rng(seed).permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.sort(order[rank < MOST_PER_LABEL])
+
+
+def _stored(weights: npt.NDArray[np.floating]) -> Floats:
+    return np.asarray(weights, dtype=np.float16).astype(np.float32)
+
+
+def _empty(inputs: int) -> Linear:
+    return Linear(np.zeros((inputs, 0), np.float32), np.zeros(0, np.float32))

@@ -1,0 +1,53 @@
+"""Whether a promise holds on rows that took no part in finding its threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from marketplace_ai.classifier.classifier import Classifier
+from marketplace_ai.classifier.cross_fitting import FOLDS
+from marketplace_ai.classifier.near_duplicates import folds
+from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.guarantee.bounds import error_lower_bound
+from marketplace_ai.guarantee.threshold_search import Trial, prove
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """``rows`` that were given a category by thresholds which other rows proved, ``errors`` of
+    them wrong (twins that are right count once). ``refuted``: more errors than the promise
+    leaves believable."""
+
+    rows: int
+    errors: int
+    refuted: bool
+
+
+def held_out(classifier: Classifier, seed: int = 0) -> HeldOut:
+    """Find the threshold of a category on all folds but one, and try it on that one.
+
+    Of the labelled rows of a classifier that was just fitted. What the promise over all
+    categories does not cover (too few exemplars) is left out, as it is when that is proven.
+    """
+    scored, promise = classifier.scored, classifier.promise
+    if scored is None:
+        raise ValueError("the classifier was not just fitted")
+    covered = {
+        row.label
+        for row in promise.categories
+        if (row.exemplars or 0) >= minimum_counts.FOR_THE_PROMISE
+    }
+    pooled = np.array([classifier.names[code] in covered for code in scored.first], dtype=bool)
+    trial = Trial(scored.probability, scored.first != scored.answers, scored.groups)
+    given = np.zeros(len(scored.first), dtype=bool)
+    target, confidence = promise.target_precision, promise.confidence
+    for fold in folds(scored.groups, scored.answers, FOLDS, seed):
+        inside = np.zeros(len(given), dtype=bool)
+        inside[fold] = True
+        rule = prove(trial.take(pooled & ~inside), len(given) - len(fold), target, confidence)
+        if rule.threshold is not None:
+            given |= pooled & inside & (scored.probability >= rule.threshold)
+    rows, errors = trial.take(given).counted()
+    return HeldOut(rows, errors, error_lower_bound(errors, rows, confidence) > 1 - target)

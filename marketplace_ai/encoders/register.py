@@ -1,0 +1,139 @@
+"""How an encoder comes to be beside the active one, and when it is ready to take its place."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
+from django.db import IntegrityError, OperationalError, connections, transaction
+
+from marketplace_ai.models import Encoder, EncoderState
+from marketplace_ai.queue import backfill
+from marketplace_ai.queue.sql import alias
+from marketplace_ai.text.normalize import one_line
+
+from . import active, partitions
+
+if TYPE_CHECKING:
+    from marketplace_ai.encoding import TextEncoder
+
+logger = logging.getLogger(__name__)
+
+#: A registration that has to wait for locks (``partitions.LOCK_TIMEOUT``) is tried so often.
+ATTEMPTS = 20
+
+# Postings that were set aside do not count: they may fail for ever, and a person sees them. Nor do
+# those that came after its backfill was through: on a steady stream some are always under way.
+READY = """
+UPDATE marketplace_ai_encoder SET state = 'ready'
+WHERE id = %(encoder)s AND state = 'building'
+  AND NOT EXISTS (
+      SELECT FROM marketplace_ai_pendingjob
+      WHERE encoder_id = %(encoder)s AND set_aside IS NULL AND queued <= (
+          SELECT max(finished) FROM marketplace_ai_walk
+          WHERE encoder_id = %(encoder)s AND purpose = 'backfill'))
+  AND EXISTS (
+      SELECT FROM marketplace_ai_walk
+      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NOT NULL
+        AND since IS NULL AND at_most IS NULL)
+  AND NOT EXISTS (
+      SELECT FROM marketplace_ai_walk
+      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NULL)
+  AND NOT EXISTS (
+      SELECT FROM marketplace_ai_exemplar AS exemplar
+      WHERE exemplar.state = 'active' AND NOT EXISTS (
+          SELECT FROM marketplace_ai_exemplarembedding AS embedding
+          WHERE embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s))
+"""
+
+
+class RegistrationError(ValueError):
+    """A name that cannot be given, with the reason for the person who chose it."""
+
+
+def check_name(name: str) -> None:
+    """RegistrationError for a name that is no slug or was given before."""
+    try:
+        validate_slug(name)
+        Encoder._meta.get_field("name").run_validators(name)
+    except ValidationError:
+        raise RegistrationError(
+            f"{name!r} is no name for an encoder: at most 100 letters, digits, hyphens and "
+            "underscores."
+        ) from None
+    before = Encoder.objects.using(alias()).filter(name=name).first()
+    if before is not None:
+        raise RegistrationError(
+            f"There is an encoder {name!r} already ({before.state}). Decisions name encoders, so "
+            "a name is given once: choose another one."
+        )
+    if Encoder.objects.active() is None:
+        raise RegistrationError(
+            "No encoder is active yet: start a worker, or run fit_classifier. That registers the "
+            "one of MARKETPLACE_AI_ENCODER and puts it in force."
+        )
+
+
+def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> Encoder:
+    """Register an encoder that was tried (``encoders.try_source``) as one that is being built:
+    with its partition, and the request for vectors of all postings that there are.
+
+    All of it or nothing. Raises RegistrationError as ``check_name`` does, and OperationalError
+    where its tables are locked all the time.
+    """
+    check_name(name)
+    partitions.check_dimension(loaded.dimension)
+    total, estimated = backfill.count_all()
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with transaction.atomic(using=alias()):
+                with connections[alias()].cursor() as cursor:
+                    cursor.execute(f"SET LOCAL lock_timeout = {partitions.LOCK_TIMEOUT}")
+                encoder = active._register(name, loaded, revision=revision)
+                backfill.request(encoder, vectors_only=True, total=total, estimated=estimated)
+                return encoder
+        except IntegrityError:
+            check_name(name)  # somebody else was faster
+            raise
+        except OperationalError:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(partitions.PAUSE)
+    raise AssertionError("unreachable")
+
+
+def twins(encoder: Encoder) -> list[Encoder]:
+    """Other encoders with the very same weights, whatever became of them."""
+    same = Encoder.objects.using(alias()).filter(weights_hash=encoder.weights_hash)
+    return list(same.exclude(pk=encoder.pk).order_by("pk"))
+
+
+def finish(encoder: Encoder) -> bool:
+    """Make an encoder ready where nothing lacks its vector any more; whether it is so now."""
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(READY, {"encoder": encoder.pk})
+        if not cursor.rowcount:
+            return False
+    encoder.state = EncoderState.READY
+    logger.info("The encoder %s is ready: everything has its vector", encoder)
+    return True
+
+
+def note_trouble(encoder: Encoder, message: str) -> None:
+    """Have others see why this machine's worker cannot work with it."""
+    here = Encoder.objects.using(alias()).filter(pk=encoder.pk)
+    here.update(trouble=f"{_machine()}{one_line(message)}"[:2000])
+
+
+def clear_trouble(encoder: Encoder) -> None:
+    """It works here; a machine on which it does not says so again at its next attempt."""
+    if encoder.trouble:
+        Encoder.objects.using(alias()).filter(pk=encoder.pk).update(trouble="")
+
+
+def _machine() -> str:
+    return f"{socket.gethostname()}: "

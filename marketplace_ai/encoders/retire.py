@@ -1,0 +1,145 @@
+"""How an encoder goes: out of the queue first, then what was stored for it, its partition last.
+
+Every step is short or waits without keeping others out, and what a killed one left is found by
+the next. The encoder's row and its classifiers stay, for decisions name them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, transaction
+from django.db.models.functions import Now
+
+from marketplace_ai.models import (
+    Encoder,
+    EncoderState,
+    ExemplarEmbedding,
+    JobEmbedding,
+    PendingJob,
+    ShadowDecision,
+    Walk,
+)
+from marketplace_ai.promotion.rules import for_the_record
+from marketplace_ai.queue import backfill, sql
+from marketplace_ai.queue import encoder_locks as queue_encoders
+from marketplace_ai.queue.sql import alias
+
+from . import partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.models import Model
+
+#: Rows deleted in one transaction.
+STEP = 5000
+#: Rows that others hold locked are looked at again after so many seconds, so often.
+HELD_SECONDS, HELD_ATTEMPTS = 0.5, 120
+
+
+class RetirementError(ValueError):
+    """An encoder that cannot be retired now, with the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Rows that there are of an encoder; ``vectors`` by the planner's estimate where many."""
+
+    vectors: int
+    exemplars: int
+    pending: int
+    shadow: int
+    has_partition: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.has_partition or self.exemplars or self.pending or self.shadow)
+
+
+def stored(encoder: Encoder) -> Stored:
+    """What retiring this encoder deletes."""
+    vectors = JobEmbedding.objects.using(alias()).filter(encoder=encoder)
+    planned = backfill.planned(vectors)
+    return Stored(
+        vectors=planned if planned > backfill.COUNTED else vectors.count(),
+        exemplars=ExemplarEmbedding.objects.using(alias()).filter(encoder=encoder).count(),
+        pending=PendingJob.objects.using(alias()).filter(encoder=encoder).count(),
+        shadow=ShadowDecision.objects.using(alias()).filter(encoder=encoder).count(),
+        has_partition=partitions.exists(encoder),
+    )
+
+
+def check(encoder: Encoder) -> None:
+    """RetirementError for the active encoder."""
+    if encoder.state == EncoderState.ACTIVE:
+        raise RetirementError(
+            f"{encoder.name!r} is the active encoder, by which everything is decided: activate "
+            "another one first (manage.py activate_encoder NAME)."
+        )
+
+
+def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None) -> None:
+    """Retire an encoder that is no longer wanted, or end what another call began.
+
+    Outside any transaction. Raises RetirementError where it is the active one, and where others
+    hold locks for too long; then what is left is done by the next call.
+    """
+    with transaction.atomic(using=alias()):
+        rows = Encoder.objects.using(alias())
+        queue_encoders.hold(encoder.pk)
+        locked = rows.select_for_update(no_key=True).get(pk=encoder.pk)
+        check(locked)
+        # Who writes for it holds its row, so from here on nobody does.
+        rows.filter(pk=encoder.pk).exclude(state=EncoderState.RETIRED).update(
+            state=EncoderState.RETIRED,
+            retired=Now(),
+            shadow=False,
+            trouble="",
+            comparison=for_the_record(locked.comparison),
+        )
+    encoder.refresh_from_db(using=alias())
+    progress("Taking it off the queue")
+    Walk.objects.using(alias()).filter(encoder=encoder).delete()
+    _forget(encoder)
+    progress("Deleting its exemplars' vectors and shadow decisions")
+    for model in (ExemplarEmbedding, ShadowDecision):
+        _delete(model, encoder)
+    progress("Dropping its postings' vectors")
+    if not partitions.drop(encoder):
+        raise RetirementError(
+            "Its vectors are not dropped yet: transactions on the table of vectors, or on the "
+            "postings, stay open. It is retired all the same; run the command again."
+        )
+
+
+def _forget(encoder: Encoder) -> None:
+    """Take its rows off the queue; one that a host's open DELETE holds is waited for."""
+    waiting = PendingJob.objects.using(alias()).filter(encoder=encoder)
+    for _ in range(HELD_ATTEMPTS):
+        deleted = 1
+        while deleted:
+            with connections[alias()].cursor() as cursor:
+                cursor.execute(sql.FORGET, {"encoder": encoder.pk, "limit": STEP})
+                deleted = cursor.rowcount
+        if not waiting.exists():
+            return
+        time.sleep(HELD_SECONDS)
+    raise RetirementError(
+        "Some of its rows in the queue are held by an open transaction that deletes postings. It "
+        "is retired all the same; run the command again when that has ended."
+    )
+
+
+def _delete(model: type[Model], encoder: Encoder) -> None:
+    rows = model._base_manager.using(alias()).filter(encoder=encoder)
+    left = rows.order_by("pk")
+    while keys := list(left.values_list("pk", flat=True)[:STEP]):
+        rows.filter(pk__in=keys).delete()
+        # From where it ended, or each step would read what those before it deleted.
+        left = rows.filter(pk__gt=keys[-1]).order_by("pk")

@@ -1,0 +1,119 @@
+"""How each encoder stands: what has its vectors, what waits for it, how long that takes yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marketplace_ai.models import (
+    ClassifierVersion,
+    Encoder,
+    EncoderState,
+    Exemplar,
+    ExemplarEmbedding,
+    ExemplarState,
+    JobEmbedding,
+    PendingJob,
+    Walk,
+    WalkPurpose,
+    get_job_model,
+)
+from marketplace_ai.queue import backfill, scans, stats
+from marketplace_ai.queue.sql import alias
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``postings`` and ``exemplars``: how many have its vectors, of how many; those of postings
+    by the planner's estimate where ``estimated``. ``pending`` and ``set_aside`` count its own
+    rows of the queue, of the active one those that it is to decide. ``walk``: the backfill that
+    is under way with how far it is, or None. ``classifier``: the key of the version in force."""
+
+    encoder: Encoder
+    postings: tuple[int, int]
+    estimated: bool
+    exemplars: tuple[int, int]
+    pending: int
+    set_aside: int
+    walk: Walk | None
+    progress: scans.Progress | None
+    classifier: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        encoder, progress = self.encoder, self.progress
+        return {
+            "name": encoder.name,
+            "state": encoder.state,
+            "source": encoder.source,
+            "dimension": encoder.dimension,
+            "postings": {"with_vector": self.postings[0], "all": self.postings[1]},
+            "estimated": self.estimated,
+            "exemplars": {"with_vector": self.exemplars[0], "all": self.exemplars[1]},
+            "pending": self.pending,
+            "set_aside": self.set_aside,
+            "backfill": None if progress is None or self.walk is None else {
+                "done": progress.done,
+                "total": progress.total,
+                "rate": round(progress.rate, 1),
+                "seconds_left": None if progress.left is None else progress.left.total_seconds(),
+                "stopped": self.walk.stopped is not None,
+            },
+            "shadow": encoder.shadow,
+            "classifier": self.classifier,
+            "activated": encoder.activated,
+            "retired": encoder.retired,
+            "trouble": encoder.trouble,
+        }  # fmt: skip
+
+
+def all_of_them() -> list[Standing]:
+    """All encoders, in the order in which they were registered."""
+    encoders = Encoder.objects.using(alias()).defer("metrics", "comparison").order_by("pk")
+    jobs = get_job_model()._base_manager.using(alias()).all()
+    postings, is_estimated = _count(jobs)
+    voting = Exemplar.objects.using(alias()).filter(state=ExemplarState.ACTIVE)
+    exemplars = voting.count()
+    return [of(encoder, postings, exemplars, is_estimated) for encoder in encoders]
+
+
+def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = False) -> Standing:
+    """One encoder, of so many postings and exemplars."""
+    if encoder.state == EncoderState.RETIRED:
+        return Standing(encoder, (0, postings), False, (0, exemplars), 0, 0, None, None, None)
+    vectors, too = _count(JobEmbedding.objects.using(alias()).filter(encoder=encoder))
+    given = ExemplarEmbedding.objects.using(alias()).filter(
+        encoder=encoder, exemplar__state=ExemplarState.ACTIVE
+    )
+    rows = PendingJob.objects.using(alias()).filter(encoder=backfill.queued_for(encoder))
+    walk = (
+        Walk.objects.using(alias())
+        .unfinished()
+        .filter(purpose=WalkPurpose.BACKFILL, encoder=encoder)
+        .order_by("pk")
+        .first()
+    )
+    progress = None
+    if walk is not None:
+        waiting = backfill.waiting(encoder)[: stats.LARGEST_COUNT].count()
+        progress = scans.progress(walk, waiting)
+    in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, in_force=True)
+    return Standing(
+        encoder=encoder,
+        postings=(vectors, postings),
+        estimated=is_estimated or too,
+        exemplars=(given.count(), exemplars),
+        pending=rows.due()[: stats.LARGEST_COUNT + 1].count(),
+        set_aside=rows.aside()[: stats.LARGEST_COUNT + 1].count(),
+        walk=walk,
+        progress=progress,
+        classifier=in_force.values_list("pk", flat=True).first(),
+    )
+
+
+def _count(rows: QuerySet[Any]) -> tuple[int, bool]:
+    """How many rows, and whether that is the planner's estimate, as it is of very many."""
+    planned = backfill.planned(rows)
+    return (planned, True) if planned > backfill.COUNTED else (rows.count(), False)

@@ -1,0 +1,161 @@
+"""The three kinds of rows that an encoder learns from, and their files.
+
+One JSON object a line; triplets and pairs may also stand in a CSV file, as people write them.
+Other programs may write the files too, so each row is checked, and the first thing that is wrong
+is named by file and line. Keys that are not known are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from marketplace_ai.text.csv_files import TableError, read_csv, read_text
+from marketplace_ai.text.normalize import is_blank
+
+#: The names of the files that ``mine_training_data`` writes into its folder.
+TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE = "triplets.jsonl", "pairs.jsonl", "scored.jsonl"
+TEST_TRIPLETS_FILE = "test_triplets.jsonl"
+
+_SHOWN = 40
+
+
+class Triplet(NamedTuple):
+    """``positive`` says what ``anchor`` says, ``negative`` says something else."""
+
+    anchor: str
+    positive: str
+    negative: str
+    #: Of anchor and positive, where the file says it (key ``category``).
+    category: str | None = None
+
+
+class Pair(NamedTuple):
+    """Two texts that say the same.
+
+    Two pairs of one ``category`` (None: the file does not say) are no negatives of each other.
+    """
+
+    anchor: str
+    positive: str
+    category: str | None = None
+
+
+class Scored(NamedTuple):
+    """How alike two texts are: a ``score`` from 0 (nothing in common) to 1 (the same)."""
+
+    sentence1: str
+    sentence2: str
+    score: float
+
+
+def read_triplets(path: str | Path) -> list[Triplet]:
+    """Rows of ``{"anchor", "positive", "negative"}``; TableError names the first bad line."""
+    return [
+        Triplet(line.text("anchor"), line.text("positive"), line.text("negative"), line.category())
+        for line in _lines(path, ("anchor", "positive", "negative"))
+    ]
+
+
+def read_pairs(path: str | Path) -> list[Pair]:
+    """Rows of ``{"anchor", "positive"}``; TableError names the first bad line."""
+    return [
+        Pair(line.text("anchor"), line.text("positive"), line.category())
+        for line in _lines(path, ("anchor", "positive"))
+    ]
+
+
+def read_scored(path: str | Path) -> list[Scored]:
+    """Rows of ``{"sentence1", "sentence2", "score"}``; TableError names the first bad line."""
+    return [
+        Scored(line.text("sentence1"), line.text("sentence2"), line.score())
+        for line in _json_lines(path)
+    ]
+
+
+def write(path: Path, rows: Iterable[Triplet | Pair | Scored]) -> None:
+    """One row a line, as the functions above read them; what is not known is left out."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            known = {key: value for key, value in row._asdict().items() if value is not None}
+            file.write(json.dumps(known, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    path: str | Path
+    number: int
+    values: dict[str, Any]
+
+    def text(self, key: str) -> str:
+        value = self._value(key)
+        if not isinstance(value, str):
+            raise self._error(f"{key!r} must be a text in quotes, not {_short(value)}")
+        if is_blank(value):
+            raise self._error(f"the text of {key!r} has no letter and no digit")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise self._error(f"the text of {key!r} holds half a character (\\ud800)") from None
+        return value
+
+    def score(self) -> float:
+        value = self._value("score")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._error(f"'score' must be a number from 0 to 1, not {_short(value)}")
+        if not 0 <= value <= 1:
+            raise self._error(f"'score' must lie between 0 and 1, not at {value}")
+        return float(value)
+
+    def category(self) -> str | None:
+        value = self.values.get("category")
+        if value is not None and not isinstance(value, str):
+            raise self._error(f"'category' must be a text in quotes, not {_short(value)}")
+        return value or None
+
+    def _value(self, key: str) -> Any:
+        if key not in self.values:
+            has = ", ".join(map(repr, self.values)) or "nothing"
+            raise self._error(f"the key {key!r} is missing; the line has {has}")
+        return self.values[key]
+
+    def _error(self, problem: str) -> TableError:
+        return TableError(f"{self.path}, line {self.number}: {problem}. Correct or remove it.")
+
+
+def _lines(path: str | Path, columns: tuple[str, ...]) -> list[_Line]:
+    if Path(path).suffix.lower() != ".csv":
+        return _json_lines(path)
+    rows = read_csv(path, columns, ("category",))
+    if not rows:
+        raise TableError(f"{path}: there is no row below the header.")
+    return [_Line(path, row.line, row.values) for row in rows]
+
+
+def _json_lines(path: str | Path) -> list[_Line]:
+    lines = []
+    # Not splitlines(): a text may hold a line separator that JSON does not count as one.
+    for number, line in enumerate(read_text(Path(path)).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            raise TableError(
+                f"{path}, line {number}: not a JSON object, which every line must be: "
+                f"{_short(line)}."
+            )
+        lines.append(_Line(path, number, values))
+    if not lines:
+        raise TableError(f"{path}: the file is empty. It must have a JSON object a line.")
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -1,0 +1,83 @@
+"""A version that promises, and audited postings of it, without a worker."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.utils import timezone
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.models import (
+    AuditedPosting,
+    Category,
+    ClassifierVersion,
+    JobPosting,
+    Outcome,
+)
+from marketplace_ai.queue import audit_sample
+from marketplace_ai.queue.write import prepared_text
+from marketplace_ai.text.normalize import digest
+from tests.integration.admin.factories import decide, encoder
+
+RULE = {"threshold": 0.9, "rows": 120, "errors": 1, "coverage": 0.6, "rows_needed": 0}
+
+
+def version(*categories: Category, calibrated_on: str = "postings") -> ClassifierVersion:
+    """A version in force that automates these categories, their parents and "none"."""
+    ClassifierVersion.objects.filter(encoder=encoder()).update(in_force=False)
+    return ClassifierVersion.objects.create(
+        encoder=encoder(), artifact=b"x", target_precision=0.97, confidence=0.95,
+        calibrated_on=calibrated_on, exemplar_generation=1, in_force=True,
+        activated=timezone.now(),
+        figures={
+            "automatic": RULE, "parent": RULE, "none": RULE,
+            "categories": [
+                {
+                    "label": str(category.pk), "key": category.slug, "name": category.name,
+                    "rows": 30, "automatic": 20, "errors": 0, "promised": False,
+                    "automated": True, "rows_needed": 79,
+                }
+                for category in categories
+            ],
+        },
+    )  # fmt: skip
+
+
+def audited(
+    made: ClassifierVersion | None,
+    category: Category | None,
+    outcome: str = Outcome.AUTOMATIC,
+    *,
+    age: int = 60,
+    **fields: Any,
+) -> JobPosting:
+    """A posting that was decided and drawn, ``age`` minutes ago."""
+    job = JobPosting.objects.create(title=f"Male stue {JobPosting.objects.count()}")
+    decided = timezone.now() - dt.timedelta(minutes=age)
+    decision = decide(job, category, outcome, 0.97, classifier=made, **fields)
+    type(decision).objects.filter(pk=decision.pk).update(decided=decided)
+    audit_sample.record([job.pk])
+    return job
+
+
+def judged(
+    made: ClassifierVersion, category: Category | None, right: int, wrong: int, **fields: Any
+) -> None:
+    """Audited postings that were answered already, the wrong ones last; no test is run."""
+    outcome = fields.pop("outcome", Outcome.AUTOMATIC)
+    drawn = timezone.now() - dt.timedelta(days=1)
+    AuditedPosting.objects.bulk_create(
+        AuditedPosting(
+            classifier=made, encoder=made.encoder, outcome=outcome, category=category,
+            category_key=category.slug if category else "",
+            category_name=category.name if category else "", probability=0.97,
+            text_digest=b"x", drawn=drawn + dt.timedelta(seconds=n), answered=timezone.now(),
+            right=n < right, **fields,
+        )
+        for n in range(right + wrong)
+    )  # fmt: skip
+
+
+def text_digest(job: JobPosting) -> bytes:
+    return digest(prepared_text(get_adapter(), job))

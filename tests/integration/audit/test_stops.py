@@ -1,0 +1,380 @@
+"""Automation that stops by itself: when, for whom, and how it goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from marketplace_ai.audit import monitor, stops
+from marketplace_ai.classifier import Verdict
+from marketplace_ai.guarantee.sequential_test import NOTHING, log_threshold, strongest
+from marketplace_ai.models import (
+    AuditedPosting,
+    AutomationStop,
+    Category,
+    ClassifierVersion,
+    JobPosting,
+    Outcome,
+)
+from marketplace_ai.queue import sql
+from marketplace_ai.review.answers import answer
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.signals import automation_stopped
+from tests.integration.worker_runs import current, drain, fit
+
+from .factories import audited, judged, version
+
+pytestmark = pytest.mark.django_db
+
+Rule = AutomationStop.Rule
+
+
+@pytest.fixture(autouse=True)
+def everything_drawn(settings: Any) -> None:
+    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+
+
+def wrong_answers(made: ClassifierVersion, category: Category, other: Category, n: int) -> None:
+    for _ in range(n):
+        answer(audited(made, category).pk, other.pk, None)
+
+
+def errors_to_stop(right: int, tests: int = 1) -> int:
+    """How many wrong ones in a row after so many right ones refute 0.97."""
+    return next(
+        n
+        for n in range(1, 100)
+        if strongest(range(right + 1, right + n + 1), 1 - 0.97).log_e >= log_threshold(0.95, tests)
+    )
+
+
+def waits_for_a_lock() -> bool:
+    """Whether another session waits; it has then done all that needs no lock."""
+    with connection.cursor() as cursor:
+        # pg_stat_activity would be read once a transaction; this is always as it is.
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+class TestWhenItStops:
+    def test_all_leaves_when_their_promise_is_refuted_and_not_one_answer_earlier(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        """Wrong in several categories, none of which is refuted by itself."""
+        leaves = [catalog[key] for key in ("maling", "rorlegger", "plen")]
+        made = version(*leaves)
+        judged(made, leaves[0], right=40, wrong=0)
+        needed = errors_to_stop(40)
+        for n in range(needed):
+            assert not AutomationStop.objects.exists()
+            wrong_answers(made, leaves[n % 3], catalog["hage"], 1)
+        stop = AutomationStop.objects.get()
+        assert (stop.rule, stop.category_key, stop.classifier) == (Rule.LEAF, "", made)
+        assert (stop.rows, stop.errors) == (40 + needed, needed)
+        assert stop.e_value is not None and stop.e_value >= 20
+
+    def test_a_category_by_itself_takes_more_and_leaves_the_others_alone(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        made = version(catalog["maling"], catalog["plen"])
+        judged(made, catalog["plen"], right=400, wrong=0)
+        # Where the union bound costs one error more.
+        right = next(n for n in range(99) if errors_to_stop(n, 2) > errors_to_stop(n))
+        judged(made, catalog["maling"], right=right, wrong=0)
+        needed = errors_to_stop(right, tests=2)
+        assert needed < errors_to_stop(400)
+        wrong_answers(made, catalog["maling"], catalog["plen"], needed - 1)
+        assert not AutomationStop.objects.exists()
+        wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+        stop = AutomationStop.objects.get()
+        assert (stop.category, stop.category_key) == (catalog["maling"], "maling")
+        # What it got wrong is not held against the others from then on.
+        wrong_answers(made, catalog["plen"], catalog["maling"], 1)
+        assert AutomationStop.objects.count() == 1
+        leaf = monitor.watch(made).rules[0]
+        assert leaf.evidence == NOTHING  # one error in 401 is no case
+
+    def test_a_category_that_stops_at_the_same_answer_spares_the_others(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        made = version(catalog["maling"], catalog["plen"])
+        judged(made, catalog["maling"], right=0, wrong=9)
+        judged(made, catalog["plen"], right=5, wrong=0)
+        wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+        assert [stop.category_key for stop in AutomationStop.objects.all()] == ["maling"]
+
+    @pytest.mark.parametrize("rule", [Rule.PARENT, Rule.NONE])
+    def test_parents_and_none_are_watched_apart(
+        self, catalog: dict[str, Category], rule: Rule
+    ) -> None:
+        made = version(catalog["maling"])
+        category = None if rule == Rule.NONE else catalog["bygg"]
+        judged(made, category, right=0, wrong=8, outcome=rule.value)
+        answer(audited(made, category, rule.value).pk, catalog["plen"].pk, None)
+        stop = AutomationStop.objects.get()
+        assert (stop.rule, stop.category_key) == (rule, "")
+        found = stops.in_force(made.pk)
+        assert found.rules == {rule}
+
+    def test_reviews_kept_ones_and_blank_texts_prove_nothing(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        made = version(catalog["maling"])
+        judged(made, catalog["maling"], right=0, wrong=50, outcome=Outcome.REVIEW)
+        judged(made, None, right=0, wrong=50, outcome=Outcome.NONE)
+        AuditedPosting.objects.filter(outcome=Outcome.NONE).update(probability=None)
+        stops.examine(made.pk)
+        assert not AutomationStop.objects.exists()
+
+    def test_what_nobody_answered_counts_as_right(self, catalog: dict[str, Category]) -> None:
+        """So nobody can refute the promise by answering only what is wrong."""
+        made = version(catalog["maling"])
+        judged(made, catalog["maling"], right=300, wrong=0)
+        AuditedPosting.objects.update(answered=None, right=None)
+        wrong_answers(made, catalog["maling"], catalog["plen"], errors_to_stop(0))
+        assert not AutomationStop.objects.exists()
+
+    def test_another_version_than_the_one_in_force_stops_nothing(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        old = version(catalog["maling"])
+        judged(old, catalog["maling"], right=0, wrong=50)
+        made = version(catalog["maling"])
+        wrong_answers(old, catalog["maling"], catalog["plen"], 1)
+        wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+        assert not AutomationStop.objects.exists()
+
+    def test_a_right_answer_asks_nothing(self, catalog: dict[str, Category]) -> None:
+        made = version(catalog["maling"])
+        job = audited(made, catalog["maling"])
+        with CaptureQueriesContext(connection) as captured:
+            answer(job.pk, catalog["maling"].pk, None)
+        assert not any("row_number" in query["sql"] for query in captured)
+
+    def test_the_host_is_told_after_the_commit(
+        self,
+        catalog: dict[str, Category],
+        caplog: Any,
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        told: list[AutomationStop] = []
+
+        def listener(sender: Any, stop: AutomationStop, **kwargs: Any) -> None:
+            told.append(stop)
+
+        automation_stopped.connect(listener)
+        made = version(catalog["maling"])
+        judged(made, catalog["maling"], right=0, wrong=9)
+        with caplog.at_level(logging.ERROR), django_capture_on_commit_callbacks(execute=True):
+            wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+            assert not told
+        assert [stop.category_key for stop in told] == ["maling"]
+        assert "Automation of category 'maling' has stopped" in caplog.text
+        assert "10 of 10 audited postings were wrong" in caplog.text
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_two_answers_at_once_none_is_lost(self) -> None:
+        """The second comes while the first is not committed, and each is the last but one error
+        for who does not see the other."""
+        painting = Category.objects.create(slug="maling", name="Maling")
+        other = Category.objects.create(slug="plen", name="Plen")
+        made = version(painting, other)
+        judged(made, painting, right=30, wrong=errors_to_stop(30) - 2)
+        jobs = [audited(made, painting).pk, audited(made, painting).pk]
+
+        def second() -> None:
+            try:
+                answer(jobs[1], other.pk, None)
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=second)
+        with transaction.atomic():
+            answer(jobs[0], other.pk, None)
+            thread.start()
+            until = time.monotonic() + 20
+            while not waits_for_a_lock() and time.monotonic() < until:
+                time.sleep(0.01)
+        thread.join(20)
+        assert AuditedPosting.objects.filter(right=False, job__in=jobs).count() == 2
+        assert AutomationStop.objects.filter(category_key="").count() == 1
+
+
+class TestWhatAStopDoes:
+    VERDICT = Verdict(
+        label="7", probability=0.99, threshold=0.9, outcome="automatic", best_category="7",
+        parent=None, choices=(("7", 0.99),), matches=(), score=0.9, own_share=0.1, rest=0.0,
+        secondary=(("9", 2.5),),
+    )  # fmt: skip
+
+    def test_only_what_is_stopped_goes_to_a_person(self) -> None:
+        nothing = stops.Stops(frozenset(), frozenset())
+        assert nothing.hold(self.VERDICT) is self.VERDICT
+        of_category = stops.Stops(frozenset(), frozenset({"7"}))
+        held = of_category.hold(self.VERDICT)
+        assert (held.outcome, held.threshold, held.label) == ("review", None, "7")
+        other = replace(self.VERDICT, label="8")
+        assert of_category.hold(other) is other
+        parent = replace(self.VERDICT, outcome="automatic_parent", parent="3")
+        assert of_category.hold(parent) is parent
+        assert stops.Stops(frozenset({"automatic_parent"}), frozenset()).hold(parent).parent is None
+        second = stops.Stops(frozenset(), frozenset({"9"})).hold(self.VERDICT)
+        assert (second.outcome, second.secondary) == ("automatic", ())
+        none = replace(self.VERDICT, outcome="none", label=None)
+        assert stops.Stops(frozenset({"none"}), frozenset()).hold(none).outcome == "review"
+        review = replace(self.VERDICT, outcome="review")
+        assert stops.Stops(frozenset(Rule.values), frozenset({"7"})).hold(review) is review
+
+    def test_the_next_batch_goes_to_review_and_after_a_person_resumed_it_no_more(
+        self, exemplars: None, catalog: dict[str, Category], monkeypatch: Any
+    ) -> None:
+        """One worker all along, which is never told."""
+        fit()
+        made = ClassifierVersion.objects.get(in_force=True)
+        pipeline = Pipeline()
+        pipeline.refresh()
+        label = str(catalog["maling"].pk)
+        says = replace(self.VERDICT, label=label, choices=((label, 0.99),))
+        monkeypatch.setattr(
+            type(pipeline.classifier), "decide", lambda *args: [says] * len(args[-1])
+        )
+
+        def next_outcome() -> str:
+            job = JobPosting.objects.create(title="Male stue")
+            drain(pipeline)
+            job.refresh_from_db()
+            decision = current(job)
+            applied = job.category == catalog["maling"]
+            assert applied == (decision.outcome == Outcome.AUTOMATIC)
+            assert decision.category == catalog["maling"]
+            return str(decision.outcome)
+
+        assert next_outcome() == Outcome.AUTOMATIC
+        stop = stops.stop(made, Rule.LEAF, catalog["maling"].pk, key="maling", name="Maling")
+        assert stop is not None
+        assert next_outcome() == Outcome.REVIEW
+        assert stops.lift(stop.pk, None, "Looked at it")
+        assert next_outcome() == Outcome.AUTOMATIC
+        assert not stops.lift(stop.pk, None, "Twice")
+
+    def test_a_batch_pays_one_query(self, exemplars: None) -> None:
+        fit()
+        pipeline = Pipeline()
+        pipeline.refresh()
+        vector = np.ones(pipeline.encoder.dimension, dtype=np.float32)
+        with CaptureQueriesContext(connection) as captured:
+            pipeline.propose(["Male stue"] * 64, [vector] * 64)
+        assert len([q for q in captured if "automationstop" in q["sql"]]) == 1
+        assert len(captured) == 1
+
+    def test_a_deleted_category_does_not_read_as_everything(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        made = version(catalog["maling"])
+        stops.stop(made, Rule.LEAF, catalog["maling"].pk, key="maling")
+        catalog["maling"].delete()
+        found = stops.in_force(made.pk)
+        assert (found.rules, found.labels) == (frozenset(), frozenset())
+
+
+class TestHowItGoesOn:
+    def stopped(self, category: Category) -> tuple[ClassifierVersion, AutomationStop]:
+        made = version(category)
+        judged(made, category, right=0, wrong=20)
+        stops.examine(made.pk)
+        return made, AutomationStop.objects.get(category_key=category.slug)
+
+    def test_what_a_person_resumed_is_counted_anew(self, catalog: dict[str, Category]) -> None:
+        made, _ = self.stopped(catalog["maling"])
+        for one in AutomationStop.objects.all():
+            stops.lift(one.pk, None, "More exemplars")
+        before = AutomationStop.objects.count()
+        # Drawn before it stopped, answered only now.
+        wrong_answers(made, catalog["maling"], catalog["plen"], 3)
+        assert AutomationStop.objects.count() == before
+        # Drawn since.
+        for _ in range(errors_to_stop(0)):
+            answer(audited(made, catalog["maling"], age=-1).pk, catalog["plen"].pk, None)
+        assert AutomationStop.objects.filter(lifted=None).exists()
+
+    def test_it_outlives_a_refit_but_not_one_that_saw_the_errors(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        old, _ = self.stopped(catalog["maling"])
+        label = {str(catalog["maling"].pk)}
+        again = version(catalog["maling"])
+        assert stops.in_force(again.pk).labels == label
+        learnt = version(catalog["maling"], calibrated_on="audits")
+        assert stops.in_force(learnt.pk).labels == frozenset()
+        later = version(catalog["maling"])
+        assert stops.in_force(later.pk).labels == frozenset()
+        # Back to a version that has not seen them.
+        assert stops.in_force(again.pk).labels == label
+        assert stops.in_force(old.pk).labels == label
+
+    def test_going_back_to_an_older_version_keeps_what_was_stopped_on_the_newer_one(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        older = version(catalog["maling"], calibrated_on="audits")
+        newer, _ = self.stopped(catalog["maling"])
+        assert newer.pk > older.pk
+        assert stops.in_force(older.pk).labels == {str(catalog["maling"].pk)}
+
+    def test_a_version_fitted_before_the_stop_has_not_seen_the_errors(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        old = version(catalog["maling"])
+        stored = version(catalog["maling"], calibrated_on="audits")
+        stops.stop(old, Rule.LEAF, catalog["maling"].pk, key="maling")
+        assert stops.in_force(stored.pk).labels == {str(catalog["maling"].pk)}
+
+    def test_a_version_that_was_never_in_force_lifts_nothing_for_the_next(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        self.stopped(catalog["maling"])
+        refused = version(catalog["maling"], calibrated_on="audits")
+        ClassifierVersion.objects.filter(pk=refused.pk).update(in_force=False, activated=None)
+        later = version(catalog["maling"])
+        assert stops.in_force(later.pk).labels == {str(catalog["maling"].pk)}
+        assert stops.in_force(refused.pk).labels == frozenset()
+
+    def test_audits_of_another_encoder_do_not_speak_for_this_one(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        old, _ = self.stopped(catalog["maling"])
+        encoder = old.encoder
+        encoder.pk, encoder.name, encoder.state = None, "other", "ready"
+        encoder.save()
+        learnt = version(catalog["maling"], calibrated_on="audits")
+        ClassifierVersion.objects.filter(pk=learnt.pk).update(encoder=encoder)
+        assert stops.in_force(version(catalog["maling"]).pk).labels
+        assert stops.in_force(learnt.pk).labels == frozenset()
+
+    def test_a_person_may_stop_it_too_and_only_once(self, catalog: dict[str, Category]) -> None:
+        made = version(catalog["maling"])
+        assert stops.stop(made, Rule.LEAF, reason="A campaign with odd texts") is not None
+        assert stops.stop(made, Rule.LEAF) is None
+        assert stops.in_force(made.pk).rules == {Rule.LEAF}
+
+
+def test_every_statement_is_planned_and_the_test_reads_by_an_index(
+    catalog: dict[str, Category],
+) -> None:
+    made = version(catalog["maling"])
+    with connection.cursor() as cursor:
+        for statement in (monitor.WRONG, monitor.COUNTS):
+            cursor.execute("EXPLAIN " + statement, {"version": made.pk})
+            assert cursor.fetchall()
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + monitor.WRONG, {"version": made.pk})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "marketplace_ai_audit_test" in plan
+    assert sql.AUDIT.count("%(jobs)s") == 1

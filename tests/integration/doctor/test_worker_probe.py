@@ -1,0 +1,102 @@
+"""`doctor --drainer`: the health check of a worker's container."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from marketplace_ai.doctor import diagnose
+from marketplace_ai.queue import liveness_probe
+from marketplace_ai.queue.lease import Liveness
+from tests.acceptance import workers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def liveness() -> Iterator[Liveness]:
+    liveness = Liveness()
+    yield liveness
+    liveness.close()
+
+
+def says(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code of the command, and what it found."""
+    code = 0
+    try:
+        call_command("doctor", drainer=True, json=True)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["name"] == "drainer" and bool(finding["cure"]) is bool(code)
+    return code, finding["message"]
+
+
+def test_without_a_drainer_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert says(capsys) == (1, "No drainer of this machine is running.")
+
+
+def test_a_drainer_is_well_after_its_first_turn(
+    liveness: Liveness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    liveness.hold()
+    code, message = says(capsys)
+    assert code == 1 and message.startswith("It has been starting for ")
+    liveness.hold()
+    code, message = says(capsys)
+    assert code == 0 and message.startswith("It began its turn ")
+    liveness.close()
+    workers.wait_for(lambda: says(capsys)[0] == 1, lambda: "its lock is held by nobody")
+
+
+def test_one_that_hangs_in_a_turn_fails(
+    liveness: Liveness,
+    capsys: pytest.CaptureFixture[str],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    liveness.hold()
+    liveness.hold()
+    assert says(capsys)[0] == 0
+    settings.MARKETPLACE_AI_ENCODE_TIMEOUT = 0
+    monkeypatch.setattr(diagnose, "PATIENCE", 0.0)
+    code, message = says(capsys)
+    assert code == 1 and message.startswith("It hangs for ")
+
+
+def test_the_time_is_that_of_the_turn(liveness: Liveness) -> None:
+    liveness.hold()
+
+    def seconds() -> float:
+        found = liveness_probe.turn()
+        assert found is not None
+        return found.seconds
+
+    workers.wait_for(lambda: seconds() > 1, lambda: "it stands still")
+    before = seconds()
+    # Without a new turn it could only grow.
+    workers.wait_for(lambda: liveness.hold() > 0 and seconds() < before, lambda: "it goes on")
+
+
+def test_a_drainer_of_another_machine_does_not_count(
+    liveness: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liveness.hold()
+    name = socket.gethostname()
+    # A name that begins with the other's is another one all the same.
+    for other in (f"other-{name}", name[:-1]):
+        monkeypatch.setattr(socket, "gethostname", lambda other=other: other)
+        assert liveness_probe.turn() is None
+
+
+def test_a_host_name_that_postgres_cuts_off_is_found(
+    liveness: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "worker-" + "x" * 56)
+    liveness.hold()
+    assert liveness_probe.turn() is not None

@@ -1,0 +1,73 @@
+"""What tests of encoders beside the active one share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marketplace_ai.encoders import register
+from marketplace_ai.encoding import DummyEncoder, load_encoder
+from marketplace_ai.models import Encoder, EncoderState, JobEmbedding, PendingJob
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.worker.loop import Drainer
+from tests.inline import Inline
+
+
+def candidate(name: str = "next", dimension: int = 32) -> Encoder:
+    """A new encoder beside the active one."""
+    return register.register(name, load_encoder(f"dummy:{dimension}", cache_dir=Any))
+
+
+def switch(encoder: Encoder) -> None:
+    """Put another one in force, as a promotion does."""
+    Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
+    now = Encoder.objects.filter(pk=encoder.pk)
+    now.update(state=EncoderState.ACTIVE, activated=database_now())
+    encoder.refresh_from_db()
+
+
+def database_now() -> Any:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def state(encoder: Encoder) -> str:
+    encoder.refresh_from_db()
+    return encoder.state
+
+
+def vectors(encoder: Encoder) -> set[Any]:
+    """Postings that have a vector of it."""
+    return set(JobEmbedding.objects.filter(encoder=encoder).values_list("job_id", flat=True))
+
+
+def rows(encoder: Encoder | None) -> dict[Any, PendingJob]:
+    """What waits for it (None: for the active one), by posting."""
+    return {row.job_id: row for row in PendingJob.objects.filter(encoder=encoder)}
+
+
+def drainer(pipeline: Pipeline | None = None, **options: Any) -> Drainer:
+    """One that encodes and loads in this thread."""
+    return Drainer(pipeline or Pipeline(), executor=Inline(), **options)
+
+
+class Recorder:
+    """What the encoders of this process were given, in order: (dimension, texts)."""
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.calls: list[tuple[int, list[str]]] = []
+        self.meanwhile: Any = lambda dimension, texts: None
+        encode = DummyEncoder.encode
+
+        def recorded(encoder: DummyEncoder, texts: Any) -> Any:
+            self.calls.append((encoder.dimension, list(texts)))
+            self.meanwhile(encoder.dimension, list(texts))
+            return encode(encoder, texts)
+
+        monkeypatch.setattr(DummyEncoder, "encode", recorded)
+
+    def of(self, *texts: str) -> list[int]:
+        """Dimensions of the encoders that were given one of these texts, in order."""
+        return [dimension for dimension, given in self.calls if set(texts) & set(given)]

@@ -1,0 +1,412 @@
+"""A category without exemplars is proposed by its own words, and in time by its postings."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.db.models import F
+from django.test import Client
+from django.urls import reverse
+
+from marketplace_ai.adapter import JobAdapter
+from marketplace_ai.exemplars import descriptions, vector_store
+from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.imports.files import import_exemplars
+from marketplace_ai.models import (
+    Category,
+    ClassifierVersion,
+    Decision,
+    Exemplar,
+    ExemplarSource,
+    ExemplarState,
+    JobPosting,
+    Outcome,
+)
+from marketplace_ai.review.answers import answer
+from marketplace_ai.serving import pipeline as pipelines
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.text.normalize import digest
+from tests.integration.worker_runs import current, drain, fit
+
+pytestmark = pytest.mark.django_db
+
+TUNING = "Pianostemming / Piano tuning\nStemme piano og flygel"
+
+
+@pytest.fixture
+def pipeline(exemplars: None) -> Pipeline:
+    """A running worker's, with a classifier that never saw the category to come."""
+    fit()
+    running = Pipeline()
+    drain(running)
+    return running
+
+
+def tuning(**fields: Any) -> Category:
+    values = {"name": "Pianostemming", "name_en": "Piano tuning", "scope": "Stemme piano og flygel"}
+    return Category.objects.create(slug="piano", **{**values, **fields})
+
+
+def look(pipeline: Pipeline) -> None:
+    """As if the time between two looks at the categories were over."""
+    pipeline._next_look = 0.0
+    ago = dt.timedelta(seconds=pipelines.DESCRIPTIONS_SECONDS)
+    Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(created=F("created") - ago)
+    pipeline.refresh()
+
+
+def of(category: Category) -> list[str]:
+    rows = Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION, category=category)
+    return list(rows.values_list("text", flat=True))
+
+
+def exemplars_of(category: Category, count: int) -> None:
+    for number in range(count):
+        text = f"Stemme piano nummer {number}"
+        Exemplar.objects.create(
+            text=text, text_digest=digest(text), category=category, category_key=category.slug,
+            source=ExemplarSource.IMPORTED,
+        )  # fmt: skip
+
+
+def test_a_new_category_is_proposed_by_its_description_without_a_restart(
+    pipeline: Pipeline,
+) -> None:
+    category = tuning()
+    look(pipeline)
+    job = JobPosting.objects.create(title="Stemme piano", description="Et gammelt piano og flygel")
+    drain(pipeline)
+    decision = current(job)
+    assert (decision.category_id, decision.outcome) == (category.pk, Outcome.REVIEW)
+    assert decision.threshold is None
+    assert Exemplar.objects.get(pk=decision.matches[0].exemplar_id).text == TUNING
+    job.refresh_from_db()
+    assert job.category is None
+
+
+def test_raw_sql_is_seen_within_the_time_between_two_looks(
+    pipeline: Pipeline, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(pipelines, "DESCRIPTIONS_SECONDS", 0.0)
+    look(pipeline)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_category (slug, name, name_en, scope) "
+            "VALUES ('piano', 'Pianostemming', '', 'Stemme piano og flygel')"
+        )
+    job = JobPosting.objects.create(title="Stemme piano og flygel")
+    drain(pipeline)
+    assert current(job).category_key == "piano"
+
+
+def test_confirmed_postings_vote_at_once_and_the_description_stays_beside_them(
+    pipeline: Pipeline,
+) -> None:
+    category = tuning()
+    look(pipeline)
+    for title in ("Stemme piano i Oslo", "Stemme flygel på hytta", "Piano ute av stemme"):
+        job = JobPosting.objects.create(title=title)
+        drain(pipeline)
+        answer(job.pk, category.pk, None)
+    job = JobPosting.objects.create(title="Stemme piano i Oslo", description="i mai")
+    drain(pipeline)
+    decision = current(job)
+    assert (decision.category_id, decision.outcome) == (category.pk, Outcome.REVIEW)
+    voted = Exemplar.objects.in_bulk(decision.match_exemplars)
+    own = [voted[pk].source for pk in decision.match_exemplars if voted[pk].category == category]
+    assert sorted(own) == ["description", "reviewed", "reviewed", "reviewed"]
+
+
+def test_the_description_steps_aside_where_exemplars_are_enough(pipeline: Pipeline) -> None:
+    category = tuning()
+    exemplars_of(category, minimum_counts.FOR_A_PATTERN - 1)
+    pipeline.refresh()
+    assert of(category) == [TUNING]
+    job = JobPosting.objects.create(title="Stemme piano for siste gang")
+    answer(job.pk, category.pk, None)
+    drain(pipeline)
+    assert of(category) == []
+    described = zip(pipeline.index.labels, pipeline.index.described, strict=True)
+    assert (str(category.pk), True) not in described
+    other = JobPosting.objects.create(title="Stemme piano")
+    drain(pipeline)
+    assert current(other).category_id == category.pk
+    # It comes back where they no longer are.
+    Exemplar.objects.filter(job=job).update(state=ExemplarState.QUARANTINED)
+    pipeline.refresh()
+    assert of(category) == [TUNING]
+
+
+def test_a_refit_neither_learns_from_descriptions_nor_forgets_the_category(
+    pipeline: Pipeline,
+) -> None:
+    category = tuning()
+    look(pipeline)
+    fit()
+    drain(pipeline)
+    figures = ClassifierVersion.objects.get(in_force=True).figures
+    assert "piano" not in {row["key"] for row in figures["categories"]}
+    assert figures["rows"] == 16
+    assert {row["exemplars"] for row in figures["categories"]} == {4}
+    job = JobPosting.objects.create(title="Stemme piano og flygel")
+    drain(pipeline)
+    assert (current(job).category_id, current(job).outcome) == (category.pk, Outcome.REVIEW)
+
+
+def test_an_edited_scope_takes_the_place_of_the_older_one(pipeline: Pipeline) -> None:
+    category = tuning()
+    look(pipeline)
+    Category.objects.filter(pk=category.pk).update(scope="Klarinett og obo")
+    look(pipeline)
+    assert of(category) == ["Pianostemming / Piano tuning\nKlarinett og obo"]
+    gone = Exemplar.objects.filter(text=TUNING)
+    assert not gone.exists()
+    job = JobPosting.objects.create(title="Klarinett og obo")
+    drain(pipeline)
+    assert current(job).category_id == category.pk
+
+
+def test_nothing_is_written_where_nothing_changed(
+    pipeline: Pipeline, django_assert_num_queries: Any
+) -> None:
+    tuning()
+    assert descriptions.align()
+    before = vector_store.generation()
+    with django_assert_num_queries(2):
+        assert not descriptions.align()
+    assert vector_store.generation() == before
+
+
+def test_parents_have_none_and_one_that_becomes_a_parent_loses_it(
+    exemplars: None, catalog: dict[str, Category]
+) -> None:
+    category = tuning()
+    descriptions.align()
+    assert of(catalog["bygg"]) == []
+    assert of(category) == [TUNING]
+    Category.objects.create(slug="flygel", name="Flygel", parent=category)
+    descriptions.align()
+    assert of(category) == []
+
+
+def test_a_deleted_categorys_description_goes_and_a_new_one_of_its_name_has_its_own(
+    pipeline: Pipeline,
+) -> None:
+    category = tuning()
+    look(pipeline)
+    category.delete()
+    left = Exemplar.objects.get(source=ExemplarSource.DESCRIPTION, category_key="piano")
+    assert (left.category_id, left.state) == (None, ExemplarState.QUARANTINED)
+    again = tuning()
+    look(pipeline)
+    assert of(again) == [TUNING]
+    assert not Exemplar.objects.filter(pk=left.pk).exists()
+    job = JobPosting.objects.create(title="Stemme piano og flygel")
+    drain(pipeline)
+    assert current(job).category_id == again.pk
+
+
+def test_what_a_person_quarantined_stays_so_until_its_text_changes(pipeline: Pipeline) -> None:
+    category = tuning()
+    look(pipeline)
+    row = Exemplar.objects.filter(category=category)
+    row.update(state=ExemplarState.QUARANTINED)
+    look(pipeline)
+    assert row.get().state == ExemplarState.QUARANTINED
+    Category.objects.filter(pk=category.pk).update(scope="Klarinett")
+    look(pipeline)
+    assert row.get().state == ExemplarState.ACTIVE
+
+
+def test_an_exemplar_that_says_the_same_is_enough(pipeline: Pipeline) -> None:
+    category = tuning()
+    Exemplar.objects.create(
+        text=TUNING, text_digest=digest(TUNING), category=category, category_key="piano",
+        source=ExemplarSource.IMPORTED,
+    )  # fmt: skip
+    descriptions.align()
+    before = vector_store.generation()
+    assert not descriptions.align()
+    assert vector_store.generation() == before
+    assert of(category) == []
+
+
+def test_an_adapter_that_fails_on_one_category_holds_up_no_other(
+    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+) -> None:
+    category = tuning()
+    look(pipeline)
+    whole = JobAdapter.category_description
+
+    def failing(self: JobAdapter, asked: Category) -> str:
+        if asked == category:
+            raise KeyError("scope")
+        return whole(self, asked)
+
+    monkeypatch.setattr(JobAdapter, "category_description", failing)
+    other = Category.objects.create(slug="fele", name="Felemaking")
+    with caplog.at_level(logging.ERROR):
+        look(pipeline)
+    assert of(category) == [TUNING]
+    assert of(other) == ["Felemaking"]
+    assert f"category {category.pk}" in caplog.text
+
+
+def test_no_words_no_description(exemplars: None, monkeypatch: Any) -> None:
+    monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: " - ")
+    descriptions.align()
+    assert not Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).exists()
+
+
+def test_a_label_that_says_the_same_takes_the_descriptions_place(
+    pipeline: Pipeline, admin_client: Client, tmp_path: Path
+) -> None:
+    fiddle = Category.objects.create(slug="fele", name="Felemaking")
+    lute = Category.objects.create(slug="lutt", name="Luttmaking")
+    look(pipeline)
+    assert (of(fiddle), of(lute)) == (["Felemaking"], ["Luttmaking"])
+    file = tmp_path / "labels.csv"
+    file.write_text("text,category\nFelemaking,fele\n", encoding="utf-8")
+    assert import_exemplars(str(file)).added == 1
+    data = {"text": "Luttmaking", "category": lute.pk, "state": "active"}
+    response = admin_client.post(reverse("admin:marketplace_ai_exemplar_add"), data)
+    assert response.status_code == 302
+    pipeline.refresh()
+    assert (of(fiddle), of(lute)) == ([], [])
+    labels = Exemplar.objects.filter(category__in=[fiddle, lute])
+    assert set(labels.values_list("text", "source")) == {
+        ("Felemaking", "imported"), ("Luttmaking", "imported"),
+    }  # fmt: skip
+    assert import_exemplars(str(file)).added == 0
+
+
+def test_words_that_differ_each_time_are_left_alone(
+    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+) -> None:
+    category = tuning()
+    look(pipeline)
+    numbers = itertools.count()
+    monkeypatch.setattr(
+        JobAdapter, "category_description", lambda self, category: f"Piano {next(numbers)}"
+    )
+    look(pipeline)
+    before = vector_store.generation()
+    pipeline._next_look = 0.0
+    pipeline.refresh()
+    assert vector_store.generation() == before
+    assert of(category) == [TUNING]
+    assert f"describes category {category.pk} otherwise each time" in caplog.text
+
+
+def test_words_that_change_all_the_time_are_taken_once_in_a_while(
+    pipeline: Pipeline, monkeypatch: Any
+) -> None:
+    """Steady for one who asks twice, as a time of day or another process's order of a set."""
+    category = tuning()
+    look(pipeline)
+    words = ["Piano 0"]
+    monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: words[0])
+    look(pipeline)
+    for number in range(1, 4):
+        words[0] = f"Piano {number}"
+        pipeline._next_look = 0.0
+        pipeline.refresh()
+        assert of(category) == ["Piano 0"]
+    look(pipeline)
+    assert of(category) == ["Piano 3"]
+
+
+@contextmanager
+def held(statement: str) -> Iterator[None]:
+    """A host's transaction that has run the statement and does not end."""
+    host = connection.copy()
+    host.set_autocommit(False)
+    try:
+        with host.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        host.rollback()
+        host.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT FROM marketplace_ai_exemplargeneration FOR UPDATE",
+        "SELECT FROM marketplace_ai_category WHERE slug = 'piano' FOR UPDATE",
+        f"SELECT pg_advisory_xact_lock({descriptions.LOCK})",
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_postings_are_decided_while_a_host_holds_what_a_description_needs(
+    pipeline: Pipeline, statement: str
+) -> None:
+    category = tuning()
+    pipeline._next_look = 0.0
+    job = JobPosting.objects.create(title="Male stue")
+    with held(statement), connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")  # it would be an error, not a hang
+        drain(pipeline)
+        assert current(job).category_key == "maling"
+        assert of(category) == []
+        cursor.execute("RESET lock_timeout")
+    look(pipeline)
+    assert of(category) == [TUNING]
+
+
+def test_postings_are_decided_though_the_adapter_fails_on_a_key(
+    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+) -> None:
+    category = tuning()
+    whole = JobAdapter.category_key
+
+    def failing(self: JobAdapter, asked: Category) -> str:
+        if asked == category:
+            raise KeyError("slug")
+        return whole(self, asked)
+
+    monkeypatch.setattr(JobAdapter, "category_key", failing)
+    job = JobPosting.objects.create(title="Male stue")
+    pipeline._next_look = 0.0
+    drain(pipeline)
+    assert current(job).category_key == "maling"
+    assert "Descriptions are left as they are" in caplog.text
+    monkeypatch.undo()
+    look(pipeline)
+    assert of(category) == [TUNING]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_workers_at_once_write_each_description_once(exemplars: None) -> None:
+    category = tuning()
+    together = threading.Barrier(4)
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            together.wait(10)
+            for _ in range(5):
+                descriptions.align()
+        except Exception as error:  # noqa: BLE001 (shown by the assertion below)
+            failed.append(error)
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert not failed
+    assert of(category) == [TUNING]
+    assert Decision.objects.count() == 0

@@ -1,0 +1,335 @@
+"""The gate before an encoder becomes active."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.models import (
+    Category,
+    ClassifierVersion,
+    Encoder,
+    EncoderState,
+    Exemplar,
+    ExemplarEmbedding,
+    JobPosting,
+    PendingJob,
+    Promotion,
+    PromotionKind,
+)
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.versions import activation, create
+from tests.integration.command_calls import call, call_json, failed, refused
+from tests.integration.encoders.factories import state
+from tests.integration.versions.test_versions import WORDS
+from tests.integration.worker_runs import current, drain, fit
+
+from .factories import candidate, labelled
+
+pytestmark = pytest.mark.django_db
+
+
+class TestFittingForACandidate:
+    def test_it_is_put_in_force_for_that_encoder_alone(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any]
+    ) -> None:
+        JobPosting.objects.create(title="Hei på deg")
+        drain()
+        before = activation.standing()
+        result = call_json("fit_classifier", encoder="small", **asked)
+        assert result["in_force"] and result["comparison"]["not_compared"] == "first"
+        made = ClassifierVersion.objects.get(pk=result["version"])
+        assert (made.encoder, activation.in_force(small)) == (small, made.pk)
+        assert activation.standing() == before
+        assert not PendingJob.objects.exists()
+        said = call("fit_classifier", encoder="small", **asked)
+        assert "is in force for small, which does not decide yet" in said
+        assert f"Compared with version {made.pk} on 150 labelled rows:" in said
+
+    def test_exemplars_without_its_vectors_are_told_and_encoded(
+        self, small: Encoder, asked: dict[str, Any]
+    ) -> None:
+        Encoder.objects.filter(pk=small.pk).update(state=EncoderState.BUILDING)
+        ExemplarEmbedding.objects.filter(encoder=small).delete()
+        said = call("fit_classifier", encoder="small", **asked)
+        assert "60 exemplars have no vector of small yet" in said
+        assert ExemplarEmbedding.objects.filter(encoder=small).count() == 60
+
+    def test_a_worse_one_stays_out_of_force(
+        self, small: Encoder, catalog: dict[str, Category], asked: dict[str, Any]
+    ) -> None:
+        from tests.integration.versions.test_versions import mislabel
+
+        first = call_json("fit_classifier", encoder="small", **asked)["version"]
+        mislabel(catalog)
+        said = failed("fit_classifier", encoder="small", **asked)
+        assert said.endswith("is stored and not put in force for small.")
+        assert activation.in_force(small) == first
+
+    def test_what_cannot_be_fitted(self, small: Encoder) -> None:
+        said = refused("fit_classifier", encoder="smal")
+        assert said == "There is no encoder smal. Registered are: dummy, small."
+        Encoder.objects.filter(pk=small.pk).update(state=EncoderState.RETIRED)
+        assert "is retired and its vectors are gone" in refused("fit_classifier", encoder="small")
+
+
+class TestTheGate:
+    def test_one_that_is_as_good_becomes_active(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any], posting: JobPosting
+    ) -> None:
+        pipeline = Pipeline()
+        drain(pipeline)
+        assert current(posting).encoder == big
+        waiting = JobPosting.objects.create(title="Hei på deg")
+        drain(pipeline)
+        said = call("activate_encoder", "small", **asked)
+        assert (state(small), state(big)) == (EncoderState.ACTIVE, EncoderState.READY)
+        assert big.replaced is not None and small.activated is not None
+        assert big.replaced <= small.activated
+        made = Promotion.objects.get()
+        assert (made.kind, made.encoder, made.before) == (PromotionKind.PROMOTED, small, big)
+        assert (made.reason, made.switched_by) == ("", None)
+        assert small.activated <= made.switched
+        assert made.comparison["objections"] == [] and "changes" not in made.comparison
+        version = ClassifierVersion.objects.get(pk=small.comparison["version"])
+        assert version.in_force and version.encoder == small
+        assert said.splitlines()[-1].startswith("small is active. Workers follow")
+        # The same worker follows, and what waited is decided anew.
+        drain(pipeline)
+        assert current(waiting).classifier == version
+        fresh = JobPosting.objects.create(title="Sparkle og male")
+        drain(pipeline)
+        assert (current(fresh).encoder, current(fresh).category_key) == (small, "maling")
+
+    def test_the_table(self, small: Encoder, big: Encoder, asked: dict[str, Any]) -> None:
+        said = call("activate_encoder", "small", dry_run=True, **asked)
+        assert "small compared with dummy, which is active, on 150 labelled postings:" in said
+        for beginning in ("first choice right", "automatic ", "maling", "title only", "held out"):
+            assert any(line.startswith(beginning) for line in said.splitlines()), beginning
+        assert said.splitlines()[-1] == "small would become active; nothing was changed."
+
+    def test_a_dry_run_keeps_the_comparison_and_switches_nothing(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any]
+    ) -> None:
+        in_force = activation.in_force(big)
+        result = call_json("activate_encoder", "small", dry_run=True, **asked)
+        assert (result["active"], result["promotion"]) == (False, None)
+        assert (state(small), state(big)) == (EncoderState.READY, EncoderState.ACTIVE)
+        assert small.comparison == result["comparison"]
+        against = {"id": big.pk, "name": "dummy", "version": in_force}
+        assert small.comparison["against"] == against
+        stored = ClassifierVersion.objects.get(pk=small.comparison["version"])
+        assert (stored.encoder, stored.in_force) == (small, False)
+        assert activation.in_force(big) == in_force
+        assert not Promotion.objects.exists() and not PendingJob.objects.exists()
+
+    def test_both_are_fitted_on_the_same_texts_and_labels(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any
+    ) -> None:
+        seen: list[Any] = []
+        train = create.train
+
+        def seeing(*args: Any) -> Any:
+            seen.append(args[:2])
+            return train(*args)
+
+        monkeypatch.setattr(create, "train", seeing)
+        call("activate_encoder", "small", dry_run=True, **asked)
+        (new, new_rows), (old, old_rows) = seen
+        assert [*new.taught.texts] == [*old.taught.texts]
+        assert [*new.taught.labels] == [*old.taught.labels]
+        assert new.ids.tolist() == old.ids.tolist()
+        assert (new.taught.vectors.shape[1], old.taught.vectors.shape[1]) == (32, 64)
+        assert [*new_rows.texts] == [*old_rows.texts]
+
+    def test_exemplars_that_one_does_not_know_are_left_out_for_both(
+        self, small: Encoder, big: Encoder
+    ) -> None:
+        gone = ExemplarEmbedding.objects.filter(encoder=big).order_by("pk")[3]
+        gone.delete()
+        relabelled = Exemplar.objects.order_by("pk")[10]
+        its = create.voting(small)
+        Exemplar.objects.filter(pk=relabelled.pk).update(
+            category=Category.objects.get(slug="plen"), category_key="plen"
+        )
+        one, other = create.in_common(its, create.voting(big))
+        assert one.ids.tolist() == other.ids.tolist()
+        assert len(one.ids) == 59 and gone.exemplar_id not in one.ids
+        assert [*one.taught.labels] == [*other.taught.labels]
+
+    def test_a_worse_one_is_refused_with_the_table(
+        self, small: Encoder, big: Encoder, worse: dict[str, Any]
+    ) -> None:
+        before = activation.standing()
+        said = failed("activate_encoder", "small", **worse)
+        assert said.startswith("small does not become active: its first choice is right on ")
+        assert "it decides " in said or "nothing can be promised" in said
+        assert said.endswith("--force --reason TEXT activates it all the same.")
+        assert activation.standing() == before
+        assert state(small) == EncoderState.READY
+        assert not Promotion.objects.exists()
+        assert small.comparison["objections"][0] == "worse"
+
+    def test_its_changes_are_kept_with_both_answers(
+        self, small: Encoder, worse: dict[str, Any]
+    ) -> None:
+        failed("activate_encoder", "small", **worse)
+        small.refresh_from_db()
+        found = small.comparison
+        assert 0 < len(found["changes"]) <= found["changed"]
+        first = found["changes"][0]
+        assert first["old"]["label"] == first["right"] != first["new"]["label"]
+        assert first["right_name"] in {"Painting", "Plumbing", "Lawns"}
+        assert first["old"]["name"] == first["right_name"] != first["new"]["name"]
+        assert 0 <= first["new"]["probability"] <= 1
+        assert {row["key"] for row in found["categories"]} == set(WORDS)
+        assert any(row["promise_lost"] for row in found["categories"])
+
+    def test_force_with_a_reason_is_recorded(
+        self, small: Encoder, big: Encoder, worse: dict[str, Any]
+    ) -> None:
+        assert "--force needs --reason" in refused("activate_encoder", "small", force=True)
+        result = call_json(
+            "activate_encoder", "small", force=True, reason="Lisensen gikk ut", **worse
+        )
+        assert (result["active"], result["promotion"]) == (True, "forced")
+        made = Promotion.objects.get()
+        assert (made.kind, made.reason) == (PromotionKind.FORCED, "Lisensen gikk ut")
+        assert "worse" in made.comparison["objections"]
+        assert state(small) == EncoderState.ACTIVE
+
+    def test_force_where_nothing_speaks_against_it_is_a_promotion(
+        self, small: Encoder, asked: dict[str, Any]
+    ) -> None:
+        call("activate_encoder", "small", force=True, reason="Haster", **asked)
+        assert Promotion.objects.get().kind == PromotionKind.PROMOTED
+
+    def test_forgetting_the_labelled_postings_does_not_end_all_automation(
+        self, small: Encoder, big: Encoder, calibration: str
+    ) -> None:
+        """60 exemplars prove nothing with either; what is promised today still counts."""
+        call("fit_classifier", calibration=calibration)
+        said = failed("activate_encoder", "small")
+        assert "nothing can be promised with it at 97.0%" in said
+        assert state(big) == EncoderState.ACTIVE
+
+    def test_the_promise_asked_for_is_the_one_in_force(
+        self, small: Encoder, calibration: str
+    ) -> None:
+        result = call_json("activate_encoder", "small", calibration=calibration, dry_run=True)
+        found = result["comparison"]
+        assert (found["target_precision"], found["confidence"]) == (0.9, 0.95)
+
+    def test_kinds_of_the_file(self, small: Encoder, tmp_path: Path) -> None:
+        file = labelled(tmp_path, kind=lambda n: "app" if n % 3 else "web")
+        result = call_json(
+            "activate_encoder", "small", calibration=file, target_precision=0.9, dry_run=True
+        )
+        kinds = {row["name"]: row["rows"] for row in result["comparison"]["kinds"]}
+        assert result["comparison"]["kinds_given"]
+        assert kinds == {"app": 100, "web": 50}
+
+    def test_without_a_file_the_answered_audits_serve(
+        self, small: Encoder, calibration: str, monkeypatch: Any
+    ) -> None:
+        answered = fit_classifier.read_labelled(calibration)
+        audits = fit_classifier.Audits(answered, len(answered), 30, waiting=2)
+        monkeypatch.setattr(fit_classifier, "read_audits", lambda *promise: audits)
+        said = call("activate_encoder", "small", target_precision=0.9)
+        assert "2 audited postings still wait for an answer." in said
+        assert "on 150 audited postings:" in said
+        small.refresh_from_db()
+        version = ClassifierVersion.objects.get(pk=small.comparison["version"])
+        assert version.calibrated_on == ClassifierVersion.Calibration.AUDITS
+
+    def test_without_a_file_the_exemplars_are_cross_validated(
+        self, catalog: dict[str, Category], exemplars: None
+    ) -> None:
+        fit()
+        small = candidate()
+        said = call("activate_encoder", "small")
+        assert "on 16 exemplars, cross-validated" in said
+        assert state(small) == EncoderState.ACTIVE
+
+    def test_the_first_one_has_nothing_to_be_compared_with(self, exemplars: None) -> None:
+        small = candidate()
+        said = call("activate_encoder", "small")
+        assert said.splitlines()[-2] == ("It is the first one: there is none to compare it with.")
+        assert state(small) == EncoderState.ACTIVE
+        assert Promotion.objects.get().before is None
+
+
+class TestOneThatWasFineTuned:
+    """It may know the exemplars by heart, and what repeats them."""
+
+    @pytest.fixture
+    def tuned(self, small: Encoder) -> Encoder:
+        Encoder.objects.filter(pk=small.pk).update(metrics={"training": {"figures": {}}})
+        return small
+
+    def test_rows_that_are_exemplars_are_left_out_for_both(
+        self, tuned: Encoder, asked: dict[str, Any]
+    ) -> None:
+        known = Exemplar.objects.values_list("text", "category__slug").order_by("pk")[:10]
+        with Path(asked["calibration"]).open("a", encoding="utf-8") as file:
+            file.writelines(f"{text.upper()},{key}\n" for text, key in known)
+        found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
+        assert (found["rows"], found["left_out"], found["objections"]) == (150, 10, [])
+        Encoder.objects.filter(pk=tuned.pk).update(metrics={})
+        found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
+        assert (found["rows"], found["left_out"]) == (160, 0)
+        Encoder.objects.filter(state=EncoderState.ACTIVE).update(metrics={"training": {"f": 1}})
+        found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
+        assert (found["rows"], found["left_out"], found["objections"]) == (150, 10, [])
+
+    def test_exemplars_alone_prove_nothing(self, tuned: Encoder, big: Encoder) -> None:
+        said = failed("activate_encoder", "small", target_precision=0.9)
+        assert "was fine-tuned" in said and "--calibration" in said
+        assert state(big) == EncoderState.ACTIVE
+
+
+class TestWhatCannotBecomeActive:
+    def test_one_that_workers_cannot_load(
+        self, small: Encoder, big: Encoder, asked: dict[str, Any]
+    ) -> None:
+        Encoder.objects.filter(pk=small.pk).update(trouble="here: its files are gone")
+        assert "its files are gone" in failed("activate_encoder", "small", **asked)
+        Encoder.objects.filter(pk=small.pk).update(trouble="")
+        call("activate_encoder", "small", **asked)
+        Encoder.objects.filter(pk=big.pk).update(trouble="here: its files are gone")
+        assert "mend that first" in failed("rollback_encoder")
+        assert state(small) == EncoderState.ACTIVE
+
+    def test_the_active_one_is_so_already(self, big: Encoder) -> None:
+        assert call("activate_encoder", "dummy") == "dummy is the active encoder already.\n"
+        assert call_json("activate_encoder", "dummy")["active"]
+        assert not Promotion.objects.exists()
+
+    def test_one_that_is_being_built(self, small: Encoder) -> None:
+        Encoder.objects.filter(pk=small.pk).update(state=EncoderState.BUILDING)
+        ExemplarEmbedding.objects.filter(encoder=small)[0].delete()
+        for options in ({}, {"force": True, "reason": "Haster"}):
+            said = failed("activate_encoder", "small", **options)
+            assert said.startswith("The encoder small is still being built (1 exemplars without")
+            assert "becomes ready by itself while workers run" in said
+
+    def test_one_that_is_retired_or_unknown(self, small: Encoder) -> None:
+        Encoder.objects.filter(pk=small.pk).update(state=EncoderState.RETIRED)
+        assert "register its files again under another name" in refused("activate_encoder", "small")
+        assert "Registered are: dummy." in refused("activate_encoder", "smal")
+
+    def test_one_whose_weights_have_changed(self, small: Encoder, asked: dict[str, Any]) -> None:
+        Encoder.objects.filter(pk=small.pk).update(weights_hash="0" * 64)
+        assert "not those that were registered" in failed("activate_encoder", "small", **asked)
+        assert state(small) == EncoderState.READY
+
+    def test_usage(self, small: Encoder, tmp_path: Path) -> None:
+        empty = tmp_path / "empty.csv"
+        empty.write_text("text,category\n", encoding="utf-8")
+        assert "between 0 and 1" in refused("activate_encoder", "small", target_precision=1.5)
+        assert "no row below the header" in refused(
+            "activate_encoder", "small", calibration=str(empty)
+        )

@@ -1,0 +1,500 @@
+"""Backfills: fed by whoever drains, a step each; resumable anywhere; behind everything fresh."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from marketplace_ai.doctor.diagnose import examine
+from marketplace_ai.encoders import active
+from marketplace_ai.encoding import DummyEncoder
+from marketplace_ai.models import (
+    Decision,
+    EncoderState,
+    JobEmbedding,
+    JobPosting,
+    Outcome,
+    PendingJob,
+    Priority,
+    Walk,
+    WalkPurpose,
+)
+from marketplace_ai.queue import backfill, scans
+from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue.lease import Liveness
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.worker.loop import Drainer
+from tests.acceptance import ledger, workers
+from tests.integration.command_calls import call, call_json, failed
+from tests.integration.worker_runs import drain
+
+from .scan_helpers import go_on, older, queued, worked_off
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def encoder(db: Any) -> Any:
+    return active.ensure_active()[0]
+
+
+@pytest.fixture
+def small(settings: Any, monkeypatch: Any) -> None:
+    """Steps of 5 postings while fewer than 10 wait."""
+    settings.MARKETPLACE_AI_BATCH_SIZE = 10
+    settings.MARKETPLACE_AI_BACKFILL_BATCHES = 1
+    monkeypatch.setattr(backfill, "STEP", 5)
+
+
+class TestFeeding:
+    def test_no_more_is_queued_than_is_worked_off(self, encoder: Any, small: None) -> None:
+        keys = [job.pk for job in older(40)]
+        walk, _ = backfill.request(encoder)
+        assert go_on() == 2
+        assert queued() == keys[:10]
+        PendingJob.objects.filter(job_id__in=keys[:5]).delete()
+        assert go_on() == 1
+        assert queued() == keys[5:15]
+        walk.refresh_from_db()
+        assert (walk.last_key, walk.walked, walk.queued) == (str(keys[14]), 15, 15)
+
+    def test_room_grows_with_the_workers(self, encoder: Any, small: None) -> None:
+        older(40)
+        backfill.request(encoder)
+        living = [Liveness() for _ in range(3)]
+        try:
+            for liveness in living:
+                liveness.hold()
+            go_on()
+        finally:
+            for liveness in living:
+                liveness.close()
+        assert len(queued()) == 30
+
+    def test_what_is_tried_alone_or_fresh_takes_no_room(self, encoder: Any, small: None) -> None:
+        older(40)
+        backfill.request(encoder)
+        go_on()
+        PendingJob.objects.filter(pk__in=PendingJob.objects.values("pk")[:5]).update(alone=True)
+        assert go_on() == 1
+        PendingJob.objects.update(priority=Priority.FRESH)
+        assert go_on() == 2
+
+    def test_a_drainer_does_all_of_it(self, encoder: Any, small: None) -> None:
+        older(43)
+        walk, _ = backfill.request(encoder)
+        drain()
+        assert Decision.objects.count() == JobEmbedding.objects.count() == 43
+        walk.refresh_from_db()
+        assert (walk.finished is not None, walk.queued) == (True, 43)
+
+    def test_it_goes_on_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
+        keys = [job.pk for job in older(40)]
+        looked_at: list[Any] = []
+        find = backfill.find
+
+        def noted(walk: Walk, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
+            looked_at.extend(given if not options else [])
+            return find(walk, encoder, given, **options)
+
+        monkeypatch.setattr(backfill, "find", noted)
+        backfill.request(encoder)
+        while go_on():
+            worked_off()
+        assert looked_at == keys
+
+    def test_postings_that_come_and_go_meanwhile(self, encoder: Any, small: None) -> None:
+        jobs = older(30)
+        walk, _ = backfill.request(encoder)
+        go_on()
+        # The one where it is, some behind, some before it.
+        JobPosting.objects.filter(pk__in=[jobs[i].pk for i in (3, 9, 10, 29)]).delete()
+        fresh = JobPosting.objects.create(title="Male stue")
+        drain()
+        assert Decision.objects.count() == 27
+        assert Decision.objects.filter(job=fresh).count() == 1
+        walk.refresh_from_db()
+        assert walk.finished is not None
+
+    def test_what_has_a_vector_and_was_never_decided_is_decided(
+        self, encoder: Any, small: None
+    ) -> None:
+        """As all older postings have, after a candidate became active."""
+        (job,) = older(1)
+        JobEmbedding.objects.create(job=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
+        assert backfill.count(encoder, vectors_only=True) == (0, False)
+        assert backfill.count(encoder) == (1, False)
+        backfill.request(encoder, vectors_only=True)
+        go_on()
+        assert not PendingJob.objects.exists()
+        backfill.request(encoder)
+        go_on()
+        assert list(PendingJob.objects.values_list("job", "vector_only")) == [(job.pk, False)]
+
+    def test_what_needs_nothing_is_passed_over(self, encoder: Any, small: None) -> None:
+        jobs = older(12)
+        JobEmbedding.objects.create(
+            job=jobs[0], encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
+        )
+        for job in jobs[:2]:  # the second is blank
+            Decision.objects.create(
+                job=job, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
+                decided=timezone.now(),
+            )  # fmt: skip
+        backfill.queue([jobs[2].pk])
+        walk, _ = backfill.request(encoder)
+        go_on()
+        walk.refresh_from_db()
+        assert (walk.walked, walk.queued) == (12, 9)
+        assert sorted(queued()) == [job.pk for job in jobs[2:]]
+
+    def test_what_another_worker_did_since_the_look_is_not_done_twice(
+        self, encoder: Any, small: None, monkeypatch: Any
+    ) -> None:
+        first, second = older(2)
+        queue = backfill.queue
+
+        def late(jobs: list[Any], **options: Any) -> Any:
+            Decision.objects.create(
+                job=first, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
+                decided=timezone.now(),
+            )  # fmt: skip
+            return queue(jobs, **options)
+
+        monkeypatch.setattr(backfill, "queue", late)
+        walk, _ = backfill.request(encoder)
+        go_on()
+        assert queued() == [second.pk]
+        walk.refresh_from_db()
+        assert walk.queued == 1
+
+    def test_a_fresh_posting_waits_for_one_batch_at_most(
+        self, encoder: Any, small: None, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(backfill, "STEP", 100)
+        older(200)
+        backfill.request(encoder)
+        fresh: list[int] = []
+        batches: list[bool] = []
+
+        def create(written: Any) -> None:
+            if len(batches) == 3:
+                fresh.append(JobPosting.objects.create(title="Male stue").pk)
+            batches.append(Decision.objects.filter(job_id__in=fresh).exists())
+
+        drainer = Drainer(Pipeline(), on_batch=create)
+        try:
+            while not any(batches):
+                assert drainer.turn()
+            # Created after the fourth; a fifth may have been in the encoder by then.
+            assert len(batches) <= 6
+        finally:
+            drainer.close()
+        assert PendingJob.objects.count() > 20
+
+    def test_a_walk_that_fails_costs_fresh_postings_nothing(
+        self, encoder: Any, monkeypatch: Any, caplog: Any
+    ) -> None:
+        from marketplace_ai.adapter import JobAdapter
+
+        older(1)
+        backfill.request(encoder)
+        monkeypatch.setattr(JobAdapter, "jobs", lambda self: JobPosting.objects.filter(nope=1))
+        drainer = Drainer(Pipeline())
+        try:
+            assert not drainer.turn()
+            monkeypatch.undo()
+            fresh = JobPosting.objects.create(title="Male stue")
+            assert drainer.turn()
+        finally:
+            drainer.close()
+        assert "A walk over the postings failed" in caplog.text
+        assert Decision.objects.get().job_id == fresh.pk
+        assert not queued()
+
+    def test_an_encoder_that_is_being_built_gets_rows_of_its_own(
+        self, encoder: Any, small: None
+    ) -> None:
+        keys = [job.pk for job in older(3)]
+        building = active._register("next", DummyEncoder(32))
+        assert building.state == EncoderState.BUILDING
+        walk, _ = backfill.request(building)
+        assert not scans.step(encoder)  # it is no work of the active one's workers
+        assert scans.step(building)
+        assert queued() == keys
+        assert claims.claim(1) is None
+        claimed = claims.claim(1, encoder_id=building.pk)
+        assert claimed is not None
+        assert [row.job_id for row in claimed.rows] == keys
+        walk.refresh_from_db()
+        assert walk.finished is not None
+
+
+def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_jobposting (title) "
+            "SELECT n FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute("ANALYZE marketplace_ai_jobposting")
+        backfill.request(encoder)
+        with CaptureQueriesContext(connection) as queries:
+            assert scans.step(encoder)
+        reads = [q["sql"] for q in queries if '"marketplace_ai_jobposting"' in q["sql"]]
+        assert len(reads) == 4  # the next keys, the look, the queueing and the last look
+        for statement in reads:
+            cursor.execute("EXPLAIN " + statement)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "marketplace_ai_jobposting_pkey" in plan, plan
+            assert "Seq Scan on marketplace_ai_jobposting" not in plan, plan
+
+
+class TestSeveralWorkers:
+    @pytest.mark.django_db(transaction=True)
+    def test_a_step_is_one_workers(self, encoder: Any, small: None) -> None:
+        older(20)
+        backfill.request(encoder)
+        other = connections["default"].copy()
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute("SELECT FROM marketplace_ai_walk FOR UPDATE")
+                assert not scans.step(encoder)
+                cursor.execute("ROLLBACK")
+            assert scans.step(encoder)
+        finally:
+            other.close()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_feeders_side_by_side_queue_each_posting_once(
+        self, encoder: Any, settings: Any, monkeypatch: Any
+    ) -> None:
+        settings.MARKETPLACE_AI_BACKFILL_BATCHES = 100
+        monkeypatch.setattr(backfill, "STEP", 7)
+        keys = [job.pk for job in older(500)]
+        walk, _ = backfill.request(encoder)
+
+        def feed() -> None:
+            try:
+                while Walk.objects.unfinished().exists():
+                    scans.step(encoder)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=feed) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert queued() == keys
+        walk.refresh_from_db()
+        assert (walk.walked, walk.queued) == (500, 500)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_its_host_holds_is_neither_waited_for_nor_forgotten(
+        self, encoder: Any, small: None
+    ) -> None:
+        jobs = older(12)
+        walk, _ = backfill.request(encoder)
+        host = connections["default"].copy()
+        try:
+            with host.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute(
+                    "SELECT FROM marketplace_ai_jobposting WHERE id = %s FOR UPDATE", [jobs[1].pk]
+                )
+                cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [jobs[2].pk])
+                while len(queued()) < 10:
+                    assert scans.step(encoder)
+                walk.refresh_from_db()
+                assert walk.held == [str(jobs[1].pk), str(jobs[2].pk)]
+                assert walk.finished is None
+                cursor.execute("COMMIT")
+        finally:
+            host.close()
+        worked_off()
+        go_on()
+        assert queued() == [jobs[1].pk]
+        walk.refresh_from_db()
+        assert (walk.held, walk.finished is not None, walk.queued) == ([], True, 11)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_worker_killed_in_the_middle_of_a_step(self, encoder: Any, tmp_path: Path) -> None:
+        url = workers.database()
+        keys = [job.pk for job in older(2600)]
+        walk, _ = backfill.request(encoder)
+        environment = workers.environment(url, batch_size=100)
+        with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
+            # Its row of the queue is somebody's who has not committed: the step waits for it.
+            host.execute(
+                "INSERT INTO marketplace_ai_pendingjob (job_id, priority, vector_only, alone, "
+                "attempts, queued, not_before, last_error) "
+                "VALUES (%s, 0, false, false, 0, now(), now(), '')",
+                [keys[2500]],
+            )
+            with workers.drainer(tmp_path, environment) as worker:
+                waits = (
+                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+                )
+                worker.wait_for(lambda: watch.execute(waits).fetchone() == (1,), "no step waits")
+                worker.kill()
+                worker.wait_for_end()
+            host.rollback()
+        walk.refresh_from_db()
+        assert (walk.last_key, walk.queued) == (str(keys[1999]), 2000)
+        with (
+            workers.drainer(tmp_path / "first", environment) as first,
+            workers.drainer(tmp_path / "second", environment) as second,
+        ):
+            first.wait_for(lambda: Decision.objects.count() > 2100, "nothing is decided")
+            first.kill()
+            second.wait_for(
+                lambda: not Walk.objects.unfinished().exists() and ledger.queue(url).settled,
+                "it does not end",
+            )
+        ledger.assert_exactly_once(url, 2600)
+        walk.refresh_from_db()
+        assert walk.queued == 2600
+
+
+class TestCommand:
+    def test_it_leaves_a_request(self, encoder: Any, small: None) -> None:
+        older(40)
+        result = call_json("backfill_embeddings")
+        assert (result["missing"], result["queued"], result["all_queued"]) == (40, 10, False)
+        assert result["pending"] == 10
+        said = call("backfill_embeddings")
+        assert "of 30 the workers queue the rest as they go" in said
+        assert Walk.objects.get().queued == 10
+        drain()
+        assert Decision.objects.count() == 40
+        assert call_json("backfill_embeddings")["missing"] == 0
+
+    def test_asked_for_in_another_way_it_is_another(self, encoder: Any, small: None) -> None:
+        older(15)
+        for options in ({}, {"vectors_only": True}, {"since": "2020-01-01"}, {"limit": 4}, {}):
+            call("backfill_embeddings", **options)
+        assert Walk.objects.count() == 4
+        drain()
+        assert not Walk.objects.unfinished().exists()
+        assert JobEmbedding.objects.count() == 15
+
+    def test_a_limit(self, encoder: Any, small: None) -> None:
+        keys = [job.pk for job in older(20)]
+        result = call_json("backfill_embeddings", limit=7)
+        assert (result["missing"], result["queued"], result["all_queued"]) == (7, 7, True)
+        assert queued() == keys[:7]
+
+    def test_stopped_and_gone_on_with(self, encoder: Any, small: None) -> None:
+        keys = [job.pk for job in older(40)]
+        assert call("backfill_embeddings", stop=True) == "No backfill is under way.\n"
+        call("backfill_embeddings")
+        assert call_json("backfill_embeddings", stop=True) == {"encoder": "dummy", "stopped": 1}
+        drain()
+        assert Decision.objects.count() == 10
+        assert "Stopped after 10 of 40 postings" in finding("backfill")
+        call("backfill_embeddings")
+        assert queued() == keys[10:20]
+        drain()
+        assert Decision.objects.count() == 40
+
+    def test_a_large_table_is_estimated(self, encoder: Any, monkeypatch: Any) -> None:
+        older(40)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE marketplace_ai_jobposting, marketplace_ai_jobembedding")
+        monkeypatch.setattr(backfill, "COUNTED", 10)
+        result = call_json("backfill_embeddings", dry_run=True)
+        assert result["estimated"]
+        assert result["missing"] == pytest.approx(40, abs=10)
+        assert call("backfill_embeddings", dry_run=True).startswith("About ")
+
+    def test_plain_lines_tell_rate_and_rest(
+        self, encoder: Any, small: None, monkeypatch: Any, capsys: Any
+    ) -> None:
+        from marketplace_ai.management import console
+
+        monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
+        older(40)
+        call_command("backfill_embeddings")
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0] == "Queueing …"
+        assert lines[1].startswith("Queueing: 5 of 40 in ")
+        assert "/s, " in lines[1]
+        assert lines[1].endswith(" s left)")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_waiting_for_it(self, encoder: Any, small: None, tmp_path: Path) -> None:
+        older(60)
+        environment = workers.environment(workers.database(), batch_size=10)
+        with workers.drainer(tmp_path, environment) as worker:
+            worker.wait_for(lambda: "drainer" in drainers(), "there is no drainer")
+            result = call_json("backfill_embeddings", wait=True)
+        assert (result["queued"], result["all_queued"], result["pending"]) == (60, True, 0)
+        assert Decision.objects.count() == 60
+
+    def test_waiting_ends_where_it_is_stopped(
+        self, encoder: Any, small: None, monkeypatch: Any
+    ) -> None:
+        older(40)
+        worker = Liveness()
+        worker.hold()
+        monkeypatch.setattr("time.sleep", lambda seconds: backfill.stop(encoder))
+        try:
+            assert "was stopped" in failed("backfill_embeddings", wait=True, json=True)
+        finally:
+            worker.close()
+
+
+def drainers() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT string_agg(application_name, ' ') FROM pg_stat_activity")
+        return str(cursor.fetchone()[0])
+
+
+def finding(name: str) -> str:
+    return next(f.message for f in examine() if f.name == name)
+
+
+class TestProgress:
+    def test_the_rate_is_of_the_time_under_way(self) -> None:
+        walk = Walk(
+            purpose=WalkPurpose.BACKFILL, total=1000, queued=300, busy=dt.timedelta(seconds=100)
+        )
+        known = scans.progress(walk, waiting=100)
+        assert (known.done, known.total, known.rate) == (200, 1000, 2.0)
+        assert known.left == dt.timedelta(seconds=400)
+
+    def test_before_anything_was_done_nothing_is_known(self) -> None:
+        walk = Walk(purpose=WalkPurpose.BACKFILL, total=1000, queued=300)
+        assert scans.progress(walk, waiting=300) == scans.Progress(0, 1000, 0.0, None)
+
+    def test_a_night_without_workers_is_left_out(self, encoder: Any, small: None) -> None:
+        older(40)
+        walk, _ = backfill.request(encoder)
+        Walk.objects.update(stepped="2026-01-01T00:00Z")
+        scans.step(encoder)
+        walk.refresh_from_db()
+        assert walk.busy == scans.LONGEST_GAP
+
+    def test_doctor_and_admin_show_it(self, encoder: Any, small: None, admin_client: Any) -> None:
+        older(40)
+        walk, _ = backfill.request(encoder, total=40)
+        go_on()
+        PendingJob.objects.all().delete()
+        Walk.objects.filter(pk=walk.pk).update(busy=dt.timedelta(seconds=2))
+        assert finding("backfill") == "10 of 40 postings, 0:00:06 left at 5/s"
+        page = reverse("admin:marketplace_ai_pendingjob_changelist")
+        html = admin_client.get(page).content.decode()
+        assert "10 of 40, 5 a second, 0:00:06 left" in html
+        Walk.objects.update(stopped=timezone.now(), estimated=True)
+        assert "10 of about 40, stopped" in admin_client.get(page).content.decode()

@@ -1,0 +1,297 @@
+"""From the log to the queue, and from the queue into one worker's hands."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from marketplace_ai.conf import conf
+from marketplace_ai.encoders import active
+from marketplace_ai.models import JobChange, JobPosting, PendingJob, Priority
+from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue import intake, sql
+from marketplace_ai.queue.lease import Liveness
+from tests.integration.encoders.factories import candidate
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def worker() -> Any:
+    liveness = Liveness()
+    yield liveness.hold()
+    liveness.close()
+
+
+def recover_soon() -> int:
+    """A lock goes when the server has noticed that its connection ended, some ms later."""
+    deadline = time.monotonic() + 10
+    while not (freed := claims.recover()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return freed
+
+
+def pending() -> PendingJob:
+    return PendingJob.objects.get()
+
+
+def test_changes_of_one_posting_are_folded(posting: JobPosting) -> None:
+    for text in "abc":
+        JobPosting.objects.filter(pk=posting.pk).update(title=text)
+    assert intake.collect() == 1
+    assert pending().job_id == posting.pk
+    assert pending().priority == Priority.FRESH
+    assert JobChange.objects.count() == 0
+
+
+def test_a_deleted_posting_is_forgotten(posting: JobPosting) -> None:
+    posting.delete()
+    assert intake.collect() == 0
+    assert JobChange.objects.count() == 0
+
+
+def test_deleting_a_pending_posting_does_no_harm(posting: JobPosting) -> None:
+    intake.collect()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM marketplace_ai_jobposting")
+    assert PendingJob.objects.count() == 0
+
+
+def test_more_than_one_batch_is_collected(monkeypatch: Any) -> None:
+    monkeypatch.setattr(intake, "BATCH", 3)
+    JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(10)])
+    assert intake.collect() == 10
+    assert JobChange.objects.count() == 0
+
+
+def test_an_edit_revives_what_was_set_aside(posting: JobPosting) -> None:
+    intake.collect()
+    PendingJob.objects.update(set_aside="2026-01-01T00:00Z", attempts=3)
+    JobPosting.objects.update(title="nytt")
+    intake.collect()
+    assert pending().set_aside is None
+    assert pending().attempts == 0
+
+
+def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
+    JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
+    intake.collect()
+    PendingJob.objects.filter(job__title__in=["0", "1"]).update(priority=Priority.BACKFILL)
+    first = claims.claim(worker)
+    assert first is not None
+    titles = dict(JobPosting.objects.values_list("pk", "title"))
+    assert [titles[row.job_id] for row in first.rows] == ["2", "3", "4", "0", "1"]
+    assert claims.claim(worker) is None
+
+
+def test_a_batch_is_bounded_whatever_the_planner_thinks(worker: int, settings: Any) -> None:
+    """A queue that was empty when it was analyzed is taken for empty: it is the outer side of a
+    loop, and a subquery inside is evaluated again for each of its rows."""
+    settings.MARKETPLACE_AI_BATCH_SIZE = 2
+    JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
+    intake.collect()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_class SET reltuples = 0, relpages = 300 "
+            "WHERE oid = 'marketplace_ai_pendingjob'::regclass"
+        )
+    claimed = claims.claim(worker)
+    assert claimed is not None
+    assert len(claimed.rows) == 2
+
+
+def test_a_batch_is_bounded(worker: int, settings: Any) -> None:
+    settings.MARKETPLACE_AI_BATCH_SIZE = 2
+    JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
+    intake.collect()
+    claimed = claims.claim(worker)
+    assert claimed is not None
+    assert len(claimed.rows) == 2
+
+
+def test_rows_marked_alone_are_claimed_one_by_one(worker: int) -> None:
+    JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(3)])
+    intake.collect()
+    PendingJob.objects.update(alone=True)
+    assert claims.claim(worker) is None
+    claimed = claims.claim(worker, alone=True)
+    assert claimed is not None
+    assert len(claimed.rows) == 1
+
+
+def test_a_living_workers_rows_are_not_taken(posting: JobPosting, worker: int) -> None:
+    intake.collect()
+    claims.claim(worker)
+    assert claims.recover() == 0
+
+
+def test_a_dead_workers_rows_are_free_at_once_uncounted(posting: JobPosting) -> None:
+    dead = Liveness()
+    number = dead.hold()
+    intake.collect()
+    claims.claim(number)
+    dead.close()
+    assert recover_soon() == 1
+    assert (pending().token, pending().alone, pending().attempts) == (None, True, 0)
+
+
+def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting) -> None:
+    active.ensure_active()
+    encoder = candidate()
+    intake.collect()
+    dead = Liveness()
+    claimed = claims.claim(dead.hold(), encoder_id=encoder.pk)
+    assert claimed is not None
+    dead.close()
+    assert recover_soon() == 1
+    left = PendingJob.objects.get(encoder=encoder)
+    assert (left.token, left.alone, left.attempts) == (None, True, 0)
+
+
+def test_a_frozen_workers_rows_are_free_after_the_lease(posting: JobPosting, worker: int) -> None:
+    intake.collect()
+    claims.claim(worker)
+    PendingJob.objects.update(lease_until="2026-01-01T00:00Z")
+    assert claims.recover() == 1
+
+
+def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
+    posting: JobPosting,
+) -> None:
+    intake.collect()
+    PendingJob.objects.update(alone=True)
+    for attempt in range(1, conf.max_attempts + 1):
+        dead = Liveness()
+        PendingJob.objects.update(not_before="2026-01-01T00:00Z")  # its waiting time is over
+        assert claims.claim(dead.hold(), alone=True)
+        dead.close()
+        recover_soon()
+        assert pending().attempts == attempt
+    assert pending().set_aside is not None
+    assert pending().last_error == claims.LOST_ALONE
+
+
+def test_a_failure_is_counted_and_waits(posting: JobPosting, worker: int) -> None:
+    intake.collect()
+    claimed = claims.claim(worker)
+    assert claimed is not None
+    claims.fail(claimed.token, claimed.rows[0].id, "ValueError: nul \x00 and \ud800")
+    row = pending()
+    assert (row.attempts, row.alone, row.token, row.set_aside) == (1, True, None, None)
+    assert row.not_before > row.queued
+    assert claims.claim(worker, alone=True) is None
+
+
+def test_a_strangers_token_changes_nothing(posting: JobPosting, worker: int) -> None:
+    intake.collect()
+    claimed = claims.claim(worker)
+    assert claimed is not None
+    stranger, ids = uuid.uuid4(), [claimed.rows[0].id]
+    claims.release(stranger, ids)
+    claims.fail(stranger, ids[0], "x")
+    claims.finish(stranger, ids)
+    assert pending().token == claimed.token
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_posting_that_its_host_holds_stays_in_the_log_and_blocks_nobody() -> None:
+    held, other = JobPosting.objects.create(title="a"), JobPosting.objects.create(title="b")
+    holder = connections["default"].copy()
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(
+                "SELECT 1 FROM marketplace_ai_jobposting WHERE id = %s FOR UPDATE", [held.pk]
+            )
+            assert intake.collect() == 1
+            assert pending().job_id == other.pk
+            cursor.execute("COMMIT")
+    finally:
+        holder.close()
+    assert intake.collect() == 1
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, v in vars(sql).items() if n.isupper() and isinstance(v, str)]
+)
+def test_every_statement_is_planned(name: str) -> None:
+    """A renamed column or a wrong type shows here, with the statement's name."""
+    values = {
+        "after": "(0,0)", "limit": 1, "token": uuid.uuid4(), "worker": 1, "lease": 30,
+        "alone": False, "above": -1, "encoder": None, "liveness": sql.LIVENESS_CLASS,
+        "max_attempts": 3,
+        "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
+        "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,
+        "priority": 0, "decisions": [1], "classifier": None, "job": [1], "category": [1],
+        "key": [""], "name": [""], "probability": [0.5], "threshold": [None], "outcome": [""],
+        "machine": [None], "answered": [False], "digest": [b""], "own": [0.0],
+        "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
+        "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
+        "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
+        "encoders": [1], "states": [""], "categories": [1], "keys": [""], "names": [""],
+        "probabilities": [0.5], "outcomes": [""],
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)
+        assert cursor.fetchall()
+
+
+def test_a_claim_reads_no_more_than_it_takes() -> None:
+    """However long the queue is, rows come by the index, in its order."""
+    values = {"token": uuid.uuid4(), "worker": 1, "lease": 30, "encoder": None, "limit": 64}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_jobposting (title) "
+            "SELECT n FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute(
+            "INSERT INTO marketplace_ai_pendingjob "
+            "(job_id, priority, vector_only, alone, attempts, queued, not_before, last_error) "
+            "SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting"
+        )
+        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        for alone in (False, True):
+            cursor.execute(
+                f"EXPLAIN {sql.statement(sql.CLAIM)}", {**values, "alone": alone, "above": -1}
+            )
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "marketplace_ai_pending_free" in plan, plan
+            assert "Sort" not in plan, plan
+            assert "Seq Scan" not in plan, plan
+
+
+def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
+    """Beside a queue of the active encoder's, however long that is."""
+    active.ensure_active()
+    encoder = candidate()
+    values = {"token": uuid.uuid4(), "worker": 1, "lease": 30, "limit": 64, "above": -1}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO marketplace_ai_jobposting (title) "
+            "SELECT n FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute(
+            "INSERT INTO marketplace_ai_pendingjob (job_id, encoder_id, priority, vector_only, "
+            "alone, attempts, queued, not_before, last_error) "
+            "SELECT id, CASE WHEN id %% 2 = 0 THEN %s::bigint END, 0, true, false, 0, now(), "
+            "now(), '' FROM marketplace_ai_jobposting",
+            [encoder.pk],
+        )
+        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        for alone in (False, True):
+            claim = sql.statement(sql.CLAIM, for_encoder=True)
+            cursor.execute(f"EXPLAIN {claim}", {**values, "alone": alone, "encoder": encoder.pk})
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "marketplace_ai_pending_built" in plan, plan
+            assert "Sort" not in plan, plan
+            assert "Seq Scan" not in plan, plan
+        cursor.execute("UPDATE marketplace_ai_pendingjob SET not_before = 'infinity'")
+        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        assert not claims.is_due([encoder.pk])
+        cursor.execute(f"EXPLAIN {sql.DUE}", {"encoders": [encoder.pk]})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "Seq Scan" not in plan, plan

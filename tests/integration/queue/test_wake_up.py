@@ -1,0 +1,218 @@
+"""A wake-up makes a worker look at once; without it, or without Redis, nothing else changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as client
+from celery import current_app
+from django.db import connection, transaction
+
+from demo.services import EmbeddedRedis
+from marketplace_ai.models import Category, Decision, JobPosting
+from marketplace_ai.queue import wake_up
+from tests.acceptance import workers
+from tests.acceptance.workers import NO_REDIS, publishing_to
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: A save that waited for a broker as Celery does by default would take longer, in seconds.
+AT_ONCE = 2.0
+LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%% listener %%'"
+
+
+@pytest.fixture
+def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedRedis]:
+    monkeypatch.setattr(wake_up, "COALESCE_SECONDS", 0.0)
+    with workers.redis(tmp_path) as server:
+        yield server
+
+
+def database(redis: EmbeddedRedis) -> Any:
+    return client.from_url(redis.url() or "", decode_responses=True)
+
+
+def waiting(redis: EmbeddedRedis, queue: str = "celery") -> int:
+    """Messages that nobody has taken yet."""
+    return int(database(redis).llen(queue))
+
+
+def test_saves_of_one_transaction_send_one_message_after_it(
+    redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake_up, "COALESCE_SECONDS", 3600.0)
+    with transaction.atomic():
+        for n in range(3):
+            JobPosting.objects.create(title=f"Male rom {n}")
+        assert waiting(redis) == 0
+    assert waiting(redis) == 1
+
+
+def test_what_is_rolled_back_sends_none(redis: EmbeddedRedis) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        JobPosting.objects.create(title="Male stue")
+        raise ZeroDivisionError
+    assert waiting(redis) == 0
+
+
+def test_other_models_send_none(redis: EmbeddedRedis) -> None:
+    Category.objects.create(slug="maling", name="Maling")
+    assert waiting(redis) == 0
+
+
+def test_a_host_can_do_without(redis: EmbeddedRedis, settings: Any) -> None:
+    settings.MARKETPLACE_AI_WAKE_UP = False
+    JobPosting.objects.create(title="Male stue")
+    assert waiting(redis) == 0
+
+
+def test_tasks_in_the_callers_process_mean_that_nobody_listens(
+    redis: EmbeddedRedis,
+) -> None:
+    with publishing_to(redis.url() or "", task_always_eager=True):
+        JobPosting.objects.create(title="Male stue")
+    assert waiting(redis) == 0
+
+
+def test_a_dead_redis_costs_saves_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with publishing_to(NO_REDIS), caplog.at_level("INFO", "marketplace_ai.queue.wake_up"):
+        began = time.monotonic()
+        for n in range(20):
+            JobPosting.objects.create(title=f"Male rom {n}")
+        assert time.monotonic() - began < AT_ONCE
+    assert JobPosting.objects.count() == 20
+    assert len(caplog.records) == 1, "the breaker did not keep later saves from trying"
+
+
+def test_a_frozen_redis_holds_up_one_save_shortly(redis: EmbeddedRedis) -> None:
+    assert wake_up.send()
+    pid = redis.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        for n in range(20):
+            JobPosting.objects.create(title=f"Male rom {n}")
+        assert time.monotonic() - began < AT_ONCE
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_wake_ups_flow_again_when_redis_is_back(
+    redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
+    assert wake_up.send()
+    redis.kill()
+    assert not wake_up.send()
+    redis.start()
+    assert wake_up.send()
+    assert waiting(redis) == 1
+
+
+def test_a_connection_that_the_broker_closed_is_made_anew(redis: EmbeddedRedis) -> None:
+    assert wake_up.send()
+    redis.kill()
+    redis.start()
+    assert wake_up.send()
+
+
+def test_a_connection_is_kept(redis: EmbeddedRedis) -> None:
+    assert wake_up.send()
+    observer = database(redis)
+    before = observer.info()["total_connections_received"]
+    for _ in range(10):
+        assert wake_up.send()
+    assert observer.info()["total_connections_received"] == before
+
+
+def test_the_next_of_several_hosts_is_tried(redis: EmbeddedRedis) -> None:
+    with publishing_to(f"{NO_REDIS};{redis.url()}"):
+        assert wake_up.send()
+    assert waiting(redis) == 1
+
+
+def test_the_hosts_own_transport_options_stay_in_force(redis: EmbeddedRedis) -> None:
+    options = {"global_keyprefix": "shop:"}
+    with publishing_to(redis.url() or "", broker_transport_options=options):
+        assert wake_up.send()
+    assert waiting(redis, "shop:celery") == 1
+
+
+@pytest.mark.parametrize(
+    ("broker", "sent"), [("memory://", True), ("amqp://127.0.0.1:1//", False), ("none://", False)]
+)
+def test_other_brokers_do_no_harm(broker: str, sent: bool) -> None:
+    with publishing_to(broker):
+        JobPosting.objects.create(title="Male stue")
+        wake_up.reset()
+        assert wake_up.send() is sent
+
+
+def test_a_forked_process_has_a_connection_of_its_own(redis: EmbeddedRedis) -> None:
+    assert wake_up.send()
+    child = os.fork()
+    if child == 0:
+        fresh = wake_up._publisher._connection is None
+        os._exit(0 if fresh and wake_up.send() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert wake_up.send()
+    assert waiting(redis) == 3
+
+
+def test_threads_may_send_at_once(redis: EmbeddedRedis) -> None:
+    results: list[bool] = []
+
+    def work() -> None:
+        results.extend(wake_up.send() for _ in range(50))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 400
+    assert waiting(redis) == sum(results) > 0
+
+
+def test_wake_ups_reach_an_idle_drainer_forged_ones_and_an_outage_notwithstanding(
+    redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
+    environment = workers.environment(workers.database(), redis.url() or "", poll_seconds=3600)
+    with workers.celery(tmp_path, environment) as worker:
+        worker.wait_for(idle, "no drainer listens")
+        JobPosting.objects.create(title="Male stue")
+        worker.wait_for(lambda: Decision.objects.count() == 1, "the wake-up did not arrive")
+
+        for arguments in ([1, "x"], [10**30], [None] * 100):
+            current_app.send_task(wake_up.TASK, arguments, {"job": "' OR 1=1"})
+        current_app.send_task("marketplace_ai.no_such_task")
+        JobPosting.objects.create(title="Male gang")
+        worker.wait_for(lambda: Decision.objects.count() == 2, "the drainer is no longer woken")
+        worker.wait_for(lambda: waiting(redis) == 0, "messages are left in the queue")
+        assert worker.log.read_text().count("TypeError: wake_up() ") == 3
+        assert "Received unregistered task of type 'marketplace_ai.no_such_task'" in (
+            worker.log.read_text()
+        )
+
+        redis.kill()
+        JobPosting.objects.create(title="Male tak")
+        redis.start()
+        # The worker's own connection to Redis comes back in its own time.
+        worker.wait_for(
+            lambda: wake_up.send() and Decision.objects.count() == 3, "wake-ups no longer arrive"
+        )
+
+
+def idle() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(LISTENERS)
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,166 @@
+"""What people answer: one service, one transaction, one winner."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from marketplace_ai.imports.files import exemplars_from_jobs
+from marketplace_ai.models import (
+    Category,
+    Decision,
+    Exemplar,
+    ExemplarEmbedding,
+    ExemplarSource,
+    JobPosting,
+    Outcome,
+)
+from marketplace_ai.review.answers import AnswerError, answer
+from tests.integration.worker_runs import current, drain, fit
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def decided(exemplars: None, posting: JobPosting) -> JobPosting:
+    fit()
+    drain()
+    return posting
+
+
+@pytest.fixture
+def moderator(db: Any) -> Any:
+    return get_user_model().objects.create_user("moderator")
+
+
+def test_a_confirmation_is_a_decision_a_category_and_an_exemplar(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    decision = answer(decided.pk, catalog["maling"].pk, moderator)
+    assert (decision.outcome, decision.decided_by) == (Outcome.CONFIRMED, moderator)
+    decided.refresh_from_db()
+    assert (decided.category, decided.category_set_by) == (catalog["maling"], "person")
+    exemplar = Exemplar.objects.get(job=decided)
+    assert exemplar.text == "Male stue og gang\nCirka 40 kvm"
+    assert (exemplar.source, exemplar.created_by) == (ExemplarSource.REVIEWED, moderator)
+    # It takes the posting's vector along, so nothing needs to be encoded again.
+    assert ExemplarEmbedding.objects.filter(exemplar=exemplar).count() == 1
+    assert Decision.objects.filter(job=decided, current=True).count() == 1
+
+
+def test_another_category_is_a_correction(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    assert answer(decided.pk, catalog["plen"].pk, moderator).outcome == Outcome.CORRECTED
+
+
+def test_none_of_these_takes_the_category_away_and_teaches_it(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    answer(decided.pk, catalog["maling"].pk, moderator)
+    decision = answer(decided.pk, None, moderator)
+    assert (decision.outcome, decision.category) == (Outcome.CORRECTED, None)
+    decided.refresh_from_db()
+    assert decided.category is None
+    assert Exemplar.objects.get(job=decided).is_none
+
+
+def test_a_confirmed_category_is_never_overwritten(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    answer(decided.pk, catalog["maling"].pk, moderator)
+    JobPosting.objects.update(title="Klippe gress hver uke", description="")
+    drain()
+    decided.refresh_from_db()
+    assert decided.category == catalog["maling"]
+    assert current(decided).outcome == Outcome.KEPT
+    assert current(decided).category_key == "plen"
+
+
+def test_an_answer_without_any_decision_is_recorded(
+    catalog: dict[str, Category], posting: JobPosting, moderator: Any
+) -> None:
+    assert answer(posting.pk, catalog["plen"].pk, moderator).outcome == Outcome.CORRECTED
+
+
+def test_an_answer_to_what_has_changed_is_refused(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    seen = current(decided).pk
+    answer(decided.pk, catalog["maling"].pk, moderator, seen=seen)
+    with pytest.raises(AnswerError, match="changed the decision meanwhile"):
+        answer(decided.pk, catalog["plen"].pk, moderator, seen=seen)
+    assert current(decided).category_key == "maling"
+
+
+def test_what_does_not_exist_is_refused(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    with pytest.raises(AnswerError, match="category does not exist"):
+        answer(decided.pk, 987654, moderator)
+    decided.delete()
+    with pytest.raises(AnswerError, match="posting does not exist"):
+        answer(decided.pk, catalog["maling"].pk, moderator)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_moderators_at_once_one_wins_and_the_other_is_told(
+    catalog: dict[str, Category], posting: JobPosting
+) -> None:
+    seen = answer(posting.pk, catalog["hage"].pk, None).pk
+    outcomes: list[str] = []
+    barrier = threading.Barrier(2)
+
+    def press(key: str) -> None:
+        try:
+            barrier.wait(10)
+            answer(posting.pk, catalog[key].pk, None, seen=seen)
+            outcomes.append(key)
+        except AnswerError:
+            outcomes.append("told")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=press, args=(key,)) for key in ("maling", "plen")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert "told" in outcomes
+    assert len(outcomes) == 2
+    winner = next(key for key in outcomes if key != "told")
+    assert current(posting).category_key == winner
+    posting.refresh_from_db()
+    assert posting.category == catalog[winner]
+
+
+def test_deleting_the_posting_takes_its_decisions_and_exemplar_along(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    answer(decided.pk, catalog["maling"].pk, moderator)
+    decided.delete()
+    assert not Decision.objects.exists()
+    assert not Exemplar.objects.filter(source=ExemplarSource.REVIEWED).exists()
+
+
+def test_a_deleted_category_leaves_readable_decisions_and_no_voice(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    answer(decided.pk, catalog["maling"].pk, moderator)
+    catalog["maling"].delete()
+    assert (current(decided).category_id, current(decided).category_key) == (None, "maling")
+    exemplar = Exemplar.objects.get(job=decided)
+    assert (exemplar.state, exemplar.is_none) == ("quarantined", False)
+
+
+def test_confirming_a_posting_that_is_an_exemplar_already(
+    decided: JobPosting, catalog: dict[str, Category], moderator: Any
+) -> None:
+    JobPosting.objects.update(category=catalog["maling"])
+    exemplars_from_jobs(per_category=10)
+    answer(decided.pk, catalog["maling"].pk, moderator)
+    assert Exemplar.objects.get(job=decided).source == ExemplarSource.REVIEWED

@@ -1,0 +1,497 @@
+"""The way of a posting: created by anyone, decided without a further call."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+
+from marketplace_ai.encoding import EncoderError
+from marketplace_ai.models import (
+    Category,
+    ClassifierVersion,
+    Decision,
+    Exemplar,
+    JobChange,
+    JobEmbedding,
+    JobPosting,
+    Outcome,
+    PendingJob,
+)
+from marketplace_ai.queue import trigger
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.worker.loop import Drainer
+from tests.inline import Inline
+from tests.integration.worker_runs import automatic, current, drain, fit
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
+    JobPosting.objects.create(title="Male stue")
+    JobPosting.objects.bulk_create(
+        [JobPosting(title="Klippe gress"), JobPosting(title="Bytte kran")]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Lekkasje')")
+        with cursor.copy("COPY marketplace_ai_jobposting (title) FROM STDIN") as copy:
+            copy.write("Male tak\n")
+    drain()
+    assert Decision.objects.filter(current=True).count() == 5
+    assert JobEmbedding.objects.count() == 5
+    assert PendingJob.objects.count() == 0
+    proposed = dict(Decision.objects.values_list("job__title", "category_key"))
+    assert proposed["Klippe gress"] == "plen"
+    assert proposed["Male tak"] == "maling"
+
+
+def test_matches_are_kept_as_they_were(fitted: None) -> None:
+    job = JobPosting.objects.create(title="Male stue")
+    drain()
+    matches = current(job).matches
+    texts = Exemplar.objects.in_bulk([match.exemplar_id for match in matches])
+    # The category's description has half the vote beside four exemplars, so it may come first.
+    nearest = max(matches, key=lambda match: match.similarity)
+    assert texts[nearest.exemplar_id].text == "Male stue"
+    assert nearest.similarity == pytest.approx(1, abs=0.01)
+    assert [m.share for m in matches] == sorted((m.share for m in matches), reverse=True)
+
+
+def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
+    exemplars: None, posting: JobPosting
+) -> None:
+    drain()
+    assert current(posting).outcome == Outcome.REVIEW
+    assert current(posting).probability is None
+    fit()
+    drain()
+    assert current(posting).category_key == "maling"
+    assert Decision.objects.filter(job=posting).count() == 2
+
+
+def test_an_edit_that_was_read_before_its_log_entry_is_decided_once(
+    fitted: None, posting: JobPosting
+) -> None:
+    """It was committed between the look at the log and the look at the text."""
+    drain()
+    decided = current(posting).decided
+    for seconds, decisions in ((-1, 1), (1, 2)):
+        JobChange.objects.create(
+            job_id=posting.pk, kind="edited", logged=decided + timedelta(seconds=seconds)
+        )
+        drain()
+        assert Decision.objects.filter(job=posting).count() == decisions
+        assert not PendingJob.objects.exists()
+        assert not JobChange.objects.exists()
+
+
+def test_editing_the_text_leads_to_a_new_decision(fitted: None, posting: JobPosting) -> None:
+    drain()
+    posting.title, posting.description = "Klippe gress hver uke", ""
+    posting.save()
+    drain()
+    assert current(posting).category_key == "plen"
+    assert list(
+        Decision.objects.filter(job=posting, current=False).values_list("category_key")
+    ) == [("maling",)]
+
+
+def test_editing_anything_else_leads_to_none(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category]
+) -> None:
+    drain()
+    posting.category = catalog["plen"]
+    posting.save()
+    drain()
+    assert Decision.objects.filter(job=posting).count() == 1
+
+
+def test_an_automatic_category_is_written(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["maling"]
+    assert posting.category_set_by == "machine"
+
+
+def test_an_automatic_category_that_no_longer_holds_is_taken_back(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(title="Noe helt annet")
+    automatic(monkeypatch, catalog["plen"], Outcome.REVIEW)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category is None
+    assert posting.category_set_by == ""
+
+
+@pytest.mark.parametrize("outcome", [Outcome.AUTOMATIC, Outcome.NONE, Outcome.REVIEW])
+def test_a_persons_category_is_never_overwritten(
+    fitted: None, catalog: dict[str, Category], monkeypatch: Any, outcome: Outcome
+) -> None:
+    job = JobPosting.objects.create(title="Male stue", category=catalog["plen"])
+    automatic(monkeypatch, None if outcome == Outcome.NONE else catalog["maling"], outcome)
+    drain()
+    job.refresh_from_db()
+    assert job.category == catalog["plen"]
+    assert current(job).outcome == Outcome.KEPT
+
+
+def test_a_persons_change_of_an_automatic_category_stands(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(category=catalog["plen"], title="Ny tekst")
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["plen"]
+    assert current(posting).outcome == Outcome.KEPT
+
+
+def test_a_category_that_a_person_took_away_is_only_proposed(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(category=None, title="Ny tekst")
+    drain()
+    posting.refresh_from_db()
+    assert posting.category is None
+    assert current(posting).outcome == Outcome.REVIEW
+
+
+def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
+    fitted: None, posting: JobPosting
+) -> None:
+    pipeline, encodes = Pipeline(), []
+    pipeline.refresh()
+    encode = pipeline.texts.encode
+
+    def edit_meanwhile(texts: Any) -> Any:
+        encodes.append(list(texts))
+        if len(encodes) == 1:
+            JobPosting.objects.update(title="Klippe gress", description="")
+        return encode(texts)
+
+    pipeline.texts.encode = edit_meanwhile
+    drain(pipeline)
+    assert encodes == [["Male stue og gang\nCirka 40 kvm"], ["Klippe gress"]]
+    assert Decision.objects.filter(job=posting).count() == 1
+    assert current(posting).category_key == "plen"
+
+
+def test_deleting_while_encoding_does_no_harm(fitted: None, posting: JobPosting) -> None:
+    other = JobPosting.objects.create(title="Bytte kran")
+    pipeline = Pipeline()
+    pipeline.refresh()
+    encode = pipeline.texts.encode
+
+    def delete_meanwhile(texts: Any) -> Any:
+        JobPosting.objects.filter(pk=posting.pk).delete()
+        return encode(texts)
+
+    pipeline.texts.encode = delete_meanwhile
+    drain(pipeline)
+    assert list(Decision.objects.values_list("job_id", flat=True)) == [other.pk]
+    assert list(JobEmbedding.objects.values_list("job_id", flat=True)) == [other.pk]
+
+
+def test_a_category_deleted_while_encoding_falls_to_review(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    catalog["maling"].__class__.objects.filter(slug="maling").delete()
+    drain()
+    assert current(posting).outcome == Outcome.REVIEW
+    assert current(posting).category is None
+
+
+def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> None:
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
+    jobs = [JobPosting(title=f"Male rom {n}") for n in range(20)]
+    jobs[7].title = "POISON"
+    JobPosting.objects.bulk_create(jobs)
+    pipeline = Pipeline()
+    pipeline.refresh()
+    encode = pipeline.texts.encode
+
+    def choke(texts: Any) -> Any:
+        if any("POISON" in text for text in texts):
+            raise ValueError("cannot")
+        return encode(texts)
+
+    pipeline.texts.encode = choke
+    drain(pipeline)
+    assert Decision.objects.filter(current=True).count() == 19
+    row = PendingJob.objects.get()
+    assert row.job.title == "POISON"
+    assert row.set_aside is not None
+    assert row.last_error == "ValueError: cannot"
+
+
+def test_a_failing_write_is_found_and_set_aside_alone(
+    fitted: None, settings: Any, monkeypatch: Any
+) -> None:
+    """A host's own override may fail on one posting; the others must get their category."""
+    from marketplace_ai.adapter import JobAdapter
+
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
+    JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(5)])
+    bad = JobPosting.objects.get(title="Male rom 3")
+    automatic(monkeypatch, Category.objects.get(slug="maling"), Outcome.AUTOMATIC)
+    original = JobAdapter.apply_categories
+
+    def apply(self: JobAdapter, categories: Any, *, by: str) -> None:
+        if bad.pk in categories:
+            raise RuntimeError("the host says no")
+        original(self, categories, by=by)
+
+    monkeypatch.setattr(JobAdapter, "apply_categories", apply)
+    drain()
+    assert Decision.objects.filter(current=True).count() == 4
+    assert PendingJob.objects.get().job_id == bad.pk
+
+
+@pytest.mark.parametrize("title", ["", "   ", "!!! ???", "\u200b"])
+def test_a_blank_posting_fits_nothing(fitted: None, title: str) -> None:
+    job = JobPosting.objects.create(title=title)
+    drain()
+    assert current(job).outcome == Outcome.NONE
+    assert not JobEmbedding.objects.filter(job=job).exists()
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "</s> query: <mask>", "é" * 50_000, "مرحبا بكم"])
+def test_a_strange_text_is_decided(fitted: None, text: str) -> None:
+    job = JobPosting.objects.create(title="Male stue", description=text)
+    drain()
+    assert current(job).outcome in Outcome
+
+
+def test_equal_texts_are_encoded_once_and_decided_each(fitted: None) -> None:
+    JobPosting.objects.bulk_create([JobPosting(title="Male stue") for _ in range(5)])
+    pipeline, seen = Pipeline(), []
+    pipeline.refresh()
+    encode = pipeline.texts.encode
+    pipeline.texts.encode = lambda texts: seen.extend(texts) or encode(texts)
+    drain(pipeline)
+    assert seen == ["Male stue"]
+    assert Decision.objects.count() == JobEmbedding.objects.count() == 5
+
+
+def test_stored_vectors_are_unit_vectors(fitted: None, posting: JobPosting) -> None:
+    drain()
+    vector = np.array(JobEmbedding.objects.get().vector)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_new_exemplar_counts_in_the_next_batch(
+    fitted: None, catalog: dict[str, Category]
+) -> None:
+    from marketplace_ai.review.answers import answer
+
+    pipeline = Pipeline()
+    first = JobPosting.objects.create(title="Fjerne vepsebol")
+    drain(pipeline)
+    answer(first.pk, catalog["hage"].pk, None)
+    second = JobPosting.objects.create(title="Fjerne vepsebol")
+    drain(pipeline)
+    matches = current(second).matches
+    assert matches[0].exemplar_id == Exemplar.objects.get(job=first).pk
+
+
+def test_quarantine_and_deletion_silence_an_exemplar(
+    fitted: None, catalog: dict[str, Category]
+) -> None:
+    pipeline = Pipeline()
+    pipeline.refresh()
+    assert pipeline.index is not None
+    before = len(pipeline.index)
+    Exemplar.objects.get(text="Male stue").delete()
+    Exemplar.objects.filter(text="Så ny plen").update(state="quarantined")
+    Category.objects.filter(slug="rorlegger").delete()
+    pipeline.refresh()
+    assert len(pipeline.index) == before - 1 - 1 - (4 + 1)  # with its description
+    assert set(
+        Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)
+    ) == {"quarantined"}
+
+
+def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, settings: Any) -> None:
+    JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
+    drain()
+    before = list(JobEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    trigger.install()
+    JobPosting.objects.update(description="Ny standardtekst")
+    drain()
+    after = list(JobEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    assert all(bytes(a) != bytes(b) for a, b in zip(before, after, strict=True))
+    assert Decision.objects.count() == 3
+
+
+def test_undecided_postings_in_a_mass_edit_are_still_decided(fitted: None, settings: Any) -> None:
+    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    trigger.install()
+    JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
+    JobPosting.objects.update(description="Ny standardtekst")
+    drain()
+    assert Decision.objects.count() == 3
+
+
+def test_a_category_deleted_since_counts_as_nobodys(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    catalog["maling"].delete()
+    JobPosting.objects.update(title="Klippe gress")
+    automatic(monkeypatch, catalog["plen"], Outcome.AUTOMATIC)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["plen"]
+
+
+def test_a_posting_withdrawn_while_it_was_encoded_is_left_alone(
+    fitted: None, posting: JobPosting, monkeypatch: Any
+) -> None:
+    from marketplace_ai.adapter import JobAdapter
+
+    answers = iter([True, False])
+    monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: next(answers))
+    drain()
+    assert not Decision.objects.exists()
+    assert not PendingJob.objects.exists()
+
+
+def test_an_adapter_whose_text_is_never_twice_the_same_is_set_aside(
+    fitted: None, posting: JobPosting, monkeypatch: Any, settings: Any
+) -> None:
+    from marketplace_ai.adapter import JobAdapter
+    from marketplace_ai.queue.write import UNSTEADY
+
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
+    numbers = itertools.count()
+    monkeypatch.setattr(JobAdapter, "clean", lambda self, text: f"{text} {next(numbers)}")
+    drain()
+    assert PendingJob.objects.get().last_error == UNSTEADY
+
+
+def test_a_damaged_classifier_decides_nothing_and_can_be_replaced(
+    fitted: None, posting: JobPosting
+) -> None:
+    ClassifierVersion.objects.update(artifact=b"damaged")
+    drain()
+    assert (current(posting).outcome, current(posting).classifier) == (Outcome.REVIEW, None)
+    fit()
+    drain()
+    assert current(posting).category_key == "maling"
+
+
+def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: Any) -> None:
+    """As a device error does: after it every text fails, until the process is started anew."""
+    settings.MARKETPLACE_AI_MAX_ATTEMPTS = 2
+    JobPosting.objects.bulk_create(
+        [JobPosting(title=t) for t in ("Male stue", "BREAK", "Male tak")]
+    )
+    for _ in range(8):
+        pipeline, broken = Pipeline(), []
+        pipeline.refresh()
+        encode = pipeline.texts.encode
+
+        def fragile(texts: Any, encode: Any = encode, broken: Any = broken) -> Any:
+            if broken or any("BREAK" in text for text in texts):
+                broken.append(True)
+                raise RuntimeError("device-side assert")
+            return encode(texts)
+
+        pipeline.texts.encode = fragile
+        PendingJob.objects.update(not_before="2026-01-01T00:00Z")
+        try:
+            drain(pipeline)
+        except EncoderError:
+            continue
+    assert set(Decision.objects.values_list("job__title", flat=True)) == {"Male stue", "Male tak"}
+    assert PendingJob.objects.get().job.title == "BREAK"
+    assert PendingJob.objects.get().set_aside is not None
+
+
+def test_a_persons_category_that_was_the_machines_once_stands(
+    fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
+) -> None:
+    automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
+    drain()
+    JobPosting.objects.update(category=catalog["plen"], title="En annen tekst")
+    drain()
+    JobPosting.objects.update(category=catalog["maling"], title="En tredje tekst")
+    automatic(monkeypatch, catalog["plen"], Outcome.REVIEW)
+    drain()
+    posting.refresh_from_db()
+    assert posting.category == catalog["maling"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting) -> None:
+    other = JobPosting.objects.create(title="Bytte kran")
+    pipeline = Pipeline()
+    pipeline.refresh()
+    host = connections["default"].copy()
+    encode = pipeline.texts.encode
+
+    def delete_meanwhile(texts: Any) -> Any:
+        with host.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [posting.pk])
+        return encode(texts)
+
+    pipeline.texts.encode = delete_meanwhile
+    drainer = Drainer(pipeline, executor=Inline())
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        drainer.turn()
+        assert current(other).job_id == other.pk
+        assert PendingJob.objects.get().job_id == posting.pk
+    finally:
+        drainer.close()
+        host.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hosts_that_delete_postings_do_not_wait_for_each_other() -> None:
+    first, second = (JobPosting.objects.create(title=t) for t in "ab")
+    host = connections["default"].copy()
+    try:
+        with host.cursor() as one, connection.cursor() as two:
+            one.execute("BEGIN")
+            one.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [first.pk])
+            two.execute("SET lock_timeout = '2s'")
+            two.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [second.pk])
+    finally:
+        host.close()
+
+
+def test_backfill_finds_the_edit_that_a_trigger_could_not_name(
+    fitted: None, posting: JobPosting
+) -> None:
+    drain()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(
+            "UPDATE marketplace_ai_jobposting SET title = 'Klippe gress', description = ''"
+        )
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+    call_command("backfill_embeddings", json=True)
+    drain()
+    assert current(posting).category_key == "plen"
+    assert not JobChange.objects.exists()

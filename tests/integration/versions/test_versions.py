@@ -1,0 +1,459 @@
+"""Refits: compared before they serve, read back before they serve, and the way back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection, connections
+
+from marketplace_ai.classifier import ArtifactError, Classifier
+from marketplace_ai.models import (
+    Category,
+    ClassifierVersion,
+    Decision,
+    Encoder,
+    EncoderState,
+    Exemplar,
+    ExemplarGeneration,
+    JobPosting,
+    Outcome,
+    PendingJob,
+)
+from marketplace_ai.review.answers import answer
+from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.versions import activation, create
+from tests.integration.command_calls import call, call_json, failed, refused
+from tests.integration.worker_runs import current, drain, fit
+
+pytestmark = pytest.mark.django_db
+
+WORDS = {
+    "maling": ["male", "maling", "tapet", "sparkle", "beis", "lakk"],
+    "rorlegger": ["kran", "avløp", "rør", "toalett", "vask", "dusj"],
+    "plen": ["gress", "plen", "klippe", "gjødsle", "hekk", "ugress"],
+}
+PLACES = ["Oslo", "Bergen", "Asker", "Bodø", "Voss", "Hamar", "Moss", "Narvik", "Molde", "Skien"]
+
+
+def texts(key: str, count: int, seed: int) -> list[str]:
+    random = np.random.default_rng(seed)
+    return [
+        f"{' '.join(random.choice(WORDS[key], 2))} i {random.choice(PLACES)} {seed}{n:03d}"
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def calibration(catalog: dict[str, Category], tmp_path: Any) -> str:
+    """A file of 150 labelled postings that no exemplar repeats."""
+    file = tmp_path / "labelled.csv"
+    rows = [f"{text},{key}" for key in WORDS for text in texts(key, 50, 7)]
+    file.write_text("\n".join(["text,category", *rows]) + "\n", encoding="utf-8")
+    return str(file)
+
+
+@pytest.fixture
+def good(catalog: dict[str, Category], calibration: str) -> ClassifierVersion:
+    """In force: fitted on 60 exemplars whose labels are right."""
+    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
+    call("fit_classifier", calibration=calibration, target_precision=0.9)
+    return ClassifierVersion.objects.get(in_force=True)
+
+
+def import_some(catalog: dict[str, Category], by_key: dict[str, list[str]]) -> None:
+    from tests.integration.admin.factories import exemplar
+
+    for key, found in by_key.items():
+        for text in found:
+            exemplar(text, catalog[key])
+
+
+def mislabel(catalog: dict[str, Category]) -> None:
+    """What a careless import does: many exemplars of one trade under another's name."""
+    wrong = {"maling": "plen", "plen": "rorlegger", "rorlegger": "maling"}
+    import_some(catalog, {wrong[key]: texts(key, 25, 3) for key in WORDS})
+
+
+class TestFitting:
+    def test_the_first_one_has_nothing_to_be_compared_with(self, exemplars: None) -> None:
+        result = call_json("fit_classifier")
+        assert result["in_force"]
+        assert result["comparison"] == {
+            "version": None, "objections": [], "not_compared": "first",
+        }  # fmt: skip
+        version = ClassifierVersion.objects.get()
+        assert version.activated is not None and version.replaced is None
+
+    def test_a_refit_is_compared_on_the_same_rows_and_put_in_force(
+        self, good: ClassifierVersion, calibration: str
+    ) -> None:
+        said = call("fit_classifier", calibration=calibration, target_precision=0.9)
+        new = ClassifierVersion.objects.get(in_force=True)
+        assert new.comparison["version"] == good.pk
+        assert (new.comparison["rows"], new.comparison["left_out"]) == (150, 0)
+        assert new.comparison["objections"] == []
+        assert f"Compared with version {good.pk} on 150 labelled rows:" in said
+        good.refresh_from_db()
+        assert not good.in_force
+        assert good.activated < good.replaced <= new.activated
+
+    def test_a_worse_one_is_stored_and_does_not_serve(
+        self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
+    ) -> None:
+        mislabel(catalog)
+        said = failed("fit_classifier", calibration=calibration, target_precision=0.9)
+        worse = ClassifierVersion.objects.latest("pk")
+        assert "worse" in worse.comparison["objections"]
+        assert said.startswith("Its first answer is right on ")
+        assert f"use_classifier {worse.pk} puts it in force all the same" in said
+        assert ClassifierVersion.objects.get(in_force=True) == good
+        assert worse.activated is None
+        assert call_json("use_classifier", worse.pk) == {
+            "version": worse.pk, "instead_of": good.pk,
+        }  # fmt: skip
+
+    def test_force_puts_it_in_force_all_the_same(
+        self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
+    ) -> None:
+        mislabel(catalog)
+        options = {"calibration": calibration, "target_precision": 0.9}
+        result = call_json("fit_classifier", force=True, **options)
+        assert result["in_force"]
+        assert "worse" in result["comparison"]["objections"]
+
+    def test_a_dry_run_stores_nothing_and_ends_as_the_real_one_would(
+        self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
+    ) -> None:
+        options = {"calibration": calibration, "target_precision": 0.9, "dry_run": True}
+        result = call_json("fit_classifier", **options)
+        assert (result["version"], result["in_force"]) == (None, False)
+        assert result["comparison"]["version"] == good.pk
+        mislabel(catalog)
+        assert "it would be stored and not put in force" in failed("fit_classifier", **options)
+        assert [*ClassifierVersion.objects.all()] == [good]
+        assert not PendingJob.objects.exists()
+
+    def test_forgetting_the_labelled_postings_does_not_end_all_automation(
+        self, good: ClassifierVersion, calibration: str
+    ) -> None:
+        kept = call_json("fit_classifier", calibration=calibration)
+        assert kept["automatic"]["threshold"] is not None
+        said = failed("fit_classifier")  # 60 exemplars cannot promise 0.97
+        assert said.startswith("It promises no category without a person")
+        assert ClassifierVersion.objects.get(in_force=True).pk == kept["version"]
+
+    def test_a_stricter_promise_is_not_refused_for_what_it_costs(
+        self, good: ClassifierVersion, calibration: str
+    ) -> None:
+        result = call_json("fit_classifier", calibration=calibration, target_precision=0.999)
+        assert result["automatic"]["threshold"] is None
+        assert result["in_force"]
+
+    def test_without_labelled_postings_only_newer_exemplars_are_compared(
+        self, exemplars: None, catalog: dict[str, Category]
+    ) -> None:
+        fit()
+        assert call_json("fit_classifier")["comparison"]["not_compared"] == "learnt"
+        import_some(catalog, {key: texts(key, 4, 9) for key in WORDS})
+        found = call_json("fit_classifier")["comparison"]
+        assert (found["rows"], found["left_out"]) == (12, 16 + 0)
+
+    def test_a_damaged_one_in_force_is_replaced(self, exemplars: None) -> None:
+        fit()
+        ClassifierVersion.objects.update(artifact=b"damaged")
+        result = call_json("fit_classifier")
+        assert result["in_force"]
+        assert result["comparison"]["not_compared"] == "unreadable"
+
+    @pytest.mark.parametrize("how", ["cut", "other"])
+    def test_bytes_that_do_not_decide_as_they_should_are_not_stored(
+        self, good: ClassifierVersion, calibration: str, monkeypatch: Any, how: str
+    ) -> None:
+        """``other``: whole bytes with a valid digest, of a classifier that decides otherwise."""
+        stored, to_bytes = bytes(good.artifact), Classifier.to_bytes
+        monkeypatch.setattr(
+            Classifier, "to_bytes", lambda self: stored if how == "other" else to_bytes(self)[:-9]
+        )
+        Exemplar.objects.filter(category_key="plen")[0].delete()
+        said = failed("fit_classifier", calibration=calibration, target_precision=0.9)
+        assert said.startswith("Nothing was stored, and what is in force stays")
+        assert [*ClassifierVersion.objects.all()] == [good]
+
+
+class TestUsing:
+    def test_the_way_back_and_forth(self, exemplars: None) -> None:
+        fit()
+        first = ClassifierVersion.objects.get().pk
+        fit()
+        second = ClassifierVersion.objects.get(in_force=True).pk
+        assert call("use_classifier", str(first)) == (
+            f"Classifier {first} is in force instead of {second}. "
+            f"The way back: use_classifier {second}.\n"
+        )
+        assert ClassifierVersion.objects.get(in_force=True).pk == first
+        assert call("use_classifier", str(first)) == f"Classifier {first} is in force already.\n"
+        listed = call_json("use_classifier", list=True)["versions"]
+        assert [(v["version"], v["in_force"]) for v in listed] == [(second, False), (first, True)]
+        assert listed[0]["replaced"] and listed[1]["activated"] > listed[1]["created"]
+
+    def test_what_waits_for_review_is_decided_anew(
+        self, exemplars: None, posting: JobPosting
+    ) -> None:
+        fit()
+        drain()
+        first = current(posting).classifier_id
+        fit()
+        drain()
+        assert current(posting).classifier_id != first
+        call("use_classifier", str(first))
+        drain()
+        assert current(posting).classifier_id == first
+        call("use_classifier", str(first))
+        assert not PendingJob.objects.exists()
+
+    def test_what_cannot_be_put_in_force(self, exemplars: None, settings: Any) -> None:
+        fit()
+        fit()
+        old, now = ClassifierVersion.objects.order_by("pk")
+        assert "There is no version 999999" in refused("use_classifier", "999999")
+        ClassifierVersion.objects.filter(pk=old.pk).update(artifact=bytes(old.artifact)[:-1])
+        assert "nothing was changed: the classifier's bytes" in failed("use_classifier", old.pk)
+        ClassifierVersion.objects.filter(pk=old.pk).update(artifact=b"", discarded=True)
+        assert "only the last 10 versions are kept" in failed("use_classifier", str(old.pk))
+        settings.MARKETPLACE_AI_ENCODER = "dummy:32"
+        Encoder.objects.update(state=EncoderState.READY)
+        Pipeline().refresh()
+        assert "was fitted for the encoder dummy, and dummy-32" in refused(
+            "use_classifier", str(now.pk)
+        )
+        assert ClassifierVersion.objects.get(in_force=True) == now
+
+    def test_usage(self, exemplars: None) -> None:
+        assert call("use_classifier", list=True).startswith("There is none yet")
+        for arguments, options in (((), {}), (("1",), {"list": True})):
+            said = refused("use_classifier", *arguments, **options)
+            assert said == "Give either the number of a version or --list."
+
+    def test_the_list_in_words(
+        self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
+    ) -> None:
+        mislabel(catalog)
+        failed("fit_classifier", calibration=calibration, target_precision=0.9)
+        newest, oldest = call("use_classifier", list=True).splitlines()[1:]
+        assert "never in force: worse" in newest
+        assert oldest.split()[0] == str(good.pk) and oldest.endswith("in force")
+
+    def test_a_version_that_the_person_did_not_see_stays(self, exemplars: None) -> None:
+        fit()
+        fit()
+        old, now = ClassifierVersion.objects.order_by("pk")
+        with pytest.raises(activation.Overtaken, match=f"Version {now.pk} was put in force"):
+            activation.use(old.pk, instead_of=old.pk)
+        assert activation.in_force(now.encoder) == now.pk
+
+
+def test_only_the_last_versions_keep_their_bytes(exemplars: None, monkeypatch: Any) -> None:
+    monkeypatch.setattr(activation, "KEPT", 3)
+    for _ in range(3):
+        fit()
+    first, second, third = ClassifierVersion.objects.order_by("pk")
+    call("use_classifier", str(first.pk))
+    fit()
+    # The second was in force longer ago than the first, which was used once more.
+    assert [*ClassifierVersion.objects.filter(discarded=True)] == [second]
+    second.refresh_from_db()
+    assert bytes(second.artifact) == b""
+    with pytest.raises(ArtifactError, match="only the last 3"):
+        activation.use(second.pk)
+    activation.use(third.pk)
+
+
+class TestTagging:
+    def test_a_damaged_version_does_not_stop_it(
+        self, exemplars: None, posting: JobPosting, caplog: Any
+    ) -> None:
+        fit()
+        first = ClassifierVersion.objects.get()
+        pipeline = Pipeline()
+        drain(pipeline)
+        fit()
+        second = ClassifierVersion.objects.get(in_force=True)
+        ClassifierVersion.objects.filter(pk=second.pk).update(artifact=bytes(second.artifact)[:-1])
+        with caplog.at_level(logging.ERROR, "marketplace_ai"):
+            drain(pipeline)
+            drain(pipeline)
+        told = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+        beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} goes on)"
+        assert [text[: len(beginning)] for text in told] == [beginning]
+        job = JobPosting.objects.create(title="Klippe gress")
+        drain(pipeline)
+        assert (current(job).classifier, current(job).category_key) == (first, "plen")
+        fit()
+        job = JobPosting.objects.create(title="Klippe gress snart")
+        drain(pipeline)
+        assert current(job).classifier == ClassifierVersion.objects.get(in_force=True)
+
+    def test_another_encoders_classifier_never_stays(
+        self, exemplars: None, posting: JobPosting, settings: Any
+    ) -> None:
+        fit()
+        pipeline = Pipeline()
+        drain(pipeline)
+        settings.MARKETPLACE_AI_ENCODER = "dummy:32"
+        Encoder.objects.update(state=EncoderState.READY)
+        fit()
+        ClassifierVersion.objects.filter(in_force=True, encoder__dimension=32).update(artifact=b"x")
+        job = JobPosting.objects.create(title="Klippe gress")
+        drain(pipeline)
+        assert (current(job).outcome, current(job).classifier) == (Outcome.REVIEW, None)
+
+    def test_the_first_exemplar_of_a_new_category_counts_in_the_next_batch(
+        self, exemplars: None, catalog: dict[str, Category]
+    ) -> None:
+        fit()
+        pipeline = Pipeline()
+        first = JobPosting.objects.create(title="Fjerne vepsebol")
+        drain(pipeline)
+        assert current(first).category_key != "veps"
+        new = Category.objects.create(slug="veps", name="Vepsebol")
+        answer(first.pk, new.pk, None)
+        second = JobPosting.objects.create(title="Fjerne vepsebol på loftet")
+        drain(pipeline)
+        assert current(second).category_key == "veps"
+        assert current(second).classifier == ClassifierVersion.objects.get()
+
+    def test_refits_leave_no_gap_in_a_stream(
+        self, exemplars: None, catalog: dict[str, Category], monkeypatch: Any
+    ) -> None:
+        """A version is put in force in the middle of each batch, while texts are encoded."""
+        # What waits for review is not decided anew here: each posting once.
+        monkeypatch.setattr(activation, "queue_review", lambda: 0)
+        fit()
+        in_force = [ClassifierVersion.objects.get().pk]
+        pipeline, begun = Pipeline(), []
+        pipeline.refresh()
+        encode = pipeline.texts.encode
+
+        def refit_meanwhile(texts: Any) -> Any:
+            if len(in_force) < 6:
+                begun.append(in_force[-1])
+                if len(in_force) % 2:
+                    fit()
+                else:
+                    activation.use(in_force[-2])
+                in_force.append(ClassifierVersion.objects.get(in_force=True).pk)
+                JobPosting.objects.bulk_create(
+                    [JobPosting(title=f"Male rom {len(in_force)} {n}") for n in range(8)]
+                )
+            return encode(texts)
+
+        JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(8)])
+        pipeline.texts.encode = refit_meanwhile
+        drain(pipeline)
+        assert Decision.objects.count() == JobPosting.objects.count() == 48
+        assert not Decision.objects.filter(probability=None).exists()
+        decided = Decision.objects.order_by("pk").values_list("classifier_id", flat=True)
+        # Each batch by the version that was in force when it began.
+        assert [*decided[::8]] == [*begun, in_force[-1]]
+        assert all(len(set(decided[n : n + 8])) == 1 for n in range(0, 48, 8))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    @pytest.fixture(autouse=True)
+    def counter(self, transactional_db: None) -> None:
+        ExemplarGeneration.objects.get_or_create(pk=1)
+
+    def test_of_two_fits_one_wins_and_the_other_says_so(
+        self, exemplars: None, monkeypatch: Any
+    ) -> None:
+        fit()
+        both = threading.Barrier(2, timeout=60)
+        keep = activation.keep
+
+        def together(*args: Any) -> None:
+            keep(*args)
+            both.wait()
+
+        monkeypatch.setattr(activation, "keep", together)
+        said = at_once(lambda: call("fit_classifier"), lambda: call("fit_classifier"))
+        won, lost = sorted(said, key=lambda answer: not isinstance(answer, str))
+        assert "is in force" in won
+        one = ClassifierVersion.objects.get(in_force=True)
+        assert f"Version {one.pk} was put in force meanwhile" in str(lost)
+        assert "It is stored" in str(lost) and lost.returncode == 1
+        assert ClassifierVersion.objects.count() == 3
+
+    def test_who_goes_back_while_a_fit_runs_is_not_overruled(
+        self, exemplars: None, monkeypatch: Any
+    ) -> None:
+        fit()
+        fit()
+        old, _ = ClassifierVersion.objects.order_by("pk")
+        parents = create.parents
+
+        def back_meanwhile() -> Any:
+            activation.use(old.pk)
+            return parents()
+
+        monkeypatch.setattr(create, "parents", back_meanwhile)
+        assert f"Version {old.pk} was put in force meanwhile" in failed(
+            "fit_classifier", force=True
+        )
+        assert ClassifierVersion.objects.get(in_force=True) == old
+
+    def test_several_who_go_back_leave_one_in_force(self, exemplars: None) -> None:
+        for _ in range(4):
+            fit()
+        keys = [*ClassifierVersion.objects.values_list("pk", flat=True)]
+        for _ in range(5):
+            found = at_once(*(lambda key=key: call("use_classifier", str(key)) for key in keys))
+            assert all(isinstance(answer, str) for answer in found), found
+            now = ClassifierVersion.objects.get(in_force=True)
+            assert any(f"Classifier {now.pk} is in force" in answer for answer in found)
+
+    def test_decisions_do_not_wait_for_a_switch(self, exemplars: None, posting: JobPosting) -> None:
+        fit()
+        fit()
+        old, _ = ClassifierVersion.objects.order_by("pk")
+        other = connections["default"].copy()
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
+                for change in ("false WHERE in_force", "true WHERE id = %s"):
+                    cursor.execute(
+                        f"UPDATE marketplace_ai_classifierversion SET in_force = {change}",
+                        [old.pk] if "%s" in change else [],
+                    )
+                with connection.cursor() as own:
+                    own.execute("SET lock_timeout = '2s'")
+                drain()
+            assert current(posting).classifier_id is not None
+        finally:
+            other.close()
+
+
+def at_once(*calls: Callable[[], str]) -> list[Any]:
+    """What each returned or raised, each in a thread and on a connection of its own."""
+    answers: list[Any] = [None] * len(calls)
+
+    def run(number: int) -> None:
+        try:
+            answers[number] = calls[number]()
+        except Exception as error:  # noqa: BLE001 (it is the answer)
+            answers[number] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    return answers

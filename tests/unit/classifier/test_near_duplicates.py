@@ -1,0 +1,59 @@
+"""Near-duplicates stay together, whatever they are compared for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+
+
+def test_the_same_text_retyped_is_one_group_and_others_are_not() -> None:
+    texts = [
+        "Male stue og gang på 40 kvm",
+        "Bytte blandebatteri på kjøkken",
+        "MALE stue og gang på 40 kvm ",
+        "Bytte blandebatteri på kjøkken!",
+        "Male stue",
+    ]
+    groups = near_duplicate_groups(texts)
+    assert groups[0] == groups[2]
+    assert groups[1] == groups[3]
+    assert len(set(groups)) == 3
+
+
+def test_a_chain_of_near_duplicates_is_one_group_across_blocks() -> None:
+    texts = [f"oppdrag nummer {n} i rekken {n * 7919}" for n in range(600)]
+    texts += [texts[0], texts[599]]
+    groups = near_duplicate_groups(texts)
+    assert groups[600] == groups[0]
+    assert groups[601] == groups[599]
+    assert groups[0] != groups[599]
+
+
+def test_texts_without_letters_are_alike() -> None:
+    groups = near_duplicate_groups(["", "Felle tre", "   "])
+    assert groups[0] == groups[2] != groups[1]
+    assert len(near_duplicate_groups([])) == 0
+
+
+def test_folds_deal_every_row_once_and_never_part_a_group() -> None:
+    groups = np.random.default_rng(0).integers(0, 40, 200)
+    answers = groups % 3
+    dealt = folds(groups, answers, 5, seed=3)
+    assert sorted(np.concatenate(dealt)) == list(range(200))
+    for fold in dealt:
+        others = np.setdiff1d(np.arange(200), fold)
+        assert not set(groups[fold]) & set(groups[others])
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 10
+    assert [list(f) for f in folds(groups, answers, 5, seed=3)] == [list(f) for f in dealt]
+
+
+def test_fewer_groups_than_folds_give_as_many_folds_as_groups() -> None:
+    assert len(folds(np.array([4, 4, 9]), np.zeros(3, np.intp), 5, seed=0)) == 2
+
+
+def test_folds_spread_every_answer_evenly() -> None:
+    answers = np.random.default_rng(1).permutation(np.repeat(np.arange(6), [50, 20, 10, 5, 5, 2]))
+    for fold in folds(np.arange(len(answers)), answers, 5, seed=0):
+        counts = np.bincount(answers[fold], minlength=6)
+        np.testing.assert_allclose(counts, [10, 4, 2, 1, 1, 0.4], atol=1)

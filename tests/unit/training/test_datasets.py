@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from marketplace_ai.text.csv_files import TableError
+from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.training.data.datasets import (
+    Pair,
+    Scored,
+    Triplet,
+    read_pairs,
+    read_scored,
+    read_triplets,
+    write,
+)
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")).filter(
+    lambda text: not is_blank(text)
+)
+categories = st.none() | texts
+on_a_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def refused(folder: Path, read: Callable[[Path], Any], content: str | bytes) -> str:
+    file = folder / "rows.jsonl"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(TableError) as caught:
+        read(file)
+    message = str(caught.value)
+    assert message.startswith(str(file))
+    return message.removeprefix(str(file))
+
+
+@on_a_file
+@given(
+    triplets=st.lists(st.builds(Triplet, texts, texts, texts, categories), min_size=1),
+    pairs=st.lists(st.builds(Pair, texts, texts, categories), min_size=1),
+    scored=st.lists(st.builds(Scored, texts, texts, st.floats(0, 1)), min_size=1),
+)
+def test_what_was_written_is_read_back(
+    tmp_path: Path, triplets: list[Triplet], pairs: list[Pair], scored: list[Scored]
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    write(file, triplets)
+    assert read_triplets(file) == triplets
+    write(file, pairs)
+    assert read_pairs(file) == pairs
+    write(file, scored)
+    assert read_scored(file) == scored
+
+
+def test_a_file_of_another_program_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        '\ufeff{"anchor": "Male hus", "positive": "Maling av hus", "source": 3}\r\n'
+        '\n{"positive": "Klippe\\u2028hekk\u2028nå", "anchor": "Hekk", "category": "hekk"}',
+        encoding="utf-8",
+    )
+    assert read_pairs(file) == [
+        Pair("Male hus", "Maling av hus"),
+        Pair("Hekk", "Klippe\u2028hekk\u2028nå", "hekk"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Male hus", "not a JSON object, which every line must be: Male hus."),
+        ('["a", "b", 0.5]', "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
+        ("{}", "the key 'sentence1' is missing; the line has nothing"),
+        (
+            '{"sentence1": "a", "score": 1}',
+            "the key 'sentence2' is missing; the line has 'sentence1', 'score'",
+        ),
+        ('{"sentence1": 3, "sentence2": "b", "score": 1}', "'sentence1' must be a text in quotes"),
+        ('{"sentence1": "a", "sentence2": null, "score": 1}', "'sentence2' must be a text"),
+        ('{"sentence1": "a", "sentence2": " .\\n", "score": 1}', "'sentence2' has no letter"),
+        ('{"sentence1": "a\\ud800", "sentence2": "b", "score": 1}', "'sentence1' holds half a"),
+        ('{"sentence1": "a", "sentence2": "b"}', "the key 'score' is missing"),
+        ('{"sentence1": "a", "sentence2": "b", "score": "1"}', "'score' must be a number"),
+        ('{"sentence1": "a", "sentence2": "b", "score": true}', "'score' must be a number"),
+        ('{"sentence1": "a", "sentence2": "b", "score": 1.01}', "must lie between 0 and 1"),
+        (
+            '{"sentence1": "a", "sentence2": "b", "score": -1}',
+            "must lie between 0 and 1, not at -1",
+        ),
+        ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "must lie between 0 and 1"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    good = json.dumps({"sentence1": "a", "sentence2": "b", "score": 0})
+    said = refused(tmp_path, read_scored, f"{good}\n\n{line}\n")
+    assert said.startswith(", line 3: ")
+    assert message in said
+
+
+@pytest.mark.parametrize("read", [read_triplets, read_pairs, read_scored])
+def test_a_file_without_rows_is_refused(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    assert refused(tmp_path, read, " \n\n").startswith(": the file is empty")
+    assert refused(tmp_path, read, "Bærum\n".encode("latin-1")).startswith(", line 1: not UTF-8")
+    with pytest.raises(TableError, match=r"nowhere\.jsonl: No such file"):
+        read(tmp_path / "nowhere.jsonl")
+
+
+def test_each_text_of_a_triplet_and_its_category_are_checked(tmp_path: Path) -> None:
+    whole = {"anchor": "a", "positive": "b", "negative": "c"}
+    for key in whole:
+        row = {**whole, key: 1}
+        assert f"{key!r} must be a text" in refused(tmp_path, read_triplets, json.dumps(row))
+    row = {**whole, "category": 7}
+    assert "'category' must be a text in quotes, not 7" in refused(
+        tmp_path, read_triplets, json.dumps(row)
+    )
+
+
+def test_triplets_and_pairs_are_read_from_csv_too(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("anchor,positive,negative,category\na,b,c,\nd,e,f,g\n", encoding="utf-8")
+    assert read_triplets(file) == [Triplet("a", "b", "c"), Triplet("d", "e", "f", "g")]
+    assert read_pairs(file) == [Pair("a", "b"), Pair("d", "e", "g")]
+    file.write_text("anchor,positive,negative\na,b,c\na,...,c\n", encoding="utf-8")
+    with pytest.raises(TableError, match=r"rows\.csv, line 3: the text of 'positive' has no"):
+        read_triplets(file)
+    file.write_text("anchor,positive,negative\n", encoding="utf-8")
+    with pytest.raises(TableError, match="no row below the header"):
+        read_triplets(file)
