@@ -7,7 +7,7 @@ root folder (data, ports, passwords, logs, locks) lies in it, so two checkouts n
 from .errors import ServiceError
 from .postgres import EmbeddedPostgres
 from .redis import EmbeddedRedis
-from .sharing import ServiceUrls, find_running, remove, running, start, stop
+from .shared_servers import ServiceUrls, find_running, remove, running, start, stop
 
 __all__ = [
     "EmbeddedPostgres",

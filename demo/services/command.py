@@ -12,7 +12,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from .errors import ServiceError
-from .sharing import running
+from .shared_servers import running
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 #: The demo's data, servers and logs.

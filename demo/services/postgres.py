@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import IO, Literal
 
 from . import processes
+from .data_dir import DataDir
 from .endpoint import HOST, Endpoint
 from .errors import ServiceError
-from .quarters import Quarters
 from .server import START_SECONDS, Server
 
 DATABASE = "marketplace_ai"
@@ -59,8 +59,8 @@ class EmbeddedPostgres(Server):
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         super().__init__(root, durable=durable)
-        self._quarters = Quarters.of(self.root)
-        self._data = self._quarters.place / "data"
+        self._data_dir = DataDir.of(self.root)
+        self._data = self._data_dir.path / "data"
 
     def pid(self) -> int | None:
         lines = self._pid_lines()
@@ -73,16 +73,16 @@ class EmbeddedPostgres(Server):
 
     def remove(self) -> None:
         self.stop()
-        shutil.rmtree(self._quarters.place, ignore_errors=True)
+        shutil.rmtree(self._data_dir.path, ignore_errors=True)
         self._saved.unlink(missing_ok=True)
 
     def _url(self, endpoint: Endpoint) -> str:
         return f"postgresql://{SUPERUSER}:{endpoint.password}@{HOST}:{endpoint.port}/{DATABASE}"
 
     def _uid(self) -> int | None:
-        account = self._quarters.account()
+        account = self._data_dir.account()
         if account is None:
-            return None if self._quarters.apart else os.geteuid()
+            return None if self._data_dir.is_outside_root else os.geteuid()
         return account[0]
 
     def _pid_lines(self) -> list[str]:
@@ -97,13 +97,13 @@ class EmbeddedPostgres(Server):
         return bool(state) and state[0].strip() == "ready" and self.pid() is not None
 
     def _prepare(self, endpoint: Endpoint, lock: int) -> None:
-        place = self._quarters.place
+        place = self._data_dir.path
         key = hashlib.sha256(endpoint.password.encode()).hexdigest()
         # Outside the root, data outlive a root that was deleted: another root of the same path
         # has another password and must not inherit them.
-        if self._quarters.apart and place.exists() and _read(place / "key") != key:
+        if self._data_dir.is_outside_root and place.exists() and _read(place / "key") != key:
             shutil.rmtree(place)
-        programs = self._quarters.prepare()
+        programs = self._data_dir.prepare()
         _write(place / "key", key)
         # The lock told that no server of ours lives, whatever process has that number by now.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
@@ -120,7 +120,7 @@ class EmbeddedPostgres(Server):
         fresh = self._data.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        if account := self._quarters.account():
+        if account := self._data_dir.account():
             os.chown(fresh, *account)
         # "trust" is for this folder's own rules, which ACCESS replaces.
         self._run(
@@ -152,8 +152,8 @@ class EmbeddedPostgres(Server):
         with self._open_log() as log:
             status = processes.run(
                 command,
-                cwd=self._quarters.place,
-                account=self._quarters.account(),
+                cwd=self._data_dir.path,
+                account=self._data_dir.account(),
                 output=log,
                 text=text.encode(),
                 keep=(lock,),
@@ -170,14 +170,14 @@ class EmbeddedPostgres(Server):
         return self.log.open("ab")
 
     def _launch(self, endpoint: Endpoint, lock: int) -> bool:
-        programs = self._quarters.prepare()
+        programs = self._data_dir.prepare()
         options = f"-c config_file=postgresql.conf -c cluster_name={self.mark}"
         wait = ["--silent", "--wait", f"--timeout={START_SECONDS:.0f}"]
         with self._open_log() as log:
             status = processes.run(
                 [str(programs / "pg_ctl"), "start", "-D", "data", *wait, "-o", options],
-                cwd=self._quarters.place,
-                account=self._quarters.account(),
+                cwd=self._data_dir.path,
+                account=self._data_dir.account(),
                 output=log,
                 keep=(lock,),
             )

@@ -387,7 +387,7 @@ def test_a_pid_file_that_names_a_stranger_while_the_lock_is_held(root: Path) -> 
 
 
 def test_a_first_start_that_was_killed_is_begun_anew(root: Path) -> None:
-    place = EmbeddedPostgres(root)._quarters.place
+    place = EmbeddedPostgres(root)._data_dir.path
     with process(root, OWNER):
         wait_for((place / "data.new" / "base").exists, "initdb never began")
     assert not (place / "data").exists()
@@ -475,7 +475,7 @@ def test_commands(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("module", "server", "words"),
     [
-        ("quarters", EmbeddedPostgres, ["PostgreSQL >= 15", "pgvector >= 0.8.4", "DATABASE_URL"]),
+        ("data_dir", EmbeddedPostgres, ["PostgreSQL >= 15", "pgvector >= 0.8.4", "DATABASE_URL"]),
         ("redis", EmbeddedRedis, ["Python 3.12", "redis-server", "REDIS_URL"]),
     ],
 )

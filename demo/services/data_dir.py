@@ -25,22 +25,22 @@ CURE = "install PostgreSQL >= 15 with pgvector >= 0.8.4 and set DATABASE_URL"
 
 
 @dataclass(frozen=True)
-class Quarters:
-    """place: folder of data and configuration. apart: whether it lies outside the root."""
+class DataDir:
+    """path: folder of data and configuration. is_outside_root: whether it lies outside the root."""
 
-    place: Path
-    apart: bool
+    path: Path
+    is_outside_root: bool
 
     @classmethod
-    def of(cls, root: Path) -> "Quarters":
+    def of(cls, root: Path) -> "DataDir":
         if os.geteuid() != 0:
-            return cls(root / "postgres", apart=False)
+            return cls(root / "postgres", is_outside_root=False)
         digest = hashlib.sha256(str(root).encode()).hexdigest()
-        return cls(SHARED / f"data-{digest[:16]}", apart=True)
+        return cls(SHARED / f"data-{digest[:16]}", is_outside_root=True)
 
     def account(self) -> tuple[int, int] | None:
         """(uid, gid) of the system user; None where there is none, or no need of one."""
-        if not self.apart:
+        if not self.is_outside_root:
             return None
         try:
             entry = pwd.getpwnam(SYSTEM_USER)
@@ -51,8 +51,8 @@ class Quarters:
     def prepare(self) -> Path:
         """Make user, programs and place where they are missing; return the folder of programs."""
         installation = find_installation()
-        if not self.apart:
-            self.place.mkdir(mode=0o700, exist_ok=True)
+        if not self.is_outside_root:
+            self.path.mkdir(mode=0o700, exist_ok=True)
             return installation / "bin"
         try:
             SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -70,8 +70,8 @@ class Quarters:
                 programs = _copied(installation)
         finally:
             os.close(fd)
-        self.place.mkdir(exist_ok=True)
-        self.place.chmod(0o755)
+        self.path.mkdir(exist_ok=True)
+        self.path.chmod(0o755)
         return programs / "bin"
 
 
