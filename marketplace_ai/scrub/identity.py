@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from .languages import WORDS, any_of
 from .rule import BLANK, before, digits, has_unit, is_catalogued, replaced
 
 _NORWEGIAN = re.compile(
@@ -29,9 +30,8 @@ _OTHERS = re.compile(
     r"|(?:QQ|[A-CEGHJ-PR-TW-Z]{2}) ?\d\d ?\d\d ?\d\d ?[A-D]"  # United Kingdom
     r"|(?!000)[0-8]\d\d-\d\d-\d{4})(?!\w)"  # United States
 )
-_NAMED = re.compile(
-    r"(?:\bf(?:ødsels?)?\.?(?:nr|nummer)|person-?(?:nr|nummer)|\bd-?nummer|\bssn|\bcpr(?:-?nr)?|"
-    r"identity number|personal number|\bid-?n(?:r|ummer))\.?\W{0,3}(?:er|is|är)?\W{0,2}$",
+_ANNOUNCEMENT = re.compile(
+    rf"(?:{any_of(WORDS.identity_words)})\.?\W{{0,3}}(?:{any_of(WORDS.is_words)})?\W{{0,2}}$",
     re.IGNORECASE,
 )
 _WEIGHTS = ((3, 7, 6, 1, 8, 9, 4, 5, 2, 1), (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
@@ -47,7 +47,7 @@ def scrub(text: str) -> str:
 
 def _is_norwegian(match: re.Match[str]) -> bool:
     number = digits(match[0])
-    if _NAMED.search(before(match)):
+    if _ANNOUNCEMENT.search(before(match)):
         return True
     return _day(number[:2], (0, 40)) and _month(number[2:4]) and not is_catalogued(match)
 
@@ -56,12 +56,12 @@ def _is_checked(match: re.Match[str]) -> bool:
     number = digits(match[0])
     dated = _day(number[:2], (0, 40)) and _month(number[2:4])
     sums = [sum(int(d) * w for d, w in zip(number, row, strict=False)) % 11 for row in _WEIGHTS]
-    return bool(_NAMED.search(before(match))) or (dated and not any(sums))
+    return bool(_ANNOUNCEMENT.search(before(match))) or (dated and not any(sums))
 
 
 def _is_nordic(match: re.Match[str]) -> bool:
     """Six digits of a date, the year first or last, and four: Sweden, Denmark, Iceland."""
-    if _NAMED.search(before(match)):
+    if _ANNOUNCEMENT.search(before(match)):
         return True
     if is_catalogued(match) or has_unit(match):
         return False
