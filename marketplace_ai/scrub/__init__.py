@@ -22,7 +22,7 @@ __all__ = ["LONGEST_ITEM", "MARK", "scrub"]
 LONGEST_ITEM = 200
 
 #: What a text must have for a rule to find anything; looked for first, which costs less.
-_SIGN = re.compile(r"[@(\[{<]|snabel|krøll|alfa|\bat\b", re.IGNORECASE)
+_SIGN = re.compile(emails.SIGN, re.IGNORECASE)
 _SIX_DIGITS = re.compile(r"\A(?:\D*+\d){6}")
 _ANYTHING = re.compile("")
 #: In this order: an e-mail address may hold what looks like a number, and an identity number
@@ -38,7 +38,7 @@ _RULES = (
 #: for it (each number's unit is part of the next address) needs more.
 _PASSES = 5
 #: Without one of these nothing can match: most texts cost no more than this look.
-_CANDIDATE = re.compile(r"[\d@]|[(\[{<]\s?a|snabel|krøll|\b(?:at|dot)\b", re.IGNORECASE)
+_CANDIDATE = re.compile(rf"\d|{emails.SIGN}", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 #: Texts that are remembered: a worker scrubs each of its two claims when it reads them, and
 #: again when it asks, under the posting's lock, whether the text is still the same.
