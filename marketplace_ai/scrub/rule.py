@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from .languages import WORDS, any_of
+
 #: Stands where personal data was. No letter, digit or blank, so that nothing on its two sides
 #: ever grows together, and nothing of a text's words is added to or repeated.
 MARK = "…"
@@ -14,36 +16,22 @@ BLANK = r"[^\S\n]"
 #: Between the groups of one number: a blank, or a dot or dash with or without one.
 JOINT = rf"(?:{BLANK}?[.\-‐-―·]{BLANK}?|{BLANK})"
 
+#: Units and currencies that are written alike in all languages.
+_SYMBOLS = "km|m[²³23]|[mcd]m[²³23]?|kg|dl|kwh?|kwp|mwh|kv|btu|bq|mbit|mb|gb|tb|hz|rpm|usd|gbp"
+_CURRENCY_CODES = "nok|sek|dkk|eur"
 _UNIT = re.compile(
-    r"""[^\S\n]?(?: [°%"”″²³] | ,- | :- | (?:
-    kvm | kvadrat\w* | km | m[²³23] | [mcd]m[²³23]? |
-    (?:kilo|milli|centi|løpe)?met(?:er|re|ers|res) | lm | lpm | tommer | tommars | tum | tomme |
-    inch(?:es)? | ft | feet | sqm | sq | kubikk\w* |
-    kg | kilo | gram | tonn? | liter\w* | litres? | dl | kwh? | kwp | mwh | watt |
-    kv | volt | amp\w* | hk | bar | btu | bq | mbit | mb | gb | tb | hz | rpm |
-    kr | kroner | kronor | kroners | nok | sek | dkk | eur | euro | usd | gbp | pund | pounds? |
-    mill?\w* | tusen | stk | styk\w* | stycken | pcs | prosent | procent | percent | grader? |
-    (?:[234]-?)?roms? | soverom\w* | rums? | rooms? | bedrooms? | bad | boder |
-    etasjer | etager | våningar | floors |
-    år\w* | years? | uker? | veker | veckor | uger | weeks? | dag(?:er|ar|e)? | days? |
-    måneder | mnd | månader | months? | timer? | timar | timmar | hours? | min(?:utter)? |
-    personer | pers | gjester | gäster | people | guests | mål | plasser | boenheter |
-    leiligheter | enheter | vinduer | dører | biler | lag | strøk | trinn | ganger | hjul |
-    stolper | trær | busker | naboer | hester? | barn
-    )(?!\w) )""",
-    re.IGNORECASE | re.VERBOSE,
+    rf"{BLANK}?(?:[°%\"”″²³]|,-|:-"
+    rf"|(?:{_SYMBOLS}|{_CURRENCY_CODES}|{any_of(WORDS.units, WORDS.currencies)})(?!\w))",
+    re.IGNORECASE,
 )
-_LETTER = re.compile(r"[^\S\n]?[malgvwtx×*](?![\w/])", re.IGNORECASE)
-_MONEY = re.compile(r"(?:\bkr\.?|\bnok|\bsek|\bdkk|\beur|[€$£])[^\S\n]?$", re.IGNORECASE)
+_LETTER_UNIT = re.compile(rf"{BLANK}?[malgvwtx×*](?![\w/])", re.IGNORECASE)
+_CURRENCY = re.compile(
+    rf"(?:\b(?:{any_of(WORDS.currencies)}|{_CURRENCY_CODES})|[€$£]){BLANK}?$", re.IGNORECASE
+)
 _CATALOGUE = re.compile(
-    r"""(?: \bart(?:ikkel|ikel)?\.?(?:nr|no|nummer)?s? | \bvare(?:nr|nummer)? | \bnobb\w* |
-    \bserie(?:nr|nummer)? | \bserial(?:[^\S\n]?(?:no|number))? | \bs/?n | \bmodell?(?:nr|nummer)? |
-    \btype | \bord(?:re|er)(?:nr|nummer)? | \bean | \bgtin | \bfinn(?:[-.]?(?:kode|nr|no))? |
-    \bfaktura(?:nr|nummer)? | \binvoice | \bsaks?(?:nr|nummer) | \borg\.?(?:nr|nummer)? |
-    \b(?:gnr|bnr|gårdsnr|bruksnr) | \bproduct(?:[^\S\n]?(?:no|code|number))? | \bprodukt(?:nr)? |
-    \bpart(?:[^\S\n]?(?:no|number))? | \bkonto(?:nr|nummer)? | \bref(?:\.|eranse)?(?:nr)?
-    )[^\S\n]{0,2}[.:#=]?[^\S\n]{0,2}(?:er|is|är)?[^\S\n]?$""",
-    re.IGNORECASE | re.VERBOSE,
+    rf"\b(?:{any_of(WORDS.catalogue_words)}){BLANK}{{0,2}}[.:#=]?{BLANK}{{0,2}}"
+    rf"(?:{any_of(WORDS.is_words)})?{BLANK}?$",
+    re.IGNORECASE,
 )
 
 
@@ -83,8 +71,8 @@ def has_unit(match: re.Match[str], *, letters: bool = False) -> bool:
     text, end = match.string, match.end()
     return bool(
         _UNIT.match(text, end)
-        or _MONEY.search(before(match, 6))
-        or (letters and _LETTER.match(text, end))
+        or _CURRENCY.search(before(match, 6))
+        or (letters and _LETTER_UNIT.match(text, end))
     )
 
 
@@ -96,13 +84,6 @@ def is_catalogued(match: re.Match[str]) -> bool:
 def digits(text: str) -> str:
     """Its decimal digits of any script, as those of ASCII."""
     return "".join(str(int(c)) for c in text if c.isdecimal())
-
-
-def words(listed: str) -> str:
-    """A pattern for a list of words, longest first."""
-    return "|".join(
-        map(re.escape, sorted(set(listed.split()), key=lambda word: (-len(word), word)))
-    )
 
 
 def starts_sentence(text: str, place: int) -> bool:
