@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from .languages import WORDS, any_of
-from .rule import BLANK, before, has_unit, replaced, starts_sentence
+from .rule import BLANK, has_unit, replace_matches, starts_sentence, text_before
 from .streets import (
     CAPITAL_ENDINGS,
     PLACE_NAME,
@@ -100,13 +100,13 @@ _ONLY_DIRECTION = re.compile(_DIRECTIONS, re.IGNORECASE)
 
 
 def scrub(text: str) -> str:
-    text = replaced(text, _ANNOUNCED, lambda match: _is_number(match) and _is_closed(match))
-    text = replaced(text, _TWO_WORDS, _is_two_words)
-    text = replaced(text, _ONE_WORD, _is_one_word)
-    text = replaced(text, _DIRECTION_FIRST, _is_direction_first)
-    text = replaced(text, _NUMBER_FIRST, _is_number_first)
-    text = replaced(text, _LOWER_NUMBER_FIRST, lambda match: True)
-    return replaced(text, _DWELLING, lambda match: True)
+    text = replace_matches(text, _ANNOUNCED, lambda match: _is_number(match) and _is_closed(match))
+    text = replace_matches(text, _TWO_WORDS, _is_two_words)
+    text = replace_matches(text, _ONE_WORD, _is_one_word)
+    text = replace_matches(text, _DIRECTION_FIRST, _is_direction_first)
+    text = replace_matches(text, _NUMBER_FIRST, _is_number_first)
+    text = replace_matches(text, _LOWER_NUMBER_FIRST, lambda match: True)
+    return replace_matches(text, _DWELLING, lambda match: True)
 
 
 def _is_one_word(match: re.Match[str]) -> bool:
@@ -175,7 +175,7 @@ def _is_number(match: re.Match[str]) -> bool:
 
 def _is_placed(match: re.Match[str]) -> bool:
     """Whether a preposition of place or an announcement stands in front."""
-    return bool(_BEFORE_ADDRESS.search(before(match)))
+    return bool(_BEFORE_ADDRESS.search(text_before(match)))
 
 
 def _is_closed(match: re.Match[str]) -> bool:
