@@ -18,6 +18,7 @@ import numpy.typing as npt
 from marketplace_ai.classifier.ngrams import Divided
 from marketplace_ai.guarantee.bounds import error_upper_bound
 from marketplace_ai.guarantee.threshold_search import SecondaryRule
+from marketplace_ai.scrub.languages import WORDS
 
 from .linear_heads import Pattern
 
@@ -30,9 +31,9 @@ CHOICES = 3
 #: At most this share of postings with one job may be given a second (proven at the
 #: confidence of the promise).
 FALSE_TAGS = 0.03
-#: Where one job ends and another begins, besides the marks below and the end of a line: "and"
-#: in the Nordic languages and English. In another language the marks alone divide.
-CONJUNCTIONS = ("og", "samt", "pluss", "plus", "och", "ja", "sekä", "and", "&", "+", "/")
+#: Where one job ends and another begins, besides the marks below and the end of a line. In a
+#: language that is not known the marks alone divide.
+CONJUNCTIONS = (*WORDS.conjunctions, "&", "+", "/")
 _CUT = re.compile(
     rf"(?<=[,.;:!?])\s+|\s*\n\s*|\s+(?=(?:{'|'.join(map(re.escape, CONJUNCTIONS))})(?:\s|$))",
     re.IGNORECASE,

@@ -1,162 +1,183 @@
 """Street addresses with a number: Storgata 12B, Kirkeveien 3 C, 0368 Oslo, 12 High Street.
 
-A street alone stays, and so does what only looks like one: "gangvei 30 m", "bakhagen 200 kvm".
-Endings that hardly any other word has (-gata, -veien, -gatan, -vej) are enough with a number
-behind them; those of common nouns (-lia, -bakken, -plassen) need a name's capital letter or a
-preposition, and something behind the number that does not count things.
+A street without a number stays, and so do words and numbers that only look like an address:
+"gangvei 30 m", "bakhagen 200 kvm". A street ending (-gata, -veien, -gatan, -vej) with a number
+behind it is enough. An ending of common nouns (-lia, -bakken, -plassen) needs a name's capital
+letter or a preposition as well, and nothing behind the number that the number could count.
 """
 
 from __future__ import annotations
 
 import re
 
-from .rule import BLANK, before, has_unit, replaced, starts_sentence
+from .languages import WORDS, any_of
+from .rule import BLANK, has_unit, replace_matches, starts_sentence, text_before
 from .streets import (
-    DIRECTIONS,
-    ENGLISH_KINDS,
-    NORDIC_KINDS,
-    STRONG_END,
-    WEAK_END,
-    is_other,
-    is_road,
-    is_thing,
+    CAPITAL_ENDINGS,
+    PLACE_NAME,
+    RARE_ENDINGS,
+    SHORT_ENDINGS,
+    STREET_NAME,
+    is_common_place,
+    is_common_road,
+    is_no_street,
 )
 
-_PROPER = r"[A-ZÆØÅÄÖÜÉ][\w'’.\-]{1,30}"
-_LAST = r"[A-ZÆØÅÄÖÜÉ][\w'’\-]{1,30}"
+_IS = any_of(WORDS.is_words)
+_DIRECTIONS = any_of(WORDS.directions)
+_STREET_WORDS = any_of(WORDS.street_words)
+_CAPITAL_STREET_WORDS = any_of(WORDS.capital_street_words)
+
+#: A word of a name; the last one before a number has no period.
+_NAME = r"[A-ZÆØÅÄÖÜÉ][\w'’.\-]{1,30}"
+_LAST_NAME = r"[A-ZÆØÅÄÖÜÉ][\w'’\-]{1,30}"
+#: The letter of an entrance. Neither "i" nor "I" behind a blank, which are words.
 _LETTER = rf"(?:[A-Za-z]|{BLANK}(?:[A-HJ-Z]|[a-d]))(?![\w/])"
 _NUMBER = rf"\d{{1,4}}(?:{_LETTER})?(?:{BLANK}?[-–/]{BLANK}?\d{{1,4}}(?:{_LETTER})?)?(?!\d|[.,:]\d)"
+_FLAT_NUMBER_WORD = rf"(?:{any_of(WORDS.flat_number_words)})\.?"
+_DWELLING_CODE = r"[HKLU]\d{4}"
 _FLAT = (
-    rf"(?:,?{BLANK}?(?:(?:leil(?:ighet)?|lgh|lägenhet|lejl(?:ighed)?|bolig|apt|apartment|flat|unit|"
-    rf"oppgang|opg|inng(?:ang)?)\.?{BLANK}?(?:nr\.?{BLANK}?)?[A-Z]?\d{{1,4}}[A-Z]?(?!\w)"
-    rf"|[HKLU]\d{{4}}(?!\w)|\d{{1,2}}\.?{BLANK}?(?:tv|th|mf)(?!\w)))?"
+    rf"(?:,?{BLANK}?(?:(?:{any_of(WORDS.flat_words)})\.?{BLANK}?"
+    rf"(?:{_FLAT_NUMBER_WORD}{BLANK}?)?[A-Z]?\d{{1,4}}[A-Z]?(?!\w)"
+    rf"|{_DWELLING_CODE}(?!\w)|\d{{1,2}}\.?{BLANK}?(?:{any_of(WORDS.flat_sides)})(?!\w)))?"
 )
 _POSTCODE = (
     rf"(?:(?:,\s?|\s)(?:(?:NO?|SE?|DK)-)?\d{{3}}{BLANK}?\d{{1,2}}(?={BLANK}+[A-ZÆØÅÄÖ])"
     rf"|(?:,?{BLANK}[A-Z]\w{{2,20}})?,?{BLANK}[A-Z]{{1,2}}\d[A-Z\d]?{BLANK}?\d[A-Z]{{2}}(?!\w))?"
 )
 _REST = rf"{_FLAT}{_POSTCODE}"
-_NR = rf"(?:{BLANK}(?:nr|no|nummer)\.?(?=\W))?"
+_NUMBER_WORD = rf"(?:{BLANK}(?:{any_of(WORDS.number_words)})\.?(?=\W))?"
 
 #: Storgata 12, Øvre Slottsgate 12, storgata12.
-_JOINED = re.compile(
-    rf"(?<!\w)(?:(?i:{DIRECTIONS}){BLANK})?(?P<street>(?:[^\W\d_]|['’\-]){{3,31}}+\.?){_NR}"
-    rf"{BLANK}?(?P<number>{_NUMBER}){_REST}"
+_ONE_WORD = re.compile(
+    rf"(?<!\w)(?:(?i:{_DIRECTIONS}){BLANK})?(?P<street>(?:[^\W\d_]|['’\-]){{3,31}}+\.?)"
+    rf"{_NUMBER_WORD}{BLANK}?(?P<number>{_NUMBER}){_REST}"
 )
 #: Karl Johans gate 22; names that begin a sentence may be its verb.
-_APART = re.compile(
-    rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_PROPER}{BLANK}){{1,2}})?(?P<name>{_LAST}){BLANK}"
-    rf"(?:(?P<nordic>(?i:{NORDIC_KINDS}))|{ENGLISH_KINDS}){_NR}{BLANK}(?P<number>{_NUMBER}){_REST}"
+_TWO_WORDS = re.compile(
+    rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_NAME}{BLANK}){{1,2}})?(?P<name>{_LAST_NAME}){BLANK}"
+    rf"(?:(?P<kind>(?i:{_STREET_WORDS}))|{_CAPITAL_STREET_WORDS})"
+    rf"{_NUMBER_WORD}{BLANK}(?P<number>{_NUMBER}){_REST}"
 )
 #: Øvre Bakklandet 12.
-_DIRECTED = re.compile(
-    rf"(?<!\w)(?i:{DIRECTIONS}){BLANK}{_LAST}{_NR}{BLANK}(?P<number>{_NUMBER}){_REST}"
+_DIRECTION_FIRST = re.compile(
+    rf"(?<!\w)(?i:{_DIRECTIONS}){BLANK}{_LAST_NAME}{_NUMBER_WORD}{BLANK}(?P<number>{_NUMBER}){_REST}"
 )
 #: 12 High Street, 3 St. James Road, London SW1A 1AA.
-_ENGLISH = re.compile(
+_NUMBER_FIRST = re.compile(
     rf"(?<![\w.,])\d{{1,4}}[A-Za-z]?(?:[-–/]\d{{1,4}}[A-Za-z]?)?,?{BLANK}"
-    rf"(?:{_PROPER}{BLANK}){{1,3}}(?:{ENGLISH_KINDS})(?!\w){_REST}"
+    rf"(?:{_NAME}{BLANK}){{1,3}}(?:{_CAPITAL_STREET_WORDS})(?!\w){_REST}"
 )
-_LOWER_ENGLISH = re.compile(
-    rf"(?P<keep>(?<!\w)(?:at|address|address:|is|live on|from|to){BLANK})\d{{1,4}}[a-z]?{BLANK}"
-    rf"(?!(?:lane|way|met\w+|foot|feet|m|km|miles?|of|old|new|small|big|car|min\w*|more)\b)"
-    rf"[a-z][\w'’\-]{{2,20}}{BLANK}(?:street|road|avenue|lane|drive|close|crescent|terrace)"
-    rf"(?!\w){_REST}",
+#: at 12 high street.
+_LOWER_NUMBER_FIRST = re.compile(
+    rf"(?P<keep>(?<!\w)(?:{any_of(WORDS.words_before_house_numbers)}){BLANK})\d{{1,4}}[a-z]?{BLANK}"
+    rf"(?!(?:{any_of(WORDS.house_things)})\b)"
+    rf"[a-z][\w'’\-]{{2,20}}{BLANK}(?:{any_of(WORDS.house_streets)})(?!\w){_REST}",
     re.IGNORECASE,
 )
 #: "Adresse: Solbakken 4", "bor i Nyhavn 17": any name will do.
-_SAID = re.compile(
-    rf"(?P<keep>(?<!\w)(?i:adresse[nr]?|adress(?:en)?|address|adr|b[ou]r{BLANK}(?:i|på))\.?"
-    rf"(?:{BLANK}(?i:er|is|är|vår|min|vores|our|my)){{0,2}}{BLANK}?[:=\-]?{BLANK}?)"
-    rf"(?:{_PROPER}{BLANK}){{1,4}}(?P<number>{_NUMBER}){_REST}"
+_ANNOUNCED = re.compile(
+    rf"(?P<keep>(?<!\w)(?i:{any_of(WORDS.address_words)}"
+    rf"|(?:{any_of(WORDS.living_words)}){BLANK}(?:{any_of(WORDS.living_prepositions)}))\.?"
+    rf"(?:{BLANK}(?i:{any_of(WORDS.is_words, WORDS.my_words)})){{0,2}}{BLANK}?[:=\-]?{BLANK}?)"
+    rf"(?:{_NAME}{BLANK}){{1,4}}(?P<number>{_NUMBER}){_REST}"
 )
 #: The code of a Norwegian dwelling.
 _DWELLING = re.compile(
-    rf"(?<!\w)(?:(?:leil(?:ighet)?|bolig|bruksenhet)\w{{0,9}}\.?{BLANK}(?:nr\.?{BLANK})?"
-    rf"[HKLU]\d{{4}}|[HKLU]0\d0\d)(?!\w)",
+    rf"(?<!\w)(?:(?:{any_of(WORDS.dwelling_words)})\w{{0,9}}\.?{BLANK}(?:{_FLAT_NUMBER_WORD}{BLANK})?"
+    rf"{_DWELLING_CODE}|[HKLU]0\d0\d)(?!\w)",
     re.IGNORECASE,
 )
 
-#: A preposition of place, or a word that says that an address comes.
-_PLACED = re.compile(
-    r"\b(?:i|på|til|fra|frå|ved|under|mot|hos|vid|från|till|in|at|on|to|from|near|langs|b[ou]r|bo|"
-    r"adr|adress\w*|address)(?: er| is| är)?[ :.,\-]*$",
+_BEFORE_ADDRESS = re.compile(
+    rf"\b(?:{any_of(WORDS.place_words)})(?: (?:{_IS}))?[ :.,\-]*$", re.IGNORECASE
+)
+_AFTER_ADDRESS = re.compile(
+    rf"\s*(?:$|[,.;:!?)(\n…/«»\"–-]|(?:{any_of(WORDS.words_after_addresses)})(?!\w))",
     re.IGNORECASE,
 )
-#: What stands behind an address and not behind a number of things.
-_CLOSED = re.compile(
-    r"\s*(?:$|[,.;:!?)(\n…/«»\"–-]|(?:i|på|ved|og|eller|er|har|til|fra|frå|hos|in|at|and|or|is|"
-    r"och|vid|är|av|der|hvor|where|etter|after|for|som|med|den|det|kl|takk|thanks|tlf|ring)(?!\w))",
-    re.IGNORECASE,
-)
+_ONLY_DIRECTION = re.compile(_DIRECTIONS, re.IGNORECASE)
 
 
 def scrub(text: str) -> str:
-    text = replaced(text, _SAID, lambda match: _is_number(match) and _is_closed(match))
-    text = replaced(text, _APART, _is_named)
-    text = replaced(text, _JOINED, _is_street)
-    text = replaced(text, _DIRECTED, _is_directed)
-    text = replaced(text, _ENGLISH, _is_english)
-    text = replaced(text, _LOWER_ENGLISH, lambda match: True)
-    return replaced(text, _DWELLING, lambda match: True)
+    text = replace_matches(text, _ANNOUNCED, lambda match: _is_number(match) and _is_closed(match))
+    text = replace_matches(text, _TWO_WORDS, _is_two_words)
+    text = replace_matches(text, _ONE_WORD, _is_one_word)
+    text = replace_matches(text, _DIRECTION_FIRST, _is_direction_first)
+    text = replace_matches(text, _NUMBER_FIRST, _is_number_first)
+    text = replace_matches(text, _LOWER_NUMBER_FIRST, lambda match: True)
+    return replace_matches(text, _DWELLING, lambda match: True)
 
 
-def _is_street(match: re.Match[str]) -> bool:
+def _is_one_word(match: re.Match[str]) -> bool:
     street = match["street"]
-    if is_other(street) or not _is_number(match):
+    if is_no_street(street) or not _is_number(match):
         return False
-    placed = bool(_PLACED.search(before(match)))
-    capital = street[0].isupper()
-    if found := STRONG_END.fullmatch(street):
-        stem, end = found["stem"], found["end"].lower()
-        if len(stem) < 2:
-            return False
-        if is_road(stem) or (end == "gate" and not capital):
-            return placed and capital and _is_closed(match)
-        if end in ("gt", "vn", "vg"):
-            return capital and (placed or _is_closed(match))
-        return capital or placed or _is_closed(match)
-    found = WEAK_END.fullmatch(street)
-    if not found or len(found["stem"]) < 3 or is_thing(found["stem"]):
+    if found := STREET_NAME.fullmatch(street):
+        return _is_street(match, found["stem"], found["end"].lower())
+    if found := PLACE_NAME.fullmatch(street):
+        return _is_place(match, found["stem"], found["end"].lower())
+    return False
+
+
+def _is_street(match: re.Match[str], stem: str, end: str) -> bool:
+    """Whether a word with a street ending is an address."""
+    if len(stem) < 2:
         return False
-    if found["end"].lower() in ("alle", "plan", "far", "sti", "terrasse", "terrassen") and not (
-        capital and placed
-    ):
+    capital = match["street"][0].isupper()
+    if is_common_road(stem) or (end in CAPITAL_ENDINGS and not capital):
+        return capital and _is_placed(match) and _is_closed(match)
+    if end in SHORT_ENDINGS:
+        return capital and (_is_placed(match) or _is_closed(match))
+    return capital or _is_placed(match) or _is_closed(match)
+
+
+def _is_place(match: re.Match[str], stem: str, end: str) -> bool:
+    """Whether a word with the ending of a common noun is an address."""
+    if len(stem) < 3 or is_common_place(stem):
+        return False
+    capital = match["street"][0].isupper()
+    placed = _is_placed(match)
+    if end in RARE_ENDINGS and not (capital and placed):
         return False
     if capital and not starts_sentence(match.string, match.start()):
         return placed or _is_closed(match)
-    return _is_closed(match) and (placed or capital)
+    return (placed or capital) and _is_closed(match)
 
 
-def _is_named(match: re.Match[str]) -> bool:
-    """A genitive or a direction before the word, or all signs of a place around it."""
+def _is_two_words(match: re.Match[str]) -> bool:
+    """A genitive or a direction before the street word, or all signs of a place around it."""
     if not _is_number(match):
         return False
-    if match["nordic"] is None or match["name"][-1] in "szx’'":
+    name, kind = match["name"], match["kind"]
+    if kind is None or name[-1] in "szx’'" or kind.startswith(WORDS.sure_street_words):
         return True
-    if match["nordic"].startswith("all") or re.fullmatch(DIRECTIONS, match["name"], re.IGNORECASE):
-        return True
-    return bool(_PLACED.search(before(match))) and _is_closed(match)
+    return bool(_ONLY_DIRECTION.fullmatch(name)) or (_is_placed(match) and _is_closed(match))
 
 
-def _is_directed(match: re.Match[str]) -> bool:
+def _is_direction_first(match: re.Match[str]) -> bool:
     capital = match[0][0].isupper() and not starts_sentence(match.string, match.start())
-    placed = bool(_PLACED.search(before(match)))
-    return _is_number(match) and _is_closed(match) and (capital or placed)
+    return _is_number(match) and _is_closed(match) and (capital or _is_placed(match))
+
+
+def _is_number_first(match: re.Match[str]) -> bool:
+    """Not "3 Park Lane chairs": a place behind the address or before it, or nothing."""
+    followed = match.string[match.end() : match.end() + 2].lstrip(" ")[:1]
+    return followed.isupper() or _is_closed(match) or _is_placed(match)
 
 
 def _is_number(match: re.Match[str]) -> bool:
-    """No measure, no amount and no year."""
+    """Whether the number is neither a measure, nor an amount, nor a year."""
     number = match["number"]
     year = re.fullmatch(r"(?:19|20)\d\d", number)
     return not (has_unit(match, letters=True) or year or number.startswith("00"))
 
 
+def _is_placed(match: re.Match[str]) -> bool:
+    """Whether a preposition of place or an announcement stands in front."""
+    return bool(_BEFORE_ADDRESS.search(text_before(match)))
+
+
 def _is_closed(match: re.Match[str]) -> bool:
-    return bool(_CLOSED.match(match.string, match.end()))
-
-
-def _is_english(match: re.Match[str]) -> bool:
-    """Not "3 Park Lane chairs": a place behind it or before it, or nothing."""
-    followed = match.string[match.end() : match.end() + 2].lstrip(" ")[:1]
-    return followed.isupper() or _is_closed(match) or bool(_PLACED.search(before(match)))
+    """Whether what follows an address, and not a number of things, stands behind."""
+    return bool(_AFTER_ADDRESS.match(match.string, match.end()))
