@@ -26,10 +26,10 @@ from ..rows import say
 from .postings import create
 from .world import ROOT, scaled
 
-DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE job_id = %s AND current"
+DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE posting_id = %s AND is_current"
 QUEUED_OLD = """
-INSERT INTO marketplace_ai_pendingjob
-    (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+INSERT INTO marketplace_ai_queuedposting
+    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
 SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
 """
 #: Whoever waits for a decision looks this often, in seconds.
@@ -69,7 +69,7 @@ def beside_backfill() -> float:
     active.ensure_active()
     create(scaled(100_000))
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE marketplace_ai_jobchange")
+        cursor.execute("TRUNCATE marketplace_ai_postingchange")
         cursor.execute(QUEUED_OLD)
     waits = []
     with _running("django", "process_pending"):
@@ -144,7 +144,7 @@ def _rates(begun: float) -> tuple[float, float]:
         cursor.execute(
             "SELECT sum(rows), count(*) FILTER (WHERE rows > 1) FROM ("
             " SELECT count(*) AS rows FROM marketplace_ai_decision"
-            " WHERE decided > now() - make_interval(secs => %s) GROUP BY decided) AS batch",
+            " WHERE decided_at > now() - make_interval(secs => %s) GROUP BY decided_at) AS batch",
             [seconds],
         )
         postings, batches = cursor.fetchone()

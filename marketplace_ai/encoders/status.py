@@ -12,10 +12,10 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarEmbedding,
     ExemplarState,
-    JobEmbedding,
-    PendingJob,
-    Walk,
-    WalkPurpose,
+    PostingEmbedding,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
     get_job_model,
 )
 from marketplace_ai.queue import backfill, scans, stats
@@ -38,7 +38,7 @@ class Standing:
     exemplars: tuple[int, int]
     pending: int
     set_aside: int
-    walk: Walk | None
+    walk: TableScan | None
     progress: scans.Progress | None
     classifier: int | None
 
@@ -59,13 +59,13 @@ class Standing:
                 "total": progress.total,
                 "rate": round(progress.rate, 1),
                 "seconds_left": None if progress.left is None else progress.left.total_seconds(),
-                "stopped": self.walk.stopped is not None,
+                "stopped": self.walk.stopped_at is not None,
             },
-            "shadow": encoder.shadow,
+            "shadow": encoder.is_shadowing,
             "classifier": self.classifier,
-            "activated": encoder.activated,
-            "retired": encoder.retired,
-            "trouble": encoder.trouble,
+            "activated": encoder.activated_at,
+            "retired": encoder.retired_at,
+            "trouble": encoder.last_error,
         }  # fmt: skip
 
 
@@ -83,15 +83,15 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     """One encoder, of so many postings and exemplars."""
     if encoder.state == EncoderState.RETIRED:
         return Standing(encoder, (0, postings), False, (0, exemplars), 0, 0, None, None, None)
-    vectors, too = _count(JobEmbedding.objects.using(alias()).filter(encoder=encoder))
+    vectors, too = _count(PostingEmbedding.objects.using(alias()).filter(encoder=encoder))
     given = ExemplarEmbedding.objects.using(alias()).filter(
         encoder=encoder, exemplar__state=ExemplarState.ACTIVE
     )
-    rows = PendingJob.objects.using(alias()).filter(encoder=backfill.queued_for(encoder))
+    rows = QueuedPosting.objects.using(alias()).filter(encoder=backfill.queued_for(encoder))
     walk = (
-        Walk.objects.using(alias())
+        TableScan.objects.using(alias())
         .unfinished()
-        .filter(purpose=WalkPurpose.BACKFILL, encoder=encoder)
+        .filter(purpose=ScanPurpose.BACKFILL, encoder=encoder)
         .order_by("pk")
         .first()
     )
@@ -99,14 +99,14 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     if walk is not None:
         waiting = backfill.waiting(encoder)[: stats.LARGEST_COUNT].count()
         progress = scans.progress(walk, waiting)
-    in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, in_force=True)
+    in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
     return Standing(
         encoder=encoder,
         postings=(vectors, postings),
         estimated=is_estimated or too,
         exemplars=(given.count(), exemplars),
-        pending=rows.due()[: stats.LARGEST_COUNT + 1].count(),
-        set_aside=rows.aside()[: stats.LARGEST_COUNT + 1].count(),
+        pending=rows.remaining()[: stats.LARGEST_COUNT + 1].count(),
+        set_aside=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
         walk=walk,
         progress=progress,
         classifier=in_force.values_list("pk", flat=True).first(),

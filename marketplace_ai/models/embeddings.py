@@ -15,14 +15,14 @@ from .encoder import Encoder
 from .exemplar import Exemplar
 
 
-class JobEmbedding(models.Model):
+class PostingEmbedding(models.Model):
     """A posting's vector. The table is partitioned by encoder: retiring one is a DROP.
 
     The key starts with the job so that the cascade of a deleted job finds its rows.
     """
 
-    pk = models.CompositePrimaryKey("job_id", "encoder_id")
-    job = models.ForeignKey(
+    pk = models.CompositePrimaryKey("posting_id", "encoder_id")
+    posting = models.ForeignKey(
         conf.job_model, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False,
         related_name="+",
     )  # fmt: skip
@@ -33,11 +33,11 @@ class JobEmbedding(models.Model):
     text_digest = models.BinaryField(_("digest of the encoded text"))
 
     class Meta:
-        verbose_name = _("job embedding")
-        verbose_name_plural = _("job embeddings")
+        verbose_name = _("posting embedding")
+        verbose_name_plural = _("posting embeddings")
 
     def __str__(self) -> str:
-        return f"{self.job_id} / {self.encoder_id}"
+        return f"{self.posting_id} / {self.encoder_id}"
 
 
 class ExemplarEmbedding(models.Model):

@@ -12,17 +12,17 @@ from django.utils.translation import gettext_lazy as _
 from .encoder import Encoder
 
 
-class WalkPurpose(models.TextChoices):
+class ScanPurpose(models.TextChoices):
     BACKFILL = "backfill", _("backfill")
-    RECONCILE = "reconcile", _("search for what was missed")
+    RECONCILE = "reconcile", _("reconcile")
 
 
-class WalkQuerySet(models.QuerySet["Walk"]):
-    def unfinished(self) -> WalkQuerySet:
-        return self.filter(finished__isnull=True)
+class TableScanQuerySet(models.QuerySet["TableScan"]):
+    def unfinished(self) -> TableScanQuerySet:
+        return self.filter(finished_at__isnull=True)
 
 
-class Walk(models.Model):
+class TableScan(models.Model):
     """One walk over the postings and where it is; workers take turns to go a step further.
 
     The steps put postings into the queue, at low priority and only while few of them wait
@@ -32,43 +32,43 @@ class Walk(models.Model):
     A search has no encoder: it looks with the one that is active.
     """
 
-    purpose = models.CharField(max_length=9, choices=WalkPurpose.choices)
+    purpose = models.CharField(max_length=9, choices=ScanPurpose.choices)
     encoder = models.ForeignKey(
         Encoder, null=True, on_delete=models.CASCADE, db_index=False, related_name="+"
     )
-    vectors_only = models.BooleanField(default=False)
+    is_vector_only = models.BooleanField(default=False)
     since = models.DateField(null=True)
-    at_most = models.PositiveBigIntegerField(null=True)
+    row_limit = models.PositiveBigIntegerField(null=True)
     total = models.BigIntegerField(default=0)
-    estimated = models.BooleanField(default=False)
+    is_estimated = models.BooleanField(default=False)
     last_key = models.TextField(null=True)
-    held = ArrayField(models.TextField(), default=list)
-    walked = models.BigIntegerField(default=0)
-    queued = models.BigIntegerField(default=0)
-    busy = models.DurationField(default=dt.timedelta)
-    requested = models.DateTimeField()
-    stepped = models.DateTimeField()
-    not_before = models.DateTimeField()
-    stopped = models.DateTimeField(null=True)
-    finished = models.DateTimeField(null=True)
+    locked_keys = ArrayField(models.TextField(), default=list)
+    scanned_count = models.BigIntegerField(default=0)
+    queued_count = models.BigIntegerField(default=0)
+    time_spent = models.DurationField(default=dt.timedelta)
+    requested_at = models.DateTimeField()
+    advanced_at = models.DateTimeField()
+    scheduled_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
 
-    objects = WalkQuerySet.as_manager()
+    objects = TableScanQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("walk")
-        verbose_name_plural = _("walks")
+        verbose_name = _("table scan")
+        verbose_name_plural = _("table scans")
         constraints = [
             # Who asks again for what is under way, or was stopped, goes on with it.
             models.UniqueConstraint(
-                fields=["encoder", "vectors_only", "since", "at_most"],
-                condition=Q(purpose=WalkPurpose.BACKFILL, finished__isnull=True),
+                fields=["encoder", "is_vector_only", "since", "row_limit"],
+                condition=Q(purpose=ScanPurpose.BACKFILL, finished_at__isnull=True),
                 nulls_distinct=False,
                 name="marketplace_ai_one_backfill",
             ),
             models.UniqueConstraint(
                 fields=["purpose"],
-                condition=Q(purpose=WalkPurpose.RECONCILE),
-                name="marketplace_ai_one_search",
+                condition=Q(purpose=ScanPurpose.RECONCILE),
+                name="marketplace_ai_one_reconcile",
             ),
         ]
 

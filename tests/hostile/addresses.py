@@ -19,22 +19,22 @@ from marketplace_ai.models import (
     Encoder,
     Exemplar,
     JobPosting,
-    PendingJob,
+    QueuedPosting,
 )
 
 MODELS: dict[str, type[Any]] = {
     f"{model._meta.app_label}/{model._meta.model_name}": model
     for model in (
         AuditedPosting, AutomationStop, Category, ClassifierVersion, Decision, Encoder, Exemplar,
-        Group, JobPosting, PendingJob, User,
+        Group, JobPosting, QueuedPosting, User,
     )
 }  # fmt: skip
 
 #: Rows that something can be done with.
 PREFERRED: dict[type[Any], dict[str, Any]] = {
-    ClassifierVersion: {"in_force": False, "encoder__state": "active"},
+    ClassifierVersion: {"is_active": False, "encoder__state": "active"},
     Encoder: {"state": "ready"},
-    PendingJob: {"set_aside__isnull": False},
+    QueuedPosting: {"failed_at__isnull": False},
     JobPosting: {"title__startswith": "Male"},
 }
 

@@ -18,7 +18,7 @@ from marketplace_ai.models import (
     Decision,
     Encoder,
     Exemplar,
-    PendingJob,
+    QueuedPosting,
 )
 from tests.hostile.addresses import filled, routes
 
@@ -65,7 +65,7 @@ def action(name: str, rows: Callable[[], Any]) -> Data:
 
 
 def waiting() -> Any:
-    return Decision.objects.waiting()[:1]
+    return Decision.objects.in_review()[:1]
 
 
 def some(model: Any) -> Callable[[], Any]:
@@ -99,7 +99,7 @@ EDITABLE: dict[str, dict[str, Data]] = {
     },
 }
 LOOKED_AT = (
-    "auditedposting", "automationstop", "classifierversion", "decision", "encoder", "pendingjob",
+    "auditedposting", "automationstop", "classifierversion", "decision", "encoder", "queuedposting",
 )  # fmt: skip
 #: What a list's actions, and addresses of our own, do beside Django's usual ones.
 ACTIONS: dict[str, tuple[Act, ...]] = {
@@ -109,21 +109,21 @@ ACTIONS: dict[str, tuple[Act, ...]] = {
             "change_jobposting",
             lambda: {
                 "action": "answer_none",
-                "_selected_action": [row.job_id for row in waiting()],
+                "_selected_action": [row.posting_id for row in waiting()],
             },
         ),
     ),
-    "pendingjob": (Act("change_pendingjob", action("put_back", PendingJob.objects.aside)),),
+    "queuedposting": (Act("change_queuedposting", action("put_back", QueuedPosting.objects.failed)),),
 }
 IN_FORCE: Data = lambda: {  # noqa: E731
-    "instead_of": ClassifierVersion.objects.get(in_force=True, encoder__state="active").pk
+    "instead_of": ClassifierVersion.objects.get(is_active=True, encoder__state="active").pk
 }
 
 
 def seen(what: str) -> dict[str, Any]:
     """The hidden fields of the page that asks whether to ``promote`` or to go back."""
     ready = Encoder.objects.get(state="ready")
-    decides = ClassifierVersion.objects.get(in_force=True, encoder=ready).pk
+    decides = ClassifierVersion.objects.get(is_active=True, encoder=ready).pk
     return {
         "instead_of": Encoder.objects.get(state="active").pk,
         "version": ready.comparison["version"] if what == "promote" else decides,

@@ -12,10 +12,10 @@ from marketplace_ai.models import (
     Decision,
     Exemplar,
     ExemplarSource,
-    JobChange,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingChange,
+    QueuedPosting,
 )
 from tests.integration.command_calls import call, refused
 from tests.integration.worker_runs import automatic, current, drain
@@ -163,7 +163,7 @@ class TestImportExemplars:
         labelled = Exemplar.objects.exclude(source="description")
         assert labelled.count() == 0
         call("import_exemplars", from_jobs=True)
-        assert list(labelled.values_list("text", "source")) == [("Klippe gress", "host")]
+        assert list(labelled.values_list("text", "source")) == [("Klippe gress", "posting")]
 
     def test_texts_are_cleaned_as_those_of_postings_are(
         self, catalog: Any, table: Any, monkeypatch: Any
@@ -205,12 +205,12 @@ class TestImportExemplars:
 
         with connection.cursor() as cursor:
             cursor.execute(
-                "ALTER TABLE marketplace_ai_jobposting ALTER COLUMN created DROP NOT NULL"
+                "ALTER TABLE marketplace_ai_jobposting ALTER COLUMN created_at DROP NOT NULL"
             )
             for title, created in (("Ny", "2026-02-01"), ("Gammel", "2020-01-01"), ("Uten", None)):
                 job = JobPosting.objects.create(title=title, category=catalog["maling"])
                 cursor.execute(
-                    "UPDATE marketplace_ai_jobposting SET created = %s WHERE id = %s",
+                    "UPDATE marketplace_ai_jobposting SET created_at = %s WHERE id = %s",
                     [created, job.pk],
                 )
         call("import_exemplars", from_jobs=True, per_category=1)
@@ -222,7 +222,7 @@ class TestImportJobs:
         file = table('title,description,extra\nMale stue,"To rom,\nca 40 kvm",x\nBytte kran,,y\n')
         assert call("import_jobs", file) == "2 postings created.\n"
         drain()
-        assert set(Decision.objects.values_list("job__title", "category_key")) == {
+        assert set(Decision.objects.values_list("posting__title", "category_key")) == {
             ("Male stue", "maling"),
             ("Bytte kran", "rorlegger"),
         }
@@ -247,7 +247,7 @@ class TestImportJobs:
             cursor.execute("CREATE UNIQUE INDEX ON marketplace_ai_jobposting (title)")
         file = table("title,description\nMale,\nMale,igjen\n")
         assert "line 3: the database refuses it: duplicate key" in refused("import_jobs", file)
-        assert JobPosting.objects.count() == JobChange.objects.count() == 0
+        assert JobPosting.objects.count() == PostingChange.objects.count() == 0
 
     def test_a_dry_run_writes_nothing(self, table: Any) -> None:
         file = table("title,description\nMale,\n")
@@ -263,7 +263,7 @@ class TestHostileTexts:
         with pytest.raises(UnicodeEncodeError), transaction.atomic():
             JobPosting.objects.create(title="Male\ud800stue")
         drain()
-        assert list(Decision.objects.values_list("job__title", flat=True)) == ["Male stue"]
+        assert list(Decision.objects.values_list("posting__title", flat=True)) == ["Male stue"]
 
     def test_what_an_adapter_returns_may_hold_anything(
         self, fitted: None, monkeypatch: Any
@@ -276,7 +276,7 @@ class TestHostileTexts:
         jobs = [JobPosting.objects.create(title=t) for t in ("Klippe gress", "Male stue")]
         drain()
         assert [current(job).category_key for job in jobs] == ["plen", "maling"]
-        assert PendingJob.objects.count() == 0
+        assert QueuedPosting.objects.count() == 0
 
     def test_an_adapter_that_fails_on_one_posting_costs_no_other(
         self, fitted: None, monkeypatch: Any, settings: Any
@@ -288,5 +288,5 @@ class TestHostileTexts:
         good, bad = JobPosting.objects.create(title="Male"), JobPosting.objects.create(title="Tak")
         drain()
         assert current(good).category_key == "maling"
-        row = PendingJob.objects.get()
-        assert (row.job_id, row.last_error) == (bad.pk, "KeyError: 'Tak'")
+        row = QueuedPosting.objects.get()
+        assert (row.posting_id, row.last_error) == (bad.pk, "KeyError: 'Tak'")
