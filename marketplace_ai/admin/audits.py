@@ -45,7 +45,9 @@ def after_audit(site: AdminSite, request: HttpRequest, job_id: Any) -> HttpRespo
     waiting = visible(site, request, AuditedPosting.objects.unanswered())
     waiting = waiting.order_by("drawn_at", "pk").only("pk", "posting_id")
     done = AuditedPosting.objects.filter(posting_id=job_id).only("drawn_at").first()
-    later = Q(drawn_at__gt=done.drawn_at) | Q(drawn_at=done.drawn_at, pk__gt=done.pk) if done else Q()
+    later = (
+        Q(drawn_at__gt=done.drawn_at) | Q(drawn_at=done.drawn_at, pk__gt=done.pk) if done else Q()
+    )
     following = waiting.filter(later).first() or waiting.first()
     url = admin_url(site, get_job_model(), "change", following.posting_id) if following else None
     return HttpResponseRedirect(f"{url}?{AUDITING}=1" if url else audits_url(site))
@@ -89,7 +91,9 @@ class AuditList(ChangeList):
     def url_for_result(self, result: Any) -> str:
         url = None
         if result.posting_id is not None:
-            url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.posting_id)
+            url = admin_url(
+                self.model_admin.admin_site, get_job_model(), "change", result.posting_id
+            )
         waits = result.answered_at is None
         return f"{url}?{AUDITING}=1" if url and waits else super().url_for_result(result)
 

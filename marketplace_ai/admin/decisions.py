@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
-    list_display = ("posting", "result", "category_shown", "chance", "who", "decided_at", "is_current")
+    list_display = (
+        "posting",
+        "result",
+        "category_shown",
+        "chance",
+        "who",
+        "decided_at",
+        "is_current",
+    )
     list_filter = ("outcome", "is_current")
     list_select_related = ("posting", "decided_by")
     ordering = ("-pk",)

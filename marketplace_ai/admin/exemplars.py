@@ -85,7 +85,16 @@ class ExemplarAdmin(OwnAdmin):
     ordering = ("-pk",)
     sortable_by = ()
     actions = ("quarantine", "put_back")
-    fields = ("text", "category", "is_none", "state", "source", "made_of", "created_by", "created_at")
+    fields = (
+        "text",
+        "category",
+        "is_none",
+        "state",
+        "source",
+        "made_of",
+        "created_by",
+        "created_at",
+    )
     readonly_fields = ("source", "made_of", "created_by", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

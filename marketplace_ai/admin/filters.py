@@ -33,7 +33,11 @@ class OutcomeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value in (WAITING, ASIDE):
-            queued = QueuedPosting.objects.remaining() if value == WAITING else QueuedPosting.objects.failed()
+            queued = (
+                QueuedPosting.objects.remaining()
+                if value == WAITING
+                else QueuedPosting.objects.failed()
+            )
             return queryset.filter(pk__in=queued.filter(encoder__isnull=True).values("posting_id"))
         if value in Outcome.values:
             current = Decision.objects.current().filter(posting_id=OuterRef("pk"), outcome=value)

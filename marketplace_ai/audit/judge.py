@@ -37,7 +37,14 @@ def judge(job_id: Any, answer: Any | None, key: str, name: str, text: bytes, use
     row.answer_id, row.answer_key, row.answer_name = answer, key, name
     row.answered_at, row.answered_by = Now(), user
     row.save(
-        update_fields=["is_correct", "answer", "answer_key", "answer_name", "answered_at", "answered_by"]
+        update_fields=[
+            "is_correct",
+            "answer",
+            "answer_key",
+            "answer_name",
+            "answered_at",
+            "answered_by",
+        ]
     )
     if row.is_correct is False and row.classifier_id is not None:
         stops.examine(row.classifier_id)

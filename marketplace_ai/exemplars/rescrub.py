@@ -89,7 +89,9 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
     rows = Exemplar.objects.using(alias())
     if not rows.filter(pk=old.pk).delete()[0]:
         return None  # an answer has replaced it meanwhile
-    same = rows.filter(text_digest=digest(text), category_key=old.category_key, posting_id=old.posting_id)
+    same = rows.filter(
+        text_digest=digest(text), category_key=old.category_key, posting_id=old.posting_id
+    )
     if same.exists():
         return None
     says_nothing = is_blank(text) and not old.is_none

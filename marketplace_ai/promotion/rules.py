@@ -99,12 +99,16 @@ def previous(active: Encoder | None) -> Encoder:
     """
     undone = 0
     history = Promotion.objects.using(alias()).select_related("previous_encoder").order_by("-pk")
-    for row in history.defer("comparison", "previous_encoder__comparison", "previous_encoder__metrics"):
+    for row in history.defer(
+        "comparison", "previous_encoder__comparison", "previous_encoder__metrics"
+    ):
         if row.kind == PromotionKind.ROLLED_BACK:
             undone += 1
         elif undone:
             undone -= 1
-        elif active is not None and row.encoder_id == active.pk and row.previous_encoder is not None:
+        elif (
+            active is not None and row.encoder_id == active.pk and row.previous_encoder is not None
+        ):
             if row.previous_encoder.last_error:
                 raise VersionError(_unloadable(row.previous_encoder))
             if row.previous_encoder.state == EncoderState.READY:

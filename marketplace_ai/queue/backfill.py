@@ -158,7 +158,9 @@ def request(
         },
     )
     if not is_new:
-        walks.filter(pk=walk.pk, stopped_at__isnull=False).update(stopped_at=None, advanced_at=Now())
+        walks.filter(pk=walk.pk, stopped_at__isnull=False).update(
+            stopped_at=None, advanced_at=Now()
+        )
     walk.refresh_from_db(using=sql.alias())
     return walk, is_new
 
@@ -166,9 +168,9 @@ def request(
 def stop(encoder: Encoder) -> int:
     """Stop all backfills of this encoder where they are; how many."""
     walks = TableScan.objects.using(sql.alias()).unfinished()
-    return walks.filter(purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True).update(
-        stopped_at=Now()
-    )
+    return walks.filter(
+        purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True
+    ).update(stopped_at=Now())
 
 
 def waiting(encoder: Encoder | None = None) -> QuerySet[QueuedPosting]:

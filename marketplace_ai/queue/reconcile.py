@@ -59,7 +59,9 @@ def begin(encoder: Encoder) -> bool:
     searches = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
     searches.get_or_create(
         purpose=ScanPurpose.RECONCILE,
-        defaults={name: Now() for name in ("requested_at", "advanced_at", "scheduled_at", "finished_at")},
+        defaults={
+            name: Now() for name in ("requested_at", "advanced_at", "scheduled_at", "finished_at")
+        },
     )
     changes = PostingChange.objects.using(sql.alias())
     unnamed = changes.filter(posting__isnull=True)
@@ -122,7 +124,9 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
     Either will do: a mass edit renews the vector only, a text that became blank the decision.
     """
-    vectors = PostingEmbedding.objects.using(sql.alias()).filter(posting_id__in=keys, encoder=encoder)
+    vectors = PostingEmbedding.objects.using(sql.alias()).filter(
+        posting_id__in=keys, encoder=encoder
+    )
     decisions = Decision.objects.using(sql.alias()).filter(posting_id__in=keys, is_current=True)
     known: dict[Any, set[bytes]] = {}
     for rows in (vectors, decisions):

@@ -174,7 +174,9 @@ class Progress:
 
 def progress(walk: TableScan, waiting: int) -> Progress:
     """How far a walk is, with ``waiting`` postings of its encoder queued and not worked off."""
-    done = walk.scanned_count if walk.purpose == ScanPurpose.RECONCILE else walk.queued_count - waiting
+    done = (
+        walk.scanned_count if walk.purpose == ScanPurpose.RECONCILE else walk.queued_count - waiting
+    )
     done = max(done, 0)
     seconds = walk.time_spent.total_seconds()
     rate = done / seconds if seconds > 0 else 0.0

@@ -68,4 +68,6 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
     # One worker: it follows each new version and never falls back to an older one.
     assert all(before.pk <= after.pk for before, after in pairwise(by))
     assert {version.pk for version in by} == {version.pk for version in served}
-    assert all(version.activated_at <= d.decided_at for d, version in zip(decisions, by, strict=True))
+    assert all(
+        version.activated_at <= d.decided_at for d, version in zip(decisions, by, strict=True)
+    )

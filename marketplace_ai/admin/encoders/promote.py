@@ -278,7 +278,9 @@ def why_not(encoder: Encoder) -> str | None:
             )
             % name
         )
-    stored = ClassifierVersion.objects.filter(pk=found["version"], encoder=encoder, is_discarded=False)
+    stored = ClassifierVersion.objects.filter(
+        pk=found["version"], encoder=encoder, is_discarded=False
+    )
     if not stored.exists():
         return (
             gettext(

@@ -149,7 +149,10 @@ def test_the_page_costs_as_many_queries_for_20_matches_as_for_1(
     ("fields", "expected"),
     [
         ({}, "Waiting to be decided since"),
-        ({"token": "0" * 32, "worker": 1, "lease_expires_at": timezone.now()}, "Being worked on now"),
+        (
+            {"token": "0" * 32, "worker": 1, "lease_expires_at": timezone.now()},
+            "Being worked on now",
+        ),
         ({"failed_at": timezone.now(), "last_error": "out of memory"}, "out of memory"),
         (None, "No decision yet"),
     ],

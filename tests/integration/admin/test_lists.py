@@ -286,7 +286,10 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
 
 def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> None:
     aside = pend(
-        JobPosting.objects.create(title="To"), failed_at=timezone.now(), attempts=3, is_isolated=True
+        JobPosting.objects.create(title="To"),
+        failed_at=timezone.now(),
+        attempts=3,
+        is_isolated=True,
     )
     claimed = pend(JobPosting.objects.create(title="Tre"), attempts=1, is_isolated=True)
     admin_client.post(

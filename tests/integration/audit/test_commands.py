@@ -162,5 +162,7 @@ class TestTheDoctor:
         assert "deciding" not in self.findings()
         Decision.objects.update(outcome=Outcome.AUTOMATIC, classifier=damaged)
         assert "deciding" not in self.findings()
-        Decision.objects.update(classifier=older, decided_at=timezone.now() - dt.timedelta(minutes=11))
+        Decision.objects.update(
+            classifier=older, decided_at=timezone.now() - dt.timedelta(minutes=11)
+        )
         assert "deciding" not in self.findings()

@@ -40,7 +40,9 @@ def state(encoder: Encoder) -> str:
 
 def vectors(encoder: Encoder) -> set[Any]:
     """Postings that have a vector of it."""
-    return set(PostingEmbedding.objects.filter(encoder=encoder).values_list("posting_id", flat=True))
+    return set(
+        PostingEmbedding.objects.filter(encoder=encoder).values_list("posting_id", flat=True)
+    )
 
 
 def rows(encoder: Encoder | None) -> dict[Any, QueuedPosting]:

@@ -154,7 +154,9 @@ class TestIntake:
         encoder = candidate()
         job = JobPosting.objects.create(title="Male stue")
         intake.collect()
-        QueuedPosting.objects.filter(encoder=encoder).update(failed_at="2026-01-01T00:00Z", attempts=3)
+        QueuedPosting.objects.filter(encoder=encoder).update(
+            failed_at="2026-01-01T00:00Z", attempts=3
+        )
         for text in "abc":
             JobPosting.objects.update(title=text)
         assert intake.collect() == 1
@@ -176,7 +178,10 @@ class TestIntake:
             job = JobPosting.objects.create(title="Male stue")
         TableScan.objects.filter(encoder=encoder).delete()
         TableScan.objects.create(
-            purpose="reconcile", requested_at=sql_now(), advanced_at=sql_now(), scheduled_at=sql_now()
+            purpose="reconcile",
+            requested_at=sql_now(),
+            advanced_at=sql_now(),
+            scheduled_at=sql_now(),
         )
         assert scans.step(active)
         assert rows(None).keys() == rows(encoder).keys() == {job.pk}

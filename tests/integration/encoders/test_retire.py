@@ -93,7 +93,9 @@ def test_what_is_stored_of_it_goes_in_steps(encoder: Encoder, monkeypatch: Any) 
         proposed.pk, proposed.posting = None, JobPosting.objects.create(title=f"Legge tak {number}")
         proposed.save(force_insert=True)
     intake.collect()
-    assert ShadowDecision.objects.count() == QueuedPosting.objects.filter(encoder=encoder).count() == 5
+    assert (
+        ShadowDecision.objects.count() == QueuedPosting.objects.filter(encoder=encoder).count() == 5
+    )
     retiring.retire(encoder)
     assert_gone(encoder)
 

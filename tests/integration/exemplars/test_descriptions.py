@@ -60,7 +60,9 @@ def look(pipeline: Pipeline) -> None:
     """As if the time between two looks at the categories were over."""
     pipeline._next_look = 0.0
     ago = dt.timedelta(seconds=pipelines.DESCRIPTIONS_SECONDS)
-    Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(created_at=F("created_at") - ago)
+    Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(
+        created_at=F("created_at") - ago
+    )
     pipeline.refresh()
 
 

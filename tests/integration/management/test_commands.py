@@ -90,7 +90,10 @@ class TestBackfill:
         drain()
         labelled.refresh_from_db()
         bare.refresh_from_db()
-        assert (labelled.category, current(labelled).outcome) == (catalog["plen"], Outcome.HUMAN_OVERRIDE)
+        assert (labelled.category, current(labelled).outcome) == (
+            catalog["plen"],
+            Outcome.HUMAN_OVERRIDE,
+        )
         assert (bare.category, current(bare).outcome) == (catalog["maling"], Outcome.AUTOMATIC)
 
     def test_vectors_only_decides_nothing(self, fitted: None) -> None:

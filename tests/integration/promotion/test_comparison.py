@@ -90,7 +90,11 @@ class TestTheGate:
         assert big.replaced_at is not None and small.activated_at is not None
         assert big.replaced_at <= small.activated_at
         made = Promotion.objects.get()
-        assert (made.kind, made.encoder, made.previous_encoder) == (PromotionKind.PROMOTED, small, big)
+        assert (made.kind, made.encoder, made.previous_encoder) == (
+            PromotionKind.PROMOTED,
+            small,
+            big,
+        )
         assert (made.reason, made.switched_by) == ("", None)
         assert small.activated_at <= made.switched_at
         assert made.comparison["objections"] == [] and "changes" not in made.comparison

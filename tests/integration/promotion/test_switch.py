@@ -80,7 +80,11 @@ class TestTheWayBack:
         )
         assert (state(big), state(small)) == (EncoderState.ACTIVE, EncoderState.READY)
         made = Promotion.objects.latest("pk")
-        assert (made.kind, made.encoder, made.previous_encoder) == (PromotionKind.ROLLED_BACK, big, small)
+        assert (made.kind, made.encoder, made.previous_encoder) == (
+            PromotionKind.ROLLED_BACK,
+            big,
+            small,
+        )
         drain()
         assert (current(waiting).encoder, current(waiting).classifier_id) == (big, in_force)
         assert PostingEmbedding.objects.filter(posting=waiting).count() == 2

@@ -85,7 +85,9 @@ class TestFeeding:
         older(40)
         backfill.request(encoder)
         go_on()
-        QueuedPosting.objects.filter(pk__in=QueuedPosting.objects.values("pk")[:5]).update(is_isolated=True)
+        QueuedPosting.objects.filter(pk__in=QueuedPosting.objects.values("pk")[:5]).update(
+            is_isolated=True
+        )
         assert go_on() == 1
         QueuedPosting.objects.update(priority=Priority.FRESH)
         assert go_on() == 2
@@ -131,7 +133,9 @@ class TestFeeding:
     ) -> None:
         """As all older postings have, after a candidate became active."""
         (job,) = older(1)
-        PostingEmbedding.objects.create(posting=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
+        PostingEmbedding.objects.create(
+            posting=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
+        )
         assert backfill.count(encoder, vectors_only=True) == (0, False)
         assert backfill.count(encoder) == (1, False)
         backfill.request(encoder, vectors_only=True)
@@ -139,7 +143,9 @@ class TestFeeding:
         assert not QueuedPosting.objects.exists()
         backfill.request(encoder)
         go_on()
-        assert list(QueuedPosting.objects.values_list("posting", "is_vector_only")) == [(job.pk, False)]
+        assert list(QueuedPosting.objects.values_list("posting", "is_vector_only")) == [
+            (job.pk, False)
+        ]
 
     def test_what_needs_nothing_is_passed_over(self, encoder: Any, small: None) -> None:
         jobs = older(12)
@@ -468,7 +474,10 @@ def finding(name: str) -> str:
 class TestProgress:
     def test_the_rate_is_of_the_time_under_way(self) -> None:
         walk = TableScan(
-            purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300, time_spent=dt.timedelta(seconds=100)
+            purpose=ScanPurpose.BACKFILL,
+            total=1000,
+            queued_count=300,
+            time_spent=dt.timedelta(seconds=100),
         )
         known = scans.progress(walk, waiting=100)
         assert (known.done, known.total, known.rate) == (200, 1000, 2.0)

@@ -142,7 +142,9 @@ class TestWhatTriggersMiss:
                 assert host.execute(seen).fetchone() == (1,)
                 host.execute("INSERT INTO shard (id, title) VALUES (2, 'b')")
                 assert host.execute(seen).fetchone() == (1,)
-                decided = "SELECT array_agg(posting_id ORDER BY posting_id) FROM marketplace_ai_decision"
+                decided = (
+                    "SELECT array_agg(posting_id ORDER BY posting_id) FROM marketplace_ai_decision"
+                )
                 with workers.drainer(tmp_path, environment) as worker:
                     worker.wait_for(
                         lambda: host.execute(decided).fetchone() == ([1, 2],), "it is not found"

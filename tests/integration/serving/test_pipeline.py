@@ -329,7 +329,9 @@ def test_quarantine_and_deletion_silence_an_exemplar(
 def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, settings: Any) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
     drain()
-    before = list(PostingEmbedding.objects.order_by("posting").values_list("text_digest", flat=True))
+    before = list(
+        PostingEmbedding.objects.order_by("posting").values_list("text_digest", flat=True)
+    )
     settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
     trigger.install()
     JobPosting.objects.update(description="Ny standardtekst")
@@ -420,7 +422,10 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
             drain(pipeline)
         except EncoderError:
             continue
-    assert set(Decision.objects.values_list("posting__title", flat=True)) == {"Male stue", "Male tak"}
+    assert set(Decision.objects.values_list("posting__title", flat=True)) == {
+        "Male stue",
+        "Male tak",
+    }
     assert QueuedPosting.objects.get().posting.title == "BREAK"
     assert QueuedPosting.objects.get().failed_at is not None
 

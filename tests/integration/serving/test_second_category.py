@@ -110,7 +110,9 @@ def test_a_persons_posting_is_never_touched(
     says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
     assert told == []
-    assert [current(job).second_category_keys for job in (posting, answered, cleared)] == [["plen"]] * 3
+    assert [current(job).second_category_keys for job in (posting, answered, cleared)] == [
+        ["plen"]
+    ] * 3
     assert current(posting).outcome == current(answered).outcome == Outcome.HUMAN_OVERRIDE
 
 

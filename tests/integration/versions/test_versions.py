@@ -307,7 +307,9 @@ class TestTagging:
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
         Encoder.objects.update(state=EncoderState.READY)
         fit()
-        ClassifierVersion.objects.filter(is_active=True, encoder__dimension=32).update(artifact=b"x")
+        ClassifierVersion.objects.filter(is_active=True, encoder__dimension=32).update(
+            artifact=b"x"
+        )
         job = JobPosting.objects.create(title="Klippe gress")
         drain(pipeline)
         assert (current(job).outcome, current(job).classifier) == (Outcome.REVIEW, None)

@@ -372,7 +372,9 @@ class TestSwitch:
         switch(encoder)
         drain()
         assert vectors(active) == vectors(encoder) == {edited.pk, new.pk}
-        digests = PostingEmbedding.objects.filter(posting=edited).values_list("text_digest", flat=True)
+        digests = PostingEmbedding.objects.filter(posting=edited).values_list(
+            "text_digest", flat=True
+        )
         assert len({bytes(digest) for digest in digests}) == 1
         assert not QueuedPosting.objects.exists()
 
