@@ -18,7 +18,7 @@ from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
-from .encoding import BACKENDS, PRECISIONS, is_any_exported
+from .encoding import BACKENDS, DTYPES, is_any_exported
 from .models import get_category_model, get_job_model
 from .queue.sql import alias
 
@@ -69,9 +69,9 @@ def check_audit_share(**kwargs: Any) -> list[CheckMessage]:
 
 @register("marketplace_ai")
 def check_encoding(**kwargs: Any) -> list[CheckMessage]:
-    """E006: a back end, precision or budget that there is not. W003: one that is not ready."""
+    """E006: a back end, dtype or budget that there is not. W003: one that is not ready."""
     messages: list[CheckMessage] = []
-    for name, values in (("backend", BACKENDS), ("precision", PRECISIONS)):
+    for name, values in (("backend", BACKENDS), ("dtype", DTYPES)):
         value = getattr(conf.conf, name)
         if value not in values:
             messages.append(

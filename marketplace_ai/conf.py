@@ -59,7 +59,7 @@ class Conf:
         "What runs the encoder: 'torch', 'onnx', 'onnx-int8', or 'auto': torch on a GPU, elsewhere "
         "ONNX Runtime where export_encoder was run, else torch.",
     )
-    precision = Setting(
+    dtype = Setting(
         "auto",
         "What torch computes in: 'float32', 'bfloat16', 'float16', or 'auto': float32 on a CPU, "
         "bfloat16 or float16 on a GPU.",

@@ -33,7 +33,7 @@ def tune(progress: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
                 cache_dir=conf.cache_dir,
                 revision=revision,
                 backend=name,
-                precision=conf.precision,
+                dtype=conf.dtype,
                 token_budget=conf.token_budget,
             )
             encoder.warm_up()
@@ -51,7 +51,7 @@ def tune(progress: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
             "texts_a_second": speed.texts_a_second,
             "times_torch": speed.ratio,
             "device": getattr(backend, "device", "cpu"),
-            "precision": loaded[name].precision,
+            "precision": loaded[name].dtype,
         }
     fastest = max(speeds, key=lambda name: speeds[name].ratio)
     exact = max((name for name in speeds if name != "onnx-int8"), key=lambda n: speeds[n].ratio)

@@ -288,7 +288,7 @@ def _device() -> Iterator[Finding]:
     if not gpu.has_driver():
         return
     try:
-        for message, cure in gpu.advice(gpu.gpus_here(), conf.backend, conf.precision):
+        for message, cure in gpu.advice(gpu.gpus_here(), conf.backend, conf.dtype):
             yield Finding("gpu", True, message, cure)
     except (ImportError, EncoderError) as error:
         yield Finding("gpu", True, f"The GPU was not looked at: {error}")

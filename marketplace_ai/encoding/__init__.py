@@ -6,7 +6,7 @@ Importing it imports none of them: they come with the first encoder that needs t
 import os
 
 from marketplace_ai.encoding.bundled_e5.encoder import embedded_directory
-from marketplace_ai.encoding.dtype import PRECISIONS
+from marketplace_ai.encoding.dtype import DTYPES
 from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.encoding.load import BACKENDS, find_directory, is_source, load_encoder
 from marketplace_ai.encoding.model_directory import check_directory, describe, weights_hash
@@ -24,7 +24,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "BACKENDS",
-    "PRECISIONS",
+    "DTYPES",
     "DummyEncoder",
     "EncoderError",
     "TextEncoder",

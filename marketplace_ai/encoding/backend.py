@@ -57,7 +57,7 @@ class Backend(Protocol):
         """Where it computes, for people: 'cpu' or 'cuda:0'."""
 
     @property
-    def precision(self) -> str:
+    def dtype(self) -> str:
         """What it computes in, as 'float32'."""
 
     @property

@@ -39,7 +39,7 @@ class BatchedEncoder:
         self.name = source.rstrip("/").rsplit("/", 1)[-1]
         self.dimension = backend.dimension
         self.prompts = backend.prompts
-        self.precision = backend.precision
+        self.dtype = backend.dtype
         self.max_tokens = backend.max_tokens
         self.weights_hash = backend.weights_hash
         self.takes_cores = backend.device == "cpu"

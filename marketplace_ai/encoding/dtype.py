@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from marketplace_ai.encoding.text_encoder import EncoderError
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 #: CUDA compute capability from which bfloat16 and flash attention are in hardware (Ampere).
 _AMPERE = (8, 0)
 
@@ -32,7 +32,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Computation:
+class DtypePlan:
     """``dtype`` is torch's name. ``attention`` is what transformers calls the implementation;
     None is its own choice: SDPA where the model has it."""
 
@@ -40,7 +40,7 @@ class Computation:
     attention: str | None
 
 
-def computation(device: Device, precision: str = "auto", saved: str = "float32") -> Computation:
+def plan_dtype(device: Device, dtype: str = "auto", saved: str = "float32") -> DtypePlan:
     """How to compute there with weights that are saved in ``saved``.
 
     ``auto``: float32 on a CPU; on CUDA half the precision, as it was saved, else bfloat16, whose
@@ -48,17 +48,17 @@ def computation(device: Device, precision: str = "auto", saved: str = "float32")
     installed and can be used. Raises ``EncoderError`` for a precision that there is not, or that
     is not for this device.
     """
-    if precision not in PRECISIONS:
-        raise EncoderError(f"There is no precision {precision!r}: it is one of {PRECISIONS}.")
-    if precision == "float16" and device.kind == "cpu":
+    if dtype not in DTYPES:
+        raise EncoderError(f"There is no precision {dtype!r}: it is one of {DTYPES}.")
+    if dtype == "float16" and device.kind == "cpu":
         raise EncoderError(
             "float16 is for GPUs: on a CPU it is slower than float32 and can overflow. Set "
-            "MARKETPLACE_AI_PRECISION to 'auto'."
+            "MARKETPLACE_AI_DTYPE to 'auto'."
         )
     modern = device.kind == "cuda" and device.capability >= _AMPERE
-    if precision == "auto" and device.kind == "cpu":
-        precision = "float32"
-    elif precision == "auto":
-        precision = "bfloat16" if modern and saved != "float16" else "float16"
-    flash = modern and device.has_flash_attention and precision != "float32"
-    return Computation(precision, "flash_attention_2" if flash else None)
+    if dtype == "auto" and device.kind == "cpu":
+        dtype = "float32"
+    elif dtype == "auto":
+        dtype = "bfloat16" if modern and saved != "float16" else "float16"
+    flash = modern and device.has_flash_attention and dtype != "float32"
+    return DtypePlan(dtype, "flash_attention_2" if flash else None)

@@ -25,7 +25,7 @@ class DummyEncoder:
     fixed vector.
     """
 
-    precision = "float32"
+    dtype = "float32"
     max_tokens = 1_000_000
     tokens_at_once = 1 << 16
     takes_cores = False

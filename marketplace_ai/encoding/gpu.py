@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketplace_ai.encoding.dtype import Device, computation
+from marketplace_ai.encoding.dtype import Device, plan_dtype
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -34,7 +34,7 @@ def gpus_here() -> Gpus:
     return Gpus(torch.cuda.device_count(), device, torch.cuda.get_device_name(0))
 
 
-def advice(found: Gpus, backend: str, precision: str) -> Iterator[tuple[str, str]]:
+def advice(found: Gpus, backend: str, dtype: str) -> Iterator[tuple[str, str]]:
     """(What is so, what would be better or "") for a machine with an NVIDIA driver."""
     if found.device.kind != "cuda":
         yield (
@@ -48,12 +48,12 @@ def advice(found: Gpus, backend: str, precision: str) -> Iterator[tuple[str, str
             "Set MARKETPLACE_AI_BACKEND to 'auto' or 'torch'.",
         )
         return
-    how = computation(found.device, precision)
+    how = plan_dtype(found.device, dtype)
     attention = "flash attention" if how.attention else "SDPA"
     cure = ""
     if how.dtype == "float32":
-        cure = "Set MARKETPLACE_AI_PRECISION to 'auto': half precision is faster."
-    elif how.attention is None and computation(_with_flash(found.device), precision).attention:
+        cure = "Set MARKETPLACE_AI_DTYPE to 'auto': half precision is faster."
+    elif how.attention is None and plan_dtype(_with_flash(found.device), dtype).attention:
         cure = "Install flash-attn: batches then need no padding."
     yield f"{found.name}: {how.dtype} with {attention}", cure
     if found.visible > 1:

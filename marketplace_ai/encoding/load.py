@@ -54,7 +54,7 @@ def load_encoder(
     revision: str | None = None,
     progress: Callable[[str], None] = lambda line: None,
     backend: str = "torch",
-    precision: str = "auto",
+    dtype: str = "auto",
     token_budget: int | None = None,
 ) -> TextEncoder:
     """The encoder that ``source`` names, loaded.
@@ -75,7 +75,7 @@ def load_encoder(
     if dummy := _DUMMY.fullmatch(source):
         return DummyEncoder(int(dummy[1] or 64))
     found = find_directory(source, cache_dir=cache_dir, revision=revision, progress=progress)
-    loaded = _backend(found, cache_dir, backend, precision)
+    loaded = _backend(found, cache_dir, backend, dtype)
     from marketplace_ai.encoding.batched_encoder import BatchedEncoder
 
     load_exact = _exact(found, cache_dir, token_budget) if loaded.name == "onnx-int8" else None
@@ -107,7 +107,7 @@ def find_directory(
     return Found(snapshot, source, links_within=snapshot.parent.parent)
 
 
-def _backend(found: Found, cache_dir: Path, backend: str, precision: str) -> Backend:
+def _backend(found: Found, cache_dir: Path, backend: str, dtype: str) -> Backend:
     if backend == "auto":
         exported = _usable_export(found, cache_dir)
     elif backend == "torch":
@@ -120,7 +120,7 @@ def _backend(found: Found, cache_dir: Path, backend: str, precision: str) -> Bac
     if exported is None:
         from marketplace_ai.encoding.sentence_transformer import TorchBackend
 
-        return TorchBackend(found.path, links_within=found.links_within, precision=precision)
+        return TorchBackend(found.path, links_within=found.links_within, dtype=dtype)
     from marketplace_ai.encoding.onnx.backend import OnnxBackend
 
     return OnnxBackend(*exported)

@@ -93,7 +93,7 @@ def weights_hash(path: Path) -> str:
     return total.hexdigest()
 
 
-def saved_precision(path: Path) -> str:
+def saved_dtype(path: Path) -> str:
     """What torch calls the numbers that the first module's weights are saved in: 'float32',
     'bfloat16' or 'float16'. Damaged weights count as float32: loading them says what is wrong."""
     from safetensors import SafetensorError, safe_open

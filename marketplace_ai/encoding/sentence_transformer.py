@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketplace_ai.encoding.backend import MASK, Tokens, cores
-from marketplace_ai.encoding.dtype import Computation, Device, computation
-from marketplace_ai.encoding.model_directory import check_directory, saved_precision, weights_hash
+from marketplace_ai.encoding.dtype import Device, DtypePlan, plan_dtype
+from marketplace_ai.encoding.model_directory import check_directory, saved_dtype, weights_hash
 from marketplace_ai.encoding.text_encoder import EncoderError
 
 logger = logging.getLogger(__name__)
@@ -40,13 +40,13 @@ class TorchBackend:
         path: Path,
         *,
         links_within: Path | None = None,
-        precision: str = "auto",
+        dtype: str = "auto",
         device: Device | None = None,
     ) -> None:
         """Load ``path``, which is checked first. Raises ``EncoderError``.
 
         ``links_within`` is for the snapshots of a hub cache, see ``check_directory``;
-        ``precision`` is one of ``PRECISIONS``, see ``computation``; ``device`` instead of the
+        ``precision`` is one of ``PRECISIONS``, see ``plan_dtype``; ``device`` instead of the
         best one here.
         """
         path = path.absolute()
@@ -58,7 +58,7 @@ class TorchBackend:
         self.token_budget = TOKEN_BUDGET[device.kind]
         self.device = "cpu" if device.kind == "cpu" else "cuda:0"
         self.lanes = self._threads = cores() if device.kind == "cpu" else 1
-        how = computation(device, precision, saved_precision(path))
+        how = plan_dtype(device, dtype, saved_dtype(path))
         self.model = load_model(path, self.device, how)
         config = getattr(getattr(self.model[0], "model", None), "config", None)
         #: What transformers calls the attention that is used, as 'sdpa'.
@@ -68,7 +68,7 @@ class TorchBackend:
         }
         default = self.model.default_prompt_name
         self.prompt: str = self.model.prompts[default] if default else ""
-        self.precision = str(self.model.dtype).removeprefix("torch.")
+        self.dtype = str(self.model.dtype).removeprefix("torch.")
         self.dimension = int(self.model.get_embedding_dimension() or 0)
         self.max_tokens = int(self.model.max_seq_length or 0)
         if not self.dimension or not self.max_tokens:
@@ -146,7 +146,7 @@ class TorchBackend:
         return {**joined, **tokens.extras}
 
 
-def load_model(path: Path, device: str, how: Computation) -> Any:
+def load_model(path: Path, device: str, how: DtypePlan) -> Any:
     """The model; without flash attention where this one cannot use it."""
     if how.attention is not None:
         try:

@@ -39,7 +39,7 @@ class TextEncoder(Protocol):
         """The directory's prompts by name; empty where it has none."""
 
     @property
-    def precision(self) -> str:
+    def dtype(self) -> str:
         """What this process computes in, as 'float32'."""
 
     @property

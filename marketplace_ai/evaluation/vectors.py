@@ -103,7 +103,7 @@ def encode_inputs(
 
 def _file(folder: Path, encoder: TextEncoder) -> Path:
     """Everything that a vector hangs on, beside its text, is in the name."""
-    state = [encoder.weights_hash, encoder.dimension, encoder.max_tokens, encoder.precision]
+    state = [encoder.weights_hash, encoder.dimension, encoder.max_tokens, encoder.dtype]
     name = sha256(json.dumps([*state, encoder.prompts], sort_keys=True).encode()).hexdigest()
     return folder / f"vectors-{name[:24]}.npz"
 

@@ -32,7 +32,7 @@ def encoder_named(name: str, say: Callable[[str], None]) -> TextEncoder:
             cache_dir=conf.cache_dir,
             progress=say,
             backend=conf.backend,
-            precision=conf.precision,
+            dtype=conf.dtype,
             token_budget=conf.token_budget,
         )
     except EncoderError as error:

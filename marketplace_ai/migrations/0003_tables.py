@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('dimension', models.PositiveIntegerField(verbose_name='dimension')),
                 ('max_tokens', models.PositiveIntegerField(verbose_name='longest text, in tokens')),
                 ('prompts', models.JSONField(blank=True, default=dict, verbose_name='prompts')),
-                ('precision', models.CharField(max_length=20, verbose_name='precision')),
+                ('dtype', models.CharField(max_length=20, verbose_name='dtype')),
                 ('weights_hash', models.CharField(max_length=64, verbose_name='hash of the weights')),
                 ('state', models.CharField(choices=[('building', 'building'), ('ready', 'ready'), ('active', 'active'), ('retired', 'retired')], default='building', max_length=10, verbose_name='state')),
                 ('metrics', models.JSONField(blank=True, default=dict, verbose_name='metrics')),

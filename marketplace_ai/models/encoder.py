@@ -40,7 +40,7 @@ class Encoder(models.Model):
     dimension = models.PositiveIntegerField(_("dimension"))
     max_tokens = models.PositiveIntegerField(_("longest text, in tokens"))
     prompts = models.JSONField(_("prompts"), default=dict, blank=True)
-    precision = models.CharField(_("precision"), max_length=20)
+    dtype = models.CharField(_("dtype"), max_length=20)
     weights_hash = models.CharField(_("hash of the weights"), max_length=64)
     state = models.CharField(
         _("state"), max_length=10, choices=EncoderState.choices, default=EncoderState.BUILDING

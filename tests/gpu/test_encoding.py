@@ -32,7 +32,7 @@ def test_a_device_agrees_with_the_processor(
     expected = models.reference(directory, models.TEXTS)
 
     with loaded(directory) as encoder:
-        least = AGREEMENT[encoder.precision]  # KeyError: it computes in full precision
+        least = AGREEMENT[encoder.dtype]  # KeyError: it computes in full precision
         vectors = encoder.encode(models.TEXTS)
 
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
@@ -46,7 +46,7 @@ def test_padding_changes_nothing(tmp_path: Path) -> None:
     with loaded(models.large(tmp_path, torch.float16)) as encoder:
         together = encoder.encode(models.TEXTS)
         alone = np.concatenate([encoder.encode([text]) for text in models.TEXTS])
-    assert (together * alone).sum(axis=1).min() >= AGREEMENT[encoder.precision]
+    assert (together * alone).sum(axis=1).min() >= AGREEMENT[encoder.dtype]
 
 
 def test_a_lack_of_memory_halves_until_it_fits(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_lack_of_memory_halves_until_it_fits(tmp_path: Path) -> None:
         assert torch.cuda.memory_stats()["num_ooms"] > failures
         vectors = np.stack([vector for vector in found if not isinstance(vector, Exception)])
         assert len(vectors) == len(texts)
-        assert (vectors * expected).sum(axis=1).min() >= AGREEMENT[encoder.precision]
+        assert (vectors * expected).sum(axis=1).min() >= AGREEMENT[encoder.dtype]
         assert isinstance(encoder, BatchedEncoder)
         assert encoder.budget.now < encoder.budget.full
         # It encodes on as if nothing had been.

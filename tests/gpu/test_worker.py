@@ -35,7 +35,7 @@ def test_a_worker_drains_on_the_device(tmp_path: Path) -> None:
 
     ledger.assert_exactly_once(url, len(texts))
     # On a processor it would have computed in float32.
-    assert Encoder.objects.get().precision == "bfloat16"
+    assert Encoder.objects.get().dtype == "bfloat16"
     found = dict(JobEmbedding.objects.values_list("job_id", "vector"))
     some = JobPosting.objects.order_by("pk")[: len(models.TEXTS)]
     expected = models.reference(directory, [job.description for job in some])

@@ -39,7 +39,7 @@ class OnnxBackend:
         from tokenizers import Tokenizer
 
         self.name = "onnx" if manifest.kind == "float32" else "onnx-int8"
-        self.precision = manifest.kind
+        self.dtype = manifest.kind
         self.dimension = manifest.dimension
         self.max_tokens = manifest.max_tokens
         self.prompts = manifest.prompts

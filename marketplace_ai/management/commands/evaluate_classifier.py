@@ -116,7 +116,8 @@ class Command(HelpfulCommand):
             "encoder": {
                 "name": encoder.name,
                 "weights_hash": encoder.weights_hash,
-                "precision": encoder.precision,
+                "dtype": encoder.dtype,
+                "precision": encoder.dtype,  # alias
             },
             "files": {
                 name: options[name]

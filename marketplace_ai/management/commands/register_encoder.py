@@ -47,7 +47,8 @@ class Command(DatabaseCommand):
                     "encoder": encoder.name,
                     "source": encoder.source,
                     "dimension": encoder.dimension,
-                    "precision": encoder.precision,
+                    "dtype": encoder.dtype,
+                    "precision": encoder.dtype,  # alias
                     "weights_hash": encoder.weights_hash,
                     "state": encoder.state,
                     "same_weights": [twin.name for twin in twins],

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketplace_ai.encoding.dtype import Computation
+from marketplace_ai.encoding.dtype import DtypePlan
 from marketplace_ai.encoding.model_directory import check_directory
 from marketplace_ai.encoding.sentence_transformer import load_model
 from marketplace_ai.encoding.text_encoder import EncoderError
@@ -31,7 +31,7 @@ def load_base(found: Found, recipe: Recipe, device: str) -> SentenceTransformer:
     Raises ``EncoderError`` for a directory that may not be loaded, or that cannot be trained so.
     """
     check_directory(found.path, links_within=found.links_within)
-    model: SentenceTransformer = load_model(found.path, device, Computation("float32", None))
+    model: SentenceTransformer = load_model(found.path, device, DtypePlan("float32", None))
     model.train()
     if device == "cpu":
         transforming: Any = model

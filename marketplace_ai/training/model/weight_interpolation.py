@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from marketplace_ai.encoding.dtype import Computation
+from marketplace_ai.encoding.dtype import DtypePlan
 from marketplace_ai.encoding.load import Found
 from marketplace_ai.encoding.sentence_transformer import load_model
 
@@ -24,7 +24,7 @@ def blend(model: SentenceTransformer, found: Found, share: float) -> None:
     """
     if share == 1:
         return
-    base: SentenceTransformer = load_model(found.path, "cpu", Computation("float32", None))
+    base: SentenceTransformer = load_model(found.path, "cpu", DtypePlan("float32", None))
     before = dict(base.named_parameters())
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -81,7 +81,7 @@ def test_export_check_tune_and_use(
     # Another back end is the same registered encoder.
     for name, precision in (("torch", "float32"), ("onnx-int8", "int8")):
         settings.MARKETPLACE_AI_BACKEND = name
-        assert active.load(encoder).precision == precision
+        assert active.load(encoder).dtype == precision
     assert {"back end"} <= {finding.name for finding in diagnose.examine()}
     # Its postings are rounded; what every worker compares with is not.
     drain()
@@ -138,7 +138,7 @@ def test_a_registered_name_is_its_source(chosen: Path) -> None:
     ("name", "value"),
     [
         ("BACKEND", "tensorrt"),
-        ("PRECISION", "int8"),
+        ("DTYPE", "int8"),
         ("TOKEN_BUDGET", 0),
         ("TOKEN_BUDGET", "1024"),
         ("TOKEN_BUDGET", True),

@@ -70,7 +70,7 @@ class Room:
     A text is as many tokens as characters, and its vector says how many: an angle.
     """
 
-    name, device, precision, weights_hash = "fake", "cpu", "float32", "0" * 64
+    name, device, dtype, weights_hash = "fake", "cpu", "float32", "0" * 64
     dimension, max_tokens, token_budget = 2, 50, 400
     prompts: dict[str, str] = {}
     special_tokens: list[str] = []

@@ -73,7 +73,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_says_what_it_is(encoder: TextEncoder, cache_dir: Path) -> None:
     assert (encoder.name, encoder.source) == ("embedded", "embedded")
     assert (encoder.dimension, encoder.max_tokens) == (384, 512)
-    assert encoder.precision == "float32"
+    assert encoder.dtype == "float32"
     assert encoder.prompts == {"query": "query: "}
     description = describe(embedded_directory(cache_dir))
     assert description.modules == ["Transformer", "Pooling", "Normalize"]

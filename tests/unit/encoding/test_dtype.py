@@ -11,9 +11,9 @@ import torch
 
 from marketplace_ai.encoding import EncoderError, load_encoder
 from marketplace_ai.encoding.backend import MASK
-from marketplace_ai.encoding.dtype import Computation, Device, computation
+from marketplace_ai.encoding.dtype import Device, DtypePlan, plan_dtype
 from marketplace_ai.encoding.gpu import Gpus, advice
-from marketplace_ai.encoding.model_directory import saved_precision
+from marketplace_ai.encoding.model_directory import saved_dtype
 from marketplace_ai.encoding.sentence_transformer import TorchBackend, load_model
 
 from .fakes import TEXTS, save
@@ -42,30 +42,30 @@ HOPPER = Device("cuda", (9, 0), True)
 def test_what_suits_a_device(
     device: Device, precision: str, saved: str, dtype: str, attention: str | None
 ) -> None:
-    assert computation(device, precision, saved) == Computation(dtype, attention)
+    assert plan_dtype(device, precision, saved) == DtypePlan(dtype, attention)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 def test_the_precision_that_weights_are_saved_in(tmp_path: Path, dtype: torch.dtype) -> None:
     save(tmp_path, dtype=dtype)
-    assert f"torch.{saved_precision(tmp_path / 'model')}" == str(dtype)
+    assert f"torch.{saved_dtype(tmp_path / 'model')}" == str(dtype)
 
 
 def test_float16_on_a_cpu_and_unknown_precisions_are_refused() -> None:
     with pytest.raises(EncoderError, match="float16 is for GPUs"):
-        computation(CPU, "float16")
+        plan_dtype(CPU, "float16")
     with pytest.raises(EncoderError, match="no precision 'int4'"):
-        computation(HOPPER, "int4")
+        plan_dtype(HOPPER, "int4")
 
 
 def test_bfloat16_on_the_cpu_gives_unit_vectors_near_those_of_float32(tmp_path: Path) -> None:
     save(tmp_path, pooling="mean")
     exact, rounded = (
-        load_encoder(str(tmp_path / "model"), cache_dir=tmp_path, precision=precision)
+        load_encoder(str(tmp_path / "model"), cache_dir=tmp_path, dtype=precision)
         for precision in ("auto", "bfloat16")
     )
 
-    assert (exact.precision, rounded.precision) == ("float32", "bfloat16")
+    assert (exact.dtype, rounded.dtype) == ("float32", "bfloat16")
     cosines = (exact.encode(TEXTS) * rounded.encode(TEXTS)).sum(axis=1)
     assert cosines.min() > 0.999
     assert cosines.max() < 1 - 1e-7 or not np.array_equal(
@@ -77,7 +77,7 @@ def test_a_model_without_flash_attention_is_loaded_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path)
-    model = load_model(tmp_path / "model", "cpu", Computation("float32", "flash_attention_2"))
+    model = load_model(tmp_path / "model", "cpu", DtypePlan("float32", "flash_attention_2"))
 
     assert "No flash_attention_2 for model" in caplog.text
     assert model.dtype == torch.float32
@@ -129,7 +129,7 @@ def test_a_gpu_that_is_used_well_needs_no_cure() -> None:
     ("arguments", "cure"),
     [
         ((1, HOPPER, "onnx"), "MARKETPLACE_AI_BACKEND"),
-        ((1, HOPPER, "auto", "float32"), "MARKETPLACE_AI_PRECISION"),
+        ((1, HOPPER, "auto", "float32"), "MARKETPLACE_AI_DTYPE"),
         ((1, AMPERE), "flash-attn"),
     ],
 )

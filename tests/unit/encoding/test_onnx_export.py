@@ -103,7 +103,7 @@ def test_int8_says_so_and_what_it_cost(exported: Path) -> None:
     encoder = load(exported, "onnx-int8")
     manifest = json.loads((folder(exported, "int8") / MANIFEST).read_text())
 
-    assert encoder.precision == "int8"
+    assert encoder.dtype == "int8"
     assert smallest_cosine(encoder.encode(TEXTS), load(exported, "onnx").encode(TEXTS)) > 0.9
     assert manifest["proof"]["rows"] == len(LABELLED)
     assert manifest["proof"]["points_lost"] <= 0.5
@@ -126,7 +126,7 @@ def test_what_int8_keeps_and_compares_with_is_float32(
 
     assert rounded.exact is rounded.exact
     assert loaded == ["int8", "float32", "float32"]
-    assert rounded.exact.precision == "float32"
+    assert rounded.exact.dtype == "float32"
     assert rounded.exact.weights_hash == rounded.weights_hash
     assert np.array_equal(rounded.exact.encode(TEXTS), onnxs.encode(TEXTS))
     assert not np.allclose(rounded.encode(TEXTS), onnxs.encode(TEXTS))
@@ -275,7 +275,7 @@ def test_int8_that_costs_more_is_refused_and_nothing_has_changed(
 
     def noisy(self: Any, tokens: Any) -> Any:
         vectors = run(self, tokens)
-        if self.precision == "int8":
+        if self.dtype == "int8":
             vectors = vectors + random.normal(size=vectors.shape) * 0.3
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors

@@ -59,7 +59,7 @@ def test_half_precision_weights_are_computed_in_float32_on_the_cpu(tmp_path: Pat
     save(tmp_path, dtype=torch.float16)
     encoder = load(tmp_path)
 
-    assert encoder.precision == "float32"
+    assert encoder.dtype == "float32"
     assert encoder.encode(TEXTS).dtype == np.float32
 
 

@@ -143,7 +143,7 @@ def test_equal_texts_are_encoded_once_and_kept(tmp_path: Path) -> None:
 
 def test_vectors_of_exemplars_are_exact_and_kept_apart(tmp_path: Path) -> None:
     class Rounding(DummyEncoder):
-        precision = "int8"
+        dtype = "int8"
 
         @property
         def exact(self) -> DummyEncoder:
