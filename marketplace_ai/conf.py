@@ -47,12 +47,12 @@ class Conf:
         "marketplace_ai.adapter.JobAdapter", "Dotted path of the JobAdapter subclass to use."
     )
     encoder = Setting(
-        "embedded",
-        "What is registered and activated where no encoder is yet: 'embedded', "
+        "bundled",
+        "What is registered and activated where no encoder is yet: 'bundled', "
         "a sentence-transformers directory, or a hub id.",
     )
     cache_dir = Setting(
-        Path("~/.cache/marketplace_ai"), "Folder in which the embedded encoder is built once."
+        Path("~/.cache/marketplace_ai"), "Folder in which the bundled encoder is built once."
     )
     backend = Setting(
         "auto",

@@ -92,11 +92,11 @@ def encode_inputs(
     kept_in: Path | None = None,
     progress: Progress = silent,
 ) -> list[Encoded]:
-    """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.exact``,
+    """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.reference_encoder``,
     postings' by ``encoder``. For the rest see ``encode``."""
     exemplars, *postings = inputs.files
     return [
-        *encode(encoder.exact, [exemplars], kept_in=kept_in, progress=progress),
+        *encode(encoder.reference_encoder, [exemplars], kept_in=kept_in, progress=progress),
         *encode(encoder, postings, kept_in=kept_in, progress=progress),
     ]
 

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(max_length=100, unique=True, verbose_name='name')),
-                ('source', models.CharField(help_text="'embedded', a directory, or a hub id.", max_length=500, verbose_name='source')),
+                ('source', models.CharField(help_text="'bundled', a directory, or a hub id.", max_length=500, verbose_name='source')),
                 ('revision', models.CharField(blank=True, max_length=100, verbose_name='revision')),
                 ('dimension', models.PositiveIntegerField(verbose_name='dimension')),
                 ('max_tokens', models.PositiveIntegerField(verbose_name='longest text, in tokens')),

@@ -34,7 +34,7 @@ class Encoder(models.Model):
 
     name = models.SlugField(_("name"), max_length=100, unique=True)
     source = models.CharField(
-        _("source"), max_length=500, help_text=_("'embedded', a directory, or a hub id.")
+        _("source"), max_length=500, help_text=_("'bundled', a directory, or a hub id.")
     )
     revision = models.CharField(_("revision"), max_length=100, blank=True)
     dimension = models.PositiveIntegerField(_("dimension"))

@@ -18,14 +18,14 @@ from .length_buckets import by_length
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from marketplace_ai.encoding.load import Found
+    from marketplace_ai.encoding.sources import ModelPath
 
 #: What low-rank adapters are put on: all attention and feed-forward products, as Biderman et
 #: al. (2024) recommend; dropout and scaling are peft's own defaults.
 _LORA_TARGETS = "all-linear"
 
 
-def load_base(found: Found, recipe: Recipe, device: str) -> SentenceTransformer:
+def load_base(found: ModelPath, recipe: Recipe, device: str) -> SentenceTransformer:
     """The directory in float32 on ``device`` ("cpu", "cuda"), prepared as the recipe says.
 
     Raises ``EncoderError`` for a directory that may not be loaded, or that cannot be trained so.
@@ -93,7 +93,7 @@ def inner(model: SentenceTransformer) -> Any:
     if found is None:
         raise EncoderError(
             f"{type(model[0]).__name__} is no transformer, so this recipe cannot train it: take a "
-            "base such as 'embedded' or BAAI/bge-m3."
+            "base such as 'bundled' or BAAI/bge-m3."
         )
     return found
 

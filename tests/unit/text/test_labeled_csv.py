@@ -146,7 +146,7 @@ def test_vectors_of_exemplars_are_exact_and_kept_apart(tmp_path: Path) -> None:
         dtype = "int8"
 
         @property
-        def exact(self) -> DummyEncoder:
+        def reference_encoder(self) -> DummyEncoder:
             return DummyEncoder(self.dimension)
 
         def encode(self, texts):  # type: ignore[no-untyped-def]
