@@ -1,4 +1,5 @@
-"""A category without exemplars: how well its own words, or a few postings, propose it."""
+"""Cold start: how well a category without exemplars is predicted from its description, or from a
+few confirmed postings."""
 
 from __future__ import annotations
 
@@ -18,13 +19,13 @@ from marketplace_ai.text.normalize import description
 from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
 from .rows import Benchmark
 
-#: The leaves lose their exemplars in so many disjoint groups, each group as a whole: harder
-#: than one at a time, for the new ones stand in each other's way.
+#: Disjoint groups of leaves that lose their exemplars, one group at a time. Harder than one leaf at
+#: a time, since the new categories compete with each other.
 GROUPS = 5
-#: Postings of a category that a person has confirmed.
-CONFIRMED = 3
-#: Choices that a person sees first.
-SHOWN = 3
+#: Confirmed postings of each new category.
+NUM_CONFIRMED = 3
+#: Choices that a reviewer sees first.
+NUM_CHOICES = 3
 
 Integers = npt.NDArray[np.intp]
 Group = frozenset[str | None]
@@ -33,13 +34,13 @@ Group = frozenset[str | None]
 def benchmarks() -> Iterator[Benchmark]:
     for what, measure in (
         ("nothing but a name and a scope", described),
-        (f"{CONFIRMED} confirmed postings as well", confirmed),
-        (f"{CONFIRMED} confirmed postings instead", undescribed),
-        (f"{CONFIRMED} confirmed postings as well, after a refit", refitted),
+        (f"{NUM_CONFIRMED} confirmed postings as well", confirmed),
+        (f"{NUM_CONFIRMED} confirmed postings instead", undescribed),
+        (f"{NUM_CONFIRMED} confirmed postings as well, after a refit", refitted),
     ):
         for field, title in (
             ("first", "first choice"),
-            ("shown", f"in the first {SHOWN}"),
+            ("shown", f"in the first {NUM_CHOICES}"),
             ("others", "first choice on all others' postings"),
             ("without", "first choice on all others' postings, before there were new ones"),
         ):
@@ -49,15 +50,18 @@ def benchmarks() -> Iterator[Benchmark]:
             )  # fmt: skip
 
 
-def figure(measure: Callable[[], Cold], field: str) -> float:
+def figure(measure: Callable[[], ColdStart], field: str) -> float:
     return float(getattr(measure(), field))
 
 
 @dataclass(frozen=True)
-class Cold:
-    """Shares of calibration_nb: of the new categories' rows those with the right first choice,
-    and with the right one among the first three; of all others' rows those with the right first
-    choice, with the new categories there and ``without`` them."""
+class ColdStart:
+    """Shares of right rows of calibration_nb.
+
+    ``first`` and ``shown``: rows of the new categories whose label is the first choice, or among
+    the first three. ``others`` and ``without``: rows of all other categories whose label is the
+    first choice, after and before the new categories were added.
+    """
 
     first: float
     shown: float
@@ -66,35 +70,37 @@ class Cold:
 
 
 @cache
-def described() -> Cold:
+def described() -> ColdStart:
     return measured(confirmed=0, refit=False)
 
 
 @cache
-def confirmed() -> Cold:
-    return measured(confirmed=CONFIRMED, refit=False)
+def confirmed() -> ColdStart:
+    return measured(confirmed=NUM_CONFIRMED, refit=False)
 
 
 @cache
-def undescribed() -> Cold:
-    """As if the description stepped aside as soon as there are so many."""
-    return measured(confirmed=CONFIRMED, refit=False, words=False)
+def undescribed() -> ColdStart:
+    """As if the description were ignored from that many confirmed postings on."""
+    return measured(confirmed=NUM_CONFIRMED, refit=False, words=False)
 
 
 @cache
-def refitted() -> Cold:
-    """As after a refit whose labelled rows are still those of before."""
-    return measured(confirmed=CONFIRMED, refit=True)
+def refitted() -> ColdStart:
+    """As after a refit with the same labeled rows as before."""
+    return measured(confirmed=NUM_CONFIRMED, refit=True)
 
 
-def measured(*, confirmed: int, refit: bool, words: bool = True) -> Cold:
-    """Fit without a group's exemplars and labelled rows; then put in their descriptions (not
-    without ``words``) and, of their labelled rows, ``confirmed`` each as exemplars; judge what
-    is left of the rows."""
+def measured(*, confirmed: int, refit: bool, words: bool = True) -> ColdStart:
+    """Fit without a group's exemplars and labeled rows, then add its categories and predict.
+
+    They are added by their descriptions (unless ``words`` is false) and ``confirmed`` of their
+    labeled rows each, as exemplars; their other rows are predicted.
+    """
     _, rows = sets()
     found: dict[str, list[bool]] = {"first": [], "shown": [], "others": [], "without": []}
     with progress("Leaving categories out", GROUPS) as advance:
-        for group, old, others, before in left_out():
+        for group, old, others, before in group_fits():
             learnt, judged = split(rows, group, confirmed)
             new = joined(old, learnt)
             said = only(descriptions(), group if words else frozenset())
@@ -102,16 +108,16 @@ def measured(*, confirmed: int, refit: bool, words: bool = True) -> Cold:
             if refit:
                 fitted = Classifier.fit(new, others, descriptions=said, parents=catalogue().parents)
             found["first"] += right(fitted, new, said, judged, 1)
-            found["shown"] += right(fitted, new, said, judged, SHOWN)
+            found["shown"] += right(fitted, new, said, judged, NUM_CHOICES)
             found["others"] += right(fitted, new, said, others, 1)
             found["without"] += right(before, old, None, others, 1)
             advance(1)
-    return Cold(**{name: float(np.mean(hits)) for name, hits in found.items()})
+    return ColdStart(**{name: float(np.mean(hits)) for name, hits in found.items()})
 
 
 @cache
-def left_out() -> list[tuple[Group, Labelled, Labelled, Classifier]]:
-    """Each group, the exemplars and labelled rows of all others, and the fit on those."""
+def group_fits() -> list[tuple[Group, Labelled, Labelled, Classifier]]:
+    """For each group the exemplars and labeled rows of all other leaves, and the fit on those."""
     train, rows = sets()
     leaves = sorted(set(descriptions().labels) & set(train.labels), key=str)
     order = np.random.default_rng(0).permutation(len(leaves))
@@ -126,7 +132,7 @@ def left_out() -> list[tuple[Group, Labelled, Labelled, Classifier]]:
 
 @cache
 def sets() -> tuple[Labelled, Labelled]:
-    """exemplars_nb and calibration_nb: postings_nb is only ever reported on."""
+    """exemplars_nb and calibration_nb; postings_nb is the test set, for reports only."""
     train, _, rows = encoded(catalogue())
     return labelled(train), labelled(rows)
 
@@ -151,7 +157,7 @@ def right(
     rows: Labelled,
     count: int,
 ) -> list[bool]:
-    """Whether the right answer is among the first ``count`` choices, row by row."""
+    """For each row whether its label is among the first ``count`` choices."""
     index = classifier.ground.index(exemplars, said)
     verdicts = classifier.decide(index, rows.vectors, rows.texts)
     return [

@@ -1,4 +1,4 @@
-"""The back ends of the embedded encoder: how fast, how near to torch, what int8 costs."""
+"""Back ends of the bundled encoder: speed, agreement with torch, and the cost of int8."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from marketplace_ai.conf import conf
-from marketplace_ai.encoding import EncoderError, TextEncoder, embedded_directory, load_encoder
+from marketplace_ai.encoding import EncoderError, TextEncoder, bundled_directory, load_encoder
 from marketplace_ai.encoding.benchmark import Speed, compare
-from marketplace_ai.encoding.onnx.exported import Kind, read_export
+from marketplace_ai.encoding.onnx.exported import ExportKind, read_export
 from marketplace_ai.encoding.onnx.parity import smallest_cosine
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.vectors import Encoded, encode_inputs
@@ -22,8 +22,8 @@ from marketplace_ai.management.console import progress
 from .inputs import VECTORS, catalogue, encoded, public_file
 from .rows import Benchmark, NotMeasured, say
 
-#: Texts encoded in one turn, drawn at random from each set, and turns whose median counts.
-TEXTS, ROUNDS = 256, 5
+#: Texts encoded in one round, drawn at random from each set, and rounds for the median.
+NUM_TEXTS, ROUNDS = 256, 5
 SETS = {
     "postings_nb": "postings of the catalogue",
     "massive_sv-SE": "massive_sv-SE",
@@ -32,10 +32,10 @@ SETS = {
 
 
 def benchmarks() -> Iterator[Benchmark]:
-    for name, shown in SETS.items():
+    for name, title in SETS.items():
         for backend, goal in (("onnx", None), ("onnx-int8", 1.8)):
             yield Benchmark(
-                f"encoding with {backend}, by torch in float32: {shown}",
+                f"encoding with {backend}, by torch in float32: {title}",
                 "times", goal, "higher", partial(ratio, name, backend),
                 public=name != "postings_nb",
             )  # fmt: skip
@@ -46,26 +46,25 @@ def benchmarks() -> Iterator[Benchmark]:
 
 
 def ratio(name: str, backend: str) -> float:
-    """Median of the ratios of seconds, each of two encodings of the same texts in one turn."""
+    """How many times as fast as torch: the median, over rounds, of the ratio of seconds."""
     return speeds(name)[backend].ratio
 
 
 @cache
 def speeds(name: str) -> dict[str, Speed]:
-    """Every back end by turns, in their own batches and threads."""
-    drawn = texts(name)
-    found = compare(
+    """Every back end by turns, with its own batches and threads."""
+    measured = compare(
         {backend: encoder(backend).encode for backend in ("torch", "onnx", "onnx-int8")},
-        drawn,
+        texts(name),
         ROUNDS,
     )
-    for backend, speed in found.items():
+    for backend, speed in measured.items():
         say(f"{name}: {backend} {speed.texts_a_second:,.0f} texts/s, {speed.ratio:.2f} times torch")
-    return found
+    return measured
 
 
 def texts(name: str) -> list[str]:
-    """Different texts of one set: what is equal is encoded once, and would flatter all."""
+    """Different texts of one set: equal ones are encoded once, which would flatter all."""
     if name == "postings_nb":
         _, postings, calibration = catalogue().files
         everything = [*postings.texts, *calibration.texts]
@@ -73,22 +72,25 @@ def texts(name: str) -> list[str]:
         with Path(public_file(name)).open(encoding="utf-8", newline="") as file:
             everything = [row["text"] for row in csv.DictReader(file)]
     distinct = list(dict.fromkeys(everything))
-    chosen = np.random.default_rng(0).permutation(len(distinct))[:TEXTS]
+    chosen = np.random.default_rng(0).permutation(len(distinct))[:NUM_TEXTS]
     return [distinct[number] for number in chosen]
 
 
 def cosine() -> float:
-    """Over the catalogue's labelled postings, in each back end's own padded batches."""
+    """On the catalogue's labeled postings, in each back end's own padded batches."""
     drawn = texts("postings_nb")
     return smallest_cosine(encoder("onnx").encode(drawn), encoder("torch").encode(drawn))
 
 
 def lost() -> float:
-    """Points of first choices right on calibration_nb, fitted on the exemplars alone, that torch's
-    vectors have above an int8 worker's: those of postings are rounded, those of exemplars not."""
+    """Percentage points of right first choices on calibration_nb that an int8 worker loses.
+
+    Fitted on the exemplars alone. An int8 worker rounds the vectors of postings, not those of
+    exemplars.
+    """
     train, _, calibration = encoded(catalogue())
     held_out = replace(catalogue(), test=calibration.rows, calibration=None)
-    # Not kept: another way of quantizing would have the same name.
+    # Not cached: another way of quantizing would have the same name.
     exemplars, postings = encode_inputs(encoder("onnx-int8"), held_out, progress=progress)
     before, after = accuracy(train, calibration), accuracy(exemplars, postings)
     say(f"first choice {before:.4f} with torch, {after:.4f} with int8")
@@ -96,16 +98,16 @@ def lost() -> float:
 
 
 def accuracy(train: Encoded, test: Encoded) -> float:
-    found = evaluate(
+    evaluation = evaluate(
         train, test, parents=catalogue().parents, with_baselines=False, progress=progress
     )
-    return float(found.figures["accuracy"])
+    return float(evaluation.figures["accuracy"])
 
 
 @cache
 def encoder(backend: str) -> TextEncoder:
-    """The embedded encoder on a back end, exported below ``bench/.vectors`` where it is not."""
-    directory = embedded_directory(conf.cache_dir, say)
+    """The bundled encoder on a back end, exported below ``bench/.vectors`` if necessary."""
+    directory = bundled_directory(conf.cache_dir, say)
     if backend != "torch":
         require_export(directory)
     return load_encoder(str(directory), cache_dir=VECTORS, backend=backend)
@@ -113,7 +115,7 @@ def encoder(backend: str) -> TextEncoder:
 
 @cache
 def require_export(directory: Path) -> None:
-    kinds: tuple[Kind, ...] = ("float32", "int8")
+    kinds: tuple[ExportKind, ...] = ("float32", "int8")
     try:
         for kind in kinds:
             read_export(directory, VECTORS, kind)
@@ -121,8 +123,8 @@ def require_export(directory: Path) -> None:
         from marketplace_ai.encoding.onnx.export import export
 
         train, *_ = catalogue().files
-        labelled = [(t, c) for t, c in zip(train.texts, train.labels, strict=True) if c]
+        labeled = [(t, c) for t, c in zip(train.texts, train.labels, strict=True) if c]
         try:
-            export(directory, VECTORS, labelled=labelled, progress=say)
+            export(directory, VECTORS, labeled=labeled, progress=say)
         except EncoderError as error:
             raise NotMeasured(str(error)) from error

@@ -73,7 +73,7 @@ def encoded(inputs: Inputs) -> list[Encoded]:
 
 @cache
 def encoder() -> TextEncoder:
-    return load_encoder("embedded", cache_dir=conf.cache_dir, progress=say)
+    return load_encoder("bundled", cache_dir=conf.cache_dir, progress=say)
 
 
 def labelled(rows: Encoded) -> Labelled:

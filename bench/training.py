@@ -23,7 +23,7 @@ from marketplace_ai.classifier import Classifier, Labelled
 from marketplace_ai.comparison.encoder_comparison import SMALLEST_FALL
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
-from marketplace_ai.encoding.load import find_directory
+from marketplace_ai.encoding.sources import find_directory
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode
@@ -237,7 +237,7 @@ def trained(file: str, how: How) -> tuple[Path, dict[str, Any]]:
     files = [part for name in sets for part in (f"--{name}", str(mined / f"{name}.jsonl"))]
     figures = _run(
         "train_encoder", *files, *options,
-        "--eval-triplets", str(mined / "test_triplets.jsonl"), "--base", "embedded",
+        "--eval-triplets", str(mined / "test_triplets.jsonl"), "--base", "bundled",
         "--output", str(made),
     )  # fmt: skip
     say(f"{figures['steps']} steps in {figures['seconds']:.0f} s")
@@ -304,7 +304,7 @@ def _ours(data: Data) -> Any:
     from marketplace_ai.training.run.callbacks import Watch
     from marketplace_ai.training.run.trainer import make_trainer
 
-    found = find_directory("embedded", cache_dir=conf.cache_dir)
+    found = find_directory("bundled", cache_dir=conf.cache_dir)
     return make_trainer(
         load_base(found, Recipe(), "cpu"), data, Recipe(), _folder() / "ours", device="cpu",
         evaluator=None, watch=Watch(lambda step: None),
@@ -321,7 +321,7 @@ def _bare(data: Data) -> Any:
     )
     from sentence_transformers.sentence_transformer import losses
 
-    found = find_directory("embedded", cache_dir=conf.cache_dir)
+    found = find_directory("bundled", cache_dir=conf.cache_dir)
     model: Any = SentenceTransformer(str(found.path), device="cpu", local_files_only=True)
     model[0].model.get_input_embeddings().requires_grad_(False)
     fields = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
-from .encoding import BACKENDS, PRECISIONS, is_any_exported
+from .encoding import DTYPES, backend_registry
 from .models import get_category_model, get_job_model
 from .queue.sql import alias
 
@@ -69,9 +68,9 @@ def check_audit_share(**kwargs: Any) -> list[CheckMessage]:
 
 @register("marketplace_ai")
 def check_encoding(**kwargs: Any) -> list[CheckMessage]:
-    """E006: a back end, precision or budget that there is not. W003: one that is not ready."""
+    """E006: a back end, dtype or budget that there is not. W003: one that is not ready."""
     messages: list[CheckMessage] = []
-    for name, values in (("backend", BACKENDS), ("precision", PRECISIONS)):
+    for name, values in (("backend", backend_registry.choices()), ("dtype", DTYPES)):
         value = getattr(conf.conf, name)
         if value not in values:
             messages.append(
@@ -93,20 +92,11 @@ def check_encoding(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     backend = conf.conf.backend
-    if backend not in ("onnx", "onnx-int8"):
-        return messages
-    problem = ""
-    if find_spec("onnxruntime") is None:
-        problem = "onnxruntime is not installed"
-        cure = 'pip install "marketplace-ai[onnx]"'
-    elif not is_any_exported(conf.conf.cache_dir, "int8" if backend == "onnx-int8" else "float32"):
-        problem = f"no encoder was exported for it into {conf.conf.cache_dir}"
-        cure = f"manage.py export_encoder{' --int8' if backend == 'onnx-int8' else ''}"
-    if problem:
+    if problem := backend_registry.find_problem(backend, conf.conf.cache_dir):
         messages.append(
             Warning(
-                f"{conf.PREFIX}BACKEND is {backend!r}, but {problem}.",
-                hint=f"Where workers run: {cure}. Web processes need neither.",
+                f"{conf.PREFIX}BACKEND is {backend!r}, but {problem.message}.",
+                hint=f"Where workers run: {problem.cure}. Web processes do not need it.",
                 id="marketplace_ai.W003",
             )
         )

@@ -47,19 +47,19 @@ class Conf:
         "marketplace_ai.adapter.JobAdapter", "Dotted path of the JobAdapter subclass to use."
     )
     encoder = Setting(
-        "embedded",
-        "What is registered and activated where no encoder is yet: 'embedded', "
+        "bundled",
+        "What is registered and activated where no encoder is yet: 'bundled', "
         "a sentence-transformers directory, or a hub id.",
     )
     cache_dir = Setting(
-        Path("~/.cache/marketplace_ai"), "Folder in which the embedded encoder is built once."
+        Path("~/.cache/marketplace_ai"), "Folder in which the bundled encoder is built once."
     )
     backend = Setting(
         "auto",
         "What runs the encoder: 'torch', 'onnx', 'onnx-int8', or 'auto': torch on a GPU, elsewhere "
         "ONNX Runtime where export_encoder was run, else torch.",
     )
-    precision = Setting(
+    dtype = Setting(
         "auto",
         "What torch computes in: 'float32', 'bfloat16', 'float16', or 'auto': float32 on a CPU, "
         "bfloat16 or float16 on a GPU.",

@@ -41,7 +41,7 @@ def _called(module: str, function: str, redis: bool, real: bool) -> Any:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": _database(f"bench_{module}_{function}"),
         "REDIS_URL": _redis() if redis else "redis://127.0.0.1:1/0",
-        "MARKETPLACE_AI_ENCODER": "embedded" if real else "dummy:384",
+        "MARKETPLACE_AI_ENCODER": "bundled" if real else "dummy:384",
         "MARKETPLACE_AI_LOG": "WARNING",
     }
     done = subprocess.run(  # noqa: S603 (our own module)

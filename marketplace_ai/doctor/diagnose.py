@@ -17,7 +17,7 @@ from marketplace_ai.conf import conf
 from marketplace_ai.doctor.candidates import candidates
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.encoders import search_index
-from marketplace_ai.encoding import EncoderError, gpu
+from marketplace_ai.encoding import EncoderError, backend_registry, canonical_source, gpu
 from marketplace_ai.exemplars import descriptions, rescrub
 from marketplace_ai.models import (
     AuditedPosting,
@@ -252,7 +252,8 @@ def _encoder() -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield Finding("encoder", True, f"{active.name} ({active.dimension} dimensions) is active")
-    if active.source not in (conf.encoder, str(Path(conf.encoder).expanduser().absolute())):
+    configured = (canonical_source(conf.encoder), str(Path(conf.encoder).expanduser().absolute()))
+    if canonical_source(active.source) not in configured:
         yield Finding(
             "encoder setting", True,
             f"MARKETPLACE_AI_ENCODER names {conf.encoder!r}, but {active.name!r} is active.",
@@ -280,15 +281,15 @@ def _search_index() -> Iterator[Finding]:
 
 
 def _device() -> Iterator[Finding]:
-    if conf.backend == "onnx-int8":
+    if not backend_registry.is_reference(conf.backend):
         yield Finding(
-            "back end", True, "The encoder computes in int8.",
+            "back end", True, f"The back end {conf.backend!r} rounds vectors.",
             "If the classifier was fitted before that, run manage.py fit_classifier again.",
         )  # fmt: skip
     if not gpu.has_driver():
         return
     try:
-        for message, cure in gpu.advice(gpu.gpus_here(), conf.backend, conf.precision):
+        for message, cure in gpu.advice(gpu.detect_gpus(), conf.backend, conf.dtype):
             yield Finding("gpu", True, message, cure)
     except (ImportError, EncoderError) as error:
         yield Finding("gpu", True, f"The GPU was not looked at: {error}")

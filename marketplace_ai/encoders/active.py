@@ -33,7 +33,7 @@ def load_source(source: str, *, revision: str | None = None) -> TextEncoder:
         cache_dir=conf.cache_dir,
         revision=revision,
         backend=conf.backend,
-        precision=conf.precision,
+        dtype=conf.dtype,
         token_budget=conf.token_budget,
     )
 
@@ -95,7 +95,7 @@ def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) ->
         dimension=loaded.dimension,
         max_tokens=loaded.max_tokens,
         prompts=dict(loaded.prompts),
-        precision=loaded.precision,
+        dtype=loaded.dtype,
         weights_hash=loaded.weights_hash,
         metrics={"training": trained} if (trained := training_metadata.read(loaded.source)) else {},
     )

@@ -1,4 +1,4 @@
-"""In what numbers and with which attention torch computes on a device."""
+"""The numeric type and the attention implementation that torch uses on a device."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from importlib.util import find_spec
 
 from marketplace_ai.encoding.text_encoder import EncoderError
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 #: CUDA compute capability from which bfloat16 and flash attention are in hardware (Ampere).
 _AMPERE = (8, 0)
 
 
 @dataclass(frozen=True)
 class Device:
-    """What is known of the machine. ``capability`` is CUDA's, (0, 0) on a CPU."""
+    """The device a model runs on. ``capability`` is CUDA's, (0, 0) on a CPU."""
 
     kind: str
     capability: tuple[int, int] = (0, 0)
     has_flash_attention: bool = False
 
     @classmethod
-    def here(cls) -> Device:
-        """The first CUDA device that is visible (CUDA_VISIBLE_DEVICES), else the CPU."""
+    def detect(cls) -> Device:
+        """The first visible CUDA device (CUDA_VISIBLE_DEVICES), else the CPU."""
         import torch
 
         if not torch.cuda.is_available():
@@ -32,33 +32,34 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Computation:
-    """``dtype`` is torch's name. ``attention`` is what transformers calls the implementation;
-    None is its own choice: SDPA where the model has it."""
+class DtypePlan:
+    """How torch is to compute: ``dtype`` by torch's name, and ``attention`` by the name that
+    transformers gives the implementation, or None for its own choice (SDPA if the model has it).
+    """
 
     dtype: str
     attention: str | None
 
 
-def computation(device: Device, precision: str = "auto", saved: str = "float32") -> Computation:
-    """How to compute there with weights that are saved in ``saved``.
+def plan_dtype(device: Device, dtype: str = "auto", saved: str = "float32") -> DtypePlan:
+    """How to compute on ``device`` with weights that are saved in the numeric type ``saved``.
 
-    ``auto``: float32 on a CPU; on CUDA half the precision, as it was saved, else bfloat16, whose
-    range is that of float32, and float16 on GPUs older than Ampere. Flash attention where it is
-    installed and can be used. Raises ``EncoderError`` for a precision that there is not, or that
-    is not for this device.
+    ``dtype`` is one of ``DTYPES``. ``auto`` is float32 on a CPU. On CUDA it is a half-precision
+    type: the one the weights are saved in, else bfloat16, which has the range of float32, or
+    float16 on GPUs older than Ampere. Flash attention is used if it is installed and the device
+    has it. Raises ``EncoderError`` for a type that does not exist or does not suit the device.
     """
-    if precision not in PRECISIONS:
-        raise EncoderError(f"There is no precision {precision!r}: it is one of {PRECISIONS}.")
-    if precision == "float16" and device.kind == "cpu":
+    if dtype not in DTYPES:
+        raise EncoderError(f"There is no dtype {dtype!r}: it is one of {DTYPES}.")
+    if dtype == "float16" and device.kind == "cpu":
         raise EncoderError(
             "float16 is for GPUs: on a CPU it is slower than float32 and can overflow. Set "
-            "MARKETPLACE_AI_PRECISION to 'auto'."
+            "MARKETPLACE_AI_DTYPE to 'auto'."
         )
-    modern = device.kind == "cuda" and device.capability >= _AMPERE
-    if precision == "auto" and device.kind == "cpu":
-        precision = "float32"
-    elif precision == "auto":
-        precision = "bfloat16" if modern and saved != "float16" else "float16"
-    flash = modern and device.has_flash_attention and precision != "float32"
-    return Computation(precision, "flash_attention_2" if flash else None)
+    is_modern = device.kind == "cuda" and device.capability >= _AMPERE
+    if dtype == "auto" and device.kind == "cpu":
+        dtype = "float32"
+    elif dtype == "auto":
+        dtype = "bfloat16" if is_modern and saved != "float16" else "float16"
+    flash = is_modern and device.has_flash_attention and dtype != "float32"
+    return DtypePlan(dtype, "flash_attention_2" if flash else None)

@@ -1,4 +1,4 @@
-"""An encoder without weights, for tests: fast, deterministic, and near for similar texts."""
+"""``DummyEncoder``: an encoder without weights, for tests: fast and deterministic."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from marketplace_ai.encoding.text_encoder import EncoderError, check_vectors
 
 _GRAMS = (3, 4, 5)
-_CHUNK = 1024  # texts hashed at once; bounds the memory of a call with very many
+#: Texts hashed at a time, which bounds the memory of a call with very many.
+_CHUNK = 1024
 # Odd 64-bit multipliers of the splitmix64 generator (Steele, Lea and Flood, 2014).
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
 class DummyEncoder:
-    """Hashed character 3- to 5-grams of the lower-cased text, each with a sign of its own.
+    """Signed feature hashing of the character 3- to 5-grams of the lower-cased text.
 
-    Texts that share words are near one another, as with a real encoder, but nothing is
-    understood: synonyms are as far apart as any two words. A text without any letter has a
-    fixed vector.
+    Texts that share words are close, as with a real encoder, but nothing is understood: synonyms
+    are as far apart as any two words. Every blank text has the same vector.
     """
 
-    precision = "float32"
+    dtype = "float32"
     max_tokens = 1_000_000
     tokens_at_once = 1 << 16
-    takes_cores = False
+    uses_all_cores = False
 
     def __init__(self, dimension: int = 64) -> None:
         if dimension < 2:
@@ -40,7 +40,7 @@ class DummyEncoder:
         self.weights_hash = sha256(f"dummy encoder 1, {dimension}".encode()).hexdigest()
 
     @property
-    def exact(self) -> DummyEncoder:
+    def reference_encoder(self) -> DummyEncoder:
         return self
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -54,7 +54,7 @@ class DummyEncoder:
         return vectors
 
     def warm_up(self) -> None:
-        """Nothing to warm."""
+        """No effect: there is nothing to load."""
 
     def _encode_chunk(self, texts: Sequence[str]) -> NDArray[np.float32]:
         # One array of code points for all texts: a loop over grams in Python is 50 times slower.

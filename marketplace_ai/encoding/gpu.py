@@ -1,4 +1,4 @@
-"""Whether a GPU that is here is used as it should be."""
+"""Whether this machine's GPU is used as well as it could be."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from marketplace_ai.encoding.dtype import Device, computation
+from marketplace_ai.encoding import backend_registry
+from marketplace_ai.encoding.dtype import Device, plan_dtype
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
-class Gpus:
-    """What the driver and torch say. ``visible`` counts the devices that torch may use."""
+class GpuStatus:
+    """What torch sees. ``visible`` is the number of devices it may use, ``device`` the first."""
 
     visible: int
     device: Device
@@ -25,40 +26,43 @@ def has_driver() -> bool:
     return _DRIVER.exists()
 
 
-def gpus_here() -> Gpus:
+def detect_gpus() -> GpuStatus:
     import torch
 
-    device = Device.here()
+    device = Device.detect()
     if device.kind != "cuda":
-        return Gpus(0, device)
-    return Gpus(torch.cuda.device_count(), device, torch.cuda.get_device_name(0))
+        return GpuStatus(0, device)
+    return GpuStatus(torch.cuda.device_count(), device, torch.cuda.get_device_name(0))
 
 
-def advice(found: Gpus, backend: str, precision: str) -> Iterator[tuple[str, str]]:
-    """(What is so, what would be better or "") for a machine with an NVIDIA driver."""
-    if found.device.kind != "cuda":
+def advice(gpus: GpuStatus, backend: str, dtype: str) -> Iterator[tuple[str, str]]:
+    """(state, what would be better or "") for a machine with an NVIDIA driver.
+
+    ``backend`` and ``dtype`` are the values of the settings.
+    """
+    if gpus.device.kind != "cuda":
         yield (
             "There is a GPU, but torch cannot use it.",
             "Install torch from the index of a CUDA build, or clear CUDA_VISIBLE_DEVICES.",
         )
         return
-    if backend in ("onnx", "onnx-int8"):
+    if not backend_registry.may_use_gpu(backend):
         yield (
-            f"There is a {found.name}, but the back end {backend} computes on the CPU.",
+            f"There is a {gpus.name}, but the back end {backend} computes on the CPU.",
             "Set MARKETPLACE_AI_BACKEND to 'auto' or 'torch'.",
         )
         return
-    how = computation(found.device, precision)
-    attention = "flash attention" if how.attention else "SDPA"
+    plan = plan_dtype(gpus.device, dtype)
+    attention = "flash attention" if plan.attention else "SDPA"
     cure = ""
-    if how.dtype == "float32":
-        cure = "Set MARKETPLACE_AI_PRECISION to 'auto': half precision is faster."
-    elif how.attention is None and computation(_with_flash(found.device), precision).attention:
+    if plan.dtype == "float32":
+        cure = "Set MARKETPLACE_AI_DTYPE to 'auto': half precision is faster."
+    elif plan.attention is None and plan_dtype(_with_flash(gpus.device), dtype).attention:
         cure = "Install flash-attn: batches then need no padding."
-    yield f"{found.name}: {how.dtype} with {attention}", cure
-    if found.visible > 1:
+    yield f"{gpus.name}: {plan.dtype} with {attention}", cure
+    if gpus.visible > 1:
         yield (
-            f"{found.visible} GPUs are visible; a worker uses the first.",
+            f"{gpus.visible} GPUs are visible; a worker uses the first.",
             "Start a worker for each, with CUDA_VISIBLE_DEVICES=0, =1 and so on.",
         )
 

@@ -1,6 +1,6 @@
-"""A sentence-transformers directory seen from outside: may it be loaded, and what is in it.
+"""Validation of sentence-transformers directories, and their hashes and descriptions.
 
-Nothing here imports torch, and nothing in the directory is executed or unpickled.
+Nothing here imports torch, and nothing in a directory is executed or unpickled.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from marketplace_ai.encoding.text_encoder import EncoderError
 
 _CODE = {".py", ".pyc", ".so", ".pyd", ".dll", ".dylib"}
-#: Weights in formats that are unpickled, or that are for other frameworks altogether.
+#: Suffixes of weights that are unpickled, or that are for other frameworks.
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
-#: What is looked for first, so that pickles beside it are never opened.
+#: Files that are loaded if they exist, so that pickles next to them are never opened.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _SETTINGS = {".json", ".txt", ".model"}
 _TRUSTED = "sentence_transformers."
@@ -26,7 +26,7 @@ _TRUSTED = "sentence_transformers."
 
 @dataclass(frozen=True)
 class Description:
-    """What a directory says about itself. ``size`` is in bytes, all files together."""
+    """What the files of a directory say about it. ``size`` is the total, in bytes."""
 
     modules: list[str]
     prompts: dict[str, str]
@@ -36,13 +36,13 @@ class Description:
 
 
 def check_directory(path: Path, *, links_within: Path | None = None) -> None:
-    """Refuse a directory that is incomplete or could run something when it is loaded.
+    """Refuse a directory that is incomplete, or that could run code when it is loaded.
 
-    Looks for ``modules.json`` with classes of sentence-transformers only, a ``config.json``,
-    weights as safetensors in each folder that has weights, no code, no adapter of weights that
-    are elsewhere, no model within the model, no link that leaves the directory (or
-    ``links_within``, for a hub cache, whose snapshots are links), nothing that is no file.
-    Raises ``EncoderError`` that names the file and the cure.
+    Required are a ``modules.json`` with classes of sentence-transformers only, a
+    ``config.json``, and safetensors in each folder that has weights. Refused are code, adapters
+    of other weights, models within the model, anything that is neither a file nor a folder, and
+    links that leave the directory (or ``links_within``, for a snapshot in a hub cache, which
+    consists of links). Raises ``EncoderError`` that names the file and the cure.
     """
     if not path.is_dir():
         raise EncoderError(f"{path} is not a directory; a sentence-transformers one is expected.")
@@ -51,7 +51,7 @@ def check_directory(path: Path, *, links_within: Path | None = None) -> None:
         if file.is_symlink():
             _check_link(file, inside)
         elif not (file.is_file() or file.is_dir()):
-            # A pipe would be waited for without end.
+            # Reading a named pipe would block forever.
             raise EncoderError(f"{file} is neither a file nor a folder; remove it.")
         if file.suffix in _CODE:
             raise EncoderError(
@@ -93,23 +93,23 @@ def weights_hash(path: Path) -> str:
     return total.hexdigest()
 
 
-def saved_precision(path: Path) -> str:
-    """What torch calls the numbers that the first module's weights are saved in: 'float32',
-    'bfloat16' or 'float16'. Damaged weights count as float32: loading them says what is wrong."""
+def saved_dtype(path: Path) -> str:
+    """The numeric type of the first module's weights by torch's name: 'float32', 'bfloat16' or
+    'float16'. Damaged weights count as float32: loading them reports what is wrong."""
     from safetensors import SafetensorError, safe_open
 
     file = min(path.rglob("*.safetensors"), key=lambda file: (len(file.parts), file.name))
     try:
         with safe_open(file, framework="np") as weights:
-            kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+            dtypes = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
     except SafetensorError:
         return "float32"
-    return "float16" if "F16" in kinds else "bfloat16" if "BF16" in kinds else "float32"
+    return "float16" if "F16" in dtypes else "bfloat16" if "BF16" in dtypes else "float32"
 
 
 def settings_hash(path: Path) -> str:
-    """SHA-256 (hex) over tokenizer, prompts, pooling and lengths: every file beside the weights
-    that is read when the directory is loaded."""
+    """SHA-256 (hex) over every file but the weights that is read when the directory is loaded:
+    tokenizer, prompts, pooling and lengths."""
     total = sha256()
     for file in _files(path):
         if file.suffix in _SETTINGS:
@@ -120,7 +120,7 @@ def settings_hash(path: Path) -> str:
 
 
 def describe(path: Path) -> Description:
-    """What can be said of a directory without loading it. Raises what ``check_directory`` does."""
+    """Describe a directory without loading it. Raises what ``check_directory`` does."""
     check_directory(path)
     settings: dict[str, Any] = {}
     if (path / "config_sentence_transformers.json").exists():
@@ -152,7 +152,7 @@ def _check_modules(path: Path) -> None:
                 f"{path / 'modules.json'} names the folder {folder}, which is outside the "
                 "directory; put the module's files inside."
             )
-    # A Router keeps its modules' classes in a file of its own.
+    # A Router lists the classes of its modules in a separate file.
     for router in sorted(path.rglob("router_config.json")):
         types += map(str, _read_json(router).get("types", {}).values())
     for name in types:
@@ -170,10 +170,11 @@ def _check_modules(path: Path) -> None:
 
 
 def _check_activation(config: Path) -> None:
-    """One that is not torch's would be left out with a warning, and the vectors be others."""
+    """Refuse an activation function that is not torch's: sentence-transformers would leave it out
+    with no more than a warning, and the vectors would be wrong."""
     settings = _read_json(config)
     name = settings.get("activation_function", "") if isinstance(settings, dict) else ""
-    # Of a Dense module; a transformer's own says "gelu".
+    # A Dense module names a class; the config of a transformer just says "gelu".
     if "." in str(name) and not str(name).startswith("torch."):
         raise EncoderError(
             f"{config} names the activation function {name}, which is not part of torch; only "
@@ -182,7 +183,7 @@ def _check_activation(config: Path) -> None:
 
 
 def _check_link(file: Path, inside: Path) -> None:
-    # Not Path.resolve(), which raises on a circle.
+    # Not Path.resolve(), which raises on a circular link.
     if not Path(os.path.realpath(file)).is_relative_to(inside):
         raise EncoderError(
             f"{file} is a link that leaves the directory; put the file itself there."

@@ -1,4 +1,4 @@
-"""Large libraries that not everybody needs: whether they are there, and how they are kept quiet."""
+"""Optional dependencies: whether large libraries are installed, and how to keep them quiet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marketplace_ai.encoding.text_encoder import EncoderError
 
 
 def require(packages: Sequence[str], purpose: str, extra: str) -> None:
-    """EncoderError that names what is not installed, and the ``extra`` of this package with it."""
+    """Raise ``EncoderError`` if a package is missing, naming the ``extra`` that installs it."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise EncoderError(
@@ -23,15 +23,15 @@ def require(packages: Sequence[str], purpose: str, extra: str) -> None:
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Without warnings, and without what these loggers say below an error."""
-    logs = [logging.getLogger(name) for name in loggers]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
+    """Suppress all warnings, and what these loggers log below the level of an error."""
+    muted = [logging.getLogger(name) for name in loggers]
+    levels = [logger.level for logger in muted]
+    for logger in muted:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
+        for logger, level in zip(muted, levels, strict=True):
+            logger.setLevel(level)

@@ -1,58 +1,58 @@
-"""Which texts go to the device together, and what is learned where memory runs out."""
+"""Device batches: which texts are encoded together, and how many tokens they may have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
 
-#: Good batches at a smaller budget after which twice as much is tried again; doubled each time
-#: that fails, so that a device that has truly become smaller is not asked for ever.
-PATIENCE = 64
+#: Successful batches at a reduced budget after which twice as much is tried again. Doubled each
+#: time that fails, so that a device that has lost memory for good is not asked forever.
+GOOD_BATCHES_TO_GROW = 64
 
 
 class TokenBudget:
-    """Padded tokens that one device batch may have: ``now`` of ``full``.
+    """Padded tokens that one device batch may have: ``now``, at most ``full``.
 
-    Halved where memory runs out, so that the next call starts with what fits, and won back by
-    doubling after ``PATIENCE`` good batches: memory is also lost to a neighbor that goes away.
+    Halved when memory runs out, so that the next call starts with what fits. Doubled again after
+    ``GOOD_BATCHES_TO_GROW`` good batches: another process may have taken the memory for a while.
     """
 
     def __init__(self, full: int) -> None:
         self.full = full
         self.now = full
-        self._patience = PATIENCE
-        self._good = 0
+        self._good_batches_needed = GOOD_BATCHES_TO_GROW
+        self._good_batches = 0
 
     def ran_out(self, cost: int) -> None:
-        """A batch of ``cost`` padded tokens did not fit."""
+        """Note that a batch of ``cost`` padded tokens did not fit."""
         if self.now < self.full:
-            self._patience *= 2
+            self._good_batches_needed *= 2
         self.now = max(min(self.now, cost) // 2, 1)
-        self._good = 0
+        self._good_batches = 0
 
     def fitted(self, cost: int) -> None:
-        """A batch of ``cost`` padded tokens went through."""
+        """Note that a batch of ``cost`` padded tokens did fit."""
         if self.now >= self.full or cost * 2 <= self.now:
             return  # nothing to win back, or too small to prove anything
-        self._good += 1
-        if self._good >= self._patience:
+        self._good_batches += 1
+        if self._good_batches >= self._good_batches_needed:
             self.now = min(self.now * 2, self.full)
-            self._good = 0
+            self._good_batches = 0
 
 
-def plan(lengths: Sequence[int], budget: int, max_items: int) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], budget: int, max_texts: int) -> list[list[int]]:
     """Batches of indices whose padded cost stays within ``budget``.
 
     ``lengths`` are in tokens. A batch is padded to its longest text, so its cost is longest
-    times count, and texts of like length go together. The longest come first: a batch that
-    does not fit into memory fails at once, not at the end. A text longer than the budget is a
-    batch of its own. Each index occurs exactly once; equal lengths keep their order.
+    times count, and texts of similar length go together. The longest come first: a batch that
+    does not fit into memory then fails at once, not at the end. A text longer than the budget is
+    a batch by itself. Each index occurs exactly once; equal lengths keep their order.
     """
     batches: list[list[int]] = []
     longest = 0
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         batch = batches[-1] if batches else None
-        if batch is None or len(batch) >= max_items or longest * (len(batch) + 1) > budget:
+        if batch is None or len(batch) >= max_texts or longest * (len(batch) + 1) > budget:
             batches.append([index])
             longest = max(lengths[index], 1)
         else:
@@ -60,20 +60,22 @@ def plan(lengths: Sequence[int], budget: int, max_items: int) -> list[list[int]]
     return batches
 
 
-def shared(lengths: Sequence[int], budget: int, max_items: int, lanes: int) -> list[list[int]]:
-    """``plan`` for ``lanes`` batches at a time: as many rounds, each of lanes that end together.
+def plan_streams(
+    lengths: Sequence[int], budget: int, max_texts: int, num_streams: int
+) -> list[list[int]]:
+    """``plan_batches`` for several streams, so that all of them finish at about the same time.
 
-    The budget is made smaller until all lanes of the last round have a batch, of about the cost of
-    the others.
+    There are as many rounds of ``num_streams`` batches as without streams. The budget is reduced
+    until every stream has a batch in the last round, of about the same cost as the others.
     """
-    whole = plan(lengths, budget, max_items)
-    if lanes == 1 or not whole:
-        return whole
-    count = ceil(len(whole) / lanes) * lanes
+    batches = plan_batches(lengths, budget, max_texts)
+    if num_streams == 1 or not batches:
+        return batches
+    count = ceil(len(batches) / num_streams) * num_streams
     smaller = max(ceil(sum(lengths) / count), max(lengths))
     while smaller < budget:
-        found = plan(lengths, smaller, max_items)
-        if len(found) <= count:
-            return found
+        even = plan_batches(lengths, smaller, max_texts)
+        if len(even) <= count:
+            return even
         smaller += smaller // 20 + 1
-    return whole
+    return batches

@@ -69,7 +69,7 @@ def summary(figures: Figures, *, width: int = 88) -> str:
     console.print(
         f"{figures['n']:,} test rows; {figures['exemplars']:,} exemplars of "
         f"{figures['categories']} categories; encoder {figures['encoder']['name']}, "
-        f"{figures['encoder']['precision']}"
+        f"{figures['encoder']['dtype']}"
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("right first choice, of rows that have an answer")

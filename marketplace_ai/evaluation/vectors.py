@@ -92,18 +92,18 @@ def encode_inputs(
     kept_in: Path | None = None,
     progress: Progress = silent,
 ) -> list[Encoded]:
-    """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.exact``,
+    """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.reference_encoder``,
     postings' by ``encoder``. For the rest see ``encode``."""
     exemplars, *postings = inputs.files
     return [
-        *encode(encoder.exact, [exemplars], kept_in=kept_in, progress=progress),
+        *encode(encoder.reference_encoder, [exemplars], kept_in=kept_in, progress=progress),
         *encode(encoder, postings, kept_in=kept_in, progress=progress),
     ]
 
 
 def _file(folder: Path, encoder: TextEncoder) -> Path:
     """Everything that a vector hangs on, beside its text, is in the name."""
-    state = [encoder.weights_hash, encoder.dimension, encoder.max_tokens, encoder.precision]
+    state = [encoder.weights_hash, encoder.dimension, encoder.max_tokens, encoder.dtype]
     name = sha256(json.dumps([*state, encoder.prompts], sort_keys=True).encode()).hexdigest()
     return folder / f"vectors-{name[:24]}.npz"
 

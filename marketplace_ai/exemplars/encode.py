@@ -48,11 +48,11 @@ def encode_some(encoder: Encoder, texts: TextEncoder) -> int:
     One whose text the active encoder cannot encode is quarantined, and a person can put it back.
     One that only a candidate cannot encode goes on voting, and EncoderError names it.
 
-    Always by ``texts.exact``: every worker compares with them, and what int8 rounds off a
+    Always by ``texts.reference_encoder``: every worker compares with them, and what int8 rounds off a
     posting costs little as long as they are not rounded as well.
     """
     rows = vector_store.without_vector(encoder.pk, BATCH)
-    vectors = encode_each(texts.exact, [text for _, text in rows])
+    vectors = encode_each(texts.reference_encoder, [text for _, text in rows])
     good, bad = [], []
     for (exemplar, _), vector in zip(rows, vectors, strict=True):
         if isinstance(vector, Exception):

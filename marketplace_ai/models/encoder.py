@@ -34,13 +34,13 @@ class Encoder(models.Model):
 
     name = models.SlugField(_("name"), max_length=100, unique=True)
     source = models.CharField(
-        _("source"), max_length=500, help_text=_("'embedded', a directory, or a hub id.")
+        _("source"), max_length=500, help_text=_("'bundled', a directory, or a hub id.")
     )
     revision = models.CharField(_("revision"), max_length=100, blank=True)
     dimension = models.PositiveIntegerField(_("dimension"))
     max_tokens = models.PositiveIntegerField(_("longest text, in tokens"))
     prompts = models.JSONField(_("prompts"), default=dict, blank=True)
-    precision = models.CharField(_("precision"), max_length=20)
+    dtype = models.CharField(_("dtype"), max_length=20)
     weights_hash = models.CharField(_("hash of the weights"), max_length=64)
     state = models.CharField(
         _("state"), max_length=10, choices=EncoderState.choices, default=EncoderState.BUILDING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from marketplace_ai.encoding.token_batches import plan
+from marketplace_ai.encoding.token_batches import plan_batches
 
 if TYPE_CHECKING:
     from .claim import Claimed
@@ -33,6 +33,6 @@ def batches(rows: Rows, tokens: int, longest: int) -> list[Rows]:
                 by_text[text].append((row, text))
         texts = list(by_text)
         lengths = [min(len(text) // CHARACTERS + BESIDES, longest) for text in texts]
-        for batch in plan(lengths, tokens, MAX_ROWS):
+        for batch in plan_batches(lengths, tokens, MAX_ROWS):
             found.append([pair for place in batch for pair in by_text[texts[place]]])
     return found

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import judge
 from marketplace_ai.conf import conf
+from marketplace_ai.encoding import backend_registry
 from marketplace_ai.models import (
     Decision,
     Exemplar,
@@ -95,8 +96,8 @@ def answer(
     return decision
 
 
-#: A reviewed exemplar has the text of its posting, so it takes the vector along; but not one in
-#: int8, which exemplars never are (``TextEncoder.exact``).
+#: A reviewed exemplar has the text of its posting, so it takes the vector along; but not a
+#: rounded one, which exemplars never have (``TextEncoder.reference_encoder``).
 REUSE_VECTOR = """
 INSERT INTO marketplace_ai_exemplarembedding (exemplar_id, encoder_id, vector)
 SELECT %(exemplar)s, vector.encoder_id, vector.vector FROM marketplace_ai_postingembedding AS vector
@@ -120,7 +121,7 @@ def _learn(job_id: Any, text: str, category_id: Any | None, key: str, user: Any)
         posting_id=job_id,
         created_by=user,
     )
-    if conf.backend == "onnx-int8":
+    if not backend_registry.is_reference(conf.backend):
         return
     with connections[alias()].cursor() as cursor:
         cursor.execute(

@@ -114,7 +114,7 @@ class Resident:
         index = self.index
         if index is None:
             index = self.classifier.new_index(generation=-1)
-            if self.texts is not None and self.texts.takes_cores:
+            if self.texts is not None and self.texts.uses_all_cores:
                 index.threads = 1  # the next batch is encoded meanwhile
         changed = vector_store.changes(
             self.encoder.pk,

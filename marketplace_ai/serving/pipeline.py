@@ -81,7 +81,7 @@ class Pipeline(Resident):
         # Some hundred thousand objects of libraries, which no collection needs to walk again.
         gc.collect()
         gc.freeze()
-        if self.texts.takes_cores:
+        if self.texts.uses_all_cores:
             # Threads of a product go on spinning for some milliseconds when it is done.
             threadpool_limits(1, user_api="blas")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from marketplace_ai.encoding import optional_deps
 from marketplace_ai.encoding.backend import is_out_of_memory
 from marketplace_ai.encoding.dtype import Device
-from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.model_directory import weights_hash
 from marketplace_ai.encoding.optional_deps import require
 from marketplace_ai.encoding.text_encoder import EncoderError
@@ -41,7 +41,7 @@ class Trained:
 
 
 def train(
-    found: Found,
+    found: ModelPath,
     data: Data,
     recipe: Recipe,
     output: Path,
@@ -58,7 +58,7 @@ def train(
     or disk ran out, the checkpoint is another training's, a package is missing.
     """
     require_packages()
-    device = Device.here().kind
+    device = Device.detect().kind
     base = {"source": found.source, "weights": weights_hash(found.path)}
     run = {"base": base, "data": data.fingerprint, "recipe": recipe.as_dict()}
     folder = checkpoints.folder_of(output)
@@ -81,7 +81,7 @@ def train(
 
 
 def _train(
-    found: Found,
+    found: ModelPath,
     data: Data,
     recipe: Recipe,
     output: Path,

@@ -48,7 +48,7 @@ def demo(root: Path, *options: str) -> Iterator[workers.Processes]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": "",
         "REDIS_URL": "",
-        "MARKETPLACE_AI_ENCODER": "embedded",
+        "MARKETPLACE_AI_ENCODER": "bundled",
     }
     processes = workers.Processes(["manage.py", "demo", *options], root, environment)
     try:

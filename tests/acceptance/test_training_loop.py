@@ -61,7 +61,7 @@ def marketplace(transactional_db: None, tmp_path: Path) -> Path:
     return tmp_path / "calibration.csv"
 
 
-@override_settings(MARKETPLACE_AI_ENCODER="embedded")
+@override_settings(MARKETPLACE_AI_ENCODER="bundled")
 def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
     marketplace: Path, tmp_path: Path
 ) -> None:
@@ -83,7 +83,7 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
             for name in ("triplets", "pairs", "scored")
             for part in (f"--{name}", str(mined / f"{name}.jsonl"))
         ]
-        trained = run("train_encoder", *files, "--base", "embedded", "--output", str(made))
+        trained = run("train_encoder", *files, "--base", "bundled", "--output", str(made))
         assert trained["rows"] == {"triplets": ROWS, "pairs": ROWS, "scored": ROWS}
 
         run("register_encoder", "v2", "--path", str(made))

@@ -1,4 +1,4 @@
-"""Encoders of two sizes, saved in the precision that a device is to compute in."""
+"""Encoders of two sizes, saved in the dtype that a device is to compute in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 
 from marketplace_ai.conf import conf
-from marketplace_ai.encoding import embedded_directory
+from marketplace_ai.encoding import bundled_directory
 
 #: XLM-RoBERTa large, of which bge-m3 and multilingual-e5-large are made: 560 million weights.
 LARGE = {
@@ -37,16 +37,16 @@ TEXTS = [
 ]
 
 
-def embedded(path: Path, dtype: torch.dtype) -> Path:
-    """The embedded encoder with its weights in ``dtype``, as a directory below ``path``."""
-    source = embedded_directory(conf.cache_dir)
+def bundled(path: Path, dtype: torch.dtype) -> Path:
+    """The bundled encoder with its weights in ``dtype``, as a directory below ``path``."""
+    source = bundled_directory(conf.cache_dir)
     return _save(SentenceTransformer(str(source), device="cpu"), path, dtype)
 
 
 def large(path: Path, dtype: torch.dtype) -> Path:
-    """A model of the shape ``LARGE`` with random weights, always the same ones."""
+    """A model of the shape ``LARGE`` with random weights, the same in every run."""
     base = path / "base"
-    tokenizer: Any = AutoTokenizer.from_pretrained(embedded_directory(conf.cache_dir))
+    tokenizer: Any = AutoTokenizer.from_pretrained(bundled_directory(conf.cache_dir))
     config = XLMRobertaConfig(
         vocab_size=len(tokenizer),
         max_position_embeddings=514,
@@ -66,7 +66,7 @@ def large(path: Path, dtype: torch.dtype) -> Path:
 
 
 def reference(path: Path, texts: list[str]) -> NDArray[np.float32]:
-    """Unit vectors of a directory's weights on the CPU in float32, each text by itself."""
+    """Unit vectors of a directory's weights on the CPU in float32, one text at a time."""
     model = SentenceTransformer(str(path), device="cpu", model_kwargs={"dtype": "float32"})
     vectors = [model.encode([text], normalize_embeddings=True)[0] for text in texts]
     return np.stack(vectors).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from marketplace_ai.encoding import load_encoder
-from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.training.data.datasets import Pair, Scored, Triplet
 from marketplace_ai.training.data.loading import Data, plan
 from marketplace_ai.training.recipe import Recipe
@@ -39,7 +39,7 @@ def data() -> Data:
 
 def test_a_hundred_steps_of_a_large_model_in_bfloat16(tmp_path: Path) -> None:
     directory = models.large(tmp_path, torch.float32)
-    found = Found(directory, str(directory))
+    found = ModelPath(directory, str(directory))
     recipe, rows = Recipe(bf16=True), data()
     assert plan(rows, recipe.batch_size).steps >= 100
     expected = estimate(found, rows, recipe)

@@ -1,4 +1,4 @@
-"""A drainer on a device: what it decides, and that it keeps to the device it is given."""
+"""A worker on a GPU: what it decides, and that it uses no other GPU than its own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.gpu import models, needs_cuda
 
 pytestmark = [*needs_cuda, pytest.mark.django_db(transaction=True)]
 
-#: More than this of a device's memory is a CUDA context with an encoder; less is another's noise.
+#: Bytes of a GPU's memory that a CUDA context with an encoder needs at least.
 IN_USE = 200 << 20
 
 
 @pytest.mark.usefixtures("exemplars")
-def test_a_worker_drains_on_the_device(tmp_path: Path) -> None:
-    directory = models.embedded(tmp_path, torch.bfloat16)
+def test_a_worker_works_the_queue_on_a_gpu(tmp_path: Path) -> None:
+    directory = models.bundled(tmp_path, torch.bfloat16)
     url = workers.database()
     texts = [f"{number}: {text}" for number in range(25) for text in models.TEXTS]
     JobPosting.objects.bulk_create([JobPosting(title="", description=text) for text in texts])
@@ -34,26 +34,26 @@ def test_a_worker_drains_on_the_device(tmp_path: Path) -> None:
         assert worker.wait_for_end() == 0, worker.text()
 
     ledger.assert_exactly_once(url, len(texts))
-    # On a processor it would have computed in float32.
-    assert Encoder.objects.get().precision == "bfloat16"
-    found = dict(PostingEmbedding.objects.values_list("posting_id", "vector"))
-    some = JobPosting.objects.order_by("pk")[: len(models.TEXTS)]
-    expected = models.reference(directory, [job.description for job in some])
-    vectors = np.stack([found[job.pk].to_numpy() for job in some]).astype(np.float32)
+    # On a CPU it would have computed in float32.
+    assert Encoder.objects.get().dtype == "bfloat16"
+    stored = dict(PostingEmbedding.objects.values_list("posting_id", "vector"))
+    postings = JobPosting.objects.order_by("pk")[: len(models.TEXTS)]
+    expected = models.reference(directory, [posting.description for posting in postings])
+    vectors = np.stack([stored[posting.pk].to_numpy() for posting in postings]).astype(np.float32)
     assert (vectors * expected).sum(axis=1).min() >= 0.99
 
 
-def test_a_drainer_keeps_to_the_device_it_is_given(tmp_path: Path) -> None:
-    """One drainer a device, as many as there are; and one that is given none uses none."""
-    directory = models.embedded(tmp_path, torch.float16)
+def test_a_worker_uses_no_other_gpu_than_its_own(tmp_path: Path) -> None:
+    """One worker for each GPU; and one that is given none uses none."""
+    directory = models.bundled(tmp_path, torch.float16)
     url = workers.database()
     names = visible_devices()
     unused = free_memory()
     with ExitStack() as running:
         for number, name in enumerate(["", *names]):
             folder = tmp_path / f"drainer-{number}"
-            given = environment(url, directory, CUDA_VISIBLE_DEVICES=name)
-            drainer = running.enter_context(workers.drainer(folder, given))
+            configured = environment(url, directory, CUDA_VISIBLE_DEVICES=name)
+            drainer = running.enter_context(workers.drainer(folder, configured))
             drainer.wait_for(lambda: idle() > number, "it does not start")  # noqa: B023
             used = [
                 before - now > IN_USE for before, now in zip(unused, free_memory(), strict=True)
@@ -62,7 +62,7 @@ def test_a_drainer_keeps_to_the_device_it_is_given(tmp_path: Path) -> None:
 
 
 def idle() -> int:
-    """Drainers that are warm and wait for work: only then is their listener opened."""
+    """Workers that are warm and wait for work: only then do they open their listener."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -83,12 +83,12 @@ def environment(url: str, directory: Path, **more: str) -> dict[str, str]:
 
 
 def visible_devices() -> list[str]:
-    """What each of this process's devices is called in CUDA_VISIBLE_DEVICES."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    """The name of each of this process's devices in CUDA_VISIBLE_DEVICES."""
+    configured = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count()
-    return given.split(",")[:count] if given else [str(number) for number in range(count)]
+    return configured.split(",")[:count] if configured else [str(number) for number in range(count)]
 
 
 def free_memory() -> list[int]:
-    """Bytes that are free on each device, whoever uses the others."""
+    """Free bytes of each device."""
     return [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]

@@ -88,7 +88,7 @@ def _made_of(job: JobPosting) -> tuple[tuple[Any, ...], float]:
 @pytest.fixture(scope="module")
 def embedded() -> Any:
     cache = Path(django_settings.MARKETPLACE_AI_CACHE_DIR).expanduser()
-    return load_encoder("embedded", cache_dir=cache)
+    return load_encoder("bundled", cache_dir=cache)
 
 
 def test_neighbors_of_bad_texts_have_the_vectors_that_they_have_alone(embedded: Any) -> None:

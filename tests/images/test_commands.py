@@ -94,7 +94,7 @@ def test_a_worker_decides_tells_of_its_drainer_and_ends(
 
             worker.wait_for(decided)
             encoders = own.execute("SELECT source, dimension FROM marketplace_ai_encoder")
-            assert encoders.fetchall() == [("embedded", 384)]
+            assert encoders.fetchall() == [("bundled", 384)]
 
         without_drainer(worker)
         assert worker.stop() == 0, worker.text()

@@ -52,7 +52,7 @@ class EncoderAdmin(Promoting):
     sortable_by = ()
     readonly_fields = (
         "name", "state_shown", "classifier_shown", "shadow_shown", "comparison_shown",
-        "history_shown", "source", "revision", "dimension", "max_tokens", "precision",
+        "history_shown", "source", "revision", "dimension", "max_tokens", "dtype",
         "weights_hash", "prompts_shown", "metrics_shown", "registered_at", "activated_at", "replaced_at",
         "retired_at",
     )  # fmt: skip

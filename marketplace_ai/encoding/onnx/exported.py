@@ -1,4 +1,4 @@
-"""The folder of an exported encoder: where it is, what is in it, and whether it is to be used.
+"""The directory of an exported encoder: where it is, what it holds, whether it is still valid.
 
 Nothing here imports torch or ONNX Runtime.
 """
@@ -15,21 +15,22 @@ from typing import Any, Literal
 from marketplace_ai.encoding.model_directory import settings_hash, weights_hash
 from marketplace_ai.encoding.text_encoder import EncoderError
 
-Kind = Literal["float32", "int8"]
-#: Counted up whenever an older export would be read wrongly.
-FORMAT = 1
+ExportKind = Literal["float32", "int8"]
+#: Incremented whenever an older export would be read wrongly.
+FORMAT = 2
 MODEL, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "export.json"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an export was made of, how it is to be fed, and what was proven of it.
+    """What an export was made from, what its graph takes, and how it compared with torch.
 
-    ``padding`` is the id of the padding token; ``left`` says that padding comes first.
-    ``prompt`` stands before every text; ``inputs`` are the graph's, in order.
+    ``prompt`` is put before every text. ``inputs`` are the names of the graph's inputs, in
+    order. ``pad_token_id`` fills short texts, on the left if ``pads_left``; ``truncates_left``
+    says which end of a long text is cut off. ``parity`` holds the results of the parity check.
     """
 
-    kind: Kind
+    kind: ExportKind
     source_weights: str
     source_settings: str
     model_hash: str
@@ -38,11 +39,11 @@ class Manifest:
     prompt: str
     prompts: dict[str, str]
     special_tokens: list[str]
-    padding: int
-    left: bool
-    truncate_left: bool
+    pad_token_id: int
+    pads_left: bool
+    truncates_left: bool
     inputs: list[str]
-    proof: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -51,19 +52,24 @@ class Manifest:
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def export_folder(cache_dir: Path, source_weights: str, kind: Kind) -> Path:
-    """Where the export of these weights is kept; named by them, so that it can be copied from one
-    machine's cache to another's."""
+def export_folder(cache_dir: Path, source_weights: str, kind: ExportKind) -> Path:
+    """Where the export of these weights is kept. It is named after their hash, so that it can be
+    copied from one machine's cache to another's."""
     return cache_dir.expanduser().absolute() / "onnx" / source_weights[:16] / kind
 
 
-def is_any_exported(cache_dir: Path, kind: Kind) -> bool:
-    """Whether there is an export of this kind, of whatever encoder."""
+def export_command(kind: ExportKind) -> str:
+    """The command that makes an export of that kind, without ``manage.py``."""
+    return "export_encoder --int8" if kind == "int8" else "export_encoder"
+
+
+def is_any_exported(cache_dir: Path, kind: ExportKind) -> bool:
+    """Whether any encoder has an export of this kind."""
     return any((cache_dir.expanduser() / "onnx").glob(f"*/{kind}/{MANIFEST}"))
 
 
 def model_hash(folder: Path) -> str:
-    """SHA-256 (hex) of the graph, of the weights beside it, and of the tokenizer."""
+    """SHA-256 (hex) of the graph, its external weights and the tokenizer."""
     total = sha256()
     for file in [*sorted(folder.glob(f"{MODEL}*")), folder / TOKENIZER]:
         total.update(f"{file.name}\0{file.stat().st_size}\0".encode())
@@ -73,36 +79,36 @@ def model_hash(folder: Path) -> str:
     return total.hexdigest()
 
 
-def read_export(directory: Path, cache_dir: Path, kind: Kind) -> tuple[Path, Manifest]:
-    """The export of a sentence-transformers directory as it is now.
+def read_export(directory: Path, cache_dir: Path, kind: ExportKind) -> tuple[Path, Manifest]:
+    """The export of a sentence-transformers directory in its present state.
 
-    Raises ``EncoderError`` where there is none, where it was made of other files than lie in
-    ``directory``, or where its own files are not those that were proven.
+    Raises ``EncoderError`` if there is none, if it was made from other files than ``directory``
+    has now, or if its own files have changed since the parity check.
     """
     weights = weights_hash(directory)
     folder = export_folder(cache_dir, weights, kind)
-    again = f"Run manage.py export_encoder{' --int8' if kind == 'int8' else ''}"
+    cure = f"Run manage.py {export_command(kind)}"
     if not (folder / MANIFEST).is_file():
         raise EncoderError(
-            f"There is no {kind} export of {directory} in {folder}. {again}, or set "
+            f"There is no {kind} export of {directory} in {folder}. {cure}, or set "
             "MARKETPLACE_AI_BACKEND to 'torch'."
         )
-    manifest = _read_manifest(folder, again)
+    manifest = _read_manifest(folder, cure)
     if (manifest.source_weights, manifest.source_settings) != (weights, settings_hash(directory)):
         raise EncoderError(
             f"The export in {folder} is stale: it was made of other weights, prompts or settings "
-            f"than {directory} has now. {again}."
+            f"than {directory} has now. {cure}."
         )
     if manifest.kind != kind or manifest.model_hash != model_hash(folder):
-        raise EncoderError(f"The export in {folder} is damaged or was changed. {again}.")
+        raise EncoderError(f"The export in {folder} is damaged or was changed. {cure}.")
     return folder, manifest
 
 
-def _read_manifest(folder: Path, again: str) -> Manifest:
+def _read_manifest(folder: Path, cure: str) -> Manifest:
     try:
         content: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if content.get("format") != FORMAT:
-            raise EncoderError(f"The export in {folder} is of another version of the app. {again}.")
+            raise EncoderError(f"The export in {folder} is of another version of the app. {cure}.")
         return Manifest(**content)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise EncoderError(f"{folder / MANIFEST} cannot be read ({error}). {again}.") from error
+        raise EncoderError(f"{folder / MANIFEST} cannot be read ({error}). {cure}.") from error

@@ -1,4 +1,4 @@
-"""What an exported encoder has to prove before it is used: numbers in, numbers out."""
+"""The parity check: how closely an export agrees with the model it was made from."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-#: Smallest cosine to torch's vector that a float32 export may show on any text.
-MIN_COSINE = 0.999
-#: Points of first choice that an int8 export may cost, and the labelled rows needed to say so:
-#: with 200 a single row is half a point.
-MAX_LOSS, MIN_ROWS = 0.5, 200
-#: Nearest rows that vote.
-NEIGHBORS = 10
+#: Smallest cosine to torch's vector that a float32 export may have on any text.
+MIN_COSINE_TO_TORCH = 0.999
+#: Percentage points of first choices that an int8 export may cost.
+MAX_POINTS_LOST = 0.5
+#: Labeled texts needed to measure that: with 200 a single text is half a point.
+MIN_LABELED_TEXTS = 200
+#: Nearest texts that vote in ``first_choice``.
+NUM_NEIGHBORS = 10
 
-#: Lengths from nothing to far above what a model reads, and what tokenizers stumble over;
-#: encoded together, so that nearly every one is padded.
-PROBES = [
+#: Texts from empty to far longer than a model reads, and strings that tokenizers get wrong. They
+#: are encoded together, so that nearly all of them are padded.
+PROBE_TEXTS = [
     "",
     "a",
     "Male stue og gang, ca. 40 kvm",
@@ -34,23 +35,24 @@ PROBES = [
 
 
 def smallest_cosine(vectors: Floats, expected: Floats) -> float:
-    """Of unit vectors, row by row; both ``(n, d)``."""
+    """Smallest cosine of two sets of unit vectors, row by row; both ``(n, d)``."""
     return float(np.einsum("ij,ij->i", vectors, expected).min())
 
 
 def first_choice(queries: Floats, exemplars: Floats, labels: Sequence[str]) -> float:
-    """Share of rows whose label has the most similarity among the ten nearest other rows.
+    """Share of texts whose label has the largest vote of the ten most similar other texts.
 
-    Row i of ``queries`` and of ``exemplars``, unit vectors ``(n, d)``, is the same text; it has
-    no vote on itself. Similarities are counted above that of the eleventh, since encoders
-    that give any two texts a cosine of 0.8 would otherwise only count heads.
+    Row i of ``queries`` and of ``exemplars``, unit vectors ``(n, d)``, is the same text, which
+    does not vote on itself. A vote is the similarity above that of the eleventh text: encoders
+    that give any two texts a cosine of 0.8 would otherwise make all votes equal.
     """
     names, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     similarity = queries @ exemplars.T
     np.fill_diagonal(similarity, -np.inf)
     rows = np.arange(len(codes))[:, None]
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : NEIGHBORS + 1]
-    voted = similarity[rows, nearest]
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : NUM_NEIGHBORS + 1]
+    nearest_similarity = similarity[rows, nearest]
+    weights = nearest_similarity[:, :-1] - nearest_similarity[:, -1:] + 1e-9
     votes = np.zeros((len(codes), len(names)))
-    np.add.at(votes, (rows, codes[nearest[:, :-1]]), voted[:, :-1] - voted[:, -1:] + 1e-9)
+    np.add.at(votes, (rows, codes[nearest[:, :-1]]), weights)
     return float((votes.argmax(axis=1) == codes).mean())

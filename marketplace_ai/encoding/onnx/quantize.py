@@ -1,4 +1,4 @@
-"""A float32 graph with its weights in int8, but where that would cost too much."""
+"""Quantize a float32 graph to int8, except where that would cost too much."""
 
 from __future__ import annotations
 
@@ -9,43 +9,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marketplace_ai.encoding.backend import MASK, Tokens
+from marketplace_ai.encoding.backend import ATTENTION_MASK, Tokens
 
-#: Products of activations that lose more than this share of their size when they are rounded to
-#: 8 bits stay in float32. A few rows of a feed-forward layer hold values a hundred times as large
-#: as the others. Of the embedded encoder's 72 products these are three; with them in int8 its
+#: Matrix products whose activations have more rounding noise than this in 8 bits, relative to their
+#: size, stay in float32: a few rows of a feed-forward layer hold values a hundred times as large
+#: as the others. These are three of the bundled encoder's 72 products; with them in int8 its
 #: smallest cosine to float32 is 0.994 instead of 0.997.
-MOST_NOISE = 0.1
+MAX_ROUNDING_NOISE = 0.1
 
 
 def quantize(source: Path, target: Path, inputs: Sequence[str], tokens: Tokens) -> list[str]:
-    """Write ``target``; the names of the products that stay in float32.
+    """Write ``target``; the names of the matrix products that stay in float32.
 
-    Weights have a scale a channel, the table of words included; activations are rounded as they
-    come. ``tokens`` are of texts whose activations tell what that costs. Weights use 7 of their
-    8 bits: without VNNI, sums of two products of full range overflow, and what was proven on one
-    machine would not hold on another.
+    Weights, including the word embeddings, have one scale for each channel; activations are
+    rounded dynamically. ``tokens`` are sample texts, on which the rounding noise is measured.
+    Weights use 7 of their 8 bits: without VNNI, sums of two products of full range overflow, and
+    a parity check on one machine would not hold on another.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     noise = rounding_noise(source, inputs, tokens)
-    kept = sorted(name for name, share in noise.items() if share > MOST_NOISE)
+    kept_in_float32 = sorted(name for name, share in noise.items() if share > MAX_ROUNDING_NOISE)
     quantize_dynamic(
         source,
         target,
         op_types_to_quantize=["MatMul", "Gather"],
-        nodes_to_exclude=kept,
+        nodes_to_exclude=kept_in_float32,
         per_channel=True,
         reduce_range=True,
         weight_type=QuantType.QInt8,
         use_external_data_format=True,
     )
-    return kept
+    return kept_in_float32
 
 
 def rounding_noise(source: Path, inputs: Sequence[str], tokens: Tokens) -> dict[str, float]:
-    """Of each product of an activation with a weight: the root mean square of the error when the
-    activation is rounded to 256 steps, by that of the activation."""
+    """The rounding noise of each product of an activation with a weight, by node: the root mean
+    square of the error when the activation is rounded to 256 steps, relative to the activation's.
+    """
     import onnx
     import onnxruntime
 
@@ -56,25 +57,26 @@ def rounding_noise(source: Path, inputs: Sequence[str], tokens: Tokens) -> dict[
         for node in model.graph.node
         if node.op_type == "MatMul" and node.input[1] in weights
     }
-    seen = list(dict.fromkeys(read_by.values()))
-    watched = source.with_name("watched.onnx")  # beside the weights that it shares
+    activations = list(dict.fromkeys(read_by.values()))
+    # In the same directory, because it refers to the same file of weights.
+    probe = source.with_name("activations.onnx")
     del model.graph.output[:]
-    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in seen)
-    onnx.save(model, watched)
+    model.graph.output.extend(
+        onnx.helper.make_empty_tensor_value_info(name) for name in activations
+    )
+    onnx.save(model, probe)
     try:
-        session: Any = onnxruntime.InferenceSession(
-            str(watched), providers=["CPUExecutionProvider"]
-        )
-        values = session.run(seen, {name: tokens.columns[name] for name in inputs})
+        session: Any = onnxruntime.InferenceSession(str(probe), providers=["CPUExecutionProvider"])
+        values = session.run(activations, {name: tokens.columns[name] for name in inputs})
     finally:
-        watched.unlink()
-    there = tokens.columns[MASK].astype(bool)
-    found = {name: _noise(value, there) for name, value in zip(seen, values, strict=True)}
-    return {node: found[activation] for node, activation in read_by.items()}
+        probe.unlink()
+    is_token = tokens.columns[ATTENTION_MASK].astype(bool)
+    noise = {name: _noise(value, is_token) for name, value in zip(activations, values, strict=True)}
+    return {node: noise[activation] for node, activation in read_by.items()}
 
 
-def _noise(values: NDArray[np.float32], there: NDArray[np.bool_]) -> float:
-    """Padding takes part in the range, but nobody reads what becomes of it."""
+def _noise(values: NDArray[np.float32], is_token: NDArray[np.bool_]) -> float:
+    """Padding counts for the range, as it does in ONNX Runtime, but not for the error."""
     step = (max(float(values.max()), 0.0) - min(float(values.min()), 0.0)) / 255
-    read = values[there] if values.shape[:2] == there.shape else values
+    read = values[is_token] if values.shape[:2] == is_token.shape else values
     return float(step / np.sqrt(12) / max(np.sqrt(np.square(read).mean()), 1e-12))

@@ -8,6 +8,7 @@ from django.db import IntegrityError
 
 from marketplace_ai.management import encoder_report, labeled_rows
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import EncoderState
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Command(DatabaseCommand):
         from marketplace_ai.versions import activation
 
         try:
-            encoder = rules.find(options["encoder"])
+            encoder = rules.find(registered_name(options["encoder"]))
         except activation.VersionError as error:
             refuse(str(error))
         if encoder.state == EncoderState.ACTIVE:

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
 from marketplace_ai.queue import backfill, scans, stats
 
@@ -97,7 +98,7 @@ class Command(DatabaseCommand):
         active = Encoder.objects.active()
         if active is None:
             refuse("There is no encoder yet: start a worker, or run fit_classifier, first.")
-        if name is None or name == active.name:
+        if name is None or (name := registered_name(name)) == active.name:
             return active
         encoder = Encoder.objects.candidates().filter(name=name).first()
         if encoder is None:

@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import search_index
 from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder
 
 
@@ -20,7 +21,8 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         named = options["encoder"]
-        encoder = Encoder.objects.filter(name=named).first() if named else Encoder.objects.active()
+        found = Encoder.objects.filter(name=registered_name(named)) if named else None
+        encoder = found.first() if found is not None else Encoder.objects.active()
         if encoder is None:
             refuse(f"There is no encoder {named!r}." if named else "No encoder is active yet.")
         try:

@@ -51,10 +51,10 @@ class Command(BaseCommand):
         from marketplace_ai.encoding import EncoderError
 
         try:
-            found = backend_benchmark.tune(lambda line: self.stderr.write(line, style_func=str))
+            found = backend_benchmark.benchmark_backends(lambda line: self.stderr.write(line, style_func=str))
         except EncoderError as error:
             fail(str(error))
         if as_json:
             print_json(self, found)
         else:
-            self.stdout.write("\n".join(backend_benchmark.lines(found)))
+            self.stdout.write("\n".join(backend_benchmark.report_lines(found)))

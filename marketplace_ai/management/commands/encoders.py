@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import status
 from marketplace_ai.management.console import DatabaseCommand, print_json, refuse
+from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState
 from marketplace_ai.promotion import shadow_mode
 from marketplace_ai.queue import stats
@@ -41,7 +42,7 @@ class Command(DatabaseCommand):
         return None
 
     def _switch(self, name: str, on: bool, *, as_json: bool) -> None:
-        encoder = Encoder.objects.filter(name=name).first()
+        encoder = Encoder.objects.filter(name=registered_name(name)).first()
         if encoder is None:
             refuse(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
         try:

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
-from marketplace_ai.management.sources import encoder_named
+from marketplace_ai.management.encoder_options import load_named_encoder
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Command(HelpfulCommand):
             help="categories and their parents: CSV with slug,parent, as for import_catalog",
         )  # fmt: skip
         add(
-            "--encoder", default="embedded", metavar="NAME_OR_DIR",
-            help="'embedded' (default), a sentence-transformers directory, a hub id, or the name "
+            "--encoder", default="bundled", metavar="NAME_OR_DIR",
+            help="'bundled' (default), a sentence-transformers directory, a hub id, or the name "
             "of a registered encoder (looked up in the database)",
         )  # fmt: skip
         add(
@@ -94,7 +94,7 @@ class Command(HelpfulCommand):
                 report.check(folder)
         except (TableError, report.ReportError) as error:
             refuse(str(error))
-        encoder = encoder_named(options["encoder"], self.say)
+        encoder = load_named_encoder(options["encoder"], self.say)
         try:
             start = time.perf_counter()
             encoded = encode_inputs(encoder, inputs, kept_in=kept_in, progress=progress)
@@ -116,7 +116,8 @@ class Command(HelpfulCommand):
             "encoder": {
                 "name": encoder.name,
                 "weights_hash": encoder.weights_hash,
-                "precision": encoder.precision,
+                "dtype": encoder.dtype,
+                "precision": encoder.dtype,  # alias
             },
             "files": {
                 name: options[name]

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
-from marketplace_ai.management.sources import encoder_named
+from marketplace_ai.management.encoder_options import load_named_encoder
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -21,8 +21,8 @@ class Command(HelpfulCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--encoder", default="embedded", metavar="NAME_OR_DIR",
-            help="'embedded' (default), a sentence-transformers directory, a hub id, or the name "
+            "--encoder", default="bundled", metavar="NAME_OR_DIR",
+            help="'bundled' (default), a sentence-transformers directory, a hub id, or the name "
             "of a registered encoder",
         )  # fmt: skip
         parser.add_argument("--triplets", required=True, metavar="FILE", help="held-out triplets")
@@ -36,7 +36,7 @@ class Command(HelpfulCommand):
             triplets = read_triplets(options["triplets"])
         except TableError as error:
             refuse(str(error))
-        encoder = encoder_named(options["encoder"], self.say)
+        encoder = load_named_encoder(options["encoder"], self.say)
         texts = len({text for row in triplets for text in row[:3]})
         try:
             with progress("Encoding", texts, quiet=options["json"]) as advance:

@@ -12,30 +12,32 @@ from marketplace_ai.management.console import fail, print_json, refuse
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
-    from marketplace_ai.encoding.load import Found
-    from marketplace_ai.encoding.onnx.export import Labelled
+    from marketplace_ai.encoding.onnx.export import LabeledTexts
+    from marketplace_ai.encoding.sources import ModelPath
 
 
 class Command(BaseCommand):
     help = (
-        "Export an encoder for ONNX Runtime, the back end for machines without a GPU. It is "
-        "compared with torch and refused where it does not agree. --int8 exports a second, faster "
-        "one in 8 bits, which may cost half a point of first choice on labelled texts: those of "
-        "FILE (columns category and text, or title and description), else the exemplars. "
+        "Export an encoder for ONNX Runtime, the back end for machines without a GPU. The export "
+        "is compared with torch and refused if it does not agree. --int8 adds a second, faster "
+        "export in 8 bits, which may cost half a point of first choices on labeled texts: those "
+        "of FILE (columns category and text, or title and description), else the exemplars. "
         'Needs pip install "marketplace-ai[onnx]" and a minute or two.'
     )
-    # Neither models nor database have a part in it, but where the exemplars are the texts.
+    # Neither models nor database are needed, unless the exemplars are the labeled texts.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--encoder",
             metavar="NAME_OR_DIR",
-            help="'embedded', a directory, a hub id or a registered name; "
+            help="'bundled', a directory, a hub id or a registered name; "
             "without it the active encoder, else that of MARKETPLACE_AI_ENCODER",
         )
         parser.add_argument("--int8", action="store_true", help="export in 8 bits as well")
-        parser.add_argument("--labelled", metavar="FILE", help="CSV file of labelled texts")
+        parser.add_argument(
+            "--labeled", "--labelled", metavar="FILE", help="CSV file of labeled texts"
+        )
         parser.add_argument(
             "--output",
             metavar="DIR",
@@ -45,46 +47,49 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["labelled"] and not options["int8"]:
-            refuse("--labelled is what --int8 is measured on, which is not given.")
-        found = self._find(options["encoder"])
-        labelled = _labelled(options["labelled"]) if options["int8"] else None
+        if options["labeled"] and not options["int8"]:
+            refuse("--labeled is what --int8 is measured on, which is not given.")
+        model = self._find_model(options["encoder"])
+        labeled = _labeled_texts(options["labeled"]) if options["int8"] else None
         from marketplace_ai.encoding.onnx.export import export
         from marketplace_ai.encoding.onnx.exported import export_folder
 
         cache_dir = Path(options["output"]).expanduser() if options["output"] else conf.cache_dir
         try:
-            made = export(
-                found.path,
+            manifests = export(
+                model.path,
                 cache_dir,
-                labelled=labelled,
-                links_within=found.links_within,
+                labeled=labeled,
+                links_within=model.links_within,
                 progress=self._say,
             )
         except EncoderError as error:
             fail(str(error))
-        figures = {
+        exports = {
             kind: {
                 "folder": str(export_folder(cache_dir, manifest.source_weights, kind)),
-                **manifest.proof,
+                **manifest.parity,
             }
-            for kind, manifest in made.items()
+            for kind, manifest in manifests.items()
         }
         if options["json"]:
-            print_json(self, {"encoder": found.source, "exports": figures})
-            return
-        for kind, figure in figures.items():
-            self.stdout.write(f"{kind}: {figure['folder']}")
-            self.stdout.write(f"  smallest cosine: {figure['smallest_cosine']:.5f}")
+            print_json(self, {"encoder": model.source, "exports": exports})
+        else:
+            self._report(exports)
+
+    def _report(self, exports: dict[Any, dict[str, Any]]) -> None:
+        for kind, figures in exports.items():
+            self.stdout.write(f"{kind}: {figures['folder']}")
+            self.stdout.write(f"  smallest cosine: {figures['smallest_cosine']:.5f}")
             if kind == "int8":
-                before = 100 * figure["first_choice_float32"]
+                before = 100 * figures["first_choice_float32"]
                 self.stdout.write(
-                    f"  first choice on {figure['rows']:,} texts: {before:.1f}% in float32, "
-                    f"{before - figure['points_lost']:.1f}% in int8"
+                    f"  first choice on {figures['rows']:,} texts: {before:.1f}% in float32, "
+                    f"{before - figures['points_lost']:.1f}% in int8"
                 )
         self.stdout.write("manage.py doctor --tune says which back end is fastest here.")
 
-    def _find(self, name: str | None) -> Found:
+    def _find_model(self, name: str | None) -> ModelPath:
         revision = None
         if name is None or not is_source(name):
             name, revision = _registered(name)
@@ -100,11 +105,14 @@ class Command(BaseCommand):
 
 
 def _registered(name: str | None) -> tuple[str, str | None]:
-    """Source and revision of a registered encoder; without a name of the active one, and where
-    there is none, or no database, those of the setting."""
+    """Source and revision of the encoder registered as ``name``.
+
+    Without a name those of the active encoder or, if there is none or no database, of the
+    setting.
+    """
     from marketplace_ai.models import Encoder
 
-    neither = f"--encoder {name}: neither 'embedded' nor an existing directory nor a hub id"
+    neither = f"--encoder {name}: neither 'bundled' nor an existing directory nor a hub id"
     encoder, reason = None, ""
     try:
         if name is None:
@@ -122,7 +130,8 @@ def _registered(name: str | None) -> tuple[str, str | None]:
     return conf.encoder, None
 
 
-def _labelled(path: str | None) -> Labelled:
+def _labeled_texts(path: str | None) -> LabeledTexts:
+    """(text, category) of a CSV file's rows, or of the exemplars if there is no file."""
     if path is not None:
         from marketplace_ai.text.labeled_csv import read_rows
 
@@ -133,12 +142,14 @@ def _labelled(path: str | None) -> Labelled:
         return [(t, c) for t, c in zip(rows.texts, rows.labels, strict=True) if c is not None]
     from marketplace_ai.models import Exemplar, ExemplarState
 
-    voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE, category__isnull=False)
+    exemplars = Exemplar.objects.filter(state=ExemplarState.ACTIVE, category__isnull=False)
     try:
-        return [(text, str(category)) for text, category in voting.values_list("text", "category")]
+        return [
+            (text, str(category)) for text, category in exemplars.values_list("text", "category")
+        ]
     except DatabaseError as error:
         reason = str(error).strip().partition("\n")[0]
         refuse(
             f"The exemplars, which --int8 is measured on, cannot be read ({reason}): give "
-            "--labelled FILE."
+            "--labeled FILE."
         )

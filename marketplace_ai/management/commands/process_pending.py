@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import DatabaseCommand, fail, progress, refuse
+from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, QueuedPosting
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Command(DatabaseCommand):
 
 
 def _candidate(name: str) -> Encoder:
-    encoder = Encoder.objects.candidates().filter(name=name).first()
+    encoder = Encoder.objects.candidates().filter(name=registered_name(name)).first()
     if encoder is None:
         refuse(
             f"{name!r} is no encoder beside the active one, for which a worker could be started. "

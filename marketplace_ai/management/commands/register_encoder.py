@@ -20,7 +20,7 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--path", required=True, metavar="SOURCE",
             help="a sentence-transformers directory that every worker can read, a hub id such as "
-            "BAAI/bge-m3, or 'embedded'",
+            "BAAI/bge-m3, or 'bundled'",
         )  # fmt: skip
         parser.add_argument("--revision", help="of a hub id: a branch, tag or commit")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -47,7 +47,8 @@ class Command(DatabaseCommand):
                     "encoder": encoder.name,
                     "source": encoder.source,
                     "dimension": encoder.dimension,
-                    "precision": encoder.precision,
+                    "dtype": encoder.dtype,
+                    "precision": encoder.dtype,  # alias
                     "weights_hash": encoder.weights_hash,
                     "state": encoder.state,
                     "same_weights": [twin.name for twin in twins],

@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import retire
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState
 
 
@@ -23,7 +24,7 @@ class Command(DatabaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        encoder = Encoder.objects.filter(name=options["name"]).first()
+        encoder = Encoder.objects.filter(name=registered_name(options["name"])).first()
         if encoder is None:
             refuse(
                 f"There is no encoder {options['name']!r}. Run manage.py encoders to see those "

@@ -9,12 +9,12 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
-from marketplace_ai.management.sources import base_named
+from marketplace_ai.management.encoder_options import find_base_model
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.training.model import training_metadata
 
 if TYPE_CHECKING:
-    from marketplace_ai.encoding.load import Found
+    from marketplace_ai.encoding.sources import ModelPath
     from marketplace_ai.training.data.loading import Data, Plan
     from marketplace_ai.training.recipe import Recipe
     from marketplace_ai.training.run.callbacks import Step
@@ -35,7 +35,7 @@ examples:
   manage.py mine_training_data --out mined
   manage.py train_encoder --triplets mined/triplets.jsonl --pairs mined/pairs.jsonl \\
       --scored mined/scored.jsonl --eval-triplets mined/test_triplets.jsonl \\
-      --base embedded --output encoders/v2
+      --base bundled --output encoders/v2
   manage.py train_encoder ... --dry-run      what it takes: steps, memory, time
 
 Ctrl-C ends the step, leaves a checkpoint, and --resume goes on from it. Ends with 0 when the
@@ -55,8 +55,8 @@ class Command(HelpfulCommand):
         add("--scored", metavar="FILE", help="sentence1, sentence2, score from 0 to 1")
         add("--eval-triplets", metavar="FILE", help="held-out triplets, measured before and after")
         add(
-            "--base", default="embedded", metavar="NAME_OR_DIR",
-            help="'embedded' (default), a directory, a hub id, or a registered encoder's name",
+            "--base", default="bundled", metavar="NAME_OR_DIR",
+            help="'bundled' (default), a directory, a hub id, or a registered encoder's name",
         )  # fmt: skip
         add("--output", required=True, metavar="DIR", help="the directory to be made")
         add("--overwrite", action="store_true", help="take the place of a directory that is there")
@@ -130,7 +130,7 @@ class Command(HelpfulCommand):
             used = plan(data, recipe.batch_size)
         except ValueError as error:
             refuse(f"{error}.")
-        base = base_named(options["base"], self.say)
+        base = find_base_model(options["base"], self.say)
         if options["dry_run"]:
             self._tell_estimate(_estimated(base, data, recipe, output), as_json=quiet)
             return
@@ -188,7 +188,7 @@ class Command(HelpfulCommand):
             self.stdout.write(line)
 
 
-def _estimated(base: Found, data: Data, recipe: Recipe, output: Path) -> dict[str, Any]:
+def _estimated(base: ModelPath, data: Data, recipe: Recipe, output: Path) -> dict[str, Any]:
     from marketplace_ai.training.run.estimate import estimate
     from marketplace_ai.training.train import explained, require_packages
 

@@ -6,7 +6,7 @@ import csv
 import tempfile
 from pathlib import Path
 
-from marketplace_ai.encoding.atomic_dir import put
+from marketplace_ai.encoding.atomic_dir import replace_dir
 
 from . import data_card, leaks
 from .datasets import PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRIPLETS_FILE, write
@@ -67,7 +67,7 @@ def save(mined: Mined, out: Path, *, seed: int, test_share: float) -> int:
             card = data_card.text(mined, seed=seed, test_share=test_share, compared=compared)
             (building / CARD).write_text(card, encoding="utf-8")
             check(out, force=True)  # what may have come meanwhile is nobody's to delete
-            put(building, out)
+            replace_dir(building, out)
     except OSError as error:
         raise FolderError(
             f"The files cannot be written to {out}: {error.strerror or error}. Nothing was written."

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketplace_ai.encoding.dtype import Computation
+from marketplace_ai.encoding.dtype import DtypePlan
 from marketplace_ai.encoding.model_directory import check_directory
 from marketplace_ai.encoding.sentence_transformer import load_model
 from marketplace_ai.encoding.text_encoder import EncoderError
@@ -18,20 +18,20 @@ from .length_buckets import by_length
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from marketplace_ai.encoding.load import Found
+    from marketplace_ai.encoding.sources import ModelPath
 
 #: What low-rank adapters are put on: all attention and feed-forward products, as Biderman et
 #: al. (2024) recommend; dropout and scaling are peft's own defaults.
 _LORA_TARGETS = "all-linear"
 
 
-def load_base(found: Found, recipe: Recipe, device: str) -> SentenceTransformer:
+def load_base(found: ModelPath, recipe: Recipe, device: str) -> SentenceTransformer:
     """The directory in float32 on ``device`` ("cpu", "cuda"), prepared as the recipe says.
 
     Raises ``EncoderError`` for a directory that may not be loaded, or that cannot be trained so.
     """
     check_directory(found.path, links_within=found.links_within)
-    model: SentenceTransformer = load_model(found.path, device, Computation("float32", None))
+    model: SentenceTransformer = load_model(found.path, device, DtypePlan("float32", None))
     model.train()
     if device == "cpu":
         transforming: Any = model
@@ -93,7 +93,7 @@ def inner(model: SentenceTransformer) -> Any:
     if found is None:
         raise EncoderError(
             f"{type(model[0]).__name__} is no transformer, so this recipe cannot train it: take a "
-            "base such as 'embedded' or BAAI/bge-m3."
+            "base such as 'bundled' or BAAI/bge-m3."
         )
     return found
 

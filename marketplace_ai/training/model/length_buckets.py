@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from marketplace_ai.encoding.backend import MASK
-from marketplace_ai.encoding.token_batches import plan
+from marketplace_ai.encoding.backend import ATTENTION_MASK
+from marketplace_ai.encoding.token_batches import plan_batches
 
 #: Padded tokens that go through at once: a batch of 32 titles in two or three parts. Titles have
 #: 14 tokens in the mean and 45 at most, so a whole batch is padding for two thirds.
@@ -25,10 +25,10 @@ def by_length(forward: Forward) -> Forward:
     def parted(features: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         import torch
 
-        mask = features.get(MASK)
+        mask = features.get(ATTENTION_MASK)
         if mask is None:
             return forward(features, *args, **kwargs)
-        parts = plan(mask.sum(dim=1).tolist(), BUDGET, len(mask))
+        parts = plan_batches(mask.sum(dim=1).tolist(), BUDGET, len(mask))
         if len(parts) < 2:
             return forward(features, *args, **kwargs)
         found = []

@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from marketplace_ai.encoding.load import EMBEDDED, Found
+from marketplace_ai.encoding.sources import BUNDLED, ModelPath
 from marketplace_ai.training.data.loading import TRIPLETS, Data
 from marketplace_ai.training.recipe import Recipe
 
-#: What the embedded encoder is made of.
-EMBEDDED_BASE = "intfloat/multilingual-e5-small"
+#: What the bundled encoder is made of.
+BUNDLED_BASE = "intfloat/multilingual-e5-small"
 _BEFORE = "## Citation"
 #: Of two unit vectors, so a margin from here on never closes.
 _FARTHEST = 2.0
 
 
-def prepare(model: Any, found: Found) -> None:
+def prepare(model: Any, found: ModelPath) -> None:
     """What the library's card is to say of a base that was loaded from a directory."""
     data = model.model_card_data
     # Postings and exemplars are encoded alike: there are no queries and documents.
     data.ir_model = False
-    if found.source == EMBEDDED:
-        data.base_model = EMBEDDED_BASE
+    if found.source == BUNDLED:
+        data.base_model = BUNDLED_BASE
     elif not Path(found.source).is_absolute():
         data.base_model = found.source
 

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from marketplace_ai.encoding.atomic_dir import put
-from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.atomic_dir import replace_dir
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.model_directory import check_directory, weights_hash
 from marketplace_ai.training.data.loading import Data
 from marketplace_ai.training.recipe import Recipe
@@ -21,7 +21,7 @@ _VERSIONS = ("sentence-transformers", "transformers", "torch", "accelerate", "da
 
 
 def save(
-    model: Any, found: Found, data: Data, recipe: Recipe, figures: dict[str, Any], output: Path
+    model: Any, found: ModelPath, data: Data, recipe: Recipe, figures: dict[str, Any], output: Path
 ) -> None:
     """Write the directory beside ``output``, look at it as any encoder's is looked at, and put it
     in the place of what is there. OSError where the disk is full; then nothing has changed."""
@@ -45,4 +45,4 @@ def save(
         }
         training_metadata.write(built, about)
         check_directory(built)
-        put(built, output)
+        replace_dir(built, output)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from marketplace_ai.encoding.dtype import Computation
-from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.dtype import DtypePlan
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.sentence_transformer import load_model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-def blend(model: SentenceTransformer, found: Found, share: float) -> None:
+def blend(model: SentenceTransformer, found: ModelPath, share: float) -> None:
     """Move every weight back towards the base's, in place: ``share`` of the way from there to
     where training took it (1: all of it). Wortsman et al. (2022), equation 1.
 
@@ -24,7 +24,7 @@ def blend(model: SentenceTransformer, found: Found, share: float) -> None:
     """
     if share == 1:
         return
-    base: SentenceTransformer = load_model(found.path, "cpu", Computation("float32", None))
+    base: SentenceTransformer = load_model(found.path, "cpu", DtypePlan("float32", None))
     before = dict(base.named_parameters())
     with torch.no_grad():
         for name, weight in model.named_parameters():

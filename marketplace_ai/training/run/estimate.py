@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marketplace_ai.encoding.dtype import Device
-from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.training.data.loading import PAIRS, Data, plan
 from marketplace_ai.training.recipe import Recipe
 
@@ -35,13 +35,13 @@ class Batch:
     largest: float
 
 
-def estimate(found: Found, data: Data, recipe: Recipe) -> dict[str, Any]:
+def estimate(found: ModelPath, data: Data, recipe: Recipe) -> dict[str, Any]:
     """``here``: the base on this machine; ``bge_m3``: that model on one GPU of 80 GB."""
     from marketplace_ai.training.model.base_model import cut, freezes_embeddings, load_base
     from marketplace_ai.training.model.losses import losses
     from marketplace_ai.training.train import quiet
 
-    device = Device.here().kind
+    device = Device.detect().kind
     steps = math.ceil(plan(data, recipe.batch_size).steps * recipe.epochs)
     with quiet():
         model = load_base(found, recipe, device)

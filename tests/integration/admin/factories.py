@@ -32,7 +32,7 @@ def encoder() -> Encoder:
     made, _ = Encoder.objects.get_or_create(
         name="one",
         defaults={
-            "source": "dummy", "dimension": 8, "max_tokens": 16, "precision": "float32",
+            "source": "dummy", "dimension": 8, "max_tokens": 16, "dtype": "float32",
             "weights_hash": "0" * 64, "state": EncoderState.ACTIVE,
         },
     )  # fmt: skip

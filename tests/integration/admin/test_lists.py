@@ -50,7 +50,7 @@ def fill(catalog: dict[str, Category], start: int, stop: int) -> None:
         exemplar(f"Male vegg {number}", catalog["maling"], posting=job)
         Category.objects.create(slug=f"c{number}", name=f"C {number}", parent=catalog["bygg"])
         made = Encoder.objects.create(
-            name=f"e{number}", source="dummy", dimension=8, max_tokens=16, precision="float32",
+            name=f"e{number}", source="dummy", dimension=8, max_tokens=16, dtype="float32",
             weights_hash="0" * 64,
         )  # fmt: skip
         ClassifierVersion.objects.create(

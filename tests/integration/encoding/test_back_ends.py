@@ -1,4 +1,4 @@
-"""Exporting an encoder and choosing a back end, as a person does it."""
+"""Exporting an encoder and choosing a back end with the commands, settings and checks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
-from marketplace_ai import checks
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.doctor import backend_benchmark, diagnose
 from marketplace_ai.encoders import active
-from marketplace_ai.encoding import TextEncoder, benchmark, gpu
+from marketplace_ai.encoding import TextEncoder, backend_registry, benchmark, gpu
+from marketplace_ai.encoding.backend import Problem
+from marketplace_ai.encoding.backend_registry import BackendSpec
 from marketplace_ai.encoding.dtype import Device
-from marketplace_ai.encoding.gpu import Gpus
-from marketplace_ai.models import ExemplarEmbedding, JobPosting, PostingEmbedding
+from marketplace_ai.encoding.gpu import GpuStatus
+from marketplace_ai.encoding.onnx import loading
+from marketplace_ai.encoding.sources import ModelPath
+from marketplace_ai.management.encoder_options import registered_name
+from marketplace_ai.models import (
+    Encoder,
+    EncoderState,
+    ExemplarEmbedding,
+    JobPosting,
+    PostingEmbedding,
+)
 from marketplace_ai.queue.write import prepared_text
 from tests.integration.worker_runs import drain
-from tests.unit.encoding.fakes import WORDS, Room, save
+from tests.unit.encoding.fakes import WORDS, FakeBackend, save
 
 pytestmark = pytest.mark.django_db
 
@@ -34,22 +44,22 @@ def run(name: str, *arguments: str) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-def are_of(encoder: TextEncoder, stored: dict[str, Any]) -> bool:
-    """Whether vectors by text are this encoder's, but for the half precision they are stored in."""
+def are_vectors_of(encoder: TextEncoder, stored: dict[str, Any]) -> bool:
+    """Whether stored vectors, by text, are those of an encoder, within half precision."""
     vectors = np.array([np.array(vector) for vector in stored.values()])
     return np.allclose(vectors, encoder.encode(list(stored)), atol=5e-4)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model in ``model``, labelled texts in ``labelled.csv``, an empty cache folder."""
+    """A model in ``model``, labeled texts in ``labeled.csv``, an empty cache folder."""
     path = tmp_path_factory.mktemp("backends")
     save(path, pooling="mean")
-    # Far apart: what int8 costs weights that were never trained would be a matter of chance.
+    # Far apart, since the cost of int8 on untrained weights would be random otherwise.
     lines = [
         f"{' '.join([WORDS[n % 8]] * 5)} {WORDS[n // 8 % 8]},{WORDS[n % 8]}" for n in range(240)
     ]
-    (path / "labelled.csv").write_text("\n".join(["text,category", *lines]) + "\n")
+    (path / "labeled.csv").write_text("\n".join(["text,category", *lines]) + "\n")
     return path
 
 
@@ -68,29 +78,29 @@ def test_export_check_tune_and_use(
     assert before.id == "marketplace_ai.W003"
     assert "export_encoder" in str(before.hint)
 
-    out, err = run("export_encoder", "--int8", "--labelled", str(chosen / "labelled.csv"), "--json")
-    made = json.loads(out)
-    assert made["encoder"] == str(chosen / "model")
-    assert made["exports"]["float32"]["smallest_cosine"] > 0.9999
-    assert made["exports"]["int8"]["rows"] == 240
+    out, err = run("export_encoder", "--int8", "--labelled", str(chosen / "labeled.csv"), "--json")
+    exported = json.loads(out)
+    assert exported["encoder"] == str(chosen / "model")
+    assert exported["exports"]["float32"]["smallest_cosine"] > 0.9999
+    assert exported["exports"]["int8"]["rows"] == 240
     assert "Comparing it with torch" in err
 
     assert run_checks(tags=["marketplace_ai"]) == []
-    encoder, texts = active.ensure_active()
-    assert (texts.backend.name, texts.weights_hash) == ("onnx", encoder.weights_hash)
+    encoder, onnx = active.ensure_active()
+    assert (onnx.backend.name, onnx.weights_hash) == ("onnx", encoder.weights_hash)
     # Another back end is the same registered encoder.
-    for name, precision in (("torch", "float32"), ("onnx-int8", "int8")):
+    for name, dtype in (("torch", "float32"), ("onnx-int8", "int8")):
         settings.MARKETPLACE_AI_BACKEND = name
-        assert active.load(encoder).precision == precision
+        assert active.load(encoder).dtype == dtype
     assert {"back end"} <= {finding.name for finding in diagnose.examine()}
-    # Its postings are rounded; what every worker compares with is not.
+    # Vectors of postings are rounded; those of exemplars, which all workers compare with, are not.
     drain()
-    rounded = active.load(encoder)
-    kept = dict(ExemplarEmbedding.objects.values_list("exemplar__text", "vector"))
-    new = {prepared_text(get_adapter(), posting): PostingEmbedding.objects.get().vector}
-    assert len(kept) == 19  # with the descriptions of categories
-    assert are_of(texts, kept) and not are_of(rounded, kept)
-    assert are_of(rounded, new) and not are_of(texts, new)
+    int8 = active.load(encoder)
+    exemplar_vectors = dict(ExemplarEmbedding.objects.values_list("exemplar__text", "vector"))
+    posting_vectors = {prepared_text(get_adapter(), posting): PostingEmbedding.objects.get().vector}
+    assert len(exemplar_vectors) == 19  # with the descriptions of categories
+    assert are_vectors_of(onnx, exemplar_vectors) and not are_vectors_of(int8, exemplar_vectors)
+    assert are_vectors_of(int8, posting_vectors) and not are_vectors_of(onnx, posting_vectors)
 
     monkeypatch.setattr(benchmark, "ROUNDS", 1)
     found = json.loads(run("doctor", "--tune", "--json")[0])
@@ -100,28 +110,28 @@ def test_export_check_tune_and_use(
     assert found["fastest"] in found["back_ends"]
 
     settings.MARKETPLACE_AI_CACHE_DIR = chosen / "elsewhere"
-    said, _ = run("doctor", "--tune")
-    assert said.count("not measured: There is no") == 2
-    assert "→ MARKETPLACE_AI_BACKEND = 'torch' is fastest." in said
+    report, _ = run("doctor", "--tune")
+    assert report.count("not measured: There is no") == 2
+    assert "→ MARKETPLACE_AI_BACKEND = 'torch' is fastest." in report
 
 
 def test_the_exemplars_are_what_int8_is_measured_on(chosen: Path, exemplars: None) -> None:
-    with pytest.raises(CommandError, match="12 labelled texts cannot tell") as error:
+    with pytest.raises(CommandError, match="12 labeled texts cannot tell") as error:
         run("export_encoder", "--int8")
     assert error.value.returncode == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--encoder", "nobody"], "--encoder nobody: neither .* not registered either"),
         (["--encoder", "dummy"], "There is no encoder 'dummy'"),
-        (["--labelled", "x.csv"], "--labelled is what --int8 is measured on"),
+        (["--labeled", "x.csv"], "--labeled is what --int8 is measured on"),
         (["--int8", "--labelled", "/no/such.csv"], "/no/such.csv"),
     ],
 )
-def test_bad_usage_is_one_sentence(chosen: Path, arguments: list[str], said: str) -> None:
-    with pytest.raises(CommandError, match=said) as error:
+def test_bad_usage_is_one_sentence(chosen: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message) as error:
         run("export_encoder", *arguments)
     assert error.value.returncode == 2
 
@@ -138,13 +148,13 @@ def test_a_registered_name_is_its_source(chosen: Path) -> None:
     ("name", "value"),
     [
         ("BACKEND", "tensorrt"),
-        ("PRECISION", "int8"),
+        ("DTYPE", "int8"),
         ("TOKEN_BUDGET", 0),
         ("TOKEN_BUDGET", "1024"),
         ("TOKEN_BUDGET", True),
     ],
 )
-def test_e006_a_setting_that_there_is_not(settings: Any, name: str, value: Any) -> None:
+def test_e006_an_invalid_setting(settings: Any, name: str, value: Any) -> None:
     setattr(settings, f"MARKETPLACE_AI_{name}", value)
     (message,) = run_checks(tags=["marketplace_ai"])
     assert (message.id, message.msg) == (
@@ -156,16 +166,16 @@ def test_e006_a_setting_that_there_is_not(settings: Any, name: str, value: Any) 
 
 def test_w003_without_the_package(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_BACKEND = "onnx-int8"
-    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
     (message,) = run_checks(tags=["marketplace_ai"])
     assert message.id == "marketplace_ai.W003"
     assert "onnxruntime is not installed" in message.msg
 
 
-def test_doctor_looks_at_a_gpu(monkeypatch: Any, settings: Any) -> None:
+def test_doctor_checks_the_gpu(monkeypatch: Any, settings: Any) -> None:
     assert "gpu" not in {finding.name for finding in diagnose.examine()} or gpu.has_driver()
     monkeypatch.setattr(gpu, "has_driver", lambda: True)
-    monkeypatch.setattr(gpu, "gpus_here", lambda: Gpus(2, Device("cuda", (8, 0)), "A100"))
+    monkeypatch.setattr(gpu, "detect_gpus", lambda: GpuStatus(2, Device("cuda", (8, 0)), "A100"))
     messages = [finding.message for finding in diagnose.examine() if finding.name == "gpu"]
     assert messages == [
         "A100: bfloat16 with SDPA",
@@ -173,19 +183,19 @@ def test_doctor_looks_at_a_gpu(monkeypatch: Any, settings: Any) -> None:
     ]
 
 
-# -- what is said of measurements ----------------------------------------------------------
+# -- the report of measurements ----------------------------------------------------------
 
 
 def measured(**ratios: float) -> dict[str, Any]:
     names = {name.replace("_", "-"): ratio for name, ratio in ratios.items()}
     return {
-        "encoder": "embedded",
+        "encoder": "bundled",
         "back_ends": {
             name: {
                 "texts_a_second": 100 * ratio,
                 "times_torch": ratio,
                 "device": "cpu",
-                "precision": "float32",
+                "dtype": "float32",
             }
             for name, ratio in names.items()
         },
@@ -197,22 +207,22 @@ def measured(**ratios: float) -> dict[str, Any]:
     }
 
 
-def test_int8_is_suggested_with_its_price() -> None:
-    said = "\n".join(backend_benchmark.lines(measured(torch=1, onnx=1.5, onnx_int8=2.2)))
-    assert "2.20 times torch" in said
-    assert "'onnx-int8' is fastest; then run fit_classifier" in said
-    assert "'onnx' is fastest among the exact ones" in said
+def test_int8_is_suggested_with_its_cost() -> None:
+    report = "\n".join(backend_benchmark.report_lines(measured(torch=1, onnx=1.5, onnx_int8=2.2)))
+    assert "2.20 times torch" in report
+    assert "'onnx-int8' is fastest; then run fit_classifier" in report
+    assert "'onnx' is fastest among the exact ones" in report
 
 
 def test_a_better_budget_is_suggested() -> None:
     found = {**measured(torch=1), "token_budget": 2048}
     assert (
         "MARKETPLACE_AI_TOKEN_BUDGET = 2048 is faster than 1024"
-        in backend_benchmark.lines(found)[-1]
+        in backend_benchmark.report_lines(found)[-1]
     )
 
 
-def test_turns_are_interleaved_and_compared_with_the_first() -> None:
+def test_rounds_are_interleaved_and_compared_with_the_first() -> None:
     order: list[str] = []
     speeds = benchmark.compare(
         {name: lambda texts, name=name: order.append(name) for name in "ab"}, ["x"] * 8, rounds=3
@@ -224,7 +234,7 @@ def test_turns_are_interleaved_and_compared_with_the_first() -> None:
 def test_a_budget_is_better_when_it_is_a_tenth_faster(monkeypatch: Any) -> None:
     from marketplace_ai.encoding.batched_encoder import BatchedEncoder
 
-    encoder = BatchedEncoder(Room(), "fake")
+    encoder = BatchedEncoder(FakeBackend(), "fake")
     speeds = {400: 1.0, 256: 0.9, 512: 1.05, 1024: 1.3, 2048: 1.2, 4096: 1.0}
     tried: list[int] = []
 
@@ -240,3 +250,104 @@ def test_a_budget_is_better_when_it_is_a_tenth_faster(monkeypatch: Any) -> None:
     assert encoder.budget.full == 400
     speeds[1024] = speeds[2048] = 1.05
     assert benchmark.best_budget(encoder) == (400, None)
+
+
+# -- another back end ----------------------------------------------------------------------
+
+
+class RemoteBackend(FakeBackend):
+    """An invented back end: vectors of a server, rounded, with those of torch as reference."""
+
+    name = "remote"
+
+    def __init__(self, model: ModelPath) -> None:
+        super().__init__()
+        self.source = model.source
+
+
+def load_remote(model: ModelPath, *, cache_dir: Path, dtype: str) -> RemoteBackend:
+    return RemoteBackend(model)
+
+
+def find_remote_problem(cache_dir: Path) -> Problem | None:
+    return None if (cache_dir / "server").exists() else Problem("no server is set", "start one")
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_registry, "_specs", dict(backend_registry._specs))
+    backend_registry.register(
+        BackendSpec("remote", load=load_remote, find_problem=find_remote_problem, reference="torch")
+    )
+
+
+@pytest.mark.usefixtures("remote")
+def test_a_registered_back_end_is_checked_loaded_and_measured(
+    chosen: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MARKETPLACE_AI_CACHE_DIR = tmp_path
+    settings.MARKETPLACE_AI_BACKEND = "remote"
+    (warning,) = run_checks(tags=["marketplace_ai"])
+    assert warning.id == "marketplace_ai.W003"
+    assert "'remote', but no server is set" in warning.msg
+    assert "start one" in str(warning.hint)
+    (tmp_path / "server").touch()
+    assert run_checks(tags=["marketplace_ai"]) == []
+
+    encoder = active.load_source(str(chosen / "model"))
+    assert isinstance(encoder.backend, RemoteBackend)
+    assert encoder.backend.source == str(chosen / "model")
+    assert encoder.reference_encoder.backend.name == "torch"
+    messages = {finding.message for finding in diagnose.examine()}
+    assert "The back end 'remote' rounds vectors." in messages
+
+    monkeypatch.setattr(benchmark, "ROUNDS", 1)
+    measured = json.loads(run("doctor", "--tune", "--json")[0])
+    assert measured["back_ends"]["remote"]["times_torch"] > 0
+    assert measured["fastest_exact"] == "torch"
+
+
+def test_a_back_end_that_is_not_registered_is_refused(settings: Any) -> None:
+    settings.MARKETPLACE_AI_BACKEND = "remote"
+    (message,) = run_checks(tags=["marketplace_ai"])
+    assert (message.id, "'onnx-int8'" in str(message.hint)) == ("marketplace_ai.E006", True)
+
+
+# -- the former name of the bundled encoder ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("registered", "typed"), [("bundled", "embedded"), ("embedded", "bundled")]
+)
+def test_commands_take_both_names_of_the_bundled_encoder(registered: str, typed: str) -> None:
+    Encoder.objects.create(
+        name=registered, source=registered, dimension=384, max_tokens=512, dtype="float32",
+        weights_hash="0" * 64, state=EncoderState.ACTIVE,
+    )  # fmt: skip
+
+    assert registered_name(typed) == registered
+    assert registered_name(registered) == registered
+    out, _ = run("activate_encoder", typed)
+    assert registered in out
+
+
+def test_a_name_that_is_registered_is_never_replaced_by_its_alias() -> None:
+    for name in ("bundled", "embedded"):
+        Encoder.objects.create(
+            name=name, source=name, dimension=384, max_tokens=512, weights_hash="0" * 64
+        )
+
+    assert [registered_name(name) for name in ("bundled", "embedded", "v2")] == (
+        ["bundled", "embedded", "v2"]
+    )
+
+
+def test_doctor_takes_the_former_name_for_the_same_encoder(settings: Any) -> None:
+    Encoder.objects.create(
+        name="embedded", source="embedded", dimension=384, max_tokens=512,
+        weights_hash="0" * 64, state=EncoderState.ACTIVE,
+    )  # fmt: skip
+    settings.MARKETPLACE_AI_ENCODER = "bundled"
+    assert "encoder setting" not in {finding.name for finding in diagnose.examine()}
+    settings.MARKETPLACE_AI_ENCODER = "dummy"
+    assert "encoder setting" in {finding.name for finding in diagnose.examine()}

@@ -187,7 +187,7 @@ def test_what_flatters_or_spoils_the_figures_is_said(files: Path, tmp_path: Path
         (["--shots", "0"], "--shots must be 1 or more"),
         (["--target-precision", "97"], "--target-precision must lie between 0 and 1"),
         (["--calibration-where", "a=b"], "--calibration, which is not given"),
-        (["--encoder", "my-own"], "neither 'embedded' nor an existing directory"),
+        (["--encoder", "my-own"], "neither 'bundled' nor an existing directory"),
         (["--encoder", "docs"], "docs is not a sentence-transformers directory"),
         (["--report", "manage.py"], "a file of that name is there"),
     ],
@@ -229,6 +229,7 @@ def test_only_a_registered_name_starts_the_demo_servers() -> None:
         return _needs_services(["evaluate_classifier", "--train", "a.csv", *encoder])
 
     assert not needs()
+    assert not needs("--encoder", "bundled")
     assert not needs("--encoder", "embedded")
     assert not needs("--encoder=BAAI/bge-m3")
     assert not needs("--encoder", str(ROOT))

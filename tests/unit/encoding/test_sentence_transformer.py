@@ -1,4 +1,4 @@
-"""Other directories than the embedded one: honored as they are, in float32 on the CPU.
+"""The torch back end on other directories than the bundled one, in float32 on the CPU.
 
 The models here have two layers of 32 values and random weights.
 """
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from marketplace_ai.encoding import EncoderError, load_encoder
-from marketplace_ai.encoding.token_batches import plan
+from marketplace_ai.encoding.token_batches import plan_batches
 
 from .fakes import TEXTS, save
 
@@ -54,12 +54,12 @@ def test_prompts_without_a_default_are_not_applied(tmp_path: Path) -> None:
     np.testing.assert_allclose(load(tmp_path).encode(TEXTS), expected, atol=2e-6)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="on CUDA the saved precision is kept")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on CUDA the saved dtype is kept")
 def test_half_precision_weights_are_computed_in_float32_on_the_cpu(tmp_path: Path) -> None:
     save(tmp_path, dtype=torch.float16)
     encoder = load(tmp_path)
 
-    assert encoder.precision == "float32"
+    assert encoder.dtype == "float32"
     assert encoder.encode(TEXTS).dtype == np.float32
 
 
@@ -87,7 +87,8 @@ def test_batches_are_those_of_the_plan(tmp_path: Path) -> None:
     lengths = [4, 5, 10, 3, 24, 4]
     # In any order: each core encodes a batch of its own.
     assert sorted(shapes) == sorted(
-        (len(batch), max(lengths[index] for index in batch)) for batch in plan(lengths, 20, 512)
+        (len(batch), max(lengths[index] for index in batch))
+        for batch in plan_batches(lengths, 20, 512)
     )
     np.testing.assert_allclose(vectors, load(tmp_path).encode(TEXTS), atol=2e-6)
 

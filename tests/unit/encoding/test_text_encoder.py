@@ -1,4 +1,4 @@
-"""A bad text harms no other; bad vectors are refused; a broken encoder is told from a bad text."""
+"""``encode_each`` and ``check_vectors``: bad texts, bad vectors and broken encoders."""
 
 import subprocess
 import sys
@@ -14,16 +14,16 @@ from marketplace_ai.encoding import DummyEncoder, EncoderError, check_vectors, e
 
 
 class Fragile(DummyEncoder):
-    """Fails on every call that holds a text with "poison", or more than ``room`` texts."""
+    """Fails on every call that holds a text with "poison", or more than ``max_texts`` texts."""
 
-    def __init__(self, room: int = 1000) -> None:
+    def __init__(self, max_texts: int = 1000) -> None:
         super().__init__()
-        self.room = room
+        self.max_texts = max_texts
         self.calls = 0
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.calls += 1
-        if len(texts) > self.room:
+        if len(texts) > self.max_texts:
             raise MemoryError("no room")
         for text in texts:
             if "poison" in text:
@@ -59,7 +59,7 @@ def test_one_bad_text_among_many_costs_few_calls() -> None:
 
 
 def test_too_many_at_once_are_encoded_in_parts() -> None:
-    results = encode_each(Fragile(room=10), [f"paint {i}" for i in range(64)])
+    results = encode_each(Fragile(max_texts=10), [f"paint {i}" for i in range(64)])
 
     assert all(isinstance(result, np.ndarray) for result in results)
 
@@ -93,7 +93,7 @@ def test_a_wrong_shape_is_refused() -> None:
         check_vectors(np.eye(4, dtype=np.float32), 3, 4)
 
 
-def test_importing_the_room_brings_neither_torch_nor_django() -> None:
+def test_importing_the_package_brings_neither_torch_nor_django() -> None:
     heavy = "torch transformers sentence_transformers huggingface_hub tokenizers django sklearn"
     heavy += " onnxruntime"
     code = (

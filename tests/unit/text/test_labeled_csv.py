@@ -143,10 +143,10 @@ def test_equal_texts_are_encoded_once_and_kept(tmp_path: Path) -> None:
 
 def test_vectors_of_exemplars_are_exact_and_kept_apart(tmp_path: Path) -> None:
     class Rounding(DummyEncoder):
-        precision = "int8"
+        dtype = "int8"
 
         @property
-        def exact(self) -> DummyEncoder:
+        def reference_encoder(self) -> DummyEncoder:
             return DummyEncoder(self.dimension)
 
         def encode(self, texts):  # type: ignore[no-untyped-def]
