@@ -135,11 +135,11 @@ def classifier_accuracy(setup: Setup | None) -> float:
     mined, inputs = _mined(CATALOGUE_FILE), catalogue()
     text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
     files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
-    exemplars, labelled = (
+    exemplars, labeled = (
         Labelled(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
         for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
     )
-    classifier = Classifier.fit(exemplars, labelled, parents=inputs.parents)
+    classifier = Classifier.fit(exemplars, labeled, parents=inputs.parents)
     index = classifier.ground.index(exemplars)
     triplets = read_triplets(mined / TEST_TRIPLETS_FILE)
     none = classifier.names.index(None)

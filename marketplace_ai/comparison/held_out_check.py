@@ -21,18 +21,18 @@ def check_held_out(classifier: Classifier, seed: int = 0) -> HeldOutCheck:
     one. Categories that the overall guarantee does not cover (too few exemplars) are left out, as
     they are in its threshold search.
     """
-    scores, promise = classifier.scored, classifier.promise
+    scores, guarantee = classifier.scored, classifier.promise
     if scores is None:
         raise ValueError("the classifier was not just fitted")
     covered = {
         row.label
-        for row in promise.categories
+        for row in guarantee.categories
         if (row.exemplars or 0) >= minimum_counts.FOR_THE_PROMISE
     }
     eligible = np.array([classifier.names[code] in covered for code in scores.first], dtype=bool)
     trial = Trial(scores.probability, scores.first != scores.answers, scores.groups)
     automatic = np.zeros(len(scores.first), dtype=bool)
-    target, confidence = promise.target_precision, promise.confidence
+    target, confidence = guarantee.target_precision, guarantee.confidence
     for fold in folds(scores.groups, scores.answers, FOLDS, seed):
         in_fold = np.zeros(len(automatic), dtype=bool)
         in_fold[fold] = True

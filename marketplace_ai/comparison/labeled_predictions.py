@@ -42,19 +42,21 @@ def predict_out_of_fold(classifier: Classifier, rows: Labelled) -> Predictions:
     Raises ValueError if it was not just fitted on these rows.
     """
     scores = out_of_fold(classifier, rows)
-    names, promise = classifier.names, classifier.promise
+    names, guarantee = classifier.names, classifier.promise
     parents, columns = parent_columns(names, classifier.parents)
     parent_scores = sum_by_parent(scores.pooled, columns, max(len(parents), 1))
     best_parent = parent_scores.argmax(axis=1)
     label_parent = np.where(scores.answers >= 0, columns[scores.answers], -1)
-    automated = {row.label: row.automated for row in promise.categories}
+    automated = {row.label: row.automated for row in guarantee.categories}
     labels = tuple(names[code] for code in scores.first)
     outcomes: list[Outcome] = []
     decided: list[str | None] = []
     for row, label in enumerate(labels):
         parent = best_parent[row]
         probability, parent_score = scores.probability[row], parent_scores[row, parent]
-        outcome, _ = outcome_of(label, float(probability), float(parent_score), promise, automated)
+        outcome, _ = outcome_of(
+            label, float(probability), float(parent_score), guarantee, automated
+        )
         outcomes.append(outcome)
         decided.append(parents[parent] if outcome == "automatic_parent" else label)
     return Predictions(

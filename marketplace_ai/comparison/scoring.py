@@ -48,9 +48,9 @@ def out_of_fold(classifier: Classifier, rows: Labelled) -> OutOfFold:
 
 def score_out_of_fold(classifier: Classifier, rows: Labelled) -> Scored:
     """Score the rows that a classifier was just calibrated on, by its out-of-fold scores."""
-    scores, promise = out_of_fold(classifier, rows), classifier.promise
-    threshold = promise.automatic.threshold
-    automated = {row.label for row in promise.categories if row.automated}
+    scores, guarantee = out_of_fold(classifier, rows), classifier.promise
+    threshold = guarantee.automatic.threshold
+    automated = {row.label for row in guarantee.categories if row.automated}
     labels = [classifier.names[code] for code in scores.first]
     certain = scores.probability >= (np.inf if threshold is None else threshold)
     is_automated = np.array([label in automated for label in labels], dtype=bool)

@@ -48,24 +48,24 @@ def text_kinds(text: str) -> tuple[TextKind, TextKind]:
 def by_category(
     labels: Sequence[str | None],
     predictions: PredictionPair,
-    promises: tuple[Promise, Promise],
+    guarantees: tuple[Promise, Promise],
     groups: Groups,
 ) -> tuple[CategorySlice, ...]:
     """A slice for each category that a row is labeled with or was given, most rows first.
 
-    ``predictions`` and ``promises`` are those of the new and the old classifier.
+    ``predictions`` and ``guarantees`` are those of the new and the old classifier.
     """
-    slices = _categories(labels, predictions, promises, groups)
+    slices = _categories(labels, predictions, guarantees, groups)
     return tuple(sorted(slices, key=lambda row: (-row.rows, row.label)))
 
 
 def _categories(
     labels: Sequence[str | None],
     predictions: PredictionPair,
-    promises: tuple[Promise, Promise],
+    guarantees: tuple[Promise, Promise],
     groups: Groups,
 ) -> Iterator[CategorySlice]:
-    new_scopes, old_scopes = (_guarantee_scopes(promise) for promise in promises)
+    new_scopes, old_scopes = (_guarantee_scopes(guarantee) for guarantee in guarantees)
     new_correct, old_correct = (part.scored.correct for part in predictions)
     for label, old_scope in old_scopes.items():
         labeled = _equals(labels, label)
@@ -94,15 +94,15 @@ def _categories(
         )
 
 
-def _guarantee_scopes(promise: Promise) -> dict[str, GuaranteeScope]:
+def _guarantee_scopes(guarantee: Promise) -> dict[str, GuaranteeScope]:
     """How far each category is covered; not at all where no threshold was proven."""
 
     def scope(row: CategoryPromise) -> GuaranteeScope:
-        if promise.automatic.threshold is None or not row.automated:
+        if guarantee.automatic.threshold is None or not row.automated:
             return GuaranteeScope.NONE
         return GuaranteeScope.OWN if row.promised else GuaranteeScope.OVERALL
 
-    return {row.label: scope(row) for row in promise.categories}
+    return {row.label: scope(row) for row in guarantee.categories}
 
 
 def _equals(labels: Sequence[str | None], wanted: str) -> Bools:

@@ -157,7 +157,7 @@ def promote(candidate: EvaluatedCandidate, *, reason: str = "", user: Any = None
         candidate.encoder,
         expected=candidate.active,
         classifier=promotion.ClassifierChange(candidate.version, candidate.version_before),
-        record=promotion.Record(
+        record=promotion.PromotionRecord(
             kind=PromotionKind.FORCED if forced else PromotionKind.PROMOTED,
             reason=reason,
             comparison=rules.without_texts(candidate.report.as_dict()),

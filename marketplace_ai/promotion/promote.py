@@ -32,7 +32,7 @@ LOCK_TIMEOUTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class PromotionRecord:
     """What a ``Promotion`` says about a switch: its kind, the reason that was given, the comparison
     (without texts) and who asked for it (None: a command)."""
 
@@ -54,7 +54,7 @@ def switch_encoder(
     encoder: Encoder,
     *,
     expected: Encoder | None,
-    record: Record,
+    record: PromotionRecord,
     classifier: ClassifierChange | None = None,
 ) -> Promotion:
     """Make a ready encoder the active one and record it, in one transaction; then requeue reviews.
@@ -106,7 +106,7 @@ def roll_back(*, expected: Encoder | None, user: Any = None) -> Promotion:
     if version := activation.active_version_id(target):
         activation.load(version)
     return switch_encoder(
-        target, expected=expected, record=Record(PromotionKind.ROLLED_BACK, user=user)
+        target, expected=expected, record=PromotionRecord(PromotionKind.ROLLED_BACK, user=user)
     )
 
 
@@ -150,7 +150,7 @@ def _activate(encoder: Encoder) -> None:
     )
 
 
-def _save_record(record: Record, encoder: Encoder, before: Encoder | None) -> Promotion:
+def _save_record(record: PromotionRecord, encoder: Encoder, before: Encoder | None) -> Promotion:
     promotion = Promotion.objects.using(alias()).create(
         kind=record.kind,
         encoder=encoder,

@@ -188,7 +188,7 @@ class Promoting(PredictedChangesMixin):
                 classifier=promote.ClassifierChange(
                     ClassifierVersion.objects.defer("artifact").get(pk=version), seen["before"]
                 ),
-                record=promote.Record(
+                record=promote.PromotionRecord(
                     kind=PromotionKind.PROMOTED,
                     comparison=rules.without_texts(encoder.comparison),
                     user=request.user,

@@ -97,7 +97,7 @@ class TestTheComparison:
         version = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert version.in_force and version.encoder == small
         assert said.splitlines()[-1].startswith("small is active. Workers follow")
-        # The same worker follows, and what waited is decided anew.
+        # The same worker follows, and what waited is decided again.
         drain(pipeline)
         assert current(waiting).classifier == version
         fresh = JobPosting.objects.create(title="Sparkle og male")

@@ -148,7 +148,7 @@ class TestMeanwhile:
             lambda: promotion.switch_encoder(
                 other,
                 expected=Encoder.objects.active(),
-                record=promotion.Record(PromotionKind.PROMOTED),
+                record=promotion.PromotionRecord(PromotionKind.PROMOTED),
             ),
         )
         said = failed("activate_encoder", "small", force=True, reason="Haster", **asked)
@@ -222,7 +222,7 @@ class TestAtOnce:
 
             def forth(other: Encoder = other, active: Any = active) -> str:
                 made = promotion.switch_encoder(
-                    other, expected=active, record=promotion.Record(PromotionKind.PROMOTED)
+                    other, expected=active, record=promotion.PromotionRecord(PromotionKind.PROMOTED)
                 )
                 return str(made)
 

@@ -289,9 +289,9 @@ class TestTagging:
         with caplog.at_level(logging.ERROR, "marketplace_ai"):
             drain(pipeline)
             drain(pipeline)
-        told = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+        errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
         beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} goes on)"
-        assert [text[: len(beginning)] for text in told] == [beginning]
+        assert [text[: len(beginning)] for text in errors] == [beginning]
         job = JobPosting.objects.create(title="Klippe gress")
         drain(pipeline)
         assert (current(job).classifier, current(job).category_key) == (first, "plen")
