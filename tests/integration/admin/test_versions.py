@@ -74,7 +74,7 @@ def test_what_was_not_seen_is_not_replaced(
 ) -> None:
     older, now = both
     told = messages_of(put_in_force(admin_client, older, older.pk))
-    assert told == [f"Version {now.pk} was put in force meanwhile, so version {older.pk} was not."]
+    assert told == [f"Version {now.pk} was activated meanwhile, so version {older.pk} was not."]
     assert in_force() == now
 
 
