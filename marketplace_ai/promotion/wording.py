@@ -48,7 +48,7 @@ FAILED_CHECKS: dict[FailedCheck, Text] = {
     ),
 }
 NOT_COMPARED: dict[NotCompared, Text] = {
-    NotCompared.FIRST_VERSION: _("It was the first version."),
+    NotCompared.FIRST_VERSION: _("It was the first one."),
     NotCompared.UNREADABLE: _("The active version could not be read."),
     NotCompared.TRAIN_TEST_OVERLAP: _("The active version was fitted on all labeled rows."),
 }
