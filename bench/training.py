@@ -1,4 +1,4 @@
-"""What the recipe's training gives, and what it costs beside a bare trainer."""
+"""Benchmarks of training: accuracy gained, and speed against a bare trainer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import django
 import numpy as np
@@ -20,7 +20,7 @@ from django.apps import apps
 from django.core.management import call_command
 
 from marketplace_ai.classifier import Classifier, Labelled
-from marketplace_ai.comparison.encoder_comparison import SMALLEST_FALL
+from marketplace_ai.comparison.encoder_comparison import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.sources import find_directory
@@ -42,141 +42,150 @@ from marketplace_ai.training.run.triplet_accuracy import measure, triplet_accura
 from .inputs import CATALOGUE, catalogue, encoder, public_split
 from .rows import Benchmark, say
 
-#: Rows of each file: 50 batches of each, so that a processor is through in minutes. The card has
-#: 8,000 (``mine_training_data``'s default).
-EACH = 1600
-How = tuple[tuple[str, ...], tuple[str, ...]]
+#: Rows of each data set: 50 batches, so that a CPU needs minutes. The model card has 8,000, the
+#: default of ``mine_training_data``.
+ROWS_PER_SET = 1600
 SETS = ("triplets", "pairs", "scored")
-#: Data sets and options of the trainings: the card's, and the ranking loss alone with a learning
-#: rate and epochs that were chosen on a split of the training texts (docs/training.md).
-CARD: How = (SETS, ())
-RANKING: How = (
-    ("pairs",), ("--learning-rate", "2e-4", "--epochs", "3"),
-)  # fmt: skip
-HOWS: dict[str, How] = {"the card's three sets": CARD, "pairs alone": RANKING}
-#: What looks at embeddings alone, by the name of the baseline.
-ALONE = {"vote": "vote by embedding alone", "nearest": "nearest by embedding"}
+
+
+class Setup(NamedTuple):
+    """A training: its data sets, and further options of ``train_encoder``."""
+
+    sets: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+#: The training of the model card.
+CARD = Setup(SETS)
+#: The ranking loss alone, with a learning rate and epochs that were chosen on a split of the
+#: training texts (docs/training.md).
+RANKING = Setup(("pairs",), ("--learning-rate", "2e-4", "--epochs", "3"))
+SETUPS = {"the card's three sets": CARD, "pairs alone": RANKING}
+#: Baselines that use embeddings alone, by the name of their figure.
+EMBEDDING_BASELINES = {"vote": "vote by embedding alone", "nearest": "nearest by embedding"}
 #: Exemplars of each category of the public set, and of the catalogue.
 SHOTS = 24
-#: Steps that are timed of each data set.
+#: Timed steps of each data set.
 STEPS = 5
 CATALOGUE_FILE = str(CATALOGUE / "exemplars_nb.csv")
-TREE = str(CATALOGUE / "home_services.csv")
+CATALOG_TREE = str(CATALOGUE / "home_services.csv")
 
 
 def benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
-        "training: steps a second, by a bare trainer's", "times", 0.9, "higher", throughput
+        "training: steps a second, by a bare trainer's", "times", 0.9, "higher", relative_throughput
     )
     yield Benchmark(
         "training: triplet accuracy on held-out exemplars, before", "share", None, "higher",
-        partial(held_out, "before", CARD),
+        partial(held_out_accuracy, "before", CARD),
     )  # fmt: skip
-    for name, how in HOWS.items():
+    for name, setup in SETUPS.items():
         yield Benchmark(
             f"training: triplet accuracy on held-out exemplars, gained, {name}",
-            "share", 0.20, "higher", partial(gained, how),
+            "share", 0.20, "higher", partial(accuracy_gain, setup),
         )  # fmt: skip
-    for who, made_how in (("untuned", None), ("pairs alone", RANKING)):
+    for who, classifier_setup in (("untuned", None), ("pairs alone", RANKING)):
         yield Benchmark(
             f"training: triplet accuracy on held-out exemplars, whole classifier, {who}",
-            "share", None, "higher", partial(known, made_how),
+            "share", None, "higher", partial(classifier_accuracy, classifier_setup),
         )  # fmt: skip
     yield Benchmark(
         "training: triplet accuracy on paraphrases, before", "share", None, "higher",
-        partial(paraphrases, None),
+        partial(paraphrase_accuracy, None),
     )  # fmt: skip
-    for name, how in HOWS.items():
+    for name, setup in SETUPS.items():
         yield Benchmark(
             f"training: triplet accuracy on paraphrases, after, {name}", "share", 0.9725, "higher",
-            partial(paraphrases, how),
+            partial(paraphrase_accuracy, setup),
         )  # fmt: skip
-    for name, how in HOWS.items():
-        for baseline, of in ALONE.items():
+    for name, setup in SETUPS.items():
+        for baseline, of in EMBEDDING_BASELINES.items():
             yield Benchmark(
                 f"training: first choice on postings_nb, {of}, points gained, {name}",
-                "points", 5.0, "higher", partial(postings, baseline, how),
+                "points", 5.0, "higher", partial(points_gained, baseline, setup),
             )  # fmt: skip
         yield Benchmark(
             f"training: first choice on postings_nb, ours, rows gained, {name}",
-            "rows", -2, "higher", partial(postings_rows, how),
+            "rows", -2, "higher", partial(rows_gained, setup),
         )  # fmt: skip
         yield Benchmark(
             f"training: promised without a person, by the untuned encoder's, {name}",
-            "times", 1 - SMALLEST_FALL, "higher", partial(promised, how),
+            "times", 1 - NEGLIGIBLE_COVERAGE_DROP, "higher", partial(coverage_ratio, setup),
         )  # fmt: skip
-    for name, of in (*ALONE.items(), ("accuracy", "ours")):
+    for name, of in (*EMBEDDING_BASELINES.items(), ("accuracy", "ours")):
         yield Benchmark(
             f"training: first choice on massive_da-DK, 24 a category, {of}, points gained",
-            "points", 0.0, "higher", partial(danish, name), public=True,
+            "points", 0.0, "higher", partial(danish_points_gained, name), public=True,
         )  # fmt: skip
 
 
-def held_out(when: str, how: How) -> float:
-    return float(trained(CATALOGUE_FILE, how)[1][when]["cosine_accuracy"])
+def held_out_accuracy(when: str, setup: Setup) -> float:
+    return float(trained(CATALOGUE_FILE, setup)[1][when]["cosine_accuracy"])
 
 
-def gained(how: How) -> float:
-    return held_out("after", how) - held_out("before", how)
+def accuracy_gain(setup: Setup) -> float:
+    return held_out_accuracy("after", setup) - held_out_accuracy("before", setup)
 
 
-def known(how: How | None) -> float:
-    """The held-out triplets told apart by the cosine of the whole classifier's probabilities, for
-    which the texts that were learned from vote: about what there is in them to be learned."""
+def classifier_accuracy(setup: Setup | None) -> float:
+    """Accuracy on the held-out triplets by the cosine of the whole classifier's probabilities.
+
+    The training texts vote, so this is about the most that can be learned from them.
+    """
     mined, inputs = _mined(CATALOGUE_FILE), catalogue()
-    made = encoder() if how is None else _load(trained(CATALOGUE_FILE, how)[0])
+    text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
     files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
-    exemplars, labelled = (
-        Labelled(found.rows.texts, found.vectors, found.rows.labels)
-        for found in encode(made, [rows for rows in files if rows], progress=progress)
+    exemplars, labeled = (
+        Labelled(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
+        for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
     )
-    classifier = Classifier.fit(exemplars, labelled, parents=inputs.parents)
+    classifier = Classifier.fit(exemplars, labeled, parents=inputs.parents)
     index = classifier.ground.index(exemplars)
     triplets = read_triplets(mined / TEST_TRIPLETS_FILE)
     none = classifier.names.index(None)
 
-    def said(texts: list[str]) -> Any:
-        weighed = classifier.ground.weigh(index, np.asarray(made.encode(texts)), texts)
+    def probabilities(texts: list[str]) -> Any:
+        weighed = classifier.ground.weigh(index, np.asarray(text_encoder.encode(texts)), texts)
         return classifier.calibration.scores(weighed.evidence, none).pooled
 
-    found = triplet_accuracy(
-        said([row.anchor for row in triplets]),
-        said([row.positive for row in triplets]),
-        said([row.negative for row in triplets]),
+    figures = triplet_accuracy(
+        probabilities([row.anchor for row in triplets]),
+        probabilities([row.positive for row in triplets]),
+        probabilities([row.negative for row in triplets]),
     )
-    return float(found["cosine_accuracy"])
+    return float(figures["cosine_accuracy"])
 
 
-def paraphrases(how: How | None) -> float:
-    """Triplets written by hand that no training saw; ``how`` None: of the untuned encoder."""
+def paraphrase_accuracy(setup: Setup | None) -> float:
+    """Accuracy on handwritten triplets that no training saw; ``setup`` None: untuned encoder."""
     rows = read_triplets(CATALOGUE / "paraphrases_nb.csv")
-    made = encoder() if how is None else _load(trained(CATALOGUE_FILE, how)[0])
-    return float(measure(made, rows)["cosine_accuracy"])
+    text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
+    return float(measure(text_encoder, rows)["cosine_accuracy"])
 
 
-def postings(name: str, how: How) -> float:
-    """All exemplars vote, the postings are asked; nothing but the encoder differs."""
+def points_gained(name: str, setup: Setup) -> float:
+    """First choice on the postings, with all exemplars; only the encoder differs."""
     before = _figures(catalogue, None, None)
-    after = _figures(catalogue, CATALOGUE_FILE, how)
+    after = _figures(catalogue, CATALOGUE_FILE, setup)
     return 100 * (_first(after, name) - _first(before, name))
 
 
-def postings_rows(how: How) -> float:
+def rows_gained(setup: Setup) -> float:
     before = _figures(catalogue, None, None)
-    after = _figures(catalogue, CATALOGUE_FILE, how)
+    after = _figures(catalogue, CATALOGUE_FILE, setup)
     answered = sum(1 for answers in catalogue().test.answers if answers)
     return float(round((after["accuracy"] - before["accuracy"]) * answered))
 
 
-def promised(how: How) -> float:
-    """Share of the labelled postings that are decided without a person at the promised precision,
-    by that of the untuned encoder: what the gate asks (docs/promotion.md)."""
+def coverage_ratio(setup: Setup) -> float:
+    """Coverage at the target precision, relative to the untuned encoder: what the promotion check
+    looks at (docs/promotion.md)."""
     before = _figures(catalogue, None, None)
-    after = _figures(catalogue, CATALOGUE_FILE, how)
+    after = _figures(catalogue, CATALOGUE_FILE, setup)
     return float(after["promised_coverage"] / before["promised_coverage"])
 
 
-def danish(name: str) -> float:
+def danish_points_gained(name: str) -> float:
     inputs = _danish()
     before = _figures(_danish, None, None)
     after = _figures(_danish, _written(inputs.train), RANKING)
@@ -195,11 +204,11 @@ def _first(figures: dict[str, Any], name: str) -> float:
 
 
 @cache
-def _figures(of: Callable[[], Inputs], file: str | None, how: How | None) -> dict[str, Any]:
-    """``evaluate_classifier``'s figures with the encoder trained on ``file``, or untuned."""
+def _figures(of: Callable[[], Inputs], file: str | None, setup: Setup | None) -> dict[str, Any]:
+    """The figures of ``evaluate_classifier`` with the encoder trained on ``file``, or untuned."""
     inputs = of()
-    made = encoder() if file is None or how is None else _load(trained(file, how)[0])
-    encoded = encode(made, inputs.files, progress=progress)
+    text_encoder = encoder() if file is None or setup is None else _load(trained(file, setup)[0])
+    encoded = encode(text_encoder, inputs.files, progress=progress)
     return dict(evaluate(*encoded, parents=inputs.parents, progress=progress).figures)
 
 
@@ -210,38 +219,39 @@ def _load(directory: Path) -> Any:
 
 @cache
 def _folder() -> Path:
-    # For as long as this process lives.
-    kept = tempfile.TemporaryDirectory(prefix="marketplace_ai-training-")
-    _kept.append(kept)
-    return Path(kept.name)
+    folder = tempfile.TemporaryDirectory(prefix="marketplace_ai-training-")
+    _folders.append(folder)
+    return Path(folder.name)
 
 
-_kept: list[Any] = []
+#: Keeps the folder from being deleted before the process ends.
+_folders: list[Any] = []
 
 
 def _mined(file: str) -> Path:
     folder = _folder() / f"mined-{Path(file).stem}"
     if not folder.exists():
-        tree = ["--catalog", TREE] if file == CATALOGUE_FILE else []
-        _run("mine_training_data", "--out", str(folder), "--from", file, "--each", str(EACH), *tree)
+        tree = ["--catalog", CATALOG_TREE] if file == CATALOGUE_FILE else []
+        size = ["--each", str(ROWS_PER_SET)]
+        _run("mine_training_data", "--out", str(folder), "--from", file, *size, *tree)
     return folder
 
 
 @cache
-def trained(file: str, how: How) -> tuple[Path, dict[str, Any]]:
-    """The embedded encoder trained by the recipe on what is mined from a file of exemplars."""
-    sets, options = how
+def trained(file: str, setup: Setup) -> tuple[Path, dict[str, Any]]:
+    """The bundled encoder trained on data mined from a file: its directory and the figures."""
+    sets, options = setup
     mined = _mined(file)
-    made = _folder() / f"encoder-{len(list(_folder().glob('encoder-*')))}"
+    output = _folder() / f"encoder-{len(list(_folder().glob('encoder-*')))}"
     say(f"Training on the {', '.join(sets)} of {Path(file).name} {' '.join(options)} …")
     files = [part for name in sets for part in (f"--{name}", str(mined / f"{name}.jsonl"))]
     figures = _run(
         "train_encoder", *files, *options,
         "--eval-triplets", str(mined / "test_triplets.jsonl"), "--base", "bundled",
-        "--output", str(made),
+        "--output", str(output),
     )  # fmt: skip
     say(f"{figures['steps']} steps in {figures['seconds']:.0f} s")
-    return made, figures
+    return output, figures
 
 
 def _written(rows: Rows) -> str:
@@ -261,9 +271,9 @@ def _run(command: str, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(out.getvalue()))
 
 
-def throughput() -> float:
-    """Seconds of a bare trainer's steps by those of ours, on the same rows in the same order of
-    data sets; both on the table of word embeddings as it is. By turns of ``STEPS`` batches."""
+def relative_throughput() -> float:
+    """Seconds of a bare trainer's steps divided by ours, on the same rows in the same order of data
+    sets, both with frozen word embeddings; in alternating rounds of ``STEPS`` batches."""
     mined = _mined(CATALOGUE_FILE)
     rows = STEPS * Recipe().batch_size
     data = Data(
@@ -273,15 +283,15 @@ def throughput() -> float:
     )
     ours: list[float] = []
     bare: list[float] = []
-    for turn in range(2):
-        ours += _steps(_ours(data), turn)
-        bare += _steps(_bare(data), turn)
+    for number in range(2):
+        ours += _steps(_ours(data), number)
+        bare += _steps(_bare(data), number)
     say(f"a step: ours {median(ours):.2f} s, a bare trainer's {median(bare):.2f} s")
     return sum(bare) / sum(ours)
 
 
-def _steps(trainer: Any, turn: int) -> Sequence[float]:
-    """Seconds of each step but those that warm up."""
+def _steps(trainer: Any, number: int) -> Sequence[float]:
+    """Seconds of each step, without the warm-up."""
     from transformers import TrainerCallback
 
     class Timer(TrainerCallback):
@@ -293,7 +303,7 @@ def _steps(trainer: Any, turn: int) -> Sequence[float]:
 
     timer = Timer()
     trainer.add_callback(timer)
-    say(f"Turn {turn + 1}: {type(trainer).__name__} …")
+    say(f"Round {number + 1}: {type(trainer).__name__} …")
     trainer.train()
     ends = timer.ends[2:]  # the first round of data sets
     return [after - before for before, after in pairwise(ends)]
@@ -304,15 +314,15 @@ def _ours(data: Data) -> Any:
     from marketplace_ai.training.run.callbacks import Watch
     from marketplace_ai.training.run.trainer import make_trainer
 
-    found = find_directory("bundled", cache_dir=conf.cache_dir)
+    directory = find_directory("bundled", cache_dir=conf.cache_dir)
     return make_trainer(
-        load_base(found, Recipe(), "cpu"), data, Recipe(), _folder() / "ours", device="cpu",
+        load_base(directory, Recipe(), "cpu"), data, Recipe(), _folder() / "ours", device="cpu",
         evaluator=None, watch=Watch(lambda step: None),
     )  # fmt: skip
 
 
 def _bare(data: Data) -> Any:
-    """As the library's own guide makes one."""
+    """A trainer as in the library's own guide."""
     from datasets import Dataset, DatasetDict
     from sentence_transformers import (
         SentenceTransformer,
@@ -321,8 +331,8 @@ def _bare(data: Data) -> Any:
     )
     from sentence_transformers.sentence_transformer import losses
 
-    found = find_directory("bundled", cache_dir=conf.cache_dir)
-    model: Any = SentenceTransformer(str(found.path), device="cpu", local_files_only=True)
+    directory = find_directory("bundled", cache_dir=conf.cache_dir)
+    model: Any = SentenceTransformer(str(directory.path), device="cpu", local_files_only=True)
     model[0].model.get_input_embeddings().requires_grad_(False)
     fields = {
         "triplets": ("anchor", "positive", "negative"),

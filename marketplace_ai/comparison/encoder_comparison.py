@@ -1,218 +1,171 @@
-"""Whether another encoder may take the place of the active one: the classifiers of both are
-fitted on the same exemplars and asked about the same labelled rows."""
+"""Comparison of two encoders: their classifiers, fitted on the same exemplars, on the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.labeled import Labelled
-from marketplace_ai.classifier.prediction import Outcome
 from marketplace_ai.guarantee.threshold_search import Promise
 
 from . import slices
-from .held_out import HeldOut, held_out
-from .intervals import Paired, paired
-from .labeled_predictions import Said, say
-from .slices import CategorySlice, Slice
-from .version_comparison import LARGEST_FALL, SIGNIFICANCE
+from .held_out_check import check_held_out
+from .labeled_predictions import Predictions, predict_out_of_fold
+from .paired_tests import SIGNIFICANCE, Bools, paired_difference
+from .report import (
+    ChangedRow,
+    EncoderComparison,
+    FailedCheck,
+    ModelSummary,
+    PairedDifference,
+    RowPrediction,
+)
+from .scoring import out_of_fold
+from .slices import PredictionPair
+from .version_comparison import MAX_COVERAGE_DROP
 
-#: Less than this part of what is automatic is no loss, however sure: one threshold decides all rows
-#: at once, and moves by so much with one error more, so the rows are no independent signs.
-SMALLEST_FALL = 0.05
-#: Rows kept whose decision changes, those first on which the new one loses.
-CHANGES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class OneSaid:
-    """What one classifier says of a row: the category (None: fits none; a parent where only
-    that is certain), the probability of its first answer, and what comes of it."""
-
-    label: str | None
-    probability: float
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A row that the new one decides otherwise: its text, the right answer, and what both say."""
-
-    text: str
-    right: str | None
-    new: OneSaid
-    old: OneSaid
+#: A smaller relative drop of coverage is none, however significant: one threshold decides all rows
+#: at once and moves this far with a single error more, so the rows are not independent evidence.
+NEGLIGIBLE_COVERAGE_DROP = 0.05
+#: Rows kept of those that are decided differently, losses of the new classifier first.
+MAX_CHANGED_ROWS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One classifier: what it proved, and what it showed on the rows.
-
-    Thresholds are None where nothing is proven. ``automatic`` rows were given a category,
-    ``errors`` of them a wrong one; ``automatic_parent`` only its parent, and ``none`` were
-    decided to fit none.
-    """
-
-    threshold: float | None
-    parent_threshold: float | None
-    none_threshold: float | None
-    automatic: int
-    errors: int
-    automatic_parent: int
-    none: int
-    held_out: HeldOut
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """Both on the same ``rows`` (``groups`` of near-duplicates).
-
-    ``first``: the first answer is right ("none" is one). ``parent``: the parent is, of the
-    ``with_parent`` rows whose category has one. ``recognized``: "none" was the first answer,
-    of the ``fit_none`` rows. ``automatic``: a category is given without a person.
-    ``changed`` rows are decided otherwise, ``changes`` are at most ``CHANGES`` of them.
-    """
-
-    rows: int
-    groups: int
-    with_parent: int
-    fit_none: int
-    new: Side
-    old: Side
-    first: Paired
-    parent: Paired
-    recognized: Paired
-    automatic: Paired
-    categories: tuple[CategorySlice, ...]
-    kinds: tuple[Slice, ...]
-    changed: int
-    changes: tuple[Change, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values for JSON."""
-        return asdict(self)
-
-
-def contest(
+def compare_encoders(
     new: Classifier,
     old: Classifier,
     rows: Labelled,
     kinds: Sequence[tuple[str, ...]] | None = None,
     seed: int = 0,
-) -> Contest:
-    """Hold two classifiers against each other that were just fitted with these labelled
-    ``rows`` (the exemplars, where they were cross-validated on those), on the same exemplars
-    and with the same seed; only the vectors differ, of which none are looked at here.
+) -> EncoderComparison:
+    """Compare the classifiers of two encoders on the rows that both were just calibrated on.
 
-    ``kinds`` has the kinds of each row's text; None: ``slices.kinds_of`` says them. Raises
-    ValueError for classifiers that were not just fitted on these rows, or dealt them otherwise.
+    Both were fitted on the same exemplars with the same seed, so they differ in the vectors alone.
+    ``rows`` are the labeled rows of the fit (the exemplars, if it was cross-validated on those);
+    their vectors are not used. ``kinds`` has the kinds of each row's text; by default those of
+    ``slices.text_kinds``. Raises ValueError for classifiers that were not just fitted on these
+    rows.
     """
-    said = say(new, rows), say(old, rows)
-    assert new.scored is not None and old.scored is not None  # noqa: S101 (say has asked)
-    groups = new.scored.groups
-    if not np.array_equal(groups, old.scored.groups):
+    groups = out_of_fold(new, rows).groups
+    if not np.array_equal(groups, out_of_fold(old, rows).groups):
         raise ValueError("the two were not fitted on the same texts")
-    kinds = [slices.kinds_of(text) for text in rows.texts] if kinds is None else kinds
+    if kinds is None:
+        kinds = [slices.text_kinds(text) for text in rows.texts]
+    predictions = predict_out_of_fold(new, rows), predict_out_of_fold(old, rows)
+    new_scored, old_scored = (each.scored for each in predictions)
+    new_parent, old_parent = (each.parent_correct for each in predictions)
+    every = np.ones(len(rows), dtype=bool)
     none = np.array([label is None for label in rows.labels], dtype=bool)
-    with_parent = said[0].has_parent | said[1].has_parent
-    first, automatic = (
-        paired(getattr(said[0].answers, name), getattr(said[1].answers, name), groups, seed)
-        for name in ("right", "automatic")
-    )
-    changed = _changed(*said)
-    return Contest(
+    with_parent = predictions[0].has_parent | predictions[1].has_parent
+
+    def difference(by_new: Bools, by_old: Bools, part: Bools = every) -> PairedDifference:
+        return paired_difference(by_new[part], by_old[part], groups[part], seed)
+
+    changed = _changed_rows(*predictions)
+    return EncoderComparison(
         rows=len(rows),
         groups=len(np.unique(groups)),
-        with_parent=int(with_parent.sum()),
-        fit_none=int(none.sum()),
-        new=_side(new, said[0], seed),
-        old=_side(old, said[1], seed),
-        first=first,
-        parent=paired(
-            said[0].parent_right[with_parent],
-            said[1].parent_right[with_parent],
-            groups[with_parent],
-            seed,
-        ),
-        recognized=paired(
-            said[0].answers.right[none], said[1].answers.right[none], groups[none], seed
-        ),
-        automatic=automatic,
-        categories=slices.by_category(rows.labels, said, (new.promise, old.promise), groups),
-        kinds=slices.by_kind(kinds, said, groups),
+        rows_with_parent=int(with_parent.sum()),
+        none_rows=int(none.sum()),
+        new=_summary(new, predictions[0], seed),
+        old=_summary(old, predictions[1], seed),
+        first_choice=difference(new_scored.correct, old_scored.correct),
+        parent=difference(new_parent, old_parent, with_parent),
+        none_recognized=difference(new_scored.correct, old_scored.correct, none),
+        automatic=difference(new_scored.automatic, old_scored.automatic),
+        categories=slices.by_category(rows.labels, predictions, (new.promise, old.promise), groups),
+        kinds=slices.by_kind(kinds, predictions, groups),
         changed=len(changed),
-        changes=tuple(
-            Change(rows.texts[row], rows.labels[row], _one(said[0], row), _one(said[1], row))
-            for row in changed[:CHANGES]
-        ),
+        changes=tuple(_changed_row(rows, predictions, row) for row in changed[:MAX_CHANGED_ROWS]),
     )
 
 
-def objections(
-    new: Promise, old: Promise, found: Contest, serving: Promise | None = None
-) -> Iterator[str]:
-    """Why the new encoder should not take the old one's place; nothing where it may.
+def failed_checks(
+    new: Promise,
+    old: Promise,
+    results: EncoderComparison,
+    serving: Promise | None = None,
+    *,
+    train_test_overlap: bool = False,
+) -> Iterator[FailedCheck]:
+    """The checks that the new encoder fails; none where it may become active.
 
-    "worse": its first answer is right less often, by more than chance. "no_automation": it
-    proves no category without a person, and the old one does; or ``serving`` does, the promise
-    that holds today, unless a stricter one is asked for. "unkept": rows that took no part in
-    finding its threshold refute its promise, and do not refute the old one's. "fewer": less is
-    decided without a person, by more than ``LARGEST_FALL`` of it, or by more than chance and
-    ``SMALLEST_FALL``. "weaker": less is promised than ``serving`` promises.
+    - WEAKER_TARGET: a lower target or confidence level than that of ``serving``, what decides
+      today.
+    - ACCURACY_DROP: its first choice is correct less often, and significantly so.
+    - NO_THRESHOLD: it proves no threshold for a category, and the old encoder does; or ``serving``
+      has one, unless a stricter target is asked for.
+    - GUARANTEE_REFUTED: rows held out from its threshold search refute its guarantee, and do not
+      refute that of the old encoder.
+    - COVERAGE_DROP: fewer rows are automatic, by more than ``MAX_COVERAGE_DROP``, or significantly
+      and by more than ``NEGLIGIBLE_COVERAGE_DROP``.
+    - TRAIN_TEST_OVERLAP: it may have been fine-tuned on the rows (the caller says so).
     """
-    if serving is not None and _stricter(serving, new):
-        yield "weaker"
-    if found.first.p < SIGNIFICANCE:
-        yield "worse"
-    promised = old.automatic.threshold is not None
-    if serving is not None and not _stricter(new, serving):
-        promised |= serving.automatic.threshold is not None
+    if serving is not None and _is_stricter(serving, new):
+        yield FailedCheck.WEAKER_TARGET
+    if results.first_choice.p_value < SIGNIFICANCE:
+        yield FailedCheck.ACCURACY_DROP
     if new.automatic.threshold is None:
-        if promised:
-            yield "no_automation"
-        return
-    if found.new.held_out.refuted and not found.old.held_out.refuted:
-        yield "unkept"
-    kept = found.automatic.new / found.automatic.old if found.automatic.old else 1.0
-    surely = found.automatic.p < SIGNIFICANCE and kept < 1 - SMALLEST_FALL
-    if kept < 1 - LARGEST_FALL or surely:
-        yield "fewer"
+        if _has_threshold(new, old, serving):
+            yield FailedCheck.NO_THRESHOLD
+    else:
+        if results.new.held_out.refuted and not results.old.held_out.refuted:
+            yield FailedCheck.GUARANTEE_REFUTED
+        if _coverage_drops(results.automatic):
+            yield FailedCheck.COVERAGE_DROP
+    if train_test_overlap:
+        yield FailedCheck.TRAIN_TEST_OVERLAP
 
 
-def _stricter(new: Promise, old: Promise) -> bool:
+def _is_stricter(new: Promise, old: Promise) -> bool:
     return new.target_precision > old.target_precision or new.confidence > old.confidence
 
 
-def _side(classifier: Classifier, said: Said, seed: int) -> Side:
-    promise, answers = classifier.promise, said.answers
-    return Side(
-        threshold=promise.automatic.threshold,
-        parent_threshold=promise.parent.threshold,
-        none_threshold=promise.none.threshold,
-        automatic=int(answers.automatic.sum()),
-        errors=int((answers.automatic & ~answers.right).sum()),
-        automatic_parent=said.outcomes.count("automatic_parent"),
-        none=said.outcomes.count("none"),
-        held_out=held_out(classifier, seed),
+def _has_threshold(new: Promise, old: Promise, serving: Promise | None) -> bool:
+    """Whether something is automatic with the old encoder, or today at no stricter a target."""
+    if old.automatic.threshold is not None:
+        return True
+    if serving is None or _is_stricter(new, serving):
+        return False
+    return serving.automatic.threshold is not None
+
+
+def _coverage_drops(automatic: PairedDifference) -> bool:
+    kept = automatic.new / automatic.old if automatic.old else 1.0
+    significant = automatic.p_value < SIGNIFICANCE and kept < 1 - NEGLIGIBLE_COVERAGE_DROP
+    return kept < 1 - MAX_COVERAGE_DROP or significant
+
+
+def _summary(classifier: Classifier, predictions: Predictions, seed: int) -> ModelSummary:
+    counts = predictions.scored.counts()
+    return ModelSummary(
+        threshold=classifier.promise.automatic.threshold,
+        automatic=counts.automatic,
+        errors=counts.errors,
+        automatic_parent=predictions.outcomes.count("automatic_parent"),
+        none=predictions.outcomes.count("none"),
+        held_out=check_held_out(classifier, seed),
     )
 
 
-def _changed(new: Said, old: Said) -> list[int]:
-    """Rows that are decided otherwise: first those where only the old one is right, then those
-    where only the new one is, then the others."""
+def _changed_rows(new: Predictions, old: Predictions) -> list[int]:
+    """Rows that are decided differently: first those where only the old classifier is correct, then
+    those where only the new one is, then the others."""
 
     def order(row: int) -> int:
-        right = bool(new.answers.right[row]), bool(old.answers.right[row])
-        return {(False, True): 0, (True, False): 1}.get(right, 2)
+        correct = bool(new.scored.correct[row]), bool(old.scored.correct[row])
+        return {(False, True): 0, (True, False): 1}.get(correct, 2)
 
     decisions = zip(new.outcomes, new.decided, old.outcomes, old.decided, strict=True)
     differ = [row for row, (a, b, c, d) in enumerate(decisions) if (a, b) != (c, d)]
     return sorted(differ, key=order)
 
 
-def _one(said: Said, row: int) -> OneSaid:
-    return OneSaid(said.decided[row], float(said.probability[row]), said.outcomes[row])
+def _changed_row(rows: Labelled, predictions: PredictionPair, row: int) -> ChangedRow:
+    new, old = (
+        RowPrediction(each.decided[row], float(each.probability[row]), each.outcomes[row])
+        for each in predictions
+    )
+    return ChangedRow(rows.texts[row], rows.labels[row], new, old)

@@ -1,5 +1,4 @@
-"""What a classifier that was just fitted says of each labelled row, in full: as it would decide
-a posting that it has never seen."""
+"""Out-of-fold predictions: what a classifier decides about each labeled row as if it were new."""
 
 from __future__ import annotations
 
@@ -14,48 +13,58 @@ from marketplace_ai.classifier.predict import outcome_of
 from marketplace_ai.classifier.prediction import Outcome
 from marketplace_ai.classifier.taxonomy import parent_columns, sum_by_parent
 
-from .scoring import Answers, Bools, out_of_fold
+from .paired_tests import Bools
+from .scoring import Scored, out_of_fold, score_out_of_fold
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
-    """b labelled rows by one classifier: its first answers with their calibrated
-    ``probability`` (b,), and what comes of them.
+class Predictions:
+    """Predictions of one classifier for b labeled rows.
 
-    ``decided`` is what would be written or proposed: the parent where only that is certain,
-    else the first answer (None: fits none). ``answers``: right and automatic, of a leaf.
-    ``parent_right`` bool (b,): the parent that carries most of the score is that of the right
-    answer; False where the row has no category, or one without a parent.
+    ``labels`` are its first choices, with their calibrated ``probability`` (b,). ``decided`` is
+    what would be written or proposed: the parent where only that is certain, else the first choice
+    (None: fits none). ``parent_correct`` bool (b,): the parent with most of the score is that of
+    the row's label; False unless ``has_parent``, that is where the row's category has a parent.
     """
 
     labels: tuple[str | None, ...]
     probability: npt.NDArray[np.float64]
     outcomes: tuple[Outcome, ...]
     decided: tuple[str | None, ...]
-    answers: Answers
-    parent_right: Bools
+    scored: Scored
+    parent_correct: Bools
     has_parent: Bools
 
 
-def say(classifier: Classifier, rows: Labelled) -> Said:
-    """By the out-of-fold scores of the fit; ValueError where these are not its rows."""
-    answers = out_of_fold(classifier, rows)
-    scored, names, promise = classifier.scored, classifier.names, classifier.promise
-    assert scored is not None  # noqa: S101 (out_of_fold has asked)
-    tops, columns = parent_columns(names, classifier.parents)
-    sums = sum_by_parent(scored.pooled, columns, max(len(tops), 1))
-    best = sums.argmax(axis=1)
-    right = np.where(scored.answers >= 0, columns[scored.answers], -1)
-    automated = {row.label: row.automated for row in promise.categories}
-    labels = tuple(names[code] for code in scored.first)
+def predict_out_of_fold(classifier: Classifier, rows: Labelled) -> Predictions:
+    """Predict the rows that a classifier was just calibrated on, by its out-of-fold scores.
+
+    Raises ValueError if it was not just fitted on these rows.
+    """
+    scores = out_of_fold(classifier, rows)
+    names, guarantee = classifier.names, classifier.promise
+    parents, columns = parent_columns(names, classifier.parents)
+    parent_scores = sum_by_parent(scores.pooled, columns, max(len(parents), 1))
+    best_parent = parent_scores.argmax(axis=1)
+    label_parent = np.where(scores.answers >= 0, columns[scores.answers], -1)
+    automated = {row.label: row.automated for row in guarantee.categories}
+    labels = tuple(names[code] for code in scores.first)
     outcomes: list[Outcome] = []
     decided: list[str | None] = []
     for row, label in enumerate(labels):
-        chance, above = float(scored.probability[row]), float(sums[row, best[row]])
-        outcome, _ = outcome_of(label, chance, above, promise, automated)
+        parent = best_parent[row]
+        probability, parent_score = scores.probability[row], parent_scores[row, parent]
+        outcome, _ = outcome_of(
+            label, float(probability), float(parent_score), guarantee, automated
+        )
         outcomes.append(outcome)
-        decided.append(tops[best[row]] if outcome == "automatic_parent" else label)
-    return Said(
-        labels, scored.probability, tuple(outcomes), tuple(decided), answers,
-        (right >= 0) & (best == right), right >= 0,
-    )  # fmt: skip
+        decided.append(parents[parent] if outcome == "automatic_parent" else label)
+    return Predictions(
+        labels=labels,
+        probability=scores.probability,
+        outcomes=tuple(outcomes),
+        decided=tuple(decided),
+        scored=score_out_of_fold(classifier, rows),
+        parent_correct=(label_parent >= 0) & (best_parent == label_parent),
+        has_parent=label_parent >= 0,
+    )

@@ -1,4 +1,4 @@
-"""How a classifier answers labelled rows: one that was just fitted, and one that is older."""
+"""Labeled rows scored by one classifier: by one that was just fitted, or by an older one."""
 
 from __future__ import annotations
 
@@ -9,79 +9,94 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.cross_fitting import FOLDS
+from marketplace_ai.classifier.cross_fitting import FOLDS, OutOfFold
 from marketplace_ai.classifier.exemplar_model import describe
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.labeled import Labelled
 from marketplace_ai.classifier.linear_heads import label_codes
 from marketplace_ai.classifier.near_duplicates import folds
 
-Bools = npt.NDArray[np.bool_]
+from .paired_tests import Bools, Groups
+from .report import Counts
 
 _BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """b labelled rows as one classifier answers them, both bool (b,): whether its first answer
-    is right ("none of these" is an answer), and whether it gives a category without a person."""
+class Scored:
+    """b labeled rows by one classifier, both bool (b,): whether its first choice is ``correct``
+    ("none" is a choice), and whether it gives a category without a person (``automatic``)."""
 
-    right: Bools
+    correct: Bools
     automatic: Bools
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Answers:
-        return Answers(self.right[rows], self.automatic[rows])
+    def take(self, rows: npt.NDArray[np.intp]) -> Scored:
+        return Scored(self.correct[rows], self.automatic[rows])
+
+    def counts(self) -> Counts:
+        errors = self.automatic & ~self.correct
+        return Counts(int(self.correct.sum()), int(self.automatic.sum()), int(errors.sum()))
 
 
-def out_of_fold(classifier: Classifier, rows: Labelled) -> Answers:
-    """How a classifier that was just fitted answers the rows that it was calibrated on."""
-    scored, promise = classifier.scored, classifier.promise
-    if scored is None or len(scored.first) != len(rows):
+def out_of_fold(classifier: Classifier, rows: Labelled) -> OutOfFold:
+    """The out-of-fold scores of a fit; ValueError if it was not just fitted on these rows."""
+    scores = classifier.scored
+    if scores is None or len(scores.first) != len(rows):
         raise ValueError("the classifier was not just fitted on these rows")
-    threshold = promise.automatic.threshold
-    automated = {row.label for row in promise.categories if row.automated}
-    labels = [classifier.names[code] for code in scored.first]
-    reaches = scored.probability >= (np.inf if threshold is None else threshold)
-    return Answers(
-        _equal(labels, rows), np.array([x in automated for x in labels], dtype=bool) & reaches
-    )
+    return scores
 
 
-def of_today(
+def score_out_of_fold(classifier: Classifier, rows: Labelled) -> Scored:
+    """Score the rows that a classifier was just calibrated on, by its out-of-fold scores."""
+    scores, guarantee = out_of_fold(classifier, rows), classifier.promise
+    threshold = guarantee.automatic.threshold
+    automated = {row.label for row in guarantee.categories if row.automated}
+    labels = [classifier.names[code] for code in scores.first]
+    certain = scores.probability >= (np.inf if threshold is None else threshold)
+    is_automated = np.array([label in automated for label in labels], dtype=bool)
+    return Scored(_correct(labels, rows), is_automated & certain)
+
+
+def replay_current(
     old: Classifier,
     exemplars: Labelled,
-    own: npt.NDArray[np.intp],
+    exemplar_groups: Groups,
     rows: Labelled,
-    groups: npt.NDArray[np.intp],
+    groups: Groups,
     seed: int,
     descriptions: Labelled | None = None,
-) -> Answers:
-    """How an older classifier answers ``rows`` with the exemplars of now. ``own`` (n,) and
-    ``groups`` (b,) number near-duplicates; exemplars in the group of a row are taken out while
-    its fold is answered, as they are when a new classifier is cross-fitted. ``descriptions``
-    vote with them."""
+) -> Scored:
+    """Score ``rows`` by an older classifier with the exemplars and descriptions of today.
+
+    ``exemplar_groups`` (n,) and ``groups`` (b,) number near-duplicates. As in cross-fitting, the
+    exemplars in the group of a row leave the index while its fold is scored.
+    """
     index = old.new_index()
-    _put(index, exemplars, np.arange(len(exemplars)))
+    _add(index, exemplars, np.arange(len(exemplars)))
     if descriptions is not None:
         describe(index, descriptions, len(exemplars))
-    right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for fold in folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
-        twins = np.flatnonzero(np.isin(own, groups[fold]))
-        index.update([], [], [], np.zeros((0, index.dimension), np.float32), twins.tolist())
+        near_duplicates = np.flatnonzero(np.isin(exemplar_groups, groups[fold]))
+        _remove(index, near_duplicates)
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
             block = fold[start : start + _BLOCK]
             part = rows.take(block)
             verdicts = old.decide(index, part.vectors, part.texts)
-            right[block] = _equal([verdict.label for verdict in verdicts], part)
+            correct[block] = _correct([verdict.label for verdict in verdicts], part)
             automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
-        _put(index, exemplars, twins)
-    return Answers(right, automatic)
+        _add(index, exemplars, near_duplicates)
+    return Scored(correct, automatic)
 
 
-def _put(index: ExemplarIndex, exemplars: Labelled, rows: npt.NDArray[np.intp]) -> None:
+def _add(index: ExemplarIndex, exemplars: Labelled, rows: npt.NDArray[np.intp]) -> None:
     part = exemplars.take(rows)
     index.update(rows.tolist(), part.texts, part.labels, part.vectors)
 
 
-def _equal(labels: Sequence[str | None], rows: Labelled) -> Bools:
+def _remove(index: ExemplarIndex, rows: npt.NDArray[np.intp]) -> None:
+    index.update([], [], [], np.zeros((0, index.dimension), np.float32), rows.tolist())
+
+
+def _correct(labels: Sequence[str | None], rows: Labelled) -> Bools:
     return np.array([x == y for x, y in zip(labels, rows.labels, strict=True)], dtype=bool)

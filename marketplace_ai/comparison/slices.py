@@ -1,146 +1,117 @@
-"""Two classifiers on parts of the same rows: each category, and each kind of text."""
+"""Slices of a comparison: each category, and each kind of text."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from marketplace_ai.guarantee.threshold_search import CategoryPromise, Promise
 
-from .labeled_predictions import Said
-from .scoring import Bools
-from .version_comparison import Shown, sign_test
+from .labeled_predictions import Predictions
+from .paired_tests import Bools, Groups, sign_test
+from .report import CategorySlice, Counts, GuaranteeScope, Slice, TextKind
 
-#: What is proven of a category: nothing, with all others, or by its own rows.
-Promised = Literal["none", "pooled", "own"]
-LADDER: tuple[Promised, ...] = ("none", "pooled", "own")
-#: What the new and the old one say of the same rows.
-Both = tuple[Said, Said]
+#: Predictions of the new and of the old classifier for the same rows.
+PredictionPair = tuple[Predictions, Predictions]
 
-#: Kinds of a labelled file that are told apart, the most frequent ones.
-KINDS = 20
+#: The most frequent kinds of a labeled file get a slice each.
+MAX_KINDS = 20
 #: A text of at most so many words is short.
-SHORT_WORDS = 12
-TITLE_ONLY, WITH_DESCRIPTION, SHORT, LONG = "title_only", "with_description", "short", "long"
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """``rows`` of one kind, what both showed on them, and where only one is right
-    (near-duplicates count once; ``p_worse`` as in ``Comparison``)."""
-
-    name: str
-    rows: int
-    new: Shown
-    old: Shown
-    gained: int
-    lost: int
-    p_worse: float
-
-
-@dataclass(frozen=True, slots=True)
-class CategorySlice:
-    """One category: its ``rows``, of which each counts as ``right``, and the rows that were
-    given it without a person, of which some are ``errors``. What each promises of it;
-    ``promise_lost``: the new one less than the old one."""
-
-    label: str
-    rows: int
-    new: Shown
-    old: Shown
-    gained: int
-    lost: int
-    p_worse: float
-    promised_new: Promised
-    promised_old: Promised
-    promise_lost: bool
+MAX_SHORT_WORDS = 12
 
 
 def by_kind(
-    kinds: Sequence[tuple[str, ...]], said: Both, groups: npt.NDArray[np.intp]
+    kinds: Sequence[tuple[str, ...]], predictions: PredictionPair, groups: Groups
 ) -> tuple[Slice, ...]:
-    """Of the rows of each kind; ``kinds`` has those of each row, a row may be of several."""
+    """A slice for each kind of text, most rows first; ``kinds`` has the kinds of each row."""
     counts = Counter(kind for row in kinds for kind in row if kind)
-    right = [one.answers.right for one in said]
-    found = []
-    for kind, rows in counts.most_common(KINDS):
-        part = np.array([kind in row for row in kinds], dtype=bool)
-        new, old = (
-            _shown(one.answers.right & part, one.answers.automatic & part, one) for one in said
-        )
-        gained, lost, p = sign_test(right[0][part], right[1][part], groups[part])
-        found.append(Slice(kind, rows, new, old, gained, lost, p))
-    return tuple(found)
+    new, old = (part.scored for part in predictions)
+    slices = []
+    for kind, rows in counts.most_common(MAX_KINDS):
+        part = np.flatnonzero([kind in row for row in kinds])
+        test = sign_test(new.correct[part], old.correct[part], groups[part])
+        slices.append(Slice(kind, rows, new.take(part).counts(), old.take(part).counts(), *test))
+    return tuple(slices)
 
 
-def kinds_of(text: str) -> tuple[str, ...]:
-    """What kind of text it is: a title alone, or with a description below it; and whether it
-    has more than ``SHORT_WORDS`` words."""
+def text_kinds(text: str) -> tuple[TextKind, TextKind]:
+    """The kinds of a text: title only or with a description; short or long."""
     lines = [line for line in text.splitlines() if line.strip()]
     return (
-        TITLE_ONLY if len(lines) <= 1 else WITH_DESCRIPTION,
-        SHORT if len(text.split()) <= SHORT_WORDS else LONG,
+        TextKind.TITLE_ONLY if len(lines) <= 1 else TextKind.WITH_DESCRIPTION,
+        TextKind.SHORT if len(text.split()) <= MAX_SHORT_WORDS else TextKind.LONG,
     )
 
 
 def by_category(
     labels: Sequence[str | None],
-    said: Both,
-    promises: tuple[Promise, Promise],
-    groups: npt.NDArray[np.intp],
+    predictions: PredictionPair,
+    guarantees: tuple[Promise, Promise],
+    groups: Groups,
 ) -> tuple[CategorySlice, ...]:
-    """Of each category that a row has or was given; ``labels`` are the right answers, ``said``
-    and ``promises`` those of the new and the old one. Most rows first."""
-    found = _categories(labels, said, promises, groups)
-    return tuple(sorted(found, key=lambda row: (-row.rows, row.label)))
+    """A slice for each category that a row is labeled with or was given, most rows first.
+
+    ``predictions`` and ``guarantees`` are those of the new and the old classifier.
+    """
+    slices = _categories(labels, predictions, guarantees, groups)
+    return tuple(sorted(slices, key=lambda row: (-row.rows, row.label)))
 
 
 def _categories(
     labels: Sequence[str | None],
-    said: Both,
-    promises: tuple[Promise, Promise],
-    groups: npt.NDArray[np.intp],
+    predictions: PredictionPair,
+    guarantees: tuple[Promise, Promise],
+    groups: Groups,
 ) -> Iterator[CategorySlice]:
-    promised = [_promised(promise) for promise in promises]
-    right = [one.answers.right for one in said]
-    for label in promised[1]:
-        answer = _is(labels, label)
-        given = [_is(one.labels, label) & one.answers.automatic for one in said]
-        if not answer.any() and not any(part.any() for part in given):
+    new_scopes, old_scopes = (_guarantee_scopes(guarantee) for guarantee in guarantees)
+    new_correct, old_correct = (part.scored.correct for part in predictions)
+    for label, old_scope in old_scopes.items():
+        labeled = _equals(labels, label)
+        given = [_equals(part.labels, label) & part.scored.automatic for part in predictions]
+        if not labeled.any() and not any(part.any() for part in given):
             continue
+        new_scope = new_scopes.get(label, GuaranteeScope.NONE)
         new, old = (
-            _shown(one.answers.right & answer, part, one)
-            for one, part in zip(said, given, strict=True)
+            _counts(part, labeled, automatic)
+            for part, automatic in zip(predictions, given, strict=True)
         )
-        gained, lost, p = sign_test(right[0][answer], right[1][answer], groups[answer])
-        now, was = promised[0].get(label, "none"), promised[1][label]
-        less = LADDER.index(now) < LADDER.index(was)
+        gained, lost, p_value = sign_test(
+            new_correct[labeled], old_correct[labeled], groups[labeled]
+        )
         yield CategorySlice(
-            label, int(answer.sum()), new, old, gained, lost, p, now, was, promise_lost=less
+            label=label,
+            rows=int(labeled.sum()),
+            new=new,
+            old=old,
+            gained=gained,
+            lost=lost,
+            p_value=p_value,
+            guarantee_new=new_scope,
+            guarantee_old=old_scope,
+            guarantee_lost=new_scope.is_weaker_than(old_scope),
         )
 
 
-def _promised(promise: Promise) -> dict[str, Promised]:
-    """By category; nothing where no threshold was proven."""
+def _guarantee_scopes(guarantee: Promise) -> dict[str, GuaranteeScope]:
+    """How far each category is covered; not at all where no threshold was proven."""
 
-    def of(row: CategoryPromise) -> Promised:
-        if promise.automatic.threshold is None or not row.automated:
-            return "none"
-        return "own" if row.promised else "pooled"
+    def scope(row: CategoryPromise) -> GuaranteeScope:
+        if guarantee.automatic.threshold is None or not row.automated:
+            return GuaranteeScope.NONE
+        return GuaranteeScope.OWN if row.promised else GuaranteeScope.OVERALL
 
-    return {row.label: of(row) for row in promise.categories}
+    return {row.label: scope(row) for row in guarantee.categories}
 
 
-def _is(labels: Sequence[str | None], wanted: str) -> Bools:
+def _equals(labels: Sequence[str | None], wanted: str) -> Bools:
     return np.array([label == wanted for label in labels], dtype=bool)
 
 
-def _shown(right: Bools, automatic: Bools, said: Said) -> Shown:
-    return Shown(
-        int(right.sum()), int(automatic.sum()), int((automatic & ~said.answers.right).sum())
+def _counts(predictions: Predictions, labeled: Bools, automatic: Bools) -> Counts:
+    """Correct rows among the ``labeled`` ones, errors among the ``automatic`` ones."""
+    correct = predictions.scored.correct
+    return Counts(
+        int((correct & labeled).sum()), int(automatic.sum()), int((automatic & ~correct).sum())
     )

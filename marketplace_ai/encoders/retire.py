@@ -22,7 +22,7 @@ from marketplace_ai.models import (
     ShadowDecision,
     TableScan,
 )
-from marketplace_ai.promotion.rules import for_the_record
+from marketplace_ai.promotion.rules import without_texts
 from marketplace_ai.queue import backfill, sql
 from marketplace_ai.queue import encoder_locks as queue_encoders
 from marketplace_ai.queue.sql import alias
@@ -101,7 +101,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
             retired_at=Now(),
             is_shadowing=False,
             last_error="",
-            comparison=for_the_record(locked.comparison),
+            comparison=without_texts(locked.comparison),
         )
     encoder.refresh_from_db(using=alias())
     progress("Taking it off the queue")

@@ -1,9 +1,8 @@
-"""The gate before a promotion: both encoders' classifiers fitted anew and held against each
-other, and the answer kept with the candidate."""
+"""Evaluate a candidate encoder: fit classifiers for it and for the active encoder, compare both,
+and store the report. A candidate that passes its checks may be promoted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from django.utils import timezone
 
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.comparison import encoder_comparison
+from marketplace_ai.comparison.report import ActiveEncoder, ComparisonReport, EncoderComparison
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import check_vectors
 from marketplace_ai.exemplars.encode import encode_exemplars
@@ -28,160 +28,180 @@ from marketplace_ai.promotion import promote as promotion
 from marketplace_ai.promotion import rules
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation, create
+from marketplace_ai.versions.exemplar_set import intersect, load_exemplars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marketplace_ai.classifier import Classifier, Labelled, Promise
 
-#: Characters kept of a text whose decision changes.
-LONGEST_TEXT = 500
+    from .labeled_postings import LabeledPostings
+
+#: Characters kept of a text that is decided differently.
+MAX_TEXT_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The labelled postings that both are calibrated on and compared with; none of them:
-    cross-validation on the exemplars. ``kinds`` is the column of that name, ``audited`` says
-    that they are the audit sample."""
+class EvaluatedCandidate:
+    """A candidate with its stored classifier and report.
 
-    labelled: fit_classifier.Labelled
-    kinds: list[str] | None = None
-    audited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A candidate after its trial: what was stored for it, and what it was held against.
-
-    ``comparison`` is what ``Encoder.comparison`` keeps; ``version_before`` was in force for
-    the candidate when the trial began.
+    ``active`` is the encoder that it was compared with, ``version_before`` the version that was
+    active for the candidate when the evaluation began.
     """
 
     encoder: Encoder
     active: Encoder | None
     version: ClassifierVersion
     version_before: int | None
-    comparison: dict[str, Any]
-
-    @property
-    def objections(self) -> list[str]:
-        return list(self.comparison["objections"])
+    report: ComparisonReport
 
 
-def to_encode(encoder: Encoder, rows: Rows) -> int:
-    """How many texts an examination will have to encode first."""
+def texts_to_encode(encoder: Encoder, postings: LabeledPostings) -> int:
+    """How many texts an evaluation will have to encode first."""
     active = Encoder.objects.active()
     both = [encoder] if active is None else [encoder, active]
-    return sum(fit_classifier.exemplars_without_vector(each) + len(rows.labelled) for each in both)
+    return sum(fit_classifier.exemplars_without_vector(each) + len(postings) for each in both)
 
 
-def promise_in_force(encoder: Encoder | None) -> tuple[float, float]:
-    """Target precision and confidence of what decides with an encoder now; the usual ones
-    where nothing does."""
-    version = _in_force(encoder)
+def current_target(encoder: Encoder | None) -> tuple[float, float]:
+    """Target precision and confidence level of the version that is active for an encoder; the
+    defaults where none is."""
+    versions = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
+    version = versions.defer("artifact").first()
     if version is None:
         return create.TARGET_PRECISION, create.CONFIDENCE
     return version.target_precision, version.confidence_level
 
 
-def examine(
+def evaluate_candidate(
     encoder: Encoder,
-    rows: Rows,
+    postings: LabeledPostings,
     *,
     target_precision: float,
     confidence: float,
     progress: Callable[[int], None],
-) -> Examined:
-    """Fit a classifier for a ready encoder, and one for the active encoder on the very same
-    exemplars and rows; hold them against each other; store the former, not in force, and the
-    comparison with its encoder.
+) -> EvaluatedCandidate:
+    """Compare a ready encoder with the active one, and store its classifier and the report.
 
-    What is active goes on as it is: its second classifier serves the comparison alone. Raises
-    VersionError for an encoder that cannot become active, EncoderError where one cannot be
-    loaded, TableError for a text that one cannot encode, and what ``classifiers.fit`` raises.
+    A classifier is fitted for each of the two on the same exemplars and labeled postings. That of
+    the candidate is stored without being activated; that of the active encoder serves the
+    comparison alone. What is active keeps deciding meanwhile.
+
+    Args:
+        encoder: the candidate.
+        postings: labeled postings; without any, the exemplars are cross-validated.
+        target_precision: the precision asked for.
+        confidence: the confidence level asked for.
+        progress: called with the number of texts encoded since the last call.
+
+    Raises:
+        VersionError: the encoder cannot become active.
+        EncoderError: one of the encoders cannot be loaded.
+        TableError: one of them cannot encode a text.
+        ValueError, ArtifactError: as ``versions.create.fit_version``.
     """
-    if reason := rules.why_not(encoder):
+    if reason := rules.activation_blocker(encoder):
         raise activation.VersionError(reason)
-    # A fine-tuned encoder knows by heart what it learnt from: exemplars, most likely, and rows that
-    # repeat one, as each audited posting that was answered. That would flatter it, be it the
-    # candidate or the one that it is held against.
     active = Encoder.objects.active()
-    tuned, its_tuned = (
-        each is not None and bool(each.metrics.get("training")) for each in (encoder, active)
-    )
-    given = len(rows.labelled)
-    rows = _unseen(rows) if tuned or its_tuned else rows
-    before = activation.in_force(encoder)
-    serving = None if active is None else activation.in_force(active)
-    own = _encoded(encoder, rows, progress, trial=True)
-    its = None if active is None else _encoded(active, rows, progress)
-    voting = create.voting(encoder)
+    version_before = activation.active_version_id(encoder)
+    serving = None if active is None else activation.active_version_id(active)
+    unseen = _unseen(postings) if _is_fine_tuned(encoder, active) else postings
+
+    labeled = _encode(encoder, unseen, progress, smoke_test=True)
+    active_labeled = None if active is None else _encode(active, unseen, progress)
+    exemplars = load_exemplars(encoder)
     if active is not None:
-        voting, others = create.in_common(voting, create.voting(active))
-    new = create.train(voting, own, target_precision, confidence)
-    version = create.describe(new, encoder, voting.generation, audited=rows.audited)
-    comparison: dict[str, Any] = {
-        "encoder": encoder.name,
-        "compared": timezone.now().isoformat(),
-        "target_precision": target_precision,
-        "confidence": confidence,
-        "calibrated_on": version.calibrated_on,
-        "against": None,
-        "objections": [],
-    }
+        exemplars, active_exemplars = intersect(exemplars, load_exemplars(active))
+    new = create.train_classifier(exemplars, labeled, target_precision, confidence)
+    version = create.build_version(new, encoder, exemplars.generation, audited=unseen.audited)
+    report = ComparisonReport(
+        encoder=encoder.name,
+        compared_at=timezone.now().isoformat(),
+        target_precision=target_precision,
+        confidence=confidence,
+        calibrated_on=version.calibrated_on,
+    )
     if active is not None:
-        old = create.train(others, its, target_precision, confidence)
-        comparison["against"] = {"id": active.pk, "name": active.name, "version": serving}
-        comparison |= _held_against(new, old, own or voting.taught, rows, _promise(serving))
-        comparison["left_out"] = given - len(rows.labelled)
-        if tuned and len(rows.labelled) < rows_needed(target_precision, confidence):
-            comparison["objections"].append("learnt")
-    activation.keep(version, new, voting.taught)
-    comparison["version"] = version.pk
-    Encoder.objects.using(alias()).filter(pk=encoder.pk).update(comparison=comparison)
-    encoder.comparison = comparison
-    return Examined(encoder, active, version, before, comparison)
+        old = create.train_classifier(
+            active_exemplars, active_labeled, target_precision, confidence
+        )
+        results = _compare(new, old, labeled or exemplars.train, unseen)
+        too_few = len(unseen) < rows_needed(target_precision, confidence)
+        failed = encoder_comparison.failed_checks(
+            new.promise,
+            old.promise,
+            results,
+            _stored_guarantee(serving),
+            train_test_overlap=_is_fine_tuned(encoder) and too_few,
+        )
+        report = replace(
+            report,
+            active_encoder=ActiveEncoder(active.pk, active.name, serving),
+            results=results,
+            failed_checks=tuple(failed),
+            left_out=len(postings) - len(unseen),
+            kinds_given=unseen.kinds is not None,
+        )
+    activation.save(version, new, exemplars.train)
+    report = replace(report, version=version.pk)
+    encoder.comparison = report.as_dict()
+    Encoder.objects.using(alias()).filter(pk=encoder.pk).update(comparison=encoder.comparison)
+    return EvaluatedCandidate(encoder, active, version, version_before, report)
 
 
-def promote(found: Examined, *, reason: str = "", user: Any = None) -> Promotion:
-    """Let an examined encoder take the place of the one that it was compared with, whatever
-    the comparison says: who asks has looked at that. See ``promotion.switch``."""
-    return promotion.switch(
-        found.encoder,
-        instead_of=found.active,
-        kind=PromotionKind.FORCED if found.objections else PromotionKind.PROMOTED,
-        version=found.version,
-        version_before=found.version_before,
-        reason=reason,
-        comparison=rules.for_the_record(found.comparison),
-        user=user,
+def promote(candidate: EvaluatedCandidate, *, reason: str = "", user: Any = None) -> Promotion:
+    """Make an evaluated candidate the active encoder, whatever its report says: that is the
+    caller's decision. For what is raised see ``promotion.promote.switch_encoder``."""
+    forced = bool(candidate.report.failed_checks)
+    return promotion.switch_encoder(
+        candidate.encoder,
+        expected=candidate.active,
+        classifier=promotion.ClassifierChange(candidate.version, candidate.version_before),
+        record=promotion.PromotionRecord(
+            kind=PromotionKind.FORCED if forced else PromotionKind.PROMOTED,
+            reason=reason,
+            comparison=rules.without_texts(candidate.report.as_dict()),
+            user=user,
+        ),
     )
 
 
-def _encoded(
-    encoder: Encoder, rows: Rows, progress: Callable[[int], None], *, trial: bool = False
+def _encode(
+    encoder: Encoder,
+    postings: LabeledPostings,
+    progress: Callable[[int], None],
+    *,
+    smoke_test: bool = False,
 ) -> Labelled | None:
-    """The rows with vectors of an encoder, whose exemplars have theirs afterwards. It is loaded
-    for that alone and let go again: two large ones may not fit a device together. ``trial``:
-    loaded and asked even where there is nothing to encode."""
-    if not (trial or rows.labelled or fit_classifier.exemplars_without_vector(encoder)):
+    """Labeled postings with vectors of an encoder, whose exemplars are encoded as well.
+
+    The encoder is loaded for this alone and released again: two large ones may not fit on one
+    device. ``smoke_test``: load and try it even if there is nothing to encode.
+    """
+    if not (smoke_test or postings.rows or fit_classifier.exemplars_without_vector(encoder)):
         return None
-    texts = encoders.load(encoder)
-    if trial:
-        check_vectors(texts.encode(encoders.TRIAL), len(encoders.TRIAL), encoder.dimension)
-    encode_exemplars(encoder, texts, progress)
-    return fit_classifier.encode(texts, rows.labelled, progress)
+    text_encoder = encoders.load(encoder)
+    if smoke_test:
+        vectors = text_encoder.encode(encoders.TRIAL)
+        check_vectors(vectors, len(encoders.TRIAL), encoder.dimension)
+    encode_exemplars(encoder, text_encoder, progress)
+    return fit_classifier.encode(text_encoder, postings, progress)
 
 
-def _unseen(rows: Rows) -> Rows:
-    """Without those whose text is an exemplar's."""
-    taught = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
-    known = {_plain(text) for text in taught.values_list("text", flat=True).iterator()}
-    kept = [n for n, (text, _) in enumerate(rows.labelled) if _plain(text) not in known]
-    return replace(
-        rows,
-        labelled=[rows.labelled[n] for n in kept],
-        kinds=None if rows.kinds is None else [rows.kinds[n] for n in kept],
+def _is_fine_tuned(*encoders: Encoder | None) -> bool:
+    return any(each is not None and bool(each.metrics.get("training")) for each in encoders)
+
+
+def _unseen(postings: LabeledPostings) -> LabeledPostings:
+    """Those whose text is no exemplar.
+
+    A fine-tuned encoder was most likely trained on the exemplars, and answered audits become
+    exemplars. Rows that repeat one would flatter it, as the candidate or as the active encoder.
+    """
+    exemplars = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
+    seen = {_plain(text) for text in exemplars.values_list("text", flat=True).iterator()}
+    return postings.take(
+        [n for n, (text, _) in enumerate(postings.rows) if _plain(text) not in seen]
     )
 
 
@@ -189,44 +209,20 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _held_against(
-    new: Classifier, old: Classifier, labelled: Labelled, rows: Rows, serving: Promise | None
-) -> dict[str, Any]:
-    kinds = None if rows.kinds is None else [(kind,) for kind in rows.kinds]
-    found = encoder_comparison.contest(new, old, labelled, kinds)
-    names = create.names_of({x for x in _labels(found) if x is not None})
-    shown = found.as_dict()
-    for row in shown["categories"]:
-        row["key"], row["name"] = names[row["label"]]
-    for change in shown["changes"]:
-        change["text"] = change["text"][:LONGEST_TEXT]
-        change["right_name"] = _named(change["right"], names)
-        for side in ("new", "old"):
-            change[side]["name"] = _named(change[side]["label"], names)
-    objections = list(encoder_comparison.objections(new.promise, old.promise, found, serving))
-    return {**shown, "objections": objections, "kinds_given": kinds is not None}
+def _compare(
+    new: Classifier, old: Classifier, labeled: Labelled, postings: LabeledPostings
+) -> EncoderComparison:
+    """Both classifiers on the same rows, with the names of categories."""
+    kinds = None if postings.kinds is None else [(kind,) for kind in postings.kinds]
+    results = encoder_comparison.compare_encoders(new, old, labeled, kinds)
+    return results.named(create.category_names(set(results.labels())), MAX_TEXT_LENGTH)
 
 
-def _labels(found: encoder_comparison.Contest) -> Iterator[str | None]:
-    yield from (row.label for row in found.categories)
-    for change in found.changes:
-        yield from (change.right, change.new.label, change.old.label)
-
-
-def _named(label: str | None, names: dict[str, tuple[str, str]]) -> str | None:
-    return None if label is None else names[label][1]
-
-
-def _promise(version: int | None) -> Promise | None:
-    """What a stored version promises; None where its bytes cannot be used."""
+def _stored_guarantee(version: int | None) -> Promise | None:
+    """The guarantee of a stored version; None where its bytes cannot be used."""
     if version is None:
         return None
     try:
         return activation.load(version).promise
     except ArtifactError:
         return None
-
-
-def _in_force(encoder: Encoder | None) -> ClassifierVersion | None:
-    rows = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
-    return rows.defer("artifact").first()

@@ -1,33 +1,22 @@
-"""From exemplars and labelled postings to a classifier in force."""
+"""Fit a classifier: encode exemplars and labeled postings, fit, compare, save and activate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists, OuterRef
 
-from marketplace_ai import classifier
-from marketplace_ai.adapter import get_adapter
-from marketplace_ai.audit import judge
+from marketplace_ai.classifier import Labelled
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars.encode import encode_exemplars
-from marketplace_ai.guarantee.bounds import rows_needed
-from marketplace_ai.imports.files import NONE, categories_by_key, clean_text
-from marketplace_ai.models import (
-    AuditedPosting,
-    Encoder,
-    Exemplar,
-    ExemplarEmbedding,
-    ExemplarState,
-)
+from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
 from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.text.csv_files import Row, TableError, read_csv
-from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.versions import activation, create
+
+from .labeled_postings import LabeledPostings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,59 +25,7 @@ if TYPE_CHECKING:
     from marketplace_ai.models import ClassifierVersion
 
 #: Texts encoded between two steps of a progress bar.
-STEP = 128
-
-Labelled = list[tuple[str, str | None]]
-
-
-def read_labelled(path: str | None) -> Labelled:
-    """(text, label) of each row; labels are the classifier's, None for "fits none"."""
-    return [] if path is None else read_kinds(path)[0]
-
-
-def read_kinds(path: str) -> tuple[Labelled, list[str] | None]:
-    """The same, and what the column ``kind`` says of each row; None for a file without one."""
-    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"))
-    if rows and "text" not in rows[0].values and "title" not in rows[0].values:
-        raise TableError(f"{path}: it needs a column text, or title and description.")
-    known = categories_by_key()
-    result: Labelled = []
-    for row in rows:
-        key = row["category"]
-        if key != NONE and key not in known:
-            raise TableError(
-                f"{path}, line {row.line}: there is no category {key!r}. "
-                "Import the catalogue that has it first, or correct the row."
-            )
-        text = posting_text(row)
-        if is_blank(text):
-            raise TableError(f"{path}, line {row.line}: the text is empty.")
-        result.append((text, None if key == NONE else str(known[key].pk)))
-    if not rows:
-        raise TableError(f"{path}: there is no row below the header.")
-    return result, [row["kind"] for row in rows] if "kind" in rows[0].values else None
-
-
-@dataclass(frozen=True, slots=True)
-class Audits:
-    """The audit sample as labelled postings, where they are enough: else ``labelled`` is empty.
-
-    ``usable`` have an answer about the text that they still have, ``needed`` are the fewest
-    that could prove the promise, without a single error; ``waiting`` have no answer yet.
-    """
-
-    labelled: Labelled
-    usable: int
-    needed: int
-    waiting: int
-
-
-def read_audits(target_precision: float, confidence: float) -> Audits:
-    """What people said about audited postings, to calibrate on when no file is given."""
-    found = [row for row in judge.labelled() if not is_blank(row[0])]
-    needed = rows_needed(target_precision, confidence)
-    waiting = AuditedPosting.objects.unanswered().count()
-    return Audits(found if len(found) >= needed else [], len(found), needed, waiting)
+TEXTS_PER_STEP = 128
 
 
 def exemplars_without_vector(encoder: Encoder | None = None) -> int:
@@ -100,58 +37,46 @@ def exemplars_without_vector(encoder: Encoder | None = None) -> int:
     return active.exclude(Exists(has_vector)).count()
 
 
-def posting_text(row: Row) -> str:
-    """The text of a row as the same posting would have it in the database."""
-    adapter = get_adapter()
-    text = row.values.get("text")
-    if text is None:
-        title, description = row["title"], row.values.get("description", "")
-        try:
-            text = adapter.text(adapter.make_job(title, description))
-        except ImproperlyConfigured:  # a host's own model, which such a row cannot fill
-            text = f"{title}\n{description}"
-    return clean_text(text)
-
-
 def fit(
-    labelled: Labelled,
+    postings: LabeledPostings | None = None,
     *,
     encoder: Encoder | None = None,
-    audited: bool = False,
     target_precision: float,
     confidence: float,
     progress: Callable[[int], None],
     force: bool = False,
     dry_run: bool = False,
 ) -> ClassifierVersion:
-    """Encode what has no vector yet, fit, compare, and put in force what is not worse; for the
-    rest see ``classifiers.fit``.
+    """Fit a classifier version, and activate it unless it fails a check of the comparison.
 
-    Without ``encoder``, or with the active one, what waits for review is decided anew. Of
-    another one only its own classifier changes, which decides nothing.
+    Without ``postings`` it is cross-validated on the exemplars; those that lack a vector are
+    encoded first. Without ``encoder``, or with the active one, postings in review are queued to be
+    decided again. For another encoder only its own classifier changes, which decides nothing. For
+    the rest see ``versions.create.fit_version``.
     """
-    active = encoder is None or encoder == Encoder.objects.active()
-    if encoder is None or active:
-        encoder, texts = _resident(progress)
+    postings = postings or LabeledPostings()
+    is_active = encoder is None or encoder == Encoder.objects.active()
+    if encoder is None or is_active:
+        encoder, texts = _load_active(progress)
     else:
         texts = encoders.load(encoder)
         encode_exemplars(encoder, texts, progress)
-    version = create.fit(
+    version = create.fit_version(
         encoder,
-        encode(texts, labelled, progress),
-        audited=audited,
+        encode(texts, postings, progress),
+        audited=postings.audited,
         target_precision=target_precision,
         confidence=confidence,
         force=force,
         dry_run=dry_run,
     )
-    if version.is_active and active:
-        activation.queue_review()
+    if version.is_active and is_active:
+        activation.requeue_reviews()
     return version
 
 
-def _resident(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
-    """The active encoder, once it has all that a worker would give it."""
+def _load_active(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
+    """The active encoder, loaded and with its exemplars encoded as a worker would do it."""
     pipeline = Pipeline()
     pipeline.refresh(progress)
     assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
@@ -159,19 +84,21 @@ def _resident(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
 
 
 def encode(
-    encoder: TextEncoder, labelled: Labelled, progress: Callable[[int], None]
-) -> classifier.Labelled | None:
-    """Labelled texts with their vectors; None for no text. TableError for one that cannot be
-    encoded."""
-    if not labelled:
+    text_encoder: TextEncoder, postings: LabeledPostings, progress: Callable[[int], None]
+) -> Labelled | None:
+    """Labeled postings with their vectors; None if there are none.
+
+    Raises TableError for a text that cannot be encoded.
+    """
+    if not postings.rows:
         return None
-    texts = [text for text, _ in labelled]
-    parts = []
-    for start in range(0, len(texts), STEP):
-        step = texts[start : start + STEP]
-        for text, vector in zip(step, encode_each(encoder, step), strict=True):
+    texts = [text for text, _ in postings.rows]
+    vectors = []
+    for start in range(0, len(texts), TEXTS_PER_STEP):
+        step = texts[start : start + TEXTS_PER_STEP]
+        for text, vector in zip(step, encode_each(text_encoder, step), strict=True):
             if isinstance(vector, Exception):
                 raise TableError(f"This text cannot be encoded ({vector}): {text[:80]!r}")
-            parts.append(vector)
+            vectors.append(vector)
         progress(len(step))
-    return classifier.Labelled(texts, np.stack(parts), [label for _, label in labelled])
+    return Labelled(texts, np.stack(vectors), [label for _, label in postings.rows])

@@ -1,6 +1,6 @@
-"""Which encoder may follow which: what keeps one from becoming active, and the way back.
+"""Promotion rules: which encoder can become active, and which one a rollback goes to.
 
-For pages too: nothing numeric is imported here.
+Admin imports this module, so it imports no numeric library.
 """
 
 from __future__ import annotations
@@ -15,118 +15,117 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarEmbedding,
     ExemplarState,
+    QueuedPosting,
     Promotion,
     PromotionKind,
-    QueuedPosting,
     TableScan,
 )
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions.errors import VersionError
 
-#: Rows of the queue counted; more are "more than" so many.
-LARGEST_COUNT = 10_000
+#: At most so many queued postings are counted.
+MAX_COUNTED_ROWS = 10_000
 
 
-def find(name: str) -> Encoder:
-    """A registered encoder that has vectors; VersionError names those that there are."""
+def find_encoder(name: str) -> Encoder:
+    """The registered encoder of that name; VersionError if it is unknown or retired."""
     encoder = Encoder.objects.using(alias()).filter(name=name).first()
     if encoder is None:
-        known = Encoder.objects.exclude(state=EncoderState.RETIRED).order_by("pk")
-        names = ", ".join(known.values_list("name", flat=True)) or gettext("none")
+        registered = Encoder.objects.exclude(state=EncoderState.RETIRED).order_by("pk")
+        names = ", ".join(registered.values_list("name", flat=True)) or gettext("none")
         raise VersionError(
             gettext("There is no encoder %(name)s. Registered are: %(names)s.")
             % {"name": name, "names": names}
         )
     if encoder.state == EncoderState.RETIRED:
-        raise VersionError(_retired(encoder))
+        raise VersionError(_retired_message(encoder))
     return encoder
 
 
-def why_not(encoder: Encoder) -> str | None:
-    """Why an encoder cannot become the active one; None where it can (or is)."""
+def activation_blocker(encoder: Encoder) -> str | None:
+    """Why an encoder cannot become the active one; None where it can (or already is)."""
     if encoder.state == EncoderState.RETIRED:
-        return _retired(encoder)
+        return _retired_message(encoder)
     if encoder.state == EncoderState.BUILDING:
         return gettext(
             "The encoder %(name)s is still being built (%(lacking)s). It becomes ready by itself "
             "while workers run."
-        ) % {"name": encoder, "lacking": lacking(encoder)}
+        ) % {"name": encoder, "lacking": build_progress(encoder)}
     if encoder.last_error and encoder.state == EncoderState.READY:
-        return _unloadable(encoder)
+        return _unloadable_message(encoder)
     return None
 
 
-def _unloadable(encoder: Encoder) -> str:
+def _unloadable_message(encoder: Encoder) -> str:
     return gettext(
-        "The encoder %(name)s cannot be loaded (%(trouble)s), so nothing could be decided: mend "
+        "The encoder %(name)s cannot be loaded (%(trouble)s), so nothing could be decided: fix "
         "that first."
     ) % {"name": encoder, "trouble": encoder.last_error}
 
 
-def _retired(encoder: Encoder) -> str:
+def _retired_message(encoder: Encoder) -> str:
     return gettext(
         "The encoder %(name)s is retired and its vectors are gone: register its files again "
         "under another name."
     ) % {"name": encoder}
 
 
-def lacking(encoder: Encoder) -> str:
-    """In words, what an encoder that is being built has yet to encode."""
+def build_progress(encoder: Encoder) -> str:
+    """What a building encoder has yet to encode, in words."""
     has_vector = ExemplarEmbedding.objects.filter(encoder=encoder).values("exemplar_id")
     exemplars = Exemplar.objects.filter(state=ExemplarState.ACTIVE).exclude(pk__in=has_vector)
-    walk = TableScan.objects.unfinished().filter(encoder=encoder).order_by("pk").first()
-    waiting = QueuedPosting.objects.filter(encoder=encoder)[:LARGEST_COUNT].count()
+    scan = TableScan.objects.unfinished().filter(encoder=encoder).order_by("pk").first()
+    queued = QueuedPosting.objects.filter(encoder=encoder)[:MAX_COUNTED_ROWS].count()
     parts = [gettext("%(n)s exemplars without a vector") % {"n": exemplars.count()}]
-    if walk is not None:
+    if scan is not None:
         parts.append(
             gettext("backfill: %(done)s of %(total)s postings queued")
-            % {"done": walk.queued_count, "total": walk.total}
+            % {"done": scan.queued_count, "total": scan.total}
         )
-    parts.append(gettext("%(n)s postings in the queue") % {"n": waiting})
+    parts.append(gettext("%(n)s postings in the queue") % {"n": queued})
     return ", ".join(parts)
 
 
-def for_the_record(comparison: dict[str, Any]) -> dict[str, Any]:
-    """A comparison without the texts: promotions are kept for ever, texts of people are not."""
+def without_texts(comparison: dict[str, Any]) -> dict[str, Any]:
+    """A stored comparison report without the texts of people: promotions are kept forever."""
     return {name: value for name, value in comparison.items() if name != "changes"}
 
 
-def previous(active: Encoder | None) -> Encoder:
-    """The encoder that ``active`` was put in the place of, to go back to.
+def previous_encoder(active: Encoder | None) -> Encoder:
+    """The encoder that ``active`` replaced, to roll back to; VersionError where there is none.
 
-    Each going back undoes the last promotion that still holds. So going back twice is two
-    steps back and never forth again. VersionError says why there is no way back.
+    Each rollback undoes the last promotion that still holds, so two rollbacks are two steps back.
     """
-    undone = 0
-    history = Promotion.objects.using(alias()).select_related("previous_encoder").order_by("-pk")
-    for row in history.defer(
-        "comparison", "previous_encoder__comparison", "previous_encoder__metrics"
-    ):
-        if row.kind == PromotionKind.ROLLED_BACK:
-            undone += 1
-        elif undone:
-            undone -= 1
-        elif (
-            active is not None and row.encoder_id == active.pk and row.previous_encoder is not None
-        ):
-            if row.previous_encoder.last_error:
-                raise VersionError(_unloadable(row.previous_encoder))
-            if row.previous_encoder.state == EncoderState.READY:
-                return row.previous_encoder
-            raise VersionError(
-                gettext(
-                    "The encoder %(name)s, which was active before %(active)s, is %(state)s: "
-                    "there is no way back to it. Promote another one with activate_encoder."
-                )
-                % {
-                    "name": row.previous_encoder,
-                    "active": active,
-                    "state": row.previous_encoder.get_state_display(),
-                }
+    previous = _replaced_by(active)
+    if active is None or previous is None:
+        raise VersionError(
+            gettext("No encoder was active before %(active)s: there is nothing to go back to.")
+            % {"active": active or gettext("none")}
+        )
+    if previous.last_error:
+        raise VersionError(_unloadable_message(previous))
+    if previous.state != EncoderState.READY:
+        raise VersionError(
+            gettext(
+                "The encoder %(name)s, which was active before %(active)s, is %(state)s: "
+                "there is no way back to it. Promote another one with activate_encoder."
             )
+            % {"name": previous, "active": active, "state": previous.get_state_display()}
+        )
+    return previous
+
+
+def _replaced_by(active: Encoder | None) -> Encoder | None:
+    """The encoder that the last promotion which still holds replaced by ``active``."""
+    rollbacks = 0
+    history = Promotion.objects.using(alias()).select_related("previous_encoder").order_by("-pk")
+    for promotion in history.defer("comparison", "previous_encoder__comparison", "previous_encoder__metrics"):
+        if promotion.kind == PromotionKind.ROLLED_BACK:
+            rollbacks += 1
+        elif rollbacks:
+            rollbacks -= 1
+        elif active is not None and promotion.encoder_id == active.pk:
+            return promotion.previous_encoder
         else:
             break
-    raise VersionError(
-        gettext("No encoder was active before %(active)s: there is nothing to go back to.")
-        % {"active": active or gettext("none")}
-    )
+    return None

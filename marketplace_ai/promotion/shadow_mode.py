@@ -1,45 +1,40 @@
-"""Whether a candidate decides what comes in as well, without effect, to be compared."""
+"""Shadow mode: a candidate encoder predicts for new postings, without effect."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 
-if TYPE_CHECKING:
-    pass
-
 
 class ShadowError(ValueError):
-    """An encoder that cannot decide in the shadow, with the cure."""
+    """An encoder that cannot run in shadow mode, with the remedy."""
 
 
-def switch(encoder: Encoder, on: bool) -> None:
-    """From now on what comes in is decided in the shadow by this candidate, or no longer.
+def set_shadow_mode(encoder: Encoder, on: bool) -> None:
+    """Switch shadow mode on or off for a candidate.
 
-    Raises ShadowError for an encoder that is no candidate, or that has no classifier to decide
-    with; then nothing changes.
+    Raises ShadowError, and changes nothing, for an encoder that is no candidate or that has no
+    active classifier version.
     """
-    if on and activation.in_force(encoder) is None:
-        _refuse_others(encoder)
+    if on and activation.active_version_id(encoder) is None:
+        _reject_other_states(encoder)
         raise ShadowError(
-            f"No classifier is in force for {encoder.name!r}: run manage.py fit_classifier "
+            f"No classifier is active for {encoder.name!r}: run manage.py fit_classifier "
             f"--encoder {encoder.name} first."
         )
     candidates = Encoder.objects.using(alias()).candidates()
     if not candidates.filter(pk=encoder.pk).update(is_shadowing=on):
         encoder.refresh_from_db(using=alias(), fields=["state"])
-        _refuse_others(encoder)
+        _reject_other_states(encoder)
     encoder.is_shadowing = on
 
 
-def _refuse_others(encoder: Encoder) -> None:
+def _reject_other_states(encoder: Encoder) -> None:
     """ShadowError for an encoder that is no candidate."""
-    why = {
-        "active": "is active: what comes in is decided by it, with effect",
+    reason = {
+        "active": "is active: it decides about new postings, with effect",
         "retired": "is retired: it has no vectors any more",
     }.get(encoder.state)
-    if why is not None:
-        raise ShadowError(f"{encoder.name!r} {why}.")
+    if reason is not None:
+        raise ShadowError(f"{encoder.name!r} {reason}.")

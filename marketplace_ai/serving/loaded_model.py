@@ -87,7 +87,7 @@ class Resident:
         """A damaged one decides nothing: the resident one stays until another is in force.
         Where there is none, as after a start, postings go to review."""
         assert self.encoder is not None  # noqa: S101 (there is one before anything is followed)
-        version = activation.in_force(self.encoder)
+        version = activation.active_version_id(self.encoder)
         if version == self._followed:
             return
         try:

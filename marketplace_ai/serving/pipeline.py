@@ -46,20 +46,20 @@ class Pipeline(Resident):
         self.loaded: dict[int, TextEncoder] = {}
         self._described: tuple[int, int] | None = None  # None: it did not work, or was never done
         self._next_look = 0.0
-        self._standing: activation.Standing | None = None
+        self._standing: activation.ActiveState | None = None
 
     def stale(self) -> bool:
         """Whether ``refresh`` has something to do; one query."""
         return (
             self.encoder is None
             or time.monotonic() >= self._next_look
-            or activation.standing() != self._standing
+            or activation.active_state() != self._standing
         )
 
     def refresh(self, progress: Callable[[int], None] = lambda encoded: None) -> None:
         """Follow what is in force: encoder, classifier, exemplars; cheap when nothing is new.
         It may use the encoder, so nobody else may at that time."""
-        standing = activation.standing()  # read first: what changes meanwhile is seen again
+        standing = activation.active_state()  # read first: what changes meanwhile is seen again
         encoder = Encoder.objects.active()
         if encoder is None or self.encoder is None or encoder.pk != self.encoder.pk:
             encoder, texts = active.ensure_active(logger.info, self.loaded)

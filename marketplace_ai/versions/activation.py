@@ -1,8 +1,8 @@
-"""Stored classifier versions: which one is in force, how one takes another's place, what stays."""
+"""Stored classifier versions: save, load, activate, and which one is active."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.db import connections, transaction
@@ -16,23 +16,23 @@ from marketplace_ai.models import ClassifierVersion, Decision, Encoder, EncoderS
 from marketplace_ai.queue import backfill
 from marketplace_ai.queue.sql import alias
 
-from .errors import Overtaken as Overtaken
+from .errors import ActivationConflictError as ActivationConflictError
 from .errors import VersionError as VersionError
 
 if TYPE_CHECKING:
     from marketplace_ai.classifier import Labelled, Verdict
 
-#: Versions of an encoder whose artifact is kept, of some megabytes each: those that were fitted
-#: or in force last. Of older ones the row stays, for decisions name it.
-KEPT = 10
-#: Rows on which the stored bytes must decide as the fitted classifier does.
-CHECKED = 32
-#: Transaction-level advisory lock: two that put a version in force do so one after the other.
+#: Versions of an encoder that keep their artifact (some megabytes each): those fitted or active
+#: last. Older rows stay without it, because decisions refer to them.
+MAX_STORED_ARTIFACTS = 10
+#: Rows that the stored bytes must decide exactly as the fitted classifier does.
+VERIFIED_ROWS = 32
+#: Transaction-level advisory lock: activations happen one at a time.
 SWITCH_LOCK = 0x6D414933
 
 
-# One look at all that a worker keeps resident. It is asked before every batch.
-STANDING = """
+# One query for everything that a worker keeps in memory. It runs before every batch.
+ACTIVE_STATE = """
 SELECT encoder.id,
        (SELECT id FROM marketplace_ai_classifierversion AS version
         WHERE version.encoder_id = encoder.id AND version.is_active),
@@ -42,20 +42,25 @@ LEFT JOIN marketplace_ai_encoder AS encoder ON encoder.state = %(active)s
 LEFT JOIN marketplace_ai_exemplargeneration AS generation ON true
 """
 
-#: Encoder, classifier version, changes and removals of exemplars: equal where nothing is new.
-Standing = tuple[int | None, int | None, int | None, int | None]
+
+class ActiveState(NamedTuple):
+    """What workers keep in memory; two equal states mean that nothing has changed."""
+
+    encoder: int | None
+    version: int | None
+    exemplar_changes: int | None
+    exemplar_removals: int | None
 
 
-def standing() -> Standing:
-    """What is in force now; one query."""
+def active_state() -> ActiveState:
+    """The active encoder and version, and the generation of the exemplars; one query."""
     with connections[alias()].cursor() as cursor:
-        cursor.execute(STANDING, {"active": EncoderState.ACTIVE})
-        encoder, version, value, removals = cursor.fetchone()
-    return encoder, version, value, removals
+        cursor.execute(ACTIVE_STATE, {"active": EncoderState.ACTIVE})
+        return ActiveState(*cursor.fetchone())
 
 
-def in_force(encoder: Encoder) -> int | None:
-    """Primary key of the version that decides with this encoder."""
+def active_version_id(encoder: Encoder) -> int | None:
+    """Primary key of the version that is active for an encoder."""
     return (
         ClassifierVersion.objects.using(alias())
         .filter(encoder=encoder, is_active=True)
@@ -66,16 +71,17 @@ def in_force(encoder: Encoder) -> int | None:
 
 def load(version: int) -> Classifier:
     """A stored classifier; ArtifactError (a ValueError) where its bytes cannot be used."""
-    stored, discarded, dimension = (
+    artifact, discarded, dimension = (
         ClassifierVersion.objects.using(alias())
         .values_list("artifact", "is_discarded", "encoder__dimension")
         .get(pk=version)
     )
     if discarded:
         raise ArtifactError(
-            f"only the last {KEPT} versions are kept, and this is an older one: fit again"
+            f"only the last {MAX_STORED_ARTIFACTS} versions are kept, and this is an older one: "
+            "fit again"
         )
-    classifier = Classifier.from_bytes(bytes(stored))
+    classifier = Classifier.from_bytes(bytes(artifact))
     if classifier.dimension != dimension:
         raise ArtifactError(
             f"it has {classifier.dimension} dimensions and its encoder {dimension}: fit it again"
@@ -83,36 +89,49 @@ def load(version: int) -> Classifier:
     return classifier
 
 
-def keep(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled) -> None:
-    """Store a version, not in force; ArtifactError, and nothing stored, where the bytes that
-    come back do not decide some of the exemplars exactly as ``classifier`` does."""
+def save(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled) -> None:
+    """Store a version without activating it, and verify the stored bytes.
+
+    Raises ArtifactError, and stores nothing, where the classifier that is read back decides some of
+    the exemplars differently from ``classifier``.
+    """
     with transaction.atomic(using=alias()):
         version.save(using=alias())
         stored = load(version.pk)
-        some = exemplars.take(np.arange(0, len(exemplars), max(1, len(exemplars) // CHECKED)))
-        if _decide(stored, some) != _decide(classifier, some):
+        step = max(1, len(exemplars) // VERIFIED_ROWS)
+        sample = exemplars.take(np.arange(0, len(exemplars), step))
+        if _decide(stored, sample) != _decide(classifier, sample):
             raise ArtifactError("the stored bytes do not decide as what was fitted: fit it again")
-        _discard(version.encoder)
+        _discard_old_artifacts(version.encoder)
 
 
 def _decide(classifier: Classifier, rows: Labelled) -> list[Verdict]:
-    """Its verdicts on rows that are the exemplars, too."""
+    """What it decides about rows that are its exemplars at the same time."""
     index = classifier.new_index()
     index.update(range(len(rows)), rows.texts, rows.labels, rows.vectors)
     return classifier.decide(index, rows.vectors, rows.texts)
 
 
-#: For ``instead_of``: whichever version is in force.
-ANY: Any = object()
+#: For ``expected``: it does not matter which version is active.
+ANY_VERSION: Any = object()
 
 
-def use(version_id: int, *, instead_of: int | None = ANY) -> int | None:
-    """Put a stored version of the active encoder in force, and have what waits for review
-    decided anew; the version whose place it took (itself, where it was in force already).
+def activate(version_id: int, *, expected: int | None = ANY_VERSION) -> int | None:
+    """Make a stored version of the active encoder the active one, and requeue what is in review.
 
-    ``instead_of``: the version that the person saw in force; Overtaken where it is not any
-    more. Raises VersionError for a version that does not exist or is another encoder's, and
-    ArtifactError for bytes that are damaged or were deleted; then nothing changes.
+    Args:
+        version_id: primary key of the version.
+        expected: the version that the person saw as active.
+
+    Returns:
+        The version that was active before; ``version_id`` itself if it was active already.
+
+    Raises:
+        VersionError: it does not exist or belongs to another encoder.
+        ActivationConflictError: another version than ``expected`` is active.
+        ArtifactError: its bytes are damaged or were deleted.
+
+    Nothing is changed in case of an error. Example: ``activate(12, expected=13)``.
     """
     version = (
         ClassifierVersion.objects.using(alias()).defer("artifact").filter(pk=version_id).first()
@@ -126,25 +145,26 @@ def use(version_id: int, *, instead_of: int | None = ANY) -> int | None:
             % {"n": version_id, "its": version.encoder, "active": active or gettext("none")}
         )
     load(version.pk)
-    before = put_in_force(version, instead_of=instead_of)
+    before = set_active(version, expected=expected)
     if before != version.pk:
-        queue_review()
+        requeue_reviews()
     return before
 
 
-def put_in_force(version: ClassifierVersion, *, instead_of: int | None = ANY) -> int | None:
-    """Make a stored version decide, in one transaction; the one whose place it took.
+def set_active(version: ClassifierVersion, *, expected: int | None = ANY_VERSION) -> int | None:
+    """Make a stored version the active one of its encoder, in one transaction.
 
-    Raises Overtaken, and changes nothing, where another one than ``instead_of`` is in force.
+    Returns the version that was active before. Raises ActivationConflictError, and changes nothing,
+    where another one than ``expected`` is active.
     """
     with transaction.atomic(using=alias()):
-        # One at a time; a lock on a row would be waited for by the decisions that refer to it.
+        # Not a row lock: decisions, which refer to the row, would wait for that.
         with connections[alias()].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
-        before = in_force(version.encoder)
-        if instead_of is not ANY and before != instead_of:
-            raise Overtaken(
-                gettext("Version %(n)s was put in force meanwhile, so version %(own)s was not.")
+        before = active_version_id(version.encoder)
+        if expected is not ANY_VERSION and before != expected:
+            raise ActivationConflictError(
+                gettext("Version %(n)s was activated meanwhile, so version %(own)s was not.")
                 % {"n": before, "own": version.pk}
             )
         if before != version.pk:
@@ -153,22 +173,23 @@ def put_in_force(version: ClassifierVersion, *, instead_of: int | None = ANY) ->
                 is_active=False, replaced_at=Now()
             )
             versions.filter(pk=version.pk).update(is_active=True, activated_at=Now())
-            _discard(version.encoder)
+            _discard_old_artifacts(version.encoder)
         version.refresh_from_db(fields=["is_active", "activated_at", "replaced_at"])
     return before
 
 
-def queue_review() -> int:
-    """Queue what waits for a person: a new classifier may need none. How many were queued."""
-    waiting = Decision.objects.filter(
+def requeue_reviews() -> int:
+    """Queue the postings that wait for review, since a new classifier may decide them; how many."""
+    in_review = Decision.objects.filter(
         posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False
     )
-    return backfill.run(get_adapter().jobs().filter(Exists(waiting)))
+    return backfill.run(get_adapter().jobs().filter(Exists(in_review)))
 
 
-def _discard(encoder: Encoder) -> None:
-    """Delete the artifacts of all but the last versions; the one in force stays anyway."""
+def _discard_old_artifacts(encoder: Encoder) -> None:
+    """Delete the artifacts of all but the last versions; the active one always keeps its own."""
     stored = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_discarded=False)
-    last = Greatest("created_at", "activated_at", "replaced_at")
-    newest = stored.order_by("-is_active", last.desc(), "-pk").values_list("pk", flat=True)[:KEPT]
-    stored.exclude(pk__in=list(newest)).update(artifact=b"", is_discarded=True)
+    last_used = Greatest("created_at", "activated_at", "replaced_at")
+    newest = stored.order_by("-is_active", last_used.desc(), "-pk")
+    kept = list(newest.values_list("pk", flat=True)[:MAX_STORED_ARTIFACTS])
+    stored.exclude(pk__in=kept).update(artifact=b"", is_discarded=True)

@@ -1,64 +1,67 @@
-"""What is known about a new classifier beside the version in force, as it is stored and shown."""
+"""Compare a new classifier with the active version, as the report that is stored with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from marketplace_ai.classifier import ArtifactError
-from marketplace_ai.comparison import version_comparison as deciding
-from marketplace_ai.comparison.scoring import Bools
+from marketplace_ai.comparison import version_comparison
+from marketplace_ai.comparison.report import NotCompared, VersionReport
 from marketplace_ai.models import ClassifierVersion, Exemplar
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 
 if TYPE_CHECKING:
-    from marketplace_ai.classifier import Classifier, Labelled
+    from collections.abc import Sequence
 
-FIRST, UNREADABLE, LEARNT = "first", "unreadable", "learnt"
+    from marketplace_ai.classifier import Classifier, Labelled
+    from marketplace_ai.comparison.paired_tests import Bools
+    from marketplace_ai.versions.exemplar_set import ExemplarSet
 
 
 def compare(
-    new: Classifier,
-    version: int | None,
-    exemplars: Labelled,
-    ids: Sequence[int],
-    rows: Labelled | None,
-    descriptions: Labelled,
-) -> dict[str, Any]:
-    """Compare ``new`` with the stored ``version`` that is in force (None: there is none).
+    new: Classifier, active: int | None, exemplars: ExemplarSet, rows: Labelled | None
+) -> VersionReport:
+    """Compare ``new`` with the stored version ``active`` (None: there is none).
 
-    ``ids`` are the exemplars' keys, ``rows`` the labelled postings of the fit or None, and
-    ``descriptions`` vote for both. The
-    answer has ``version``, ``objections`` (see ``deciding.comparison.objections``; empty
-    where nothing is against the new one), and either the figures of both, or
-    ``not_compared``: "first" (there is no other), "unreadable" (the other's bytes cannot be
-    used) or "learnt" (the other has learnt from every labelled row).
+    ``exemplars`` and ``rows`` (the labeled postings, or None) are those that ``new`` was fitted
+    with. A version that cannot be compared has no failed check.
     """
-    if version is None:
-        return {"version": None, "objections": [], "not_compared": FIRST}
+    if active is None:
+        return VersionReport(version=None, not_compared=NotCompared.FIRST_VERSION)
     try:
-        old = activation.load(version)
+        old = activation.load(active)
     except ArtifactError:
-        return {"version": version, "objections": [], "not_compared": UNREADABLE}
-    # Of labels that the new one knows: its rows were scored with those.
-    known = [i for i, label in enumerate(descriptions.labels) if label in set(new.names)]
-    found = deciding.compare(
-        new, old, exemplars, rows, _learnt(version, ids),
-        descriptions=descriptions.take(np.array(known, dtype=np.intp)),
-    )  # fmt: skip
-    objections = list(deciding.objections(new.promise, old.promise, found))
-    answer: dict[str, Any] = {"version": version, "objections": objections}
-    if not found.rows:
-        return {**answer, "not_compared": LEARNT, "left_out": found.left_out}
-    return {**answer, **found.as_dict()}
+        return VersionReport(version=active, not_compared=NotCompared.UNREADABLE)
+    results = version_comparison.compare_versions(
+        new,
+        old,
+        exemplars.train,
+        rows,
+        _seen(active, exemplars.train_ids.tolist()),
+        descriptions=_known(exemplars.descriptions, new),
+    )
+    failed = version_comparison.failed_checks(new.promise, old.promise, results)
+    return VersionReport(
+        version=active,
+        failed_checks=tuple(failed),
+        not_compared=None if results.rows else NotCompared.TRAIN_TEST_OVERLAP,
+        results=results,
+    )
 
 
-def _learnt(version: int, ids: Sequence[int]) -> Bools:
-    """Which exemplars were there when the version was stored. Their text never changes; their
-    label may have, and then the version knows the text all the same."""
+def _known(descriptions: Labelled, classifier: Classifier) -> Labelled:
+    """Those of labels that the classifier knows: its rows were scored with these."""
+    labels = set(classifier.names)
+    known = [row for row, label in enumerate(descriptions.labels) if label in labels]
+    return descriptions.take(np.array(known, dtype=np.intp))
+
+
+def _seen(version: int, ids: Sequence[int]) -> Bools:
+    """Which exemplars existed when the version was stored. Their text never changes; their label
+    may have, but the version has seen the text all the same."""
     stored = ClassifierVersion.objects.using(alias()).values_list("created_at", flat=True)
     newer = Exemplar.objects.using(alias()).filter(created_at__gt=stored.get(pk=version))
     return ~np.isin(ids, list(newer.values_list("pk", flat=True)))

@@ -1,85 +1,26 @@
-"""Classifiers fitted on the exemplars that vote: compared, stored, put in force, loaded."""
+"""Create classifier versions: fit on the exemplars, compare, save, and activate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.classifier import Classifier, Labelled
-from marketplace_ai.exemplars import vector_store
+from marketplace_ai.classifier import Classifier
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
 from marketplace_ai.versions import activation, compare_with_active
+
+from .exemplar_set import ExemplarSet, load_exemplars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from marketplace_ai.classifier import Labelled
 
-#: What is promised unless somebody asks for something else.
+#: The guarantee that is asked for by default.
 TARGET_PRECISION, CONFIDENCE = 0.97, 0.95
 
 
-@dataclass(frozen=True, eq=False)
-class Voting:
-    """The exemplars that vote, with their vectors of one encoder, and what goes with them.
-
-    ``taught`` are texts that people labelled, ``ids`` (n,) their keys; ``descriptions`` only
-    vote. All as they stood at ``generation``.
-    """
-
-    taught: Labelled
-    ids: NDArray[np.int64]
-    descriptions: Labelled
-    described_ids: NDArray[np.int64]
-    generation: int
-
-
-def voting(encoder: Encoder) -> Voting:
-    """What votes now; an exemplar without a vector of ``encoder`` does not."""
-    found = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
-    every = Labelled(found.texts, found.vectors, found.labels)
-    ids = np.array(found.ids, dtype=np.int64)
-    taught, described = np.flatnonzero(~found.described), np.flatnonzero(found.described)
-    return Voting(
-        every.take(taught), ids[taught], every.take(described), ids[described], found.generation
-    )
-
-
-def in_common(one: Voting, other: Voting) -> tuple[Voting, Voting]:
-    """What votes by both of two encoders, in the same order and with the labels of ``one``: a
-    text that came or was relabelled between the two looks is the same for both."""
-    taught, its_taught = _shared(one.ids, other.ids)
-    described, its_described = _shared(one.described_ids, other.described_ids)
-
-    def part(of: Voting, rows: NDArray[np.intp], descriptions: NDArray[np.intp]) -> Voting:
-        return Voting(
-            of.taught.take(rows),
-            of.ids[rows],
-            of.descriptions.take(descriptions),
-            of.described_ids[descriptions],
-            min(one.generation, other.generation),
-        )
-
-    first, second = part(one, taught, described), part(other, its_taught, its_described)
-    return first, replace(
-        second,
-        taught=replace(second.taught, labels=first.taught.labels),
-        descriptions=replace(second.descriptions, labels=first.descriptions.labels),
-    )
-
-
-def _shared(
-    one: NDArray[np.int64], other: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where the keys that are in both stand in each; both are in ascending order."""
-    _, first, second = np.intersect1d(one, other, assume_unique=True, return_indices=True)
-    return first, second
-
-
-def fit(
+def fit_version(
     encoder: Encoder,
     calibration: Labelled | None,
     *,
@@ -89,55 +30,56 @@ def fit(
     force: bool = False,
     dry_run: bool = False,
 ) -> ClassifierVersion:
-    """Fit on all exemplars that vote now, compare with the version in force for this encoder,
-    store the result, and put it in force unless the comparison objects (``force``: whatever it
-    says).
+    """Fit a classifier for an encoder, compare it with the active version, save and activate it.
 
-    ``calibration``: labelled postings of the stream; without them cross-validation on the
-    exemplars stands in. ``audited``: they are the audit sample, not somebody's file.
-    ``dry_run`` stores nothing and returns a version without a key. Raises ValueError where
-    there is too little, Overtaken where another version was put in force meanwhile, and
-    ArtifactError where the stored bytes do not decide as it does; then nothing is stored.
+    Args:
+        encoder: the encoder; all exemplars that have a vector of it are used.
+        calibration: labeled postings; None: cross-validation on the exemplars.
+        audited: the labeled postings are the audit sample, not a file.
+        target_precision: the precision asked for.
+        confidence: the confidence level asked for.
+        force: activate it even if it fails a check of the comparison.
+        dry_run: store nothing; the version that is returned has no key.
+
+    Raises:
+        ValueError: there are too few exemplars.
+        ActivationConflictError: another version was activated meanwhile; this one is stored.
+        ArtifactError: the stored bytes do not decide as the classifier does; nothing is stored.
     """
-    # Asked first: who goes back to an older version while this fits must not be overruled.
-    before = activation.in_force(encoder)
-    exemplars = voting(encoder)
-    classifier = train(exemplars, calibration, target_precision, confidence)
-    version = describe(classifier, encoder, exemplars.generation, audited=audited)
-    version.comparison = compare_with_active.compare(
-        classifier,
-        before,
-        exemplars.taught,
-        exemplars.ids.tolist(),
-        calibration,
-        exemplars.descriptions,
-    )
+    # Read before fitting, so that somebody who goes back to an older version while this fits is not
+    # overruled.
+    active = activation.active_version_id(encoder)
+    exemplars = load_exemplars(encoder)
+    classifier = train_classifier(exemplars, calibration, target_precision, confidence)
+    report = compare_with_active.compare(classifier, active, exemplars, calibration)
+    version = build_version(classifier, encoder, exemplars.generation, audited=audited)
+    version.comparison = report.as_dict()
     if dry_run:
         return version
-    activation.keep(version, classifier, exemplars.taught)
-    if force or not version.comparison["objections"]:
-        activation.put_in_force(version, instead_of=before)
+    activation.save(version, classifier, exemplars.train)
+    if force or not report.failed_checks:
+        activation.set_active(version, expected=active)
     return version
 
 
-def train(
-    exemplars: Voting, calibration: Labelled | None, target_precision: float, confidence: float
+def train_classifier(
+    exemplars: ExemplarSet, calibration: Labelled | None, target_precision: float, confidence: float
 ) -> Classifier:
-    """Fit on what votes, and calibrate on labelled postings, or on the exemplars themselves."""
+    """Fit on exemplars, and calibrate on labeled postings or on the exemplars themselves."""
     return Classifier.fit(
-        exemplars.taught,
+        exemplars.train,
         calibration,
         descriptions=exemplars.descriptions,
         target_precision=target_precision,
         confidence=confidence,
-        parents=parents(),
+        parents=category_parents(),
     )
 
 
-def describe(
+def build_version(
     classifier: Classifier, encoder: Encoder, generation: int, *, audited: bool
 ) -> ClassifierVersion:
-    """The version that a fitted classifier is to be stored as, with what it promises."""
+    """The unsaved row of a fitted classifier, with its figures."""
     figures = _figures(classifier)
     if audited:
         figures["calibrated_on"] = ClassifierVersion.Calibration.AUDITS.value
@@ -153,33 +95,33 @@ def describe(
 
 
 def _figures(classifier: Classifier) -> dict[str, Any]:
-    """What was promised, each category with the key and name that people know it by."""
+    """The figures of its guarantee, with the key and the name of each category."""
     figures = classifier.promise.as_dict()
-    names = names_of(row["label"] for row in figures["categories"])
+    names = category_names(row["label"] for row in figures["categories"])
     for row in figures["categories"]:
         row["key"], row["name"] = names[row["label"]]
     return figures
 
 
-def names_of(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """The key and the name that people know each category by, of the classifier's labels; the
-    label itself for one that was deleted."""
+def category_names(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Key and name of the category behind each label of a classifier; the label itself, twice, for
+    a category that was deleted."""
     adapter = get_adapter()
     model = get_category_model()
     assert model._meta.pk is not None  # noqa: S101 (every model has one)
     keys = {label: model._meta.pk.to_python(label) for label in labels}
-    found: dict[Any, Any] = model._base_manager.in_bulk([*keys.values()])
-    known = {label: found.get(key) for label, key in keys.items()}
+    rows: dict[Any, Any] = model._base_manager.in_bulk([*keys.values()])
+    categories = {label: rows.get(key) for label, key in keys.items()}
     return {
         label: (label, label)
         if category is None
         else (str(adapter.category_key(category)), adapter.category_name(category))
-        for label, category in known.items()
+        for label, category in categories.items()
     }
 
 
-def parents() -> dict[str, str | None]:
-    """Each category's parent, as the classifier's labels."""
+def category_parents() -> dict[str, str | None]:
+    """The parent of each category, both as labels of a classifier."""
     field = get_adapter().category_parent_field
     if field is None:
         return {}

@@ -1,11 +1,11 @@
-"""What cannot be put in force, as the person who asked is told."""
+"""Why a classifier version or an encoder cannot become active; messages are for people."""
 
 from __future__ import annotations
 
 
 class VersionError(ValueError):
-    """A version or an encoder that cannot be put in force, with the reason."""
+    """A version or an encoder that cannot become active, with the reason."""
 
 
-class Overtaken(VersionError):  # noqa: N818 (it is no fault of this version's)
-    """Another one was put in force meanwhile, and nothing was changed."""
+class ActivationConflictError(VersionError):
+    """Somebody activated another one in the meantime; nothing was changed."""

@@ -30,7 +30,7 @@ def counter(transactional_db: None) -> None:
 
 
 def fit() -> ClassifierVersion:
-    return fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    return fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
 
 
 def create(name: str) -> None:
@@ -57,7 +57,7 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
         damaged = ClassifierVersion.objects.get(pk=served[-1].pk)
         damaged.pk, damaged.is_active, damaged.artifact = None, False, cut
         damaged.save()
-        activation.put_in_force(damaged)
+        activation.set_active(damaged)
         create("etter")
         worker.wait_for(lambda: ledger.queue(url).settled, "the queue does not drain")
         assert f"Classifier version {damaged.pk} cannot be used" in worker.log.read_text()

@@ -120,7 +120,7 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
         assert PostingEmbedding.objects.filter(encoder=encoder).count() == found.postings
     kinds = list(Promotion.objects.order_by("pk").values_list("kind", flat=True))
     assert kinds[-1] == "rolled_back"
-    assert kinds[0] == ("forced" if compared["comparison"]["objections"] else "promoted")
+    assert kinds[0] == ("forced" if compared["comparison"]["failed_checks"] else "promoted")
 
 
 @contextmanager

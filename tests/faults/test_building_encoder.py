@@ -26,7 +26,7 @@ from tests.faults.postings import create, settled
 from tests.faults.scale import scaled
 from tests.faults_app import fates, points
 from tests.integration.encoders.factories import candidate, state, vectors
-from tests.integration.promotion.test_shadow_mode import put_in_force
+from tests.integration.promotion.test_shadow_mode import fit_and_activate
 from tests.integration.queue.scan_helpers import older
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,8 +42,8 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
     before = Encoder.objects.get()
     old = [job.pk for job in older(scaled(200, 1500))]
     encoder = candidate()
-    put_in_force(encoder)
-    shadow_mode.switch(encoder, True)
+    fit_and_activate(encoder)
+    shadow_mode.set_shadow_mode(encoder, True)
     kills = scaled(5, 30)
     doom = [(point, rng.randint(1, 4), signal.SIGKILL) for point in points.POINTS]
     while len(doom) < kills:
@@ -87,7 +87,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         # What waits for review is not decided anew here: each posting once.
         monkeypatch.setattr(activation, "queue_review", lambda: 0)
         fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
-        promote.switch(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
+        promote.switch_encoder(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
         for one in both:
             one.kill(part="process_pending")
         postings += create(postings, each=scaled(5, 20))

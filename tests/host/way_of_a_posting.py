@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from marketplace_ai.audit import judge, monitor, stops
 from marketplace_ai.exemplars import training_rows
-from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.fitting import fit_classifier, labeled_postings
 from marketplace_ai.models import (
     AuditedPosting,
     ClassifierVersion,
@@ -344,7 +344,7 @@ def test_postings_from_a_file(sections: Any, drain: Any, tmp_path: Any) -> None:
 def test_labelled_postings_are_read_through_the_hosts_adapter(sections: Any, tmp_path: Any) -> None:
     file = tmp_path / "labelled.csv"
     file.write_text("title,description,category\nMale,ring 98765432,maling\n", encoding="utf-8")
-    assert fit_classifier.read_labelled(str(file)) == [("Male\nring", "s-maling")]
+    assert labeled_postings.read_file(str(file)).rows == [("Male\nring", "s-maling")]
 
 
 def test_a_lone_surrogate_in_the_hosts_text_is_decided(
@@ -416,7 +416,7 @@ def test_a_section_of_the_hosts_own_is_proposed_by_its_words(
         HostAdapter, "category_description", lambda self, section: f"{section.label} og flygel"
     )
     run("INSERT INTO host_section (ref, code, label) VALUES ('s-9', 'piano', 'Stemme piano')")
-    fit_classifier.fit([], target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
     job = Job.objects.create(headline="Stemme piano", body="og flygel")
     drain()
     assert current(job).category_key == "piano"

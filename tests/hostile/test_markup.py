@@ -39,8 +39,8 @@ WICKED = [
 ]
 #: Words in JSON that programs read, by the name that they stand under.
 CODES = {
-    "label", "objections", "not_compared", "outcome", "compared", "calibrated_on",
-    "promised_new", "promised_old",
+    "label", "failed_checks", "not_compared", "outcome", "compared_at", "calibrated_on",
+    "guarantee_new", "guarantee_old",
 }  # fmt: skip
 #: What is compared where the text stands in an address.
 IN_QUERIES = (

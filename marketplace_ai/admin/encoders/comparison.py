@@ -1,136 +1,129 @@
-"""Two encoders held against each other, as a page shows it."""
+"""The comparison of a candidate encoder with the active one, for its template."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import number_format
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.admin.display import NOTHING, percent
-from marketplace_ai.admin.versions.comparison import OBJECTIONS, chance
-
-#: What spoke against a promotion, as ``deciding.gate`` calls it.
-AGAINST = {
-    **OBJECTIONS,
-    "learnt": _("it was fine-tuned, and may have learnt the rows it was compared on"),
-    "weaker": _("less is promised than today"),
-    "unkept": _("rows that took no part in finding its threshold refute its promise"),
-}
-CALIBRATED_ON = {
-    "postings": _("labelled postings"),
-    "audits": _("audited postings"),
-    "exemplars": _("exemplars, cross-validated"),
-}
-KINDS = {
-    "title_only": _("a title only"),
-    "with_description": _("with a description"),
-    "short": _("up to 12 words"),
-    "long": _("more than 12 words"),
-}
-PROMISED = {
-    "own": _("by its own rows"),
-    "pooled": _("with all others"),
-    "none": _("nothing"),
-}
-SHARES = (
-    ("first", _("first answer right"), "rows"),
-    ("parent", _("its parent right"), "with_parent"),
-    ("recognized", _("“fits none” recognized"), "fit_none"),
-    ("automatic", _("automatic"), "rows"),
+from marketplace_ai.admin.versions.comparison import p_value_text
+from marketplace_ai.comparison.report import (
+    CategorySlice,
+    ComparisonReport,
+    EncoderComparison,
+    FailedCheck,
+    ModelSummary,
+    PairedDifference,
+    Slice,
 )
+from marketplace_ai.promotion import wording
 
 
-def objections(comparison: dict[str, Any]) -> list[Any]:
-    return [AGAINST.get(name, name) for name in comparison.get("objections", ())]
+def failed_checks(checks: Iterable[str]) -> list[Any]:
+    """The sentences of failed checks by their stored names."""
+    return [wording.FAILED_CHECKS[FailedCheck(check)] for check in checks]
 
 
-def contest(comparison: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """A stored comparison as its template shows it; ``names`` are those that categories have
-    today, by their labels."""
+def comparison_context(stored: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The context of the template for a report as ``Encoder.comparison`` stores it.
+
+    ``names`` are the current names of categories by label; a deleted one keeps the stored name.
+    """
+    report = ComparisonReport.from_dict(stored)
+    results, active = report.results, report.active_encoder
     context = {
-        "compared": parse_datetime(comparison["compared"]),
-        "objections": objections(comparison),
-        "target": percent(comparison["target_precision"]),
-        "confidence": percent(comparison["confidence"]),
+        "compared": parse_datetime(report.compared_at),
+        "failed_checks": failed_checks(report.failed_checks),
+        "target": percent(report.target_precision),
+        "confidence": percent(report.confidence),
     }
-    if comparison["against"] is None:
+    if results is None or active is None:
         return {**context, "first": True}
-    new, old = comparison["new"], comparison["old"]
-    rows = [
-        _pair(title, comparison[name], comparison[total])
-        for name, title, total in SHARES
-        if comparison[total]
-    ]
-    rows += [
-        {"title": _("errors among automatic"), "new": new["errors"], "old": old["errors"]},
-        {
-            "title": _("parent only"),
-            "new": new["automatic_parent"],
-            "old": old["automatic_parent"],
-        },
-        {
-            "title": _("automatic from"),
-            "new": percent(new["threshold"]) or _("not promised"),
-            "old": percent(old["threshold"]) or _("not promised"),
-        },
-        {"title": _("errors on held-out rows"), "new": _held_out(new), "old": _held_out(old)},
-    ]
     return {
         **context,
-        "new": comparison["encoder"],
-        "old": comparison["against"]["name"],
-        "rows": comparison["rows"],
-        "what": CALIBRATED_ON.get(comparison["calibrated_on"], comparison["calibrated_on"]),
-        "figures": rows,
-        "kinds": [
-            _slice(
-                row,
-                row["name"] if comparison["kinds_given"] else KINDS.get(row["name"], row["name"]),
-            )
-            for row in comparison["kinds"]
-        ],
+        "new": report.encoder,
+        "old": active.name,
+        "rows": results.rows,
+        "what": wording.LABELED_ROWS[report.calibrated_on],
+        "figures": _figures(results),
+        "kinds": [_slice(kind, wording.kind_name(report, kind.name)) for kind in results.kinds],
         "categories": [
-            {
-                **_slice(row, names.get(row["label"], row["name"])),
-                "promised": PROMISED.get(row["promised_new"], ""),
-                "before": PROMISED.get(row["promised_old"], "") if row["promise_lost"] else "",
-            }
-            for row in comparison["categories"]
+            _category(category, names.get(category.label, category.name))
+            for category in results.categories
         ],
-        "changed": comparison["changed"],
+        "changed": results.changed,
     }
 
 
-def _pair(title: Any, pair: dict[str, Any], total: int) -> dict[str, Any]:
+def _figures(results: EncoderComparison) -> list[dict[str, Any]]:
+    """The rows of the first table."""
+    new, old = results.new, results.old
+    return [
+        *(
+            _difference(title, difference, rows)
+            for title, difference, rows in wording.paired_figures(results)
+        ),
+        {"title": wording.AUTOMATIC_ERRORS, "new": new.errors, "old": old.errors},
+        {
+            "title": wording.PARENT_ONLY,
+            "new": new.automatic_parent,
+            "old": old.automatic_parent,
+        },
+        {"title": wording.THRESHOLD, "new": _threshold(new), "old": _threshold(old)},
+        {"title": wording.HELD_OUT_ERRORS, "new": _held_out(new), "old": _held_out(old)},
+    ]
+
+
+def _difference(title: Any, pair: PairedDifference, rows: int) -> dict[str, Any]:
     return {
         "title": title,
-        "new": percent(pair["new"] / total),
-        "old": percent(pair["old"] / total),
-        "difference": _points(pair["difference"]),
-        "low": _points(pair["low"]),
-        "high": _points(pair["high"]),
-        "gained": pair["gained"],
-        "lost": pair["lost"],
-        "chance": chance(pair["p"]),
+        "new": percent(pair.new / rows),
+        "old": percent(pair.old / rows),
+        "difference": _points(pair.difference),
+        "low": _points(pair.low),
+        "high": _points(pair.high),
+        "gained": pair.gained,
+        "lost": pair.lost,
+        "p_value": p_value_text(pair.p_value),
     }
 
 
 def _points(difference: float) -> str:
     """A difference of two shares, in percentage points and with its sign."""
     points = round(100 * difference, 1)
-    shown = number_format(abs(points), 1)
-    return f"+{shown}" if points > 0 else f"−{shown}" if points < 0 else shown  # noqa: RUF001
+    number = number_format(abs(points), 1)
+    return f"+{number}" if points > 0 else f"−{number}" if points < 0 else number  # noqa: RUF001
 
 
-def _held_out(side: dict[str, Any]) -> str:
-    shown = side["held_out"]
-    if not shown["rows"]:
+def _threshold(summary: ModelSummary) -> Any:
+    return percent(summary.threshold) or wording.NO_THRESHOLD
+
+
+def _held_out(summary: ModelSummary) -> str:
+    if not summary.held_out.rows:
         return NOTHING
-    return str(gettext("%(errors)s of %(rows)s") % shown)
+    return str(gettext("%(errors)s of %(rows)s") % asdict(summary.held_out))
 
 
-def _slice(row: dict[str, Any], name: Any) -> dict[str, Any]:
-    return {**row, "name": name, "chance": chance(row["p_worse"])}
+def _slice(part: Slice | CategorySlice, name: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "rows": part.rows,
+        "new": part.new,
+        "old": part.old,
+        "p_value": p_value_text(part.p_value),
+    }
+
+
+def _category(category: CategorySlice, name: str) -> dict[str, Any]:
+    scopes = wording.GUARANTEE_SCOPES
+    return {
+        **_slice(category, name),
+        "guarantee": scopes[category.guarantee_new],
+        "before": scopes[category.guarantee_old] if category.guarantee_lost else "",
+    }

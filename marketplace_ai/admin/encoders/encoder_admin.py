@@ -26,7 +26,7 @@ from marketplace_ai.models import (
 )
 
 from . import shadow
-from .comparison import contest, objections
+from .comparison import comparison_context, failed_checks
 from .promote import Promoting
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class EncoderAdmin(Promoting):
         # A list needs none of the texts that were compared, and of the figures only two.
         figures = ClassifierVersion.objects.filter(encoder=OuterRef("pk"), is_active=True)
         return rows.defer("comparison", "metrics").annotate(
-            objections=F("comparison__objections"),
+            failed_checks=F("comparison__failed_checks"),
             first_right=Subquery(figures.values("figures__first_choice")[:1]),
             coverage=Subquery(figures.values("figures__automatic__coverage")[:1]),
         )
@@ -94,9 +94,9 @@ class EncoderAdmin(Promoting):
 
     @admin.display(description=_("compared"), empty_value=NOTHING)
     def compared(self, encoder: Any) -> Any:
-        if encoder.objections is None:
+        if encoder.failed_checks is None:
             return None
-        if encoder.objections:
+        if encoder.failed_checks:
             return badge(_("speaks against it"), "attention")
         return badge(_("as good"), "good")
 
@@ -139,7 +139,7 @@ class EncoderAdmin(Promoting):
         labels = [row["label"] for row in encoder.comparison.get("categories", [])]
         return render_to_string(
             "admin/marketplace_ai/encoder/comparison.html",
-            contest(encoder.comparison, names_today(labels)),
+            comparison_context(encoder.comparison, names_today(labels)),
         )
 
     @admin.display(description=_("history"))
@@ -149,8 +149,8 @@ class EncoderAdmin(Promoting):
             "comparison", "encoder__comparison", "previous_encoder__comparison"
         )
         promotions = [
-            {"row": row, "objections": objections({"objections": row.spoke or ()})}
-            for row in shown.annotate(spoke=F("comparison__objections"))
+            {"row": row, "failed_checks": failed_checks(row.failed_checks or ())}
+            for row in shown.annotate(failed_checks=F("comparison__failed_checks"))
         ]
         return render_to_string(
             "admin/marketplace_ai/encoder/history.html", {"promotions": promotions}

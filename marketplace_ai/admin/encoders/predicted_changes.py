@@ -1,5 +1,5 @@
-"""What would change with another encoder: labelled rows of the comparison, and postings that it
-has decided in the shadow."""
+"""Predicted changes: what a candidate encoder would decide differently, in the labeled rows of its
+comparison and in postings that it predicted in shadow mode."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from marketplace_ai.admin.base import CappedPaginator, ReadOnlyAdmin, visible
 from marketplace_ai.admin.display import object_link, outcome_badge, percent, shortened
+from marketplace_ai.comparison.report import ComparisonReport
 from marketplace_ai.models import Encoder, get_job_model
 
 from . import shadow
@@ -23,16 +24,20 @@ from . import shadow
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
+    from marketplace_ai.comparison.report import ChangedRow, RowPrediction
+
 PER_PAGE = 50
 ROWS, SHADOW = "rows", "shadow"
 
 
-class Changing(ReadOnlyAdmin):
-    """Base of the encoders' admin: the page of what an encoder would decide otherwise."""
+class PredictedChangesMixin(ReadOnlyAdmin):
+    """The page of what an encoder would decide differently, for the admin of encoders."""
 
     def changes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Of labelled rows (``of=rows``) or of postings (``of=shadow``), a page at a time;
-        ``old`` and ``new`` narrow it to a change from one category to another."""
+        """List labeled rows (``of=rows``) or postings (``of=shadow``), a page at a time.
+
+        ``old`` and ``new`` limit the list to changes from one category to another.
+        """
         encoder = self.get_object(request, unquote(object_id))
         if encoder is None:
             raise Http404
@@ -40,7 +45,10 @@ class Changing(ReadOnlyAdmin):
         if not (self.has_view_permission(request, encoder) and may_see):
             raise PermissionDenied
         of = request.GET.get("of") or (ROWS if encoder.comparison.get("changed") else SHADOW)
-        shown = self._rows(request, encoder) if of == ROWS else self._shadow(request, encoder)
+        if of == ROWS:
+            listed = self._labeled_rows(request, encoder)
+        else:
+            listed = self._postings(request, encoder)
         context = {
             **self.admin_site.each_context(request),
             "title": _("What would change with %(name)s") % {"name": encoder},
@@ -49,51 +57,42 @@ class Changing(ReadOnlyAdmin):
             "of": of,
             "media": self.media,
             "query": _query(request, of),
-            **shown,
+            **listed,
         }
         template = "admin/marketplace_ai/encoder/changes.html"
         return TemplateResponse(request, template, context)
 
-    def _rows(self, request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
-        comparison = encoder.comparison
-        changes = comparison.get("changes", [])
-        if comparison.get("calibrated_on") == "audits" and not request.user.has_perm(
-            "marketplace_ai.view_exemplar"
-        ):
-            changes = []  # texts of postings, which became exemplars when they were answered
-        counts = Counter((_label(row["old"]), _label(row["new"])) for row in changes)
-        names = {_label(row[side]): _name(row[side]) for row in changes for side in ("old", "new")}
-        pairs = [
-            shadow.Pair(old, new, names[old], names[new], number)
-            for (old, new), number in counts.most_common(shadow.PAIRS)
-        ]
+    def _labeled_rows(self, request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
+        report = ComparisonReport.from_dict(encoder.comparison) if encoder.comparison else None
+        changes = _visible_changes(request, report)
+        pairs = _frequent_pairs(changes)
         old, new = request.GET.get("old"), request.GET.get("new")
-        wanted = [
-            row
-            for row in changes
-            if (old is None or _label(row["old"]) == old)
-            and (new is None or _label(row["new"]) == new)
+        matching = [
+            change
+            for change in changes
+            if (old is None or (change.old.label or "") == old)
+            and (new is None or (change.new.label or "") == new)
         ]
-        page = Paginator(wanted, PER_PAGE).get_page(request.GET.get("p"))
-        against = comparison.get("against") or {}
+        page = Paginator(matching, PER_PAGE).get_page(request.GET.get("p"))
+        active = report.active_encoder if report else None
         return {
             "page": page,
             "pairs": _links(ROWS, pairs, request),
             "lines": [
                 {
-                    "text": row["text"],
-                    "right": _name({"label": row["right"], "name": row["right_name"]}),
-                    "old": _said(row["old"], row["right"]),
-                    "new": _said(row["new"], row["right"]),
+                    "text": change.text,
+                    "right": _name(change.label, change.label_name),
+                    "old": _prediction(change.old, change.label),
+                    "new": _prediction(change.new, change.label),
                 }
-                for row in page
+                for change in page
             ],
-            "total": comparison.get("changed", 0),
+            "total": report.results.changed if report and report.results else 0,
             "kept": len(changes),
-            "before": against.get("name", ""),
+            "before": active.name if active else "",
         }
 
-    def _shadow(self, request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
+    def _postings(self, request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
         rows = visible(self.admin_site, request, shadow.last(encoder))
         differing = shadow.differing(rows)
         pairs = shadow.pairs(differing)
@@ -102,39 +101,63 @@ class Changing(ReadOnlyAdmin):
             differing = differing.filter(was_key=old)
         if new is not None:
             differing = differing.filter(category_key=new)
-        pages = CappedPaginator(differing.select_related("posting"), PER_PAGE)
+        pages = CappedPaginator(differing.select_related("job"), PER_PAGE)
         page = pages.get_page(request.GET.get("p"))
         return {
             "page": page,
             "pairs": _links(SHADOW, pairs, request),
-            "lines": [self._line(row) for row in page],
+            "lines": [self._posting_line(row) for row in page],
             "agreement": shadow.agreement(encoder),
             "before": Encoder.objects.active() or "",
         }
 
-    def _line(self, row: Any) -> dict[str, Any]:
-        label = shortened(str(row.posting)) or row.posting_id
+    def _posting_line(self, row: Any) -> dict[str, Any]:
+        label = shortened(str(row.job)) or row.job_id
         return {
-            "text": object_link(self.admin_site, get_job_model(), row.posting_id, label),
-            "old": _decided(row.was_name, row.was_outcome, row.was_probability),
-            "new": _decided(row.category_name, row.outcome, row.probability),
+            "text": object_link(self.admin_site, get_job_model(), row.job_id, label),
+            "old": _decision(row.was_name, row.was_outcome, row.was_probability),
+            "new": _decision(row.category_name, row.outcome, row.probability),
         }
 
 
-def _label(said: dict[str, Any]) -> str:
-    return said["label"] or ""
+def _visible_changes(
+    request: HttpRequest, report: ComparisonReport | None
+) -> tuple[ChangedRow, ...]:
+    """The changed rows that a user may see: audited postings became exemplars when they were
+    answered, so their texts need the right to view exemplars."""
+    if report is None or report.results is None:
+        return ()
+    are_exemplars = report.calibrated_on == "audits"
+    if are_exemplars and not request.user.has_perm("marketplace_ai.view_exemplar"):
+        return ()
+    return report.results.changes
 
 
-def _name(said: dict[str, Any]) -> Any:
-    return said["name"] if said["label"] is not None else shadow.NO_CATEGORY
+def _frequent_pairs(changes: tuple[ChangedRow, ...]) -> list[shadow.Pair]:
+    """The most frequent changes from one category to another."""
+    counts = Counter((change.old.label or "", change.new.label or "") for change in changes)
+    names = {
+        prediction.label or "": _name(prediction.label, prediction.name)
+        for change in changes
+        for prediction in (change.old, change.new)
+    }
+    return [
+        shadow.Pair(old, new, names[old], names[new], number)
+        for (old, new), number in counts.most_common(shadow.PAIRS)
+    ]
 
 
-def _said(said: dict[str, Any], right: str | None) -> dict[str, Any]:
-    shown = _decided(_name(said), said["outcome"], said["probability"])
-    return {**shown, "right": said["label"] == right}
+def _name(label: str | None, name: str | None) -> Any:
+    return name if label is not None else shadow.NO_CATEGORY
 
 
-def _decided(name: Any, outcome: str, probability: float | None) -> dict[str, Any]:
+def _prediction(prediction: RowPrediction, label: str | None) -> dict[str, Any]:
+    name = _name(prediction.label, prediction.name)
+    decision = _decision(name, prediction.outcome, prediction.probability)
+    return {**decision, "right": prediction.label == label}
+
+
+def _decision(name: Any, outcome: str, probability: float | None) -> dict[str, Any]:
     return {
         "name": name or shadow.NO_CATEGORY,
         "outcome": outcome_badge(outcome),
@@ -145,19 +168,19 @@ def _decided(name: Any, outcome: str, probability: float | None) -> dict[str, An
 def _links(
     of: str, pairs: list[shadow.Pair], request: HttpRequest
 ) -> list[tuple[shadow.Pair, str, bool]]:
-    """Each change with what its rows are asked for with, and whether they are shown now."""
-    asked = request.GET.get("old"), request.GET.get("new")
+    """Each pair with the query string of its rows, and whether these are listed now."""
+    selected = request.GET.get("old"), request.GET.get("new")
     return [
         (
             pair,
             urlencode({"of": of, "old": pair.old, "new": pair.new}),
-            asked == (pair.old, pair.new),
+            selected == (pair.old, pair.new),
         )
         for pair in pairs
     ]
 
 
 def _query(request: HttpRequest, of: str) -> str:
-    """What the other pages of the same list are asked with."""
+    """The query string of the other pages of the same list."""
     chosen = {name: request.GET[name] for name in ("old", "new") if name in request.GET}
     return urlencode({"of": of, **chosen})

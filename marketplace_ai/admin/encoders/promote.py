@@ -20,7 +20,7 @@ from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, Prom
 from marketplace_ai.promotion import rules
 from marketplace_ai.versions.errors import VersionError
 
-from .predicted_changes import Changing
+from .predicted_changes import PredictedChangesMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -38,7 +38,7 @@ class SeenForm(forms.Form):
     before = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
-class Promoting(Changing):
+class Promoting(PredictedChangesMixin):
     """Base of the encoders' admin: both buttons, and why one is missing."""
 
     change_form_template = "admin/marketplace_ai/encoder/change_form.html"
@@ -182,14 +182,17 @@ class Promoting(Changing):
 
         try:
             activation.load(version)
-            promote.switch(
+            promote.switch_encoder(
                 encoder,
-                instead_of=Encoder.objects.filter(pk=seen["instead_of"]).first(),
-                kind=PromotionKind.PROMOTED,
-                version=ClassifierVersion.objects.defer("artifact").get(pk=version),
-                version_before=seen["before"],
-                comparison=rules.for_the_record(encoder.comparison),
-                user=request.user,
+                expected=Encoder.objects.filter(pk=seen["instead_of"]).first(),
+                classifier=promote.ClassifierChange(
+                    ClassifierVersion.objects.defer("artifact").get(pk=version), seen["before"]
+                ),
+                record=promote.PromotionRecord(
+                    kind=PromotionKind.PROMOTED,
+                    comparison=rules.without_texts(encoder.comparison),
+                    user=request.user,
+                ),
             )
         except VersionError as error:
             messages.error(request, str(error))
@@ -205,7 +208,7 @@ class Promoting(Changing):
         from marketplace_ai.promotion import promote
 
         try:
-            made = promote.roll_back(instead_of=instead_of, user=request.user)
+            made = promote.roll_back(expected=instead_of, user=request.user)
         except VersionError as error:
             messages.error(request, str(error))
         except ArtifactError as error:
@@ -238,14 +241,14 @@ def classifier_of(encoder: Encoder | None) -> int | None:
 def way_back(active: Encoder) -> tuple[Encoder | None, str]:
     """The encoder to go back to; None with the reason where there is none."""
     try:
-        return rules.previous(active), ""
+        return rules.previous_encoder(active), ""
     except VersionError as error:
         return None, str(error)
 
 
 def why_not(encoder: Encoder) -> str | None:
     """Why a page cannot make this encoder active, and which command can; None where it can."""
-    if reason := rules.why_not(encoder):
+    if reason := rules.activation_blocker(encoder):
         return reason
     name = {"name": encoder}
     if encoder.state == EncoderState.ACTIVE:
@@ -259,7 +262,7 @@ def why_not(encoder: Encoder) -> str | None:
             )
             % name
         )
-    if found["objections"]:
+    if found["failed_checks"]:
         return (
             gettext(
                 "The comparison speaks against it, so it is not promoted here. This command "
@@ -268,7 +271,7 @@ def why_not(encoder: Encoder) -> str | None:
             % name
         )
     active = Encoder.objects.active()
-    against = found["against"] or {"id": None, "version": None}
+    against = found["active_encoder"] or {"id": None, "version": None}
     now = (active.pk if active else None, classifier_of(active) if active else None)
     if (against["id"], against["version"]) != now:
         return (

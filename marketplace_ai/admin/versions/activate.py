@@ -20,7 +20,7 @@ from marketplace_ai.admin.base import ReadOnlyAdmin
 from marketplace_ai.admin.display import NOTHING, badge, percent
 from marketplace_ai.models import ClassifierVersion, Encoder
 
-from .comparison import compared
+from .comparison import comparison_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ class PuttingInForce(ReadOnlyAdmin):
         from marketplace_ai.versions import activation
 
         try:
-            before = activation.use(version.pk, instead_of=seen)
+            before = activation.activate(version.pk, expected=seen)
         except activation.VersionError as error:
             messages.error(request, str(error))
         except ArtifactError as error:
@@ -136,7 +136,7 @@ class PuttingInForce(ReadOnlyAdmin):
             return badge(_("in force"), "good")
         if version.is_discarded:
             return badge(_("no longer stored"))
-        if version.activated_at is None and version.comparison.get("objections"):
+        if version.activated_at is None and version.comparison.get("failed_checks"):
             return badge(_("not put in force"), "attention")
         return NOTHING
 
@@ -168,7 +168,8 @@ class PuttingInForce(ReadOnlyAdmin):
         if not version.comparison:
             return None
         return render_to_string(
-            "admin/marketplace_ai/classifierversion/comparison.html", compared(version.comparison)
+            "admin/marketplace_ai/classifierversion/comparison.html",
+            comparison_context(version.comparison),
         )
 
 

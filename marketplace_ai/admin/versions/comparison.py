@@ -1,4 +1,4 @@
-"""A new classifier version beside the one that was in force, as a page shows it."""
+"""The comparison of a classifier version with the one that was active, for its template."""
 
 from __future__ import annotations
 
@@ -8,52 +8,43 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.admin.display import percent
-
-#: What spoke against putting a version in force by itself, as ``deciding.comparison`` calls it.
-OBJECTIONS = {
-    "worse": _("its first answer is right less often"),
-    "no_automation": _("it promises nothing without a person, where the other does"),
-    "fewer": _("it decides less without a person"),
-}
-NOT_COMPARED = {
-    "first": _("It was the first one."),
-    "unreadable": _("The other one could not be read."),
-    "learnt": _("The other one had learnt from all of the labelled rows."),
-}
+from marketplace_ai.comparison.report import VersionReport
+from marketplace_ai.promotion import wording
 
 
-def compared(comparison: dict[str, Any]) -> dict[str, Any]:
-    """A stored comparison as its template shows it."""
+def comparison_context(stored: dict[str, Any]) -> dict[str, Any]:
+    """The context of the template for a report as ``ClassifierVersion.comparison`` stores it."""
+    report = VersionReport.from_dict(stored)
     context = {
-        "version": comparison.get("version"),
-        "objections": [OBJECTIONS.get(name, name) for name in comparison.get("objections", ())],
-        "left_out": comparison.get("left_out"),
+        "version": report.version,
+        "failed_checks": [wording.FAILED_CHECKS[check] for check in report.failed_checks],
     }
-    if "not_compared" in comparison:
-        why = comparison["not_compared"]
-        return {**context, "not_compared": NOT_COMPARED.get(why, why)}
-    rows = comparison["rows"]
+    results = report.results
+    if report.not_compared is not None or results is None:
+        reason = report.not_compared
+        return {**context, "not_compared": wording.NOT_COMPARED[reason] if reason else ""}
     return {
         **context,
-        "rows": rows,
+        "rows": results.rows,
+        "left_out": results.left_out,
         "columns": [
             {
                 "title": title,
-                "right": percent(comparison[name]["right"] / rows),
-                "automatic": percent(comparison[name]["automatic"] / rows),
-                "errors": comparison[name]["errors"],
-                "alone": comparison[alone],
+                "correct": percent(counts.correct / results.rows),
+                "automatic": percent(counts.automatic / results.rows),
+                "errors": counts.errors,
+                "only_correct": only_correct,
             }
-            for name, title, alone in (
-                ("new", _("this version"), "gained"),
-                ("old", _("version %s") % comparison["version"], "lost"),
+            for title, counts, only_correct in (
+                (_("this version"), results.new, results.gained),
+                (_("version %s") % report.version, results.old, results.lost),
             )
         ],
-        "chance": chance(comparison["p_worse"]),
+        "p_value": p_value_text(results.p_value),
     }
 
 
-def chance(p: float) -> str:
-    """A probability for people; a very small one is not told exactly."""
+def p_value_text(p_value: float) -> str:
+    """A probability as a percentage; a very small one as "less than 0.1%"."""
     least = 0.001
-    return percent(p) if p >= least else gettext("less than %s") % percent(least)
+    return percent(p_value) if p_value >= least else gettext("less than %s") % percent(least)

@@ -10,48 +10,52 @@ from marketplace_ai.management import encoder_report, labeled_rows
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import EncoderState
+from marketplace_ai.promotion import wording
 
 if TYPE_CHECKING:
-    from marketplace_ai.fitting.compare_encoders import Examined, Rows
+    from marketplace_ai.fitting.compare_encoders import EvaluatedCandidate
+    from marketplace_ai.fitting.labeled_postings import LabeledPostings
     from marketplace_ai.models import Encoder, Promotion
 
 
 class Command(DatabaseCommand):
     help = (
-        "Make a ready encoder the active one, if it earns its place: a classifier for it and one "
-        "for the active encoder are fitted on the same exemplars, and must answer the same "
-        "labelled rows. It is refused, with the table that says why, where its first choice is "
-        "worse, where it decides less without a person, or where its promise does not hold. "
-        "FILE is as for fit_classifier; a column 'kind' has the figures told by kind as well. "
-        "Workers follow with their next batch. rollback_encoder is the way back."
+        "Make a ready encoder the active one if it passes the comparison: a classifier for it and "
+        "one for the active encoder are fitted on the same exemplars and predict the same labeled "
+        "rows. It is refused, with the table that says why, if its first choice is right less "
+        "often, if it decides less without a person, or if its guarantee does not hold. FILE is as "
+        "for fit_classifier; a column 'kind' adds figures for each kind of text. Workers follow "
+        "with their next batch. rollback_encoder is the way back."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("encoder", metavar="NAME")
-        parser.add_argument("--calibration", metavar="FILE", help="CSV file of labelled postings")
+        parser.add_argument("--calibration", metavar="FILE", help="CSV file of labeled postings")
         parser.add_argument(
             "--target-precision",
             type=float,
             metavar="P",
-            help="promised precision; as promised today, if left out",
+            help="target precision of the guarantee (default: that of the active version)",
         )
         parser.add_argument(
             "--confidence",
             type=float,
             metavar="C",
-            help="confidence of the promise; as today, if left out",
+            help="confidence level of the guarantee (default: that of the active version)",
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="compare, and keep the comparison for admin, but leave active what is",
+            help="compare, and store the comparison for admin, but change nothing that is active",
         )
         parser.add_argument(
             "--force",
             action="store_true",
-            help="activate it whatever the comparison says; needs --reason",
+            help="activate it even if it fails a check of the comparison; needs --reason",
         )
-        parser.add_argument("--reason", default="", metavar="TEXT", help="recorded with it")
+        parser.add_argument(
+            "--reason", default="", metavar="TEXT", help="recorded with the promotion"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,37 +63,24 @@ class Command(DatabaseCommand):
         # Imported here: they bring numeric libraries, which a wrong call can do without.
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.fitting import compare_encoders
         from marketplace_ai.promotion import rules
         from marketplace_ai.text.csv_files import TableError
-        from marketplace_ai.versions import activation
+        from marketplace_ai.versions.errors import VersionError
 
         try:
-            encoder = rules.find(registered_name(options["encoder"]))
-        except activation.VersionError as error:
+            encoder = rules.find_encoder(registered_name(options["encoder"]))
+        except VersionError as error:
             refuse(str(error))
         if encoder.state == EncoderState.ACTIVE:
-            self._already(encoder, as_json=options["json"])
+            self._already_active(encoder, as_json=options["json"])
             return
-        if reason := rules.why_not(encoder):
+        if reason := rules.activation_blocker(encoder):
             fail(reason)
-        made = None
         try:
-            rows = self._rows(options)
-            total = compare_encoders.to_encode(encoder, rows)
-            with progress("Encoding by both", total, quiet=options["json"]) as advance:
-                found = compare_encoders.examine(
-                    encoder,
-                    rows,
-                    target_precision=options["target_precision"],
-                    confidence=options["confidence"],
-                    progress=advance,
-                )
-            if not options["dry_run"] and (options["force"] or not found.objections):
-                made = compare_encoders.promote(found, reason=options["reason"])
+            candidate, promotion = self._compare_and_promote(encoder, options)
         except EncoderError as error:
             fail(str(error))
-        except activation.VersionError as error:
+        except VersionError as error:
             fail(f"{error} Nothing was changed: look at the encoders and compare again.")
         except ArtifactError as error:
             fail(f"Nothing was changed: {error}.")
@@ -97,60 +88,72 @@ class Command(DatabaseCommand):
             fail("Another change of the encoders came in between; nothing was changed by this one.")
         except (TableError, ImproperlyConfigured, ValueError) as error:
             refuse(str(error))
-        self._tell(found, made, options)
+        self._report(candidate, promotion, options)
 
-    def _rows(self, options: dict[str, Any]) -> Rows:
-        """The labelled rows of the file, else the audited postings, else none; and the promise
-        that holds today, where none is asked for."""
-        from marketplace_ai.fitting import compare_encoders, fit_classifier
+    def _compare_and_promote(
+        self, encoder: Encoder, options: dict[str, Any]
+    ) -> tuple[EvaluatedCandidate, Promotion | None]:
+        """Compare, and promote unless that is not wanted; the promotion, if there was one."""
+        from marketplace_ai.fitting import compare_encoders
+
+        postings = self._labeled_postings(options)
+        total = compare_encoders.texts_to_encode(encoder, postings)
+        with progress("Encoding by both", total, quiet=options["json"]) as advance:
+            candidate = compare_encoders.evaluate_candidate(
+                encoder,
+                postings,
+                target_precision=options["target_precision"],
+                confidence=options["confidence"],
+                progress=advance,
+            )
+        if options["dry_run"] or (candidate.report.failed_checks and not options["force"]):
+            return candidate, None
+        return candidate, compare_encoders.promote(candidate, reason=options["reason"])
+
+    def _labeled_postings(self, options: dict[str, Any]) -> LabeledPostings:
+        """The rows of the file, else the answered audits, else none. Fills in the target that holds
+        today where none is asked for."""
+        from marketplace_ai.fitting import compare_encoders, labeled_postings
         from marketplace_ai.models import Encoder
 
-        today = compare_encoders.promise_in_force(Encoder.objects.active())
-        for name, value in zip(("target_precision", "confidence"), today, strict=True):
+        current = compare_encoders.current_target(Encoder.objects.active())
+        for name, value in zip(("target_precision", "confidence"), current, strict=True):
             if options[name] is None:
                 options[name] = value
         if options["calibration"]:
-            return compare_encoders.Rows(*fit_classifier.read_kinds(options["calibration"]))
-        audits = fit_classifier.read_audits(options["target_precision"], options["confidence"])
+            return labeled_postings.read_file(options["calibration"])
+        audits = labeled_postings.read_audits(options["target_precision"], options["confidence"])
         if not options["json"]:
             for line in labeled_rows.lines(audits):
                 self.stdout.write(line)
-        return compare_encoders.Rows(audits.labelled, audited=bool(audits.labelled))
+        return audits.postings
 
-    def _already(self, encoder: Encoder, *, as_json: bool) -> None:
+    def _already_active(self, encoder: Encoder, *, as_json: bool) -> None:
         if as_json:
             print_json(self, {"encoder": encoder.name, "active": True, "promotion": None})
         else:
             self.stdout.write(f"{encoder} is the active encoder already.")
 
-    def _tell(self, found: Examined, made: Promotion | None, options: dict[str, Any]) -> None:
-        name = found.encoder.name
+    def _report(
+        self, candidate: EvaluatedCandidate, promotion: Promotion | None, options: dict[str, Any]
+    ) -> None:
+        name = candidate.encoder.name
         if options["json"]:
-            print_json(
-                self,
-                {
-                    "encoder": name,
-                    "active": made is not None,
-                    "promotion": None if made is None else made.kind,
-                    "instead_of": None if found.active is None else found.active.name,
-                    "reason": options["reason"],
-                    "comparison": found.comparison,
-                },
-            )
+            print_json(self, _as_dict(candidate, promotion, options["reason"]))
         else:
-            for line in encoder_report.lines(found.comparison):
+            for line in encoder_report.lines(candidate.report):
                 self.stdout.write(line)
-        against = encoder_report.objections(found.comparison)
-        if made is None and against and not options["force"]:
+        failed = wording.failed_checks(candidate.report)
+        if promotion is None and failed and not options["force"]:
             fail(
-                f"{name} does not become active: {'; '.join(against)}. "
+                f"{name} does not become active: {'; '.join(failed)}. "
                 "--force --reason TEXT activates it all the same."
             )
         if options["json"]:
             return
-        for line in against:
-            self.stdout.write(f"Against it: {line}.")
-        if made is None:
+        for check in failed:
+            self.stdout.write(f"Failed check: {check}.")
+        if promotion is None:
             self.stdout.write(f"{name} would become active; nothing was changed.")
         else:
             self.stdout.write(
@@ -159,9 +162,22 @@ class Command(DatabaseCommand):
             )
 
 
+def _as_dict(
+    candidate: EvaluatedCandidate, promotion: Promotion | None, reason: str
+) -> dict[str, Any]:
+    return {
+        "encoder": candidate.encoder.name,
+        "active": promotion is not None,
+        "promotion": None if promotion is None else promotion.kind,
+        "instead_of": None if candidate.active is None else candidate.active.name,
+        "reason": reason,
+        "comparison": candidate.report.as_dict(),
+    }
+
+
 def _check(options: dict[str, Any]) -> None:
     for name in ("target_precision", "confidence"):
         if options[name] is not None and not 0 < options[name] < 1:
             refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
     if options["force"] and not options["reason"].strip():
-        refuse("--force needs --reason TEXT: the next one will want to know why.")
+        refuse("--force needs --reason TEXT, so that others can see why.")

@@ -46,7 +46,7 @@ class Command(DatabaseCommand):
         if encoder is None:
             refuse(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
         try:
-            shadow_mode.switch(encoder, on)
+            shadow_mode.set_shadow_mode(encoder, on)
         except shadow_mode.ShadowError as error:
             refuse(str(error))
         if as_json:

@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai.comparison.report import VersionReport
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.management import labeled_rows, version_report
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
@@ -53,7 +54,7 @@ class Command(DatabaseCommand):
                 refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.fitting import fit_classifier
+        from marketplace_ai.fitting import fit_classifier, labeled_postings
         from marketplace_ai.promotion import rules
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions import activation
@@ -63,14 +64,14 @@ class Command(DatabaseCommand):
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             refuse("There are no exemplars yet: run import_exemplars first.")
         try:
-            encoder = rules.find(options["encoder"]) if options["encoder"] else None
-            labelled = fit_classifier.read_labelled(options["calibration"])
-            audits = None
-            if not options["calibration"]:
-                audits = fit_classifier.read_audits(
+            encoder = rules.find_encoder(options["encoder"]) if options["encoder"] else None
+            if options["calibration"]:
+                postings = labeled_postings.read_file(options["calibration"])
+            else:
+                audits = labeled_postings.read_audits(
                     options["target_precision"], options["confidence"]
                 )
-                labelled = audits.labelled
+                postings = audits.postings
                 if not quiet:
                     for line in labeled_rows.lines(audits):
                         self.stdout.write(line)
@@ -79,11 +80,10 @@ class Command(DatabaseCommand):
                 self.stdout.write(
                     f"{lacking} exemplars have no vector of {encoder} yet: they are encoded first."
                 )
-            with progress("Encoding", lacking + len(labelled), quiet=quiet) as advance:
+            with progress("Encoding", lacking + len(postings), quiet=quiet) as advance:
                 version = fit_classifier.fit(
-                    labelled,
+                    postings,
                     encoder=encoder,
-                    audited=audits is not None and bool(labelled),
                     target_precision=options["target_precision"],
                     confidence=options["confidence"],
                     progress=advance,
@@ -92,7 +92,7 @@ class Command(DatabaseCommand):
                 )
         except EncoderError as error:
             fail(str(error))
-        except activation.Overtaken as error:
+        except activation.ActivationConflictError as error:
             fail(f"{error} It is stored, and was not compared with that one; see use_classifier.")
         except activation.VersionError as error:
             refuse(str(error))
@@ -110,7 +110,7 @@ class Command(DatabaseCommand):
             print_json(self, {"version": version.pk, **found, **version.figures})
         else:
             self._tell(version)
-        if version.comparison["objections"] and not options["force"]:
+        if version.comparison["failed_checks"] and not options["force"]:
             fail(_refusal(version))
 
     def _tell(self, version: ClassifierVersion) -> None:
@@ -122,12 +122,15 @@ class Command(DatabaseCommand):
             f"{name} is {state}: exemplars of generation "
             f"{version.exemplar_generation}, calibrated on {version.get_calibrated_on_display()}."
         )
-        for line in (*version_report.lines(version.comparison), *summary(version.figures)):
+        for line in (
+            *version_report.lines(VersionReport.from_dict(version.comparison)),
+            *summary(version.figures),
+        ):
             self.stdout.write(line)
 
 
 def _refusal(version: ClassifierVersion) -> str:
-    why = version_report.objection(version.comparison)
+    why = version_report.refusal(VersionReport.from_dict(version.comparison))
     if version.pk is None:
         return f"{why}: it would be stored and not put in force (--force puts it in force)."
     if version.encoder.state != EncoderState.ACTIVE:

@@ -11,13 +11,13 @@ from marketplace_ai.models import Encoder
 class Command(DatabaseCommand):
     help = (
         "Go back to the encoder that was active before, at once and without a comparison: its "
-        "vectors were kept current, and the classifier in force for it decides again. Each call "
-        "goes one promotion further back, never forth; activate_encoder is the way forth."
+        "vectors were kept up to date, and its active classifier decides again. Each call goes "
+        "back one more promotion; activate_encoder is the way forward."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="say which one it would be, and change nothing"
+            "--dry-run", action="store_true", help="print which one it would be, and change nothing"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -29,10 +29,10 @@ class Command(DatabaseCommand):
 
         active = Encoder.objects.active()
         try:
-            target = rules.previous(active)
-            version = activation.in_force(target)
+            target = rules.previous_encoder(active)
+            version = activation.active_version_id(target)
             if not options["dry_run"]:
-                promote.roll_back(instead_of=active)
+                promote.roll_back(expected=active)
         except activation.VersionError as error:
             fail(str(error))
         except ArtifactError as error:
@@ -57,5 +57,5 @@ class Command(DatabaseCommand):
         )
         self.stdout.write(
             f"{target} {state} again instead of {active}: {decides}. "
-            f"The way forth: activate_encoder {active}."
+            f"The way forward: activate_encoder {active}."
         )

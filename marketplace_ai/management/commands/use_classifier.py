@@ -9,8 +9,8 @@ from django.utils import timezone
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
 from marketplace_ai.models import ClassifierVersion
 
-#: JSON keys of a version that a program gets as they are, by the field they come from.
-PLAIN = {
+#: JSON keys of a version that --json prints unchanged, and the fields they come from.
+PLAIN_FIELDS = {
     "in_force": "is_active",
     "discarded": "is_discarded",
     "calibrated_on": "calibrated_on",
@@ -21,9 +21,9 @@ PLAIN = {
 
 class Command(DatabaseCommand):
     help = (
-        "Put a stored classifier version in force: an older one, to go back, or one that "
-        "fit_classifier has stored only. Workers follow with their next batch, and what waits "
-        "for review is decided anew. --list shows the versions."
+        "Activate a stored classifier version: an older one, to go back, or one that "
+        "fit_classifier stored without activating it. Workers follow with their next batch, and "
+        "postings in review are decided again. --list shows the versions."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,15 +37,15 @@ class Command(DatabaseCommand):
         if options["list"]:
             self._list(as_json=options["json"])
         else:
-            self._use(options["version"], as_json=options["json"])
+            self._activate(options["version"], as_json=options["json"])
 
-    def _use(self, version: int, *, as_json: bool) -> None:
+    def _activate(self, version: int, *, as_json: bool) -> None:
         # Imported here: they bring numeric libraries, which --list can do without.
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.versions import activation
 
         try:
-            before = activation.use(version)
+            before = activation.activate(version)
         except ArtifactError as error:
             fail(f"Version {version} cannot be used, and nothing was changed: {error}.")
         except activation.VersionError as error:
@@ -53,29 +53,29 @@ class Command(DatabaseCommand):
         if as_json:
             print_json(self, {"version": version, "instead_of": before})
         elif before == version:
-            self.stdout.write(f"Classifier {version} is in force already.")
+            self.stdout.write(f"Classifier {version} is active already.")
         elif before is None:
-            self.stdout.write(f"Classifier {version} is in force.")
+            self.stdout.write(f"Classifier {version} is active.")
         else:
             self.stdout.write(
-                f"Classifier {version} is in force instead of {before}. "
+                f"Classifier {version} is active instead of {before}. "
                 f"The way back: use_classifier {before}."
             )
 
     def _list(self, *, as_json: bool) -> None:
         rows = ClassifierVersion.objects.select_related("encoder").defer("artifact")
-        found = [_row(version) for version in rows.order_by("-pk")]
+        versions = [_row(version) for version in rows.order_by("-pk")]
         if as_json:
-            print_json(self, {"versions": found})
+            print_json(self, {"versions": versions})
             return
-        if not found:
+        if not versions:
             self.stdout.write("There is none yet: run fit_classifier.")
             return
         self.stdout.write(
             f"{'version':>7}  {'fitted':<16}  {'encoder':<20}  {'calibrated on':<13}  "
-            f"{'promise':>7}  {'first':>6}  {'auto':>6}"
+            f"{'target':>7}  {'first':>6}  {'auto':>6}"
         )
-        for row in found:
+        for row in versions:
             self.stdout.write(_line(row))
 
 
@@ -84,10 +84,11 @@ def _row(version: ClassifierVersion) -> dict[str, Any]:
     return {
         "version": version.pk,
         "encoder": version.encoder.name,
-        "created": _moment(version.created_at),
-        "activated": _moment(version.activated_at),
-        "replaced": _moment(version.replaced_at),
-        **{key: getattr(version, field) for key, field in PLAIN.items()},
+        **{
+            name: _local_time(getattr(version, f"{name}_at"))
+            for name in ("created", "activated", "replaced")
+        },
+        **{name: getattr(version, field) for name, field in PLAIN_FIELDS.items()},
         "rows": figures.get("rows"),
         "first_choice": figures.get("first_choice"),
         "automatic": figures.get("automatic", {}).get("coverage"),
@@ -95,21 +96,21 @@ def _row(version: ClassifierVersion) -> dict[str, Any]:
     }
 
 
-def _moment(moment: dt.datetime | None) -> str | None:
+def _local_time(moment: dt.datetime | None) -> str | None:
     """In the project's time zone."""
     if moment is None:
         return None
-    # A host with USE_TZ = False has local times anyway.
+    # A project with USE_TZ = False has local times anyway.
     return (moment if timezone.is_naive(moment) else timezone.localtime(moment)).isoformat()
 
 
 def _line(row: dict[str, Any]) -> str:
     if row["in_force"]:
-        state = "in force"
+        state = "active"
     elif row["discarded"]:
         state = "no longer stored"
-    elif row["activated"] is None and row["comparison"].get("objections"):
-        state = "never in force: " + ", ".join(row["comparison"]["objections"])
+    elif row["activated"] is None and row["comparison"].get("failed_checks"):
+        state = "never active: " + ", ".join(row["comparison"]["failed_checks"])
     else:
         state = ""
     first, automatic = (

@@ -65,7 +65,7 @@ def compared(small: Encoder) -> Encoder:
     """Ready, compared, and as good."""
     call("activate_encoder", "small", dry_run=True)
     small.refresh_from_db()
-    assert small.comparison["objections"] == []
+    assert small.comparison["failed_checks"] == []
     return small
 
 
@@ -118,10 +118,10 @@ def shadowed(small: Encoder, catalog: dict[str, Category]) -> Encoder:
 class TestThePage:
     def test_the_comparison_is_a_readable_table(self, admin_client: Client, worse: Encoder) -> None:
         html = html_of(admin_client, page(worse))
-        against = "Against a promotion: its first answer is right less often."
+        against = "Against a promotion: its first choice is right less often."
         for text in (
-            against, "on the same 150 labelled postings", "First answer right", "Painting",
-            "a title only", "up to 12 words", "Kinds of text", "−",  # noqa: RUF001
+            against, "on the same 150 labeled postings", "First choice right", "Painting",
+            "title only", "up to 12 words", "Kinds of text", "−",  # noqa: RUF001
         ):  # fmt: skip
             assert text in html, text
         assert "speaks against it" in admin_client.get(reverse(LIST)).content.decode()
@@ -181,7 +181,7 @@ class TestWhatWouldChange:
     def test_rows_of_the_comparison(self, admin_client: Client, worse: Encoder) -> None:
         html = html_of(admin_client, page(worse, "changes"))
         first = worse.comparison["changes"][0]
-        assert first["text"] in html and first["right_name"] in html
+        assert first["text"] in html and first["label_name"] in html
         assert f"{worse.comparison['changed']} labelled rows are decided otherwise" in html
         assert "Page 1 of" in html
         pair = f"old={first['old']['label']}&new={first['new']['label']}"
@@ -287,7 +287,7 @@ class TestPromoting:
         assert (made.kind, made.previous_encoder, made.switched_by) == (
             PromotionKind.PROMOTED, big, admin_user,
         )  # fmt: skip
-        assert activation.in_force(compared) == compared.comparison["version"]
+        assert activation.active_version_id(compared) == compared.comparison["version"]
         assert "changes" not in made.comparison
         history = admin_client.get(page(compared, "history")).content.decode()
         assert "Made active." in history
@@ -303,7 +303,7 @@ class TestPromoting:
             Encoder.objects.filter(pk=compared.pk).update(comparison={})
         elif case == "worse":
             Encoder.objects.filter(pk=compared.pk).update(
-                comparison={**compared.comparison, "objections": ["worse"]}
+                comparison={**compared.comparison, "failed_checks": ["accuracy_drop"]}
             )
             said = "--force --reason TEXT"
         elif case == "refitted":

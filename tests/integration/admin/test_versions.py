@@ -18,10 +18,11 @@ pytestmark = pytest.mark.django_db
 
 LIST = "admin:marketplace_ai_classifierversion_changelist"
 COMPARED = {
-    "version": 7, "objections": ["worse", "fewer"], "rows": 200, "left_out": 12,
-    "new": {"right": 150, "automatic": 60, "errors": 3},
-    "old": {"right": 180, "automatic": 120, "errors": 2},
-    "gained": 4, "lost": 34, "p_worse": 0.0001, "taken_up": 1, "given_up": 61, "p_fewer": 1e-9,
+    "version": 7, "failed_checks": ["accuracy_drop", "coverage_drop"], "rows": 200, "left_out": 12,
+    "new": {"correct": 150, "automatic": 60, "errors": 3},
+    "old": {"correct": 180, "automatic": 120, "errors": 2},
+    "gained": 4, "lost": 34, "p_value": 0.0001,
+    "automatic_gained": 1, "automatic_lost": 61, "automatic_p_value": 1e-9,
 }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def test_what_was_not_seen_is_not_replaced(
 ) -> None:
     older, now = both
     told = messages_of(put_in_force(admin_client, older, older.pk))
-    assert told == [f"Version {now.pk} was put in force meanwhile, so version {older.pk} was not."]
+    assert told == [f"Version {now.pk} was activated meanwhile, so version {older.pk} was not."]
     assert in_force() == now
 
 
@@ -150,7 +151,7 @@ def test_the_comparison_is_shown_and_what_spoke_against_it(
     html = " ".join(admin_client.get(page(older)).content.decode().split())
     for text in (
         "on the same 200 labelled rows", "12 more were left out", "75.0%", "90.0%", "30.0%",
-        "60.0%", ">34<", "its first answer is right less often",
+        "60.0%", ">34<", "its first choice is right less often",
         "it decides less without a person",
     ):  # fmt: skip
         assert text in html, text
@@ -158,7 +159,7 @@ def test_the_comparison_is_shown_and_what_spoke_against_it(
     assert "not put in force" in listed
     assert "It was the first one." not in html
     ClassifierVersion.objects.filter(pk=older.pk).update(
-        comparison={"version": None, "objections": [], "not_compared": "first"}
+        comparison={"version": None, "failed_checks": [], "not_compared": "first_version"}
     )
     assert "It was the first one." in admin_client.get(page(older)).content.decode()
 

@@ -12,7 +12,7 @@ from marketplace_ai.models import (
     Encoder,
 )
 from tests.integration.command_calls import call
-from tests.integration.versions.test_versions import WORDS, import_some, texts
+from tests.integration.versions.test_versions import WORDS, import_exemplars, texts
 
 from .factories import candidate, in_other_words, labelled, understands_synonyms
 
@@ -24,14 +24,14 @@ def calibration(catalog: dict[str, Category], tmp_path: Path) -> str:
 
 @pytest.fixture
 def asked(calibration: str) -> dict[str, Any]:
-    """Options under which the good encoders of this module promise something."""
+    """Options under which the good encoders of this module prove a threshold."""
     return {"calibration": calibration, "target_precision": 0.9}
 
 
 @pytest.fixture
 def big(catalog: dict[str, Category], asked: dict[str, Any]) -> Encoder:
-    """Active, with a classifier in force that promises."""
-    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
+    """Active, with an active classifier that has a threshold."""
+    import_exemplars(catalog, {key: texts(key, 20, 1) for key in WORDS})
     call("fit_classifier", **asked)
     active = Encoder.objects.active()
     assert active is not None
@@ -53,5 +53,5 @@ def understood(catalog: dict[str, Category], tmp_path: Path, monkeypatch: Any) -
 
 @pytest.fixture
 def worse(understood: str, catalog: dict[str, Category]) -> dict[str, Any]:
-    """Options under which the candidate, that they are for, is worse."""
+    """Options under which the candidate is worse."""
     return {"calibration": understood, "target_precision": 0.9}

@@ -1,4 +1,4 @@
-"""A second encoder beside the active one, with all its vectors, and labelled rows for both."""
+"""A candidate with all its vectors, and labeled rows for it and the active encoder."""
 
 from __future__ import annotations
 

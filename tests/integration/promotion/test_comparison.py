@@ -1,4 +1,4 @@
-"""The gate before an encoder becomes active."""
+"""The comparison that an encoder must pass before it becomes active."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.fitting import labeled_postings
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -21,7 +21,7 @@ from marketplace_ai.models import (
     QueuedPosting,
 )
 from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.versions import activation, create
+from marketplace_ai.versions import activation, create, exemplar_set
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.encoders.factories import state
 from tests.integration.versions.test_versions import WORDS
@@ -33,21 +33,21 @@ pytestmark = pytest.mark.django_db
 
 
 class TestFittingForACandidate:
-    def test_it_is_put_in_force_for_that_encoder_alone(
+    def test_it_is_activated_for_that_encoder_alone(
         self, small: Encoder, big: Encoder, asked: dict[str, Any]
     ) -> None:
         JobPosting.objects.create(title="Hei på deg")
         drain()
-        before = activation.standing()
+        before = activation.active_state()
         result = call_json("fit_classifier", encoder="small", **asked)
-        assert result["in_force"] and result["comparison"]["not_compared"] == "first"
+        assert result["in_force"] and result["comparison"]["not_compared"] == "first_version"
         made = ClassifierVersion.objects.get(pk=result["version"])
-        assert (made.encoder, activation.in_force(small)) == (small, made.pk)
-        assert activation.standing() == before
+        assert (made.encoder, activation.active_version_id(small)) == (small, made.pk)
+        assert activation.active_state() == before
         assert not QueuedPosting.objects.exists()
         said = call("fit_classifier", encoder="small", **asked)
         assert "is in force for small, which does not decide yet" in said
-        assert f"Compared with version {made.pk} on 150 labelled rows:" in said
+        assert f"Compared with version {made.pk} on 150 labeled rows:" in said
 
     def test_exemplars_without_its_vectors_are_told_and_encoded(
         self, small: Encoder, asked: dict[str, Any]
@@ -58,7 +58,7 @@ class TestFittingForACandidate:
         assert "60 exemplars have no vector of small yet" in said
         assert ExemplarEmbedding.objects.filter(encoder=small).count() == 60
 
-    def test_a_worse_one_stays_out_of_force(
+    def test_a_worse_one_is_not_activated(
         self, small: Encoder, catalog: dict[str, Category], asked: dict[str, Any]
     ) -> None:
         from tests.integration.versions.test_versions import mislabel
@@ -67,7 +67,7 @@ class TestFittingForACandidate:
         mislabel(catalog)
         said = failed("fit_classifier", encoder="small", **asked)
         assert said.endswith("is stored and not put in force for small.")
-        assert activation.in_force(small) == first
+        assert activation.active_version_id(small) == first
 
     def test_what_cannot_be_fitted(self, small: Encoder) -> None:
         said = refused("fit_classifier", encoder="smal")
@@ -76,7 +76,7 @@ class TestFittingForACandidate:
         assert "is retired and its vectors are gone" in refused("fit_classifier", encoder="small")
 
 
-class TestTheGate:
+class TestTheComparison:
     def test_one_that_is_as_good_becomes_active(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], posting: JobPosting
     ) -> None:
@@ -97,11 +97,11 @@ class TestTheGate:
         )
         assert (made.reason, made.switched_by) == ("", None)
         assert small.activated_at <= made.switched_at
-        assert made.comparison["objections"] == [] and "changes" not in made.comparison
+        assert made.comparison["failed_checks"] == [] and "changes" not in made.comparison
         version = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert version.is_active and version.encoder == small
         assert said.splitlines()[-1].startswith("small is active. Workers follow")
-        # The same worker follows, and what waited is decided anew.
+        # The same worker follows, and what waited is decided again.
         drain(pipeline)
         assert current(waiting).classifier == version
         fresh = JobPosting.objects.create(title="Sparkle og male")
@@ -110,7 +110,7 @@ class TestTheGate:
 
     def test_the_table(self, small: Encoder, big: Encoder, asked: dict[str, Any]) -> None:
         said = call("activate_encoder", "small", dry_run=True, **asked)
-        assert "small compared with dummy, which is active, on 150 labelled postings:" in said
+        assert "small compared with dummy, which is active, on 150 labeled postings:" in said
         for beginning in ("first choice right", "automatic ", "maling", "title only", "held out"):
             assert any(line.startswith(beginning) for line in said.splitlines()), beginning
         assert said.splitlines()[-1] == "small would become active; nothing was changed."
@@ -118,35 +118,35 @@ class TestTheGate:
     def test_a_dry_run_keeps_the_comparison_and_switches_nothing(
         self, small: Encoder, big: Encoder, asked: dict[str, Any]
     ) -> None:
-        in_force = activation.in_force(big)
+        in_force = activation.active_version_id(big)
         result = call_json("activate_encoder", "small", dry_run=True, **asked)
         assert (result["active"], result["promotion"]) == (False, None)
         assert (state(small), state(big)) == (EncoderState.READY, EncoderState.ACTIVE)
         assert small.comparison == result["comparison"]
-        against = {"id": big.pk, "name": "dummy", "version": in_force}
-        assert small.comparison["against"] == against
+        compared_with = {"id": big.pk, "name": "dummy", "version": in_force}
+        assert small.comparison["active_encoder"] == compared_with
         stored = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert (stored.encoder, stored.is_active) == (small, False)
-        assert activation.in_force(big) == in_force
+        assert activation.active_version_id(big) == in_force
         assert not Promotion.objects.exists() and not QueuedPosting.objects.exists()
 
     def test_both_are_fitted_on_the_same_texts_and_labels(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any
     ) -> None:
         seen: list[Any] = []
-        train = create.train
+        train = create.train_classifier
 
         def seeing(*args: Any) -> Any:
             seen.append(args[:2])
             return train(*args)
 
-        monkeypatch.setattr(create, "train", seeing)
+        monkeypatch.setattr(create, "train_classifier", seeing)
         call("activate_encoder", "small", dry_run=True, **asked)
         (new, new_rows), (old, old_rows) = seen
-        assert [*new.taught.texts] == [*old.taught.texts]
-        assert [*new.taught.labels] == [*old.taught.labels]
-        assert new.ids.tolist() == old.ids.tolist()
-        assert (new.taught.vectors.shape[1], old.taught.vectors.shape[1]) == (32, 64)
+        assert [*new.train.texts] == [*old.train.texts]
+        assert [*new.train.labels] == [*old.train.labels]
+        assert new.train_ids.tolist() == old.train_ids.tolist()
+        assert (new.train.vectors.shape[1], old.train.vectors.shape[1]) == (32, 64)
         assert [*new_rows.texts] == [*old_rows.texts]
 
     def test_exemplars_that_one_does_not_know_are_left_out_for_both(
@@ -155,27 +155,29 @@ class TestTheGate:
         gone = ExemplarEmbedding.objects.filter(encoder=big).order_by("pk")[3]
         gone.delete()
         relabelled = Exemplar.objects.order_by("pk")[10]
-        its = create.voting(small)
+        its = exemplar_set.load_exemplars(small)
         Exemplar.objects.filter(pk=relabelled.pk).update(
             category=Category.objects.get(slug="plen"), category_key="plen"
         )
-        one, other = create.in_common(its, create.voting(big))
-        assert one.ids.tolist() == other.ids.tolist()
-        assert len(one.ids) == 59 and gone.exemplar_id not in one.ids
-        assert [*one.taught.labels] == [*other.taught.labels]
+        one, other = exemplar_set.intersect(its, exemplar_set.load_exemplars(big))
+        assert one.train_ids.tolist() == other.train_ids.tolist()
+        assert len(one.train_ids) == 59 and gone.exemplar_id not in one.train_ids
+        assert [*one.train.labels] == [*other.train.labels]
 
     def test_a_worse_one_is_refused_with_the_table(
         self, small: Encoder, big: Encoder, worse: dict[str, Any]
     ) -> None:
-        before = activation.standing()
+        before = activation.active_state()
         said = failed("activate_encoder", "small", **worse)
-        assert said.startswith("small does not become active: its first choice is right on ")
-        assert "it decides " in said or "nothing can be promised" in said
+        assert said.startswith(
+            "small does not become active: its first choice is right less often ("
+        )
+        assert "it decides " in said or "it would decide nothing" in said
         assert said.endswith("--force --reason TEXT activates it all the same.")
-        assert activation.standing() == before
+        assert activation.active_state() == before
         assert state(small) == EncoderState.READY
         assert not Promotion.objects.exists()
-        assert small.comparison["objections"][0] == "worse"
+        assert small.comparison["failed_checks"][0] == "accuracy_drop"
 
     def test_its_changes_are_kept_with_both_answers(
         self, small: Encoder, worse: dict[str, Any]
@@ -185,12 +187,12 @@ class TestTheGate:
         found = small.comparison
         assert 0 < len(found["changes"]) <= found["changed"]
         first = found["changes"][0]
-        assert first["old"]["label"] == first["right"] != first["new"]["label"]
-        assert first["right_name"] in {"Painting", "Plumbing", "Lawns"}
-        assert first["old"]["name"] == first["right_name"] != first["new"]["name"]
+        assert first["old"]["label"] == first["label"] != first["new"]["label"]
+        assert first["label_name"] in {"Painting", "Plumbing", "Lawns"}
+        assert first["old"]["name"] == first["label_name"] != first["new"]["name"]
         assert 0 <= first["new"]["probability"] <= 1
         assert {row["key"] for row in found["categories"]} == set(WORDS)
-        assert any(row["promise_lost"] for row in found["categories"])
+        assert any(row["guarantee_lost"] for row in found["categories"])
 
     def test_force_with_a_reason_is_recorded(
         self, small: Encoder, big: Encoder, worse: dict[str, Any]
@@ -202,10 +204,10 @@ class TestTheGate:
         assert (result["active"], result["promotion"]) == (True, "forced")
         made = Promotion.objects.get()
         assert (made.kind, made.reason) == (PromotionKind.FORCED, "Lisensen gikk ut")
-        assert "worse" in made.comparison["objections"]
+        assert "accuracy_drop" in made.comparison["failed_checks"]
         assert state(small) == EncoderState.ACTIVE
 
-    def test_force_where_nothing_speaks_against_it_is_a_promotion(
+    def test_force_without_a_failed_check_is_a_promotion(
         self, small: Encoder, asked: dict[str, Any]
     ) -> None:
         call("activate_encoder", "small", force=True, reason="Haster", **asked)
@@ -214,13 +216,13 @@ class TestTheGate:
     def test_forgetting_the_labelled_postings_does_not_end_all_automation(
         self, small: Encoder, big: Encoder, calibration: str
     ) -> None:
-        """60 exemplars prove nothing with either; what is promised today still counts."""
+        """60 exemplars prove no threshold with either; that of today still counts."""
         call("fit_classifier", calibration=calibration)
         said = failed("activate_encoder", "small")
-        assert "nothing can be promised with it at 97.0%" in said
+        assert "it would decide nothing without a person" in said and "target 97.0%" in said
         assert state(big) == EncoderState.ACTIVE
 
-    def test_the_promise_asked_for_is_the_one_in_force(
+    def test_the_default_target_is_that_of_the_active_version(
         self, small: Encoder, calibration: str
     ) -> None:
         result = call_json("activate_encoder", "small", calibration=calibration, dry_run=True)
@@ -239,9 +241,9 @@ class TestTheGate:
     def test_without_a_file_the_answered_audits_serve(
         self, small: Encoder, calibration: str, monkeypatch: Any
     ) -> None:
-        answered = fit_classifier.read_labelled(calibration)
-        audits = fit_classifier.Audits(answered, len(answered), 30, waiting=2)
-        monkeypatch.setattr(fit_classifier, "read_audits", lambda *promise: audits)
+        answered = labeled_postings.read_file(calibration).rows
+        audits = labeled_postings.AuditSample(answered, len(answered), 30, waiting=2)
+        monkeypatch.setattr(labeled_postings, "read_audits", lambda *target: audits)
         said = call("activate_encoder", "small", target_precision=0.9)
         assert "2 audited postings still wait for an answer." in said
         assert "on 150 audited postings:" in said
@@ -267,7 +269,7 @@ class TestTheGate:
 
 
 class TestOneThatWasFineTuned:
-    """It may know the exemplars by heart, and what repeats them."""
+    """It may have been trained on the exemplars, and on what repeats them."""
 
     @pytest.fixture
     def tuned(self, small: Encoder) -> Encoder:
@@ -281,13 +283,13 @@ class TestOneThatWasFineTuned:
         with Path(asked["calibration"]).open("a", encoding="utf-8") as file:
             file.writelines(f"{text.upper()},{key}\n" for text, key in known)
         found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
-        assert (found["rows"], found["left_out"], found["objections"]) == (150, 10, [])
+        assert (found["rows"], found["left_out"], found["failed_checks"]) == (150, 10, [])
         Encoder.objects.filter(pk=tuned.pk).update(metrics={})
         found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
         assert (found["rows"], found["left_out"]) == (160, 0)
         Encoder.objects.filter(state=EncoderState.ACTIVE).update(metrics={"training": {"f": 1}})
         found = call_json("activate_encoder", "small", dry_run=True, **asked)["comparison"]
-        assert (found["rows"], found["left_out"], found["objections"]) == (150, 10, [])
+        assert (found["rows"], found["left_out"], found["failed_checks"]) == (150, 10, [])
 
     def test_exemplars_alone_prove_nothing(self, tuned: Encoder, big: Encoder) -> None:
         said = failed("activate_encoder", "small", target_precision=0.9)
@@ -304,7 +306,7 @@ class TestWhatCannotBecomeActive:
         Encoder.objects.filter(pk=small.pk).update(last_error="")
         call("activate_encoder", "small", **asked)
         Encoder.objects.filter(pk=big.pk).update(last_error="here: its files are gone")
-        assert "mend that first" in failed("rollback_encoder")
+        assert "fix that first" in failed("rollback_encoder")
         assert state(small) == EncoderState.ACTIVE
 
     def test_the_active_one_is_so_already(self, big: Encoder) -> None:

@@ -35,33 +35,33 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def encoder(exemplars: None) -> Encoder:
-    """A candidate with a classifier in force for it, beside an active one with its own."""
+    """A candidate and an active encoder, each with its active classifier."""
     fit()
     made = candidate()
-    put_in_force(made)
+    fit_and_activate(made)
     drain()
     assert state(made) == EncoderState.READY
     return made
 
 
-def put_in_force(encoder: Encoder) -> ClassifierVersion:
+def fit_and_activate(encoder: Encoder) -> ClassifierVersion:
     """A classifier fitted for it on the exemplars that vote."""
     texts = load_encoder(encoder.source, cache_dir=Any)
     exemplar_vectors.encode_exemplars(encoder, texts)
-    found = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
-    taught = np.flatnonzero(~found.described)
-    labelled = Labelled(found.texts, found.vectors, found.labels).take(taught)
+    stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    train = np.flatnonzero(~stored.described)
+    labelled = Labelled(stored.texts, stored.vectors, stored.labels).take(train)
     classifier = Classifier.fit(labelled, None, parents={})
     version = ClassifierVersion(
         encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97, confidence_level=0.95,
-        calibrated_on="exemplars", exemplar_generation=found.generation,
+        calibrated_on="exemplars", exemplar_generation=stored.generation,
     )  # fmt: skip
-    activation.keep(version, classifier, labelled)
-    activation.put_in_force(version)
+    activation.save(version, classifier, labelled)
+    activation.set_active(version)
     return version
 
 
-def said() -> dict[str, str]:
+def shadow_answers() -> dict[str, str]:
     """The candidate's answers by title."""
     return dict(ShadowDecision.objects.values_list("posting__title", "category_key"))
 
@@ -90,10 +90,10 @@ def test_an_edit_replaces_the_answer(encoder: Encoder) -> None:
     call_json("encoders", shadow="next")
     JobPosting.objects.create(title="Klippe gress")
     drain()
-    assert said() == {"Klippe gress": "plen"}
+    assert shadow_answers() == {"Klippe gress": "plen"}
     JobPosting.objects.update(title="Male stue")
     drain()
-    assert said() == {"Male stue": "maling"}
+    assert shadow_answers() == {"Male stue": "maling"}
 
 
 def test_exemplars_of_a_moment_ago_answer(
@@ -159,7 +159,7 @@ def test_what_was_queued_before_is_not_decided(encoder: Encoder) -> None:
     assert all(row.is_vector_only for row in rows(encoder).values())
     call_json("encoders", shadow="next")
     drain()
-    assert not said()
+    assert not shadow_answers()
 
 
 def test_without_text_it_fits_none(encoder: Encoder) -> None:
@@ -209,7 +209,7 @@ def test_switched_off_it_gives_vectors_only(encoder: Encoder) -> None:
     assert call_json("encoders", no_shadow="next")["shadow"] is False
     JobPosting.objects.create(title="Klippe gress")
     drain()
-    assert not said()
+    assert not shadow_answers()
     assert PostingEmbedding.objects.filter(encoder=encoder).count() == 1
 
 
@@ -223,4 +223,4 @@ def test_once_it_is_active_it_decides_with_effect(encoder: Encoder) -> None:
     drain()
     decision = Decision.objects.get(is_current=True)
     assert (decision.encoder, decision.classifier.encoder) == (encoder, encoder)
-    assert said() == {"Male stue": "plen"}
+    assert shadow_answers() == {"Male stue": "plen"}

@@ -67,7 +67,7 @@ class TestTheWayBack:
     ) -> None:
         waiting = JobPosting.objects.create(title="Hei på deg")
         drain()
-        in_force = activation.in_force(big)
+        in_force = activation.active_version_id(big)
         Encoder.objects.filter(pk=small.pk).update(is_shadowing=True)
         call("activate_encoder", "small", **asked)
         drain()
@@ -76,7 +76,7 @@ class TestTheWayBack:
         said = call("rollback_encoder")
         assert said == (
             f"dummy is active again instead of small: classifier {in_force} decides. "
-            "The way forth: activate_encoder small.\n"
+            "The way forward: activate_encoder small.\n"
         )
         assert (state(big), state(small)) == (EncoderState.ACTIVE, EncoderState.READY)
         made = Promotion.objects.latest("pk")
@@ -101,13 +101,13 @@ class TestTheWayBack:
         assert call_json("rollback_encoder")["encoder"] == "dummy"
 
     def test_a_dry_run_says_which_and_changes_nothing(self, third: Encoder) -> None:
-        before = activation.standing()
+        before = activation.active_state()
         assert call("rollback_encoder", dry_run=True).startswith("small would be active again")
         assert call_json("rollback_encoder", dry_run=True) == {
             "encoder": "small", "instead_of": "tiny", "active": False,
-            "classifier": activation.in_force(Encoder.objects.get(name="small")),
+            "classifier": activation.active_version_id(Encoder.objects.get(name="small")),
         }  # fmt: skip
-        assert activation.standing() == before
+        assert activation.active_state() == before
         assert Promotion.objects.count() == 2
 
     def test_there_is_no_way_back_to_one_that_is_retired(
@@ -131,8 +131,8 @@ class TestTheWayBack:
 class TestMeanwhile:
     @staticmethod
     def meanwhile(monkeypatch: Any, act: Any) -> None:
-        """Do something while the two are held against each other."""
-        parents = create.parents
+        """Do something while the two are compared."""
+        parents = create.category_parents
         once: list[int] = []
 
         def acting() -> Any:
@@ -141,7 +141,7 @@ class TestMeanwhile:
                 act()
             return parents()
 
-        monkeypatch.setattr(create, "parents", acting)
+        monkeypatch.setattr(create, "category_parents", acting)
 
     def test_another_encoder_became_active(
         self, small: Encoder, asked: dict[str, Any], monkeypatch: Any
@@ -149,8 +149,10 @@ class TestMeanwhile:
         other = candidate("tiny", "dummy:48")
         self.meanwhile(
             monkeypatch,
-            lambda: promotion.switch(
-                other, instead_of=Encoder.objects.active(), kind=PromotionKind.PROMOTED
+            lambda: promotion.switch_encoder(
+                other,
+                expected=Encoder.objects.active(),
+                record=promotion.PromotionRecord(PromotionKind.PROMOTED),
             ),
         )
         said = failed("activate_encoder", "small", force=True, reason="Haster", **asked)
@@ -165,12 +167,12 @@ class TestMeanwhile:
         assert said.startswith("The encoder small is not ready, but retired.")
         assert not Promotion.objects.exists()
 
-    def test_another_classifier_was_put_in_force_for_it(
+    def test_another_classifier_was_activated_for_it(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any
     ) -> None:
         self.meanwhile(monkeypatch, lambda: call("fit_classifier", encoder="small", **asked))
         said = failed("activate_encoder", "small", **asked)
-        assert "was put in force meanwhile" in said
+        assert "was activated meanwhile" in said
         assert (state(small), state(big)) == (EncoderState.READY, EncoderState.ACTIVE)
         assert not Promotion.objects.exists()
 
@@ -208,7 +210,7 @@ class TestAtOnce:
         assert lost.returncode == 1
         made = Promotion.objects.get()
         assert (made.encoder, made.previous_encoder) == (now, before)
-        assert activation.in_force(now) == now.comparison["version"]
+        assert activation.active_version_id(now) == now.comparison["version"]
         ready = Encoder.objects.filter(state=EncoderState.READY)
         assert ready.count() == 2
 
@@ -223,7 +225,9 @@ class TestAtOnce:
             other = big if active == small else small
 
             def forth(other: Encoder = other, active: Any = active) -> str:
-                made = promotion.switch(other, instead_of=active, kind=PromotionKind.PROMOTED)
+                made = promotion.switch_encoder(
+                    other, expected=active, record=promotion.PromotionRecord(PromotionKind.PROMOTED)
+                )
                 return str(made)
 
             answers = at_once(forth, lambda: call("rollback_encoder"))

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoding import dummy
-from marketplace_ai.fitting.fit_classifier import read_labelled
+from marketplace_ai.fitting.labeled_postings import read_file
 from marketplace_ai.imports.files import exemplars_from_jobs, import_exemplars
 from marketplace_ai.models import (
     Category,
@@ -136,7 +136,7 @@ def test_labelled_postings_are_scrubbed(catalog: dict[str, Category], tmp_path: 
     file.write_text(
         f'title,description,category\n"{title}","{description}",maling\n', encoding="utf-8"
     )
-    assert [text for text, _ in read_labelled(str(file))] == [CLEAN]
+    assert [text for text, _ in read_file(str(file)).rows] == [CLEAN]
 
 
 def test_admin_shows_the_posting_as_it_is_and_the_exemplar_scrubbed(

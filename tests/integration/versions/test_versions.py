@@ -1,4 +1,4 @@
-"""Refits: compared before they serve, read back before they serve, and the way back."""
+"""Classifier versions: compared and verified before they are activated, and the way back."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ def calibration(catalog: dict[str, Category], tmp_path: Any) -> str:
 
 @pytest.fixture
 def good(catalog: dict[str, Category], calibration: str) -> ClassifierVersion:
-    """In force: fitted on 60 exemplars whose labels are right."""
-    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
+    """Active: fitted on 60 exemplars with the right labels."""
+    import_exemplars(catalog, {key: texts(key, 20, 1) for key in WORDS})
     call("fit_classifier", calibration=calibration, target_precision=0.9)
     return ClassifierVersion.objects.get(is_active=True)
 
 
-def import_some(catalog: dict[str, Category], by_key: dict[str, list[str]]) -> None:
+def import_exemplars(catalog: dict[str, Category], by_key: dict[str, list[str]]) -> None:
     from tests.integration.admin.factories import exemplar
 
-    for key, found in by_key.items():
-        for text in found:
+    for key, category_texts in by_key.items():
+        for text in category_texts:
             exemplar(text, catalog[key])
 
 
 def mislabel(catalog: dict[str, Category]) -> None:
     """What a careless import does: many exemplars of one trade under another's name."""
     wrong = {"maling": "plen", "plen": "rorlegger", "rorlegger": "maling"}
-    import_some(catalog, {wrong[key]: texts(key, 25, 3) for key in WORDS})
+    import_exemplars(catalog, {wrong[key]: texts(key, 25, 3) for key in WORDS})
 
 
 class TestFitting:
@@ -84,20 +84,20 @@ class TestFitting:
         result = call_json("fit_classifier")
         assert result["in_force"]
         assert result["comparison"] == {
-            "version": None, "objections": [], "not_compared": "first",
+            "version": None, "failed_checks": [], "not_compared": "first_version",
         }  # fmt: skip
         version = ClassifierVersion.objects.get()
         assert version.activated_at is not None and version.replaced_at is None
 
-    def test_a_refit_is_compared_on_the_same_rows_and_put_in_force(
+    def test_a_refit_is_compared_on_the_same_rows_and_activated(
         self, good: ClassifierVersion, calibration: str
     ) -> None:
         said = call("fit_classifier", calibration=calibration, target_precision=0.9)
         new = ClassifierVersion.objects.get(is_active=True)
         assert new.comparison["version"] == good.pk
         assert (new.comparison["rows"], new.comparison["left_out"]) == (150, 0)
-        assert new.comparison["objections"] == []
-        assert f"Compared with version {good.pk} on 150 labelled rows:" in said
+        assert new.comparison["failed_checks"] == []
+        assert f"Compared with version {good.pk} on 150 labeled rows:" in said
         good.refresh_from_db()
         assert not good.is_active
         assert good.activated_at < good.replaced_at <= new.activated_at
@@ -108,8 +108,8 @@ class TestFitting:
         mislabel(catalog)
         said = failed("fit_classifier", calibration=calibration, target_precision=0.9)
         worse = ClassifierVersion.objects.latest("pk")
-        assert "worse" in worse.comparison["objections"]
-        assert said.startswith("Its first answer is right on ")
+        assert "accuracy_drop" in worse.comparison["failed_checks"]
+        assert said.startswith("Its first choice is right less often (")
         assert f"use_classifier {worse.pk} puts it in force all the same" in said
         assert ClassifierVersion.objects.get(is_active=True) == good
         assert worse.activated_at is None
@@ -117,14 +117,14 @@ class TestFitting:
             "version": worse.pk, "instead_of": good.pk,
         }  # fmt: skip
 
-    def test_force_puts_it_in_force_all_the_same(
+    def test_force_activates_it_all_the_same(
         self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
     ) -> None:
         mislabel(catalog)
         options = {"calibration": calibration, "target_precision": 0.9}
         result = call_json("fit_classifier", force=True, **options)
         assert result["in_force"]
-        assert "worse" in result["comparison"]["objections"]
+        assert "accuracy_drop" in result["comparison"]["failed_checks"]
 
     def test_a_dry_run_stores_nothing_and_ends_as_the_real_one_would(
         self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
@@ -144,10 +144,10 @@ class TestFitting:
         kept = call_json("fit_classifier", calibration=calibration)
         assert kept["automatic"]["threshold"] is not None
         said = failed("fit_classifier")  # 60 exemplars cannot promise 0.97
-        assert said.startswith("It promises no category without a person")
+        assert said.startswith("It would decide nothing without a person")
         assert ClassifierVersion.objects.get(is_active=True).pk == kept["version"]
 
-    def test_a_stricter_promise_is_not_refused_for_what_it_costs(
+    def test_a_stricter_guarantee_is_not_refused_for_what_it_costs(
         self, good: ClassifierVersion, calibration: str
     ) -> None:
         result = call_json("fit_classifier", calibration=calibration, target_precision=0.999)
@@ -158,12 +158,12 @@ class TestFitting:
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         fit()
-        assert call_json("fit_classifier")["comparison"]["not_compared"] == "learnt"
-        import_some(catalog, {key: texts(key, 4, 9) for key in WORDS})
+        assert call_json("fit_classifier")["comparison"]["not_compared"] == "train_test_overlap"
+        import_exemplars(catalog, {key: texts(key, 4, 9) for key in WORDS})
         found = call_json("fit_classifier")["comparison"]
         assert (found["rows"], found["left_out"]) == (12, 16 + 0)
 
-    def test_a_damaged_one_in_force_is_replaced(self, exemplars: None) -> None:
+    def test_a_damaged_active_version_is_replaced(self, exemplars: None) -> None:
         fit()
         ClassifierVersion.objects.update(artifact=b"damaged")
         result = call_json("fit_classifier")
@@ -185,23 +185,23 @@ class TestFitting:
         assert [*ClassifierVersion.objects.all()] == [good]
 
 
-class TestUsing:
+class TestActivating:
     def test_the_way_back_and_forth(self, exemplars: None) -> None:
         fit()
         first = ClassifierVersion.objects.get().pk
         fit()
         second = ClassifierVersion.objects.get(is_active=True).pk
         assert call("use_classifier", str(first)) == (
-            f"Classifier {first} is in force instead of {second}. "
+            f"Classifier {first} is active instead of {second}. "
             f"The way back: use_classifier {second}.\n"
         )
         assert ClassifierVersion.objects.get(is_active=True).pk == first
-        assert call("use_classifier", str(first)) == f"Classifier {first} is in force already.\n"
+        assert call("use_classifier", str(first)) == f"Classifier {first} is active already.\n"
         listed = call_json("use_classifier", list=True)["versions"]
         assert [(v["version"], v["in_force"]) for v in listed] == [(second, False), (first, True)]
         assert listed[0]["replaced"] and listed[1]["activated"] > listed[1]["created"]
 
-    def test_what_waits_for_review_is_decided_anew(
+    def test_what_waits_for_review_is_decided_again(
         self, exemplars: None, posting: JobPosting
     ) -> None:
         fit()
@@ -216,7 +216,7 @@ class TestUsing:
         call("use_classifier", str(first))
         assert not QueuedPosting.objects.exists()
 
-    def test_what_cannot_be_put_in_force(self, exemplars: None, settings: Any) -> None:
+    def test_what_cannot_be_activated(self, exemplars: None, settings: Any) -> None:
         fit()
         fit()
         old, now = ClassifierVersion.objects.order_by("pk")
@@ -245,32 +245,34 @@ class TestUsing:
         mislabel(catalog)
         failed("fit_classifier", calibration=calibration, target_precision=0.9)
         newest, oldest = call("use_classifier", list=True).splitlines()[1:]
-        assert "never in force: worse" in newest
-        assert oldest.split()[0] == str(good.pk) and oldest.endswith("in force")
+        assert "never active: accuracy_drop" in newest
+        assert oldest.split()[0] == str(good.pk) and oldest.endswith("active")
 
     def test_a_version_that_the_person_did_not_see_stays(self, exemplars: None) -> None:
         fit()
         fit()
         old, now = ClassifierVersion.objects.order_by("pk")
-        with pytest.raises(activation.Overtaken, match=f"Version {now.pk} was put in force"):
-            activation.use(old.pk, instead_of=old.pk)
-        assert activation.in_force(now.encoder) == now.pk
+        with pytest.raises(
+            activation.ActivationConflictError, match=f"Version {now.pk} was activated"
+        ):
+            activation.activate(old.pk, expected=old.pk)
+        assert activation.active_version_id(now.encoder) == now.pk
 
 
 def test_only_the_last_versions_keep_their_bytes(exemplars: None, monkeypatch: Any) -> None:
-    monkeypatch.setattr(activation, "KEPT", 3)
+    monkeypatch.setattr(activation, "MAX_STORED_ARTIFACTS", 3)
     for _ in range(3):
         fit()
     first, second, third = ClassifierVersion.objects.order_by("pk")
     call("use_classifier", str(first.pk))
     fit()
-    # The second was in force longer ago than the first, which was used once more.
+    # The second was active longer ago than the first, which was activated again.
     assert [*ClassifierVersion.objects.filter(is_discarded=True)] == [second]
     second.refresh_from_db()
     assert bytes(second.artifact) == b""
     with pytest.raises(ArtifactError, match="only the last 3"):
-        activation.use(second.pk)
-    activation.use(third.pk)
+        activation.activate(second.pk)
+    activation.activate(third.pk)
 
 
 class TestTagging:
@@ -287,9 +289,9 @@ class TestTagging:
         with caplog.at_level(logging.ERROR, "marketplace_ai"):
             drain(pipeline)
             drain(pipeline)
-        told = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+        errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
         beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} goes on)"
-        assert [text[: len(beginning)] for text in told] == [beginning]
+        assert [text[: len(beginning)] for text in errors] == [beginning]
         job = JobPosting.objects.create(title="Klippe gress")
         drain(pipeline)
         assert (current(job).classifier, current(job).category_key) == (first, "plen")
@@ -332,9 +334,9 @@ class TestTagging:
     def test_refits_leave_no_gap_in_a_stream(
         self, exemplars: None, catalog: dict[str, Category], monkeypatch: Any
     ) -> None:
-        """A version is put in force in the middle of each batch, while texts are encoded."""
-        # What waits for review is not decided anew here: each posting once.
-        monkeypatch.setattr(activation, "queue_review", lambda: 0)
+        """A version is activated in the middle of each batch, while texts are encoded."""
+        # Postings in review are not decided again here: each posting once.
+        monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
         fit()
         in_force = [ClassifierVersion.objects.get().pk]
         pipeline, begun = Pipeline(), []
@@ -347,7 +349,7 @@ class TestTagging:
                 if len(in_force) % 2:
                     fit()
                 else:
-                    activation.use(in_force[-2])
+                    activation.activate(in_force[-2])
                 in_force.append(ClassifierVersion.objects.get(is_active=True).pk)
                 JobPosting.objects.bulk_create(
                     [JobPosting(title=f"Male rom {len(in_force)} {n}") for n in range(8)]
@@ -360,7 +362,7 @@ class TestTagging:
         assert Decision.objects.count() == JobPosting.objects.count() == 48
         assert not Decision.objects.filter(probability=None).exists()
         decided = Decision.objects.order_by("pk").values_list("classifier_id", flat=True)
-        # Each batch by the version that was in force when it began.
+        # Each batch by the version that was active when it began.
         assert [*decided[::8]] == [*begun, in_force[-1]]
         assert all(len(set(decided[n : n + 8])) == 1 for n in range(0, 48, 8))
 
@@ -376,18 +378,18 @@ class TestAtOnce:
     ) -> None:
         fit()
         both = threading.Barrier(2, timeout=60)
-        keep = activation.keep
+        save = activation.save
 
         def together(*args: Any) -> None:
-            keep(*args)
+            save(*args)
             both.wait()
 
-        monkeypatch.setattr(activation, "keep", together)
+        monkeypatch.setattr(activation, "save", together)
         said = at_once(lambda: call("fit_classifier"), lambda: call("fit_classifier"))
         won, lost = sorted(said, key=lambda answer: not isinstance(answer, str))
         assert "is in force" in won
         one = ClassifierVersion.objects.get(is_active=True)
-        assert f"Version {one.pk} was put in force meanwhile" in str(lost)
+        assert f"Version {one.pk} was activated meanwhile" in str(lost)
         assert "It is stored" in str(lost) and lost.returncode == 1
         assert ClassifierVersion.objects.count() == 3
 
@@ -397,19 +399,17 @@ class TestAtOnce:
         fit()
         fit()
         old, _ = ClassifierVersion.objects.order_by("pk")
-        parents = create.parents
+        parents = create.category_parents
 
         def back_meanwhile() -> Any:
-            activation.use(old.pk)
+            activation.activate(old.pk)
             return parents()
 
-        monkeypatch.setattr(create, "parents", back_meanwhile)
-        assert f"Version {old.pk} was put in force meanwhile" in failed(
-            "fit_classifier", force=True
-        )
+        monkeypatch.setattr(create, "category_parents", back_meanwhile)
+        assert f"Version {old.pk} was activated meanwhile" in failed("fit_classifier", force=True)
         assert ClassifierVersion.objects.get(is_active=True) == old
 
-    def test_several_who_go_back_leave_one_in_force(self, exemplars: None) -> None:
+    def test_several_who_go_back_leave_one_active(self, exemplars: None) -> None:
         for _ in range(4):
             fit()
         keys = [*ClassifierVersion.objects.values_list("pk", flat=True)]
@@ -417,7 +417,7 @@ class TestAtOnce:
             found = at_once(*(lambda key=key: call("use_classifier", str(key)) for key in keys))
             assert all(isinstance(answer, str) for answer in found), found
             now = ClassifierVersion.objects.get(is_active=True)
-            assert any(f"Classifier {now.pk} is in force" in answer for answer in found)
+            assert any(f"Classifier {now.pk} is active" in answer for answer in found)
 
     def test_decisions_do_not_wait_for_a_switch(self, exemplars: None, posting: JobPosting) -> None:
         fit()

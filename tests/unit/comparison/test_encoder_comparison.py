@@ -1,4 +1,4 @@
-"""Two encoders' classifiers on the same rows: what is counted, and what speaks against one."""
+"""Comparison of two encoders: figures, and the checks that a candidate fails."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace_ai.classifier import Classifier, Labelled
-from marketplace_ai.comparison.encoder_comparison import CHANGES, Contest, contest, objections
-from marketplace_ai.comparison.held_out import HeldOut, held_out
-from marketplace_ai.comparison.intervals import interval, paired
-from marketplace_ai.comparison.labeled_predictions import say
-from marketplace_ai.comparison.scoring import out_of_fold
-from marketplace_ai.comparison.slices import LONG, SHORT, TITLE_ONLY, WITH_DESCRIPTION, kinds_of
+from marketplace_ai.comparison.encoder_comparison import (
+    MAX_CHANGED_ROWS,
+    compare_encoders,
+    failed_checks,
+)
+from marketplace_ai.comparison.held_out_check import check_held_out
+from marketplace_ai.comparison.labeled_predictions import predict_out_of_fold
+from marketplace_ai.comparison.paired_tests import bootstrap_interval, paired_difference
+from marketplace_ai.comparison.report import EncoderComparison, HeldOutCheck, TextKind
+from marketplace_ai.comparison.scoring import score_out_of_fold
+from marketplace_ai.comparison.slices import text_kinds
 from tests.unit.classifier.factories import PARENTS, world
 
 
 def blurred(rows: Labelled, seed: int = 9, share: float = 1.0) -> Labelled:
-    """The same texts by an encoder that tells trades apart in all but a ``share`` of them."""
+    """The same texts by an encoder that gives a ``share`` of them random vectors."""
     random = np.random.default_rng(seed)
     vectors = rows.vectors.copy()
     lost = random.random(len(rows)) < share
@@ -30,7 +35,7 @@ def blurred(rows: Labelled, seed: int = 9, share: float = 1.0) -> Labelled:
 
 
 def wordless(rows: Labelled) -> Labelled:
-    """Without the trades' words, so that the vectors alone speak."""
+    """Without the words of the trades, so that only the vectors tell them apart."""
     texts = [f"Hjelp {text.rsplit(' ', 1)[1]}" for text in rows.texts]
     return Labelled(texts, rows.vectors, rows.labels)
 
@@ -56,84 +61,95 @@ def bad(rows: Labelled) -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def found(good: Classifier, bad: Classifier, rows: Labelled) -> Contest:
-    return contest(bad, good, rows)
+def comparison(good: Classifier, bad: Classifier, rows: Labelled) -> EncoderComparison:
+    return compare_encoders(bad, good, rows)
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.integers(8, 25), st.floats(0.3, 2.0), st.booleans())
-def test_an_encoder_held_against_itself_changes_nothing(
+def test_an_encoder_compared_with_itself_changes_nothing(
     seed: int, each: int, noise: float, file: bool
 ) -> None:
     exemplars = world(each, 5, seed, noise=noise)
     labelled = world(each, 5, seed + 1, noise=noise) if file else None
     new, old = (Classifier.fit(exemplars, labelled, target_precision=0.9) for _ in range(2))
-    same = contest(new, old, exemplars if labelled is None else labelled)
-    assert not [*objections(new.promise, old.promise, same, serving=old.promise)]
+    same = compare_encoders(new, old, exemplars if labelled is None else labelled)
+    assert not [*failed_checks(new.promise, old.promise, same, serving=old.promise)]
     assert (same.changed, same.changes) == (0, ())
-    for pair in (same.first, same.automatic, same.parent, same.recognized):
-        assert (pair.gained, pair.lost, pair.p) == (0, 0, 1)
+    for pair in (same.first_choice, same.automatic, same.parent, same.none_recognized):
+        assert (pair.gained, pair.lost, pair.p_value) == (0, 0, 1)
         assert (pair.difference, pair.low, pair.high) == (0, 0, 0)
     assert same.new == same.old
-    assert not any(row.promise_lost for row in same.categories)
+    assert not any(row.guarantee_lost for row in same.categories)
 
 
 class TestFigures:
-    def test_a_worse_encoder_is_worse_in_all(self, found: Contest, rows: Labelled) -> None:
-        assert (found.rows, found.fit_none) == (len(rows), 30)
-        assert found.first.new < found.first.old
-        assert found.first.lost > found.first.gained
-        assert found.first.low <= found.first.difference <= found.first.high < 0
-        assert found.automatic.new < found.automatic.old
-        assert found.parent.new < found.parent.old <= found.with_parent == 3 * 60
+    def test_a_worse_encoder_is_worse_in_all(
+        self, comparison: EncoderComparison, rows: Labelled
+    ) -> None:
+        assert (comparison.rows, comparison.none_rows) == (len(rows), 30)
+        assert comparison.first_choice.new < comparison.first_choice.old
+        assert comparison.first_choice.lost > comparison.first_choice.gained
+        assert (
+            comparison.first_choice.low
+            <= comparison.first_choice.difference
+            <= comparison.first_choice.high
+            < 0
+        )
+        assert comparison.automatic.new < comparison.automatic.old
+        assert (
+            comparison.parent.new < comparison.parent.old <= comparison.rows_with_parent == 3 * 60
+        )
 
     def test_they_are_those_of_each_fit(
-        self, found: Contest, good: Classifier, rows: Labelled
+        self, comparison: EncoderComparison, good: Classifier, rows: Labelled
     ) -> None:
-        answers = out_of_fold(good, rows)
-        assert found.first.old == answers.right.sum()
-        assert found.automatic.old == answers.automatic.sum()
-        assert found.old.errors == (answers.automatic & ~answers.right).sum()
-        assert found.old.threshold == good.promise.automatic.threshold is not None
+        scored = score_out_of_fold(good, rows)
+        assert comparison.first_choice.old == scored.correct.sum()
+        assert comparison.automatic.old == scored.automatic.sum()
+        assert comparison.old.errors == (scored.automatic & ~scored.correct).sum()
+        assert comparison.old.threshold == good.promise.automatic.threshold is not None
 
-    def test_categories_add_up(self, found: Contest) -> None:
+    def test_categories_add_up(self, comparison: EncoderComparison) -> None:
         for side in ("new", "old"):
-            automatic = sum(getattr(row, side).automatic for row in found.categories)
-            errors = sum(getattr(row, side).errors for row in found.categories)
-            assert automatic == getattr(found.automatic, side)
-            assert errors == getattr(found, side).errors
-        assert sum(row.rows for row in found.categories) == found.rows - found.fit_none
-        assert any(row.promise_lost for row in found.categories)
+            automatic = sum(getattr(row, side).automatic for row in comparison.categories)
+            errors = sum(getattr(row, side).errors for row in comparison.categories)
+            assert automatic == getattr(comparison.automatic, side)
+            assert errors == getattr(comparison, side).errors
+        assert (
+            sum(row.rows for row in comparison.categories) == comparison.rows - comparison.none_rows
+        )
+        assert any(row.guarantee_lost for row in comparison.categories)
 
-    def test_what_changes_is_told_and_losses_come_first(
-        self, found: Contest, rows: Labelled
+    def test_changed_rows_are_kept_and_losses_come_first(
+        self, comparison: EncoderComparison, rows: Labelled
     ) -> None:
-        assert found.changed >= len(found.changes) > 0
-        told = [(c.new.label == c.right, c.old.label == c.right) for c in found.changes]
-        losses = [pair == (False, True) for pair in told]
+        assert comparison.changed >= len(comparison.changes) > 0
+        correct = [(c.new.label == c.label, c.old.label == c.label) for c in comparison.changes]
+        losses = [pair == (False, True) for pair in correct]
         assert losses == sorted(losses, reverse=True)
-        for change in found.changes:
-            assert rows.labels[list(rows.texts).index(change.text)] == change.right
+        for change in comparison.changes:
+            assert rows.labels[list(rows.texts).index(change.text)] == change.label
             now, was = change.new, change.old
             assert (now.label, now.outcome) != (was.label, was.outcome)
 
     def test_at_most_so_many_changes_are_kept(
         self, good: Classifier, bad: Classifier, rows: Labelled, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr("marketplace_ai.comparison.encoder_comparison.CHANGES", 5)
-        few = contest(bad, good, rows)
+        monkeypatch.setattr("marketplace_ai.comparison.encoder_comparison.MAX_CHANGED_ROWS", 5)
+        few = compare_encoders(bad, good, rows)
         assert len(few.changes) == 5 < few.changed
-        assert CHANGES == 200
+        assert MAX_CHANGED_ROWS == 200
 
-    def test_it_is_what_a_worker_would_say(self, good: Classifier, rows: Labelled) -> None:
-        """Of rows that repeat no exemplar, the stored classifier says nearly the same."""
-        said = say(good, rows)
+    def test_it_is_what_a_worker_would_decide(self, good: Classifier, rows: Labelled) -> None:
+        """For rows that repeat no exemplar, the stored classifier decides nearly the same."""
+        predictions = predict_out_of_fold(good, rows)
         index = good.ground.index(wordless(world(30, 15, 1, noise=0.25)))
         verdicts = good.decide(index, rows.vectors, rows.texts)
         same = [
             (verdict.outcome, verdict.parent or verdict.label) == pair
             for verdict, pair in zip(
-                verdicts, zip(said.outcomes, said.decided, strict=True), strict=True
+                verdicts, zip(predictions.outcomes, predictions.decided, strict=True), strict=True
             )
         ]
         assert np.mean(same) > 0.9
@@ -141,23 +157,26 @@ class TestFigures:
 
 class TestKinds:
     def test_the_kinds_that_are_told_apart(self) -> None:
-        assert kinds_of("Male stue") == (TITLE_ONLY, SHORT)
-        assert kinds_of("Male stue\n\nCirka 40 kvm") == (WITH_DESCRIPTION, SHORT)
-        assert kinds_of("Male stue\n" + "ord " * 11) == (WITH_DESCRIPTION, LONG)
-        assert kinds_of("ord " * 12) == (TITLE_ONLY, SHORT)
+        assert text_kinds("Male stue") == (TextKind.TITLE_ONLY, TextKind.SHORT)
+        assert text_kinds("Male stue\n\nCirka 40 kvm") == (
+            TextKind.WITH_DESCRIPTION,
+            TextKind.SHORT,
+        )
+        assert text_kinds("Male stue\n" + "ord " * 11) == (TextKind.WITH_DESCRIPTION, TextKind.LONG)
+        assert text_kinds("ord " * 12) == (TextKind.TITLE_ONLY, TextKind.SHORT)
 
     def test_of_a_file_and_of_the_text(
         self, good: Classifier, bad: Classifier, rows: Labelled
     ) -> None:
-        derived = {row.name: row.rows for row in contest(bad, good, rows).kinds}
-        assert derived == {TITLE_ONLY: len(rows), SHORT: len(rows)}
+        derived = {row.name: row.rows for row in compare_encoders(bad, good, rows).kinds}
+        assert derived == {TextKind.TITLE_ONLY: len(rows), TextKind.SHORT: len(rows)}
         kinds = [("app",) if n % 3 else ("",) for n in range(len(rows))]
-        (app,) = contest(bad, good, rows, kinds).kinds
-        answers = out_of_fold(good, rows)
+        (app,) = compare_encoders(bad, good, rows, kinds).kinds
+        scored = score_out_of_fold(good, rows)
         part = np.arange(len(rows)) % 3 > 0
         assert (app.name, app.rows) == ("app", part.sum())
-        assert app.old.right == answers.right[part].sum()
-        assert app.old.automatic == answers.automatic[part].sum()
+        assert app.old.correct == scored.correct[part].sum()
+        assert app.old.automatic == scored.automatic[part].sum()
 
 
 class TestInterval:
@@ -166,10 +185,10 @@ class TestInterval:
     def test_it_holds_the_difference_and_stays_the_same(self, pairs: Any) -> None:
         new, old = (np.array([pair[i] for pair in pairs]) for i in (0, 1))
         groups = np.arange(len(pairs))
-        both = paired(new, old, groups)
+        both = paired_difference(new, old, groups)
         assert -1 <= both.low <= both.high <= 1
-        assert both == paired(new, old, groups)
-        assert paired(old, new, groups).difference == -both.difference
+        assert both == paired_difference(new, old, groups)
+        assert paired_difference(old, new, groups).difference == -both.difference
         if len(pairs) >= 20:
             assert both.low <= both.difference <= both.high
 
@@ -179,33 +198,33 @@ class TestInterval:
         new, old = random.random(2000) < 0.8, random.random(2000) < 0.75
         lead = new.astype(float) - old
         half = 1.96 * lead.std() / np.sqrt(len(lead))
-        low, high = interval(new, old, np.arange(2000))
+        low, high = bootstrap_interval(new, old, np.arange(2000))
         assert low == pytest.approx(lead.mean() - half, abs=0.003)
         assert high == pytest.approx(lead.mean() + half, abs=0.003)
 
     def test_near_duplicates_make_it_wider(self) -> None:
         random = np.random.default_rng(4)
         new, old = (np.repeat(random.random(40) < 0.6, 10) for _ in range(2))
-        low, high = interval(new, old, np.repeat(np.arange(40), 10))
-        narrow = interval(new, old, np.arange(400))
+        low, high = bootstrap_interval(new, old, np.repeat(np.arange(40), 10))
+        narrow = bootstrap_interval(new, old, np.arange(400))
         assert high - low > 2 * (narrow[1] - narrow[0])
 
     def test_groups_of_unequal_size_stay_shares_of_rows(self) -> None:
         groups = np.repeat(np.arange(6), [1, 1, 1, 2, 15, 40])
         always = np.ones(len(groups), dtype=bool)
-        assert interval(always, ~always, groups) == (1, 1)
+        assert bootstrap_interval(always, ~always, groups) == (1, 1)
 
     def test_nothing_to_compare(self) -> None:
         empty = np.zeros(0, dtype=bool)
-        nothing = paired(empty, empty, np.zeros(0, dtype=np.intp))
-        assert (nothing.p, nothing.low, nothing.high) == (1, 0, 0)
+        nothing = paired_difference(empty, empty, np.zeros(0, dtype=np.intp))
+        assert (nothing.p_value, nothing.low, nothing.high) == (1, 0, 0)
 
 
 class TestHeldOut:
-    def test_a_promise_that_holds_is_not_refuted(self, good: Classifier, rows: Labelled) -> None:
-        kept = held_out(good)
-        assert kept.rows > 0.3 * len(rows)
-        assert not kept.refuted
+    def test_a_guarantee_that_holds_is_not_refuted(self, good: Classifier, rows: Labelled) -> None:
+        check = check_held_out(good)
+        assert check.rows > 0.3 * len(rows)
+        assert not check.refuted
 
     def test_a_template_that_nobody_foresaw_refutes_it(self, good: Classifier) -> None:
         """Its rows are one group, so the threshold is found without any of them."""
@@ -220,87 +239,87 @@ class TestHeldOut:
             scored, groups=groups, first=np.full(n, first),
             answers=np.where(wrong, first + 1, first), probability=np.linspace(0.5, 0.99, n),
         )  # fmt: skip
-        found = held_out(replace(good, scored=planted))
-        assert found.refuted
-        assert found.errors == 40
+        check = check_held_out(replace(good, scored=planted))
+        assert check.refuted
+        assert check.errors == 40
         spread = replace(planted, groups=np.arange(n))
-        assert not held_out(replace(good, scored=spread)).refuted
+        assert not check_held_out(replace(good, scored=spread)).refuted
 
     def test_only_after_a_fit(self, good: Classifier) -> None:
         with pytest.raises(ValueError, match="not just fitted"):
-            held_out(replace(good, scored=None))
+            check_held_out(replace(good, scored=None))
 
 
-class TestObjections:
+class TestFailedChecks:
     @staticmethod
     def none(promise: Any, **other: Any) -> Any:
         return replace(promise, automatic=replace(promise.automatic, threshold=None), **other)
 
     @pytest.fixture
-    def alike(self, good: Classifier, rows: Labelled) -> Contest:
-        return contest(good, good, rows)
+    def alike(self, good: Classifier, rows: Labelled) -> EncoderComparison:
+        return compare_encoders(good, good, rows)
 
     def test_of_the_worse_encoder(
-        self, good: Classifier, bad: Classifier, found: Contest, rows: Labelled
+        self, good: Classifier, bad: Classifier, comparison: EncoderComparison, rows: Labelled
     ) -> None:
-        said = [*objections(bad.promise, good.promise, found)]
-        assert said[0] == "worse"
-        assert said[1] in ("no_automation", "fewer")
-        assert not [*objections(good.promise, bad.promise, contest(good, bad, rows))]
+        failed = [*failed_checks(bad.promise, good.promise, comparison)]
+        assert failed[0] == "accuracy_drop"
+        assert failed[1] in ("no_threshold", "coverage_drop")
+        assert not [*failed_checks(good.promise, bad.promise, compare_encoders(good, bad, rows))]
 
-    def test_worse(self, good: Classifier, alike: Contest) -> None:
-        for p, expected in ((0.049, ["worse"]), (0.051, [])):
-            shown = replace(alike, first=replace(alike.first, p=p))
-            assert [*objections(good.promise, good.promise, shown)] == expected
+    def test_accuracy_drop(self, good: Classifier, alike: EncoderComparison) -> None:
+        for p, expected in ((0.049, ["accuracy_drop"]), (0.051, [])):
+            changed = replace(alike, first_choice=replace(alike.first_choice, p_value=p))
+            assert [*failed_checks(good.promise, good.promise, changed)] == expected
 
-    def test_no_automation(self, good: Classifier, alike: Contest) -> None:
+    def test_no_threshold(self, good: Classifier, alike: EncoderComparison) -> None:
         full, none = good.promise, self.none(good.promise)
-        assert [*objections(none, full, alike)] == ["no_automation"]
-        assert not [*objections(none, none, alike)]
-        assert not [*objections(full, none, alike)]
+        assert [*failed_checks(none, full, alike)] == ["no_threshold"]
+        assert not [*failed_checks(none, none, alike)]
+        assert not [*failed_checks(full, none, alike)]
 
-    def test_what_is_promised_today_is_not_given_up_for_want_of_rows(
-        self, good: Classifier, alike: Contest
+    def test_a_threshold_of_today_is_not_given_up_for_lack_of_rows(
+        self, good: Classifier, alike: EncoderComparison
     ) -> None:
         none = self.none(good.promise)
-        assert [*objections(none, none, alike, good.promise)] == ["no_automation"]
-        assert not [*objections(none, none, alike, none)]
+        assert [*failed_checks(none, none, alike, good.promise)] == ["no_threshold"]
+        assert not [*failed_checks(none, none, alike, none)]
         for stricter in ({"target_precision": 0.99}, {"confidence": 0.99}):
             asked = self.none(good.promise, **stricter)
-            assert not [*objections(asked, asked, alike, good.promise)]
+            assert not [*failed_checks(asked, asked, alike, good.promise)]
 
-    def test_unkept(self, good: Classifier, alike: Contest) -> None:
-        broken = replace(alike.new, held_out=HeldOut(100, 30, True))
-        shown = replace(alike, new=broken)
-        assert [*objections(good.promise, good.promise, shown)] == ["unkept"]
-        assert not [*objections(good.promise, good.promise, replace(shown, old=broken))]
+    def test_guarantee_refuted(self, good: Classifier, alike: EncoderComparison) -> None:
+        broken = replace(alike.new, held_out=HeldOutCheck(100, 30, True))
+        changed = replace(alike, new=broken)
+        assert [*failed_checks(good.promise, good.promise, changed)] == ["guarantee_refuted"]
+        assert not [*failed_checks(good.promise, good.promise, replace(changed, old=broken))]
 
-    def test_fewer(self, good: Classifier, alike: Contest) -> None:
-        def said(automatic: int, p: float) -> list[str]:
-            pair = replace(alike.automatic, new=automatic, old=100, p=p)
-            shown = replace(alike, automatic=pair)
-            return [*objections(good.promise, good.promise, shown)]
+    def test_coverage_drop(self, good: Classifier, alike: EncoderComparison) -> None:
+        def failed(automatic: int, p: float) -> list[str]:
+            pair = replace(alike.automatic, new=automatic, old=100, p_value=p)
+            changed = replace(alike, automatic=pair)
+            return [*failed_checks(good.promise, good.promise, changed)]
 
-        assert said(79, 0.5) == ["fewer"]
-        assert said(80, 0.5) == []
-        assert said(94, 0.049) == ["fewer"]
-        assert said(94, 0.051) == []
-        # A threshold that lies a step stricter gives up many rows at once, and gains none.
-        assert said(96, 1e-6) == []
+        assert failed(79, 0.5) == ["coverage_drop"]
+        assert failed(80, 0.5) == []
+        assert failed(94, 0.049) == ["coverage_drop"]
+        assert failed(94, 0.051) == []
+        # A threshold that is one step stricter gives up many rows at once and gains none.
+        assert failed(96, 1e-6) == []
 
-    def test_weaker(self, good: Classifier, alike: Contest) -> None:
+    def test_weaker_target(self, good: Classifier, alike: EncoderComparison) -> None:
         for lower in ({"target_precision": 0.6}, {"confidence": 0.5}):
             asked = replace(good.promise, **lower)
-            assert [*objections(asked, asked, alike, good.promise)] == ["weaker"]
-            assert not [*objections(good.promise, asked, alike, asked)]
+            assert [*failed_checks(asked, asked, alike, good.promise)] == ["weaker_target"]
+            assert not [*failed_checks(good.promise, asked, alike, asked)]
 
 
 def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: Labelled) -> None:
     other = wordless(world(60, 30, 5))
-    alien = fit(wordless(world(30, 15, 1, noise=0.25)), other)
+    other_fit = fit(wordless(world(30, 15, 1, noise=0.25)), other)
     with pytest.raises(ValueError, match=r"not fitted on the same|not just fitted"):
-        contest(alien, good, rows.take(np.arange(10)))
-    assert alien.scored is not None
-    moved = replace(alien.scored, groups=alien.scored.groups[::-1].copy())
+        compare_encoders(other_fit, good, rows.take(np.arange(10)))
+    assert other_fit.scored is not None
+    moved = replace(other_fit.scored, groups=other_fit.scored.groups[::-1].copy())
     with pytest.raises(ValueError, match="not fitted on the same texts"):
-        contest(replace(alien, scored=moved), good, rows)
+        compare_encoders(replace(other_fit, scored=moved), good, rows)

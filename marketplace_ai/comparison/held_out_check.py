@@ -1,0 +1,44 @@
+"""Held-out check of a guarantee: thresholds are tested on rows that they were not found on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from marketplace_ai.classifier.classifier import Classifier
+from marketplace_ai.classifier.cross_fitting import FOLDS
+from marketplace_ai.classifier.near_duplicates import folds
+from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.guarantee.bounds import error_lower_bound
+from marketplace_ai.guarantee.threshold_search import Trial, prove
+
+from .report import HeldOutCheck
+
+
+def check_held_out(classifier: Classifier, seed: int = 0) -> HeldOutCheck:
+    """Find the threshold for a category on all folds but one, and count its errors on that one.
+
+    Uses the labeled rows of a classifier that was just fitted, and raises ValueError for another
+    one. Categories that the overall guarantee does not cover (too few exemplars) are left out, as
+    they are in its threshold search.
+    """
+    scores, guarantee = classifier.scored, classifier.promise
+    if scores is None:
+        raise ValueError("the classifier was not just fitted")
+    covered = {
+        row.label
+        for row in guarantee.categories
+        if (row.exemplars or 0) >= minimum_counts.FOR_THE_PROMISE
+    }
+    eligible = np.array([classifier.names[code] in covered for code in scores.first], dtype=bool)
+    trial = Trial(scores.probability, scores.first != scores.answers, scores.groups)
+    automatic = np.zeros(len(scores.first), dtype=bool)
+    target, confidence = guarantee.target_precision, guarantee.confidence
+    for fold in folds(scores.groups, scores.answers, FOLDS, seed):
+        in_fold = np.zeros(len(automatic), dtype=bool)
+        in_fold[fold] = True
+        others = len(automatic) - len(fold)
+        rule = prove(trial.take(eligible & ~in_fold), others, target, confidence)
+        if rule.threshold is not None:
+            automatic |= eligible & in_fold & (scores.probability >= rule.threshold)
+    rows, errors = trial.take(automatic).counted()
+    return HeldOutCheck(rows, errors, error_lower_bound(errors, rows, confidence) > 1 - target)

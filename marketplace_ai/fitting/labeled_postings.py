@@ -1,0 +1,101 @@
+"""Labeled postings: read from a file, or from the answered audits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ImproperlyConfigured
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.audit import judge
+from marketplace_ai.guarantee.bounds import rows_needed
+from marketplace_ai.imports.files import NONE, categories_by_key, clean_text
+from marketplace_ai.models import AuditedPosting
+from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.normalize import is_blank
+
+#: Text and label of each posting; a label is the classifier's, None for "fits none".
+LabeledRows = list[tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledPostings:
+    """Labeled postings that classifiers are calibrated on and compared on.
+
+    Without any, the exemplars are cross-validated instead. ``kinds`` is the column of that name,
+    ``audited`` says that they are the audit sample.
+    """
+
+    rows: LabeledRows = field(default_factory=list)
+    kinds: list[str] | None = None
+    audited: bool = False
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, numbers: list[int]) -> LabeledPostings:
+        kinds = None if self.kinds is None else [self.kinds[n] for n in numbers]
+        return LabeledPostings([self.rows[n] for n in numbers], kinds, self.audited)
+
+
+def read_file(path: str) -> LabeledPostings:
+    """Labeled postings from a CSV file; TableError names the row that cannot be used."""
+    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"))
+    if rows and "text" not in rows[0].values and "title" not in rows[0].values:
+        raise TableError(f"{path}: it needs a column text, or title and description.")
+    categories = categories_by_key()
+    labeled: LabeledRows = []
+    for row in rows:
+        key = row["category"]
+        if key != NONE and key not in categories:
+            raise TableError(
+                f"{path}, line {row.line}: there is no category {key!r}. "
+                "Import the catalogue that has it first, or correct the row."
+            )
+        text = _posting_text(row)
+        if is_blank(text):
+            raise TableError(f"{path}, line {row.line}: the text is empty.")
+        labeled.append((text, None if key == NONE else str(categories[key].pk)))
+    if not rows:
+        raise TableError(f"{path}: there is no row below the header.")
+    kinds = [row["kind"] for row in rows] if "kind" in rows[0].values else None
+    return LabeledPostings(labeled, kinds)
+
+
+def _posting_text(row: Row) -> str:
+    """The text of a row, normalized as the same posting in the database would be."""
+    adapter = get_adapter()
+    text = row.values.get("text")
+    if text is None:
+        title, description = row["title"], row.values.get("description", "")
+        try:
+            text = adapter.text(adapter.make_job(title, description))
+        except ImproperlyConfigured:  # the project's own model, which such a row cannot fill
+            text = f"{title}\n{description}"
+    return clean_text(text)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSample:
+    """The answered audits as labeled postings; ``rows`` is empty where they are too few.
+
+    ``answered`` audits still have the text that was answered for; ``needed`` is the smallest number
+    that could prove the guarantee, without a single error; ``waiting`` have no answer yet.
+    """
+
+    rows: LabeledRows
+    answered: int
+    needed: int
+    waiting: int
+
+    @property
+    def postings(self) -> LabeledPostings:
+        return LabeledPostings(self.rows, audited=bool(self.rows))
+
+
+def read_audits(target_precision: float, confidence: float) -> AuditSample:
+    """The answers about audited postings, to calibrate on where no file is given."""
+    rows = [row for row in judge.labelled() if not is_blank(row[0])]
+    needed = rows_needed(target_precision, confidence)
+    waiting = AuditedPosting.objects.waiting().count()
+    return AuditSample(rows if len(rows) >= needed else [], len(rows), needed, waiting)

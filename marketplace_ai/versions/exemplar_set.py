@@ -1,0 +1,78 @@
+"""The exemplars that a classifier is fitted on, with their vectors of one encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marketplace_ai.classifier import Labelled
+from marketplace_ai.exemplars import vector_store
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from marketplace_ai.models import Encoder
+
+
+@dataclass(frozen=True, eq=False)
+class ExemplarSet:
+    """Active exemplars as of ``generation``.
+
+    ``train`` are the texts that people labeled, with their keys ``train_ids`` (n,);
+    ``descriptions`` of categories vote, but nothing is fitted on them.
+    """
+
+    train: Labelled
+    train_ids: NDArray[np.int64]
+    descriptions: Labelled
+    description_ids: NDArray[np.int64]
+    generation: int
+
+    def take(self, train: NDArray[np.intp], descriptions: NDArray[np.intp]) -> ExemplarSet:
+        return replace(
+            self,
+            train=self.train.take(train),
+            train_ids=self.train_ids[train],
+            descriptions=self.descriptions.take(descriptions),
+            description_ids=self.description_ids[descriptions],
+        )
+
+
+def load_exemplars(encoder: Encoder) -> ExemplarSet:
+    """The exemplars that have a vector of ``encoder``."""
+    stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    rows = Labelled(stored.texts, stored.vectors, stored.labels)
+    ids = np.array(stored.ids, dtype=np.int64)
+    train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)
+    return ExemplarSet(
+        rows.take(train), ids[train], rows.take(descriptions), ids[descriptions], stored.generation
+    )
+
+
+def intersect(one: ExemplarSet, other: ExemplarSet) -> tuple[ExemplarSet, ExemplarSet]:
+    """The exemplars that are in both sets, in the same order and with the labels of ``one``.
+
+    The sets are of two encoders and were loaded one after the other, so an exemplar may have been
+    added or relabeled in between.
+    """
+    train, other_train = _common(one.train_ids, other.train_ids)
+    descriptions, other_descriptions = _common(one.description_ids, other.description_ids)
+    generation = min(one.generation, other.generation)
+    first = replace(one.take(train, descriptions), generation=generation)
+    second = other.take(other_train, other_descriptions)
+    return first, replace(
+        second,
+        train=replace(second.train, labels=first.train.labels),
+        descriptions=replace(second.descriptions, labels=first.descriptions.labels),
+        generation=generation,
+    )
+
+
+def _common(
+    one: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Positions in each of the keys that are in both; both are in ascending order."""
+    _, first, second = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    return first, second
