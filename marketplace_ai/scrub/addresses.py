@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from .languages import WORDS, any_of
-from .rule import BLANK, before, has_unit, replaced, starts_sentence
+from .rule import BLANK, has_unit, replace_matches, starts_sentence, text_before
 from .streets import (
     CAPITAL_ENDINGS,
     PLACE_NAME,
@@ -23,9 +23,7 @@ from .streets import (
     is_no_street,
 )
 
-_IS = any_of(WORDS.is_words)
 _DIRECTIONS = any_of(WORDS.directions)
-_STREET_WORDS = any_of(WORDS.street_words)
 _CAPITAL_STREET_WORDS = any_of(WORDS.capital_street_words)
 
 #: A word of a name; the last one before a number has no period.
@@ -56,7 +54,7 @@ _ONE_WORD = re.compile(
 #: Karl Johans gate 22; names that begin a sentence may be its verb.
 _TWO_WORDS = re.compile(
     rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_NAME}{BLANK}){{1,2}})?(?P<name>{_LAST_NAME}){BLANK}"
-    rf"(?:(?P<kind>(?i:{_STREET_WORDS}))|{_CAPITAL_STREET_WORDS})"
+    rf"(?:(?P<kind>(?i:{any_of(WORDS.street_words)}))|{_CAPITAL_STREET_WORDS})"
     rf"{_NUMBER_WORD}{BLANK}(?P<number>{_NUMBER}){_REST}"
 )
 #: Øvre Bakklandet 12.
@@ -90,7 +88,7 @@ _DWELLING = re.compile(
 )
 
 _BEFORE_ADDRESS = re.compile(
-    rf"\b(?:{any_of(WORDS.place_words)})(?: (?:{_IS}))?[ :.,\-]*$", re.IGNORECASE
+    rf"\b(?:{any_of(WORDS.place_words)})(?: (?:{any_of(WORDS.is_words)}))?[ :.,\-]*$", re.IGNORECASE
 )
 _AFTER_ADDRESS = re.compile(
     rf"\s*(?:$|[,.;:!?)(\n…/«»\"–-]|(?:{any_of(WORDS.words_after_addresses)})(?!\w))",
@@ -100,13 +98,13 @@ _ONLY_DIRECTION = re.compile(_DIRECTIONS, re.IGNORECASE)
 
 
 def scrub(text: str) -> str:
-    text = replaced(text, _ANNOUNCED, lambda match: _is_number(match) and _is_closed(match))
-    text = replaced(text, _TWO_WORDS, _is_two_words)
-    text = replaced(text, _ONE_WORD, _is_one_word)
-    text = replaced(text, _DIRECTION_FIRST, _is_direction_first)
-    text = replaced(text, _NUMBER_FIRST, _is_number_first)
-    text = replaced(text, _LOWER_NUMBER_FIRST, lambda match: True)
-    return replaced(text, _DWELLING, lambda match: True)
+    text = replace_matches(text, _ANNOUNCED, lambda match: _is_number(match) and _is_closed(match))
+    text = replace_matches(text, _TWO_WORDS, _is_two_words)
+    text = replace_matches(text, _ONE_WORD, _is_one_word)
+    text = replace_matches(text, _DIRECTION_FIRST, _is_direction_first)
+    text = replace_matches(text, _NUMBER_FIRST, _is_number_first)
+    text = replace_matches(text, _LOWER_NUMBER_FIRST, lambda match: True)
+    return replace_matches(text, _DWELLING, lambda match: True)
 
 
 def _is_one_word(match: re.Match[str]) -> bool:
@@ -115,9 +113,8 @@ def _is_one_word(match: re.Match[str]) -> bool:
         return False
     if found := STREET_NAME.fullmatch(street):
         return _is_street(match, found["stem"], found["end"].lower())
-    if found := PLACE_NAME.fullmatch(street):
-        return _is_place(match, found["stem"], found["end"].lower())
-    return False
+    found = PLACE_NAME.fullmatch(street)
+    return found is not None and _is_place(match, found["stem"], found["end"].lower())
 
 
 def _is_street(match: re.Match[str], stem: str, end: str) -> bool:
@@ -175,7 +172,7 @@ def _is_number(match: re.Match[str]) -> bool:
 
 def _is_placed(match: re.Match[str]) -> bool:
     """Whether a preposition of place or an announcement stands in front."""
-    return bool(_BEFORE_ADDRESS.search(before(match)))
+    return bool(_BEFORE_ADDRESS.search(text_before(match)))
 
 
 def _is_closed(match: re.Match[str]) -> bool:

@@ -1,32 +1,32 @@
-"""Codes of doors, gates, key boxes and alarms, where the word is near: "porten har kode 2580"."""
+"""Codes of doors, gates, key boxes and alarms, near a word that says so: "porten har kode 2580"."""
 
 from __future__ import annotations
 
 import re
 
 from .languages import WORDS, any_of
-from .rule import BLANK, before, has_unit, replaced
+from .rule import BLANK, has_unit, replace_matches, text_before
 
 _IS = any_of(WORDS.is_words)
-_BOX = rf"(?:{any_of(WORDS.key_boxes)})(?:{any_of(WORDS.key_box_endings)})?"
-_WORD = (
+_KEY_BOX = rf"(?:{any_of(WORDS.key_boxes)})(?:{any_of(WORDS.key_box_endings)})?"
+_CODE_WORD = (
     rf"(?:(?:[^\W\d_]{{1,20}}-?)?(?:{any_of(WORDS.code_words)})"
-    rf"|{any_of(WORDS.separate_code_words, WORDS.pin_words, WORDS.code_locks)}|{_BOX})(?!\w)"
+    rf"|{any_of(WORDS.separate_code_words, WORDS.pin_words, WORDS.code_locks)}|{_KEY_BOX})(?!\w)"
 )
 _CODE = (
     r"[#*]{0,2}(?:\d\d(?=#)|[A-ZÆØÅ]?\d{3,10}[A-ZÆØÅ]?(?:-\d{2,4})?|\d(?:[ .\-]\d){3,7}|"
     r"\d\d[ .\-]\d\d(?:[ .\-]\d\d)?)"
     rf"(?:{BLANK}?[#*]){{0,2}}(?!\w|[.,:/]\d)"
 )
-_LETTERS = r"[^\W\d_][^\W\d_'’\-]{0,20}"
+_ANY_WORD = r"[^\W\d_][^\W\d_'’\-]{0,20}"
 #: What joins a second code to the first: ", i B og C 1906", " eller 1234".
 _JOINER = (
     rf"{BLANK}?(?:[,;/&+]|{any_of(WORDS.code_joiners)})"
     rf"(?:{BLANK}?[:=]|{BLANK}(?:{any_of(WORDS.code_places)}|[A-Z])(?!\w)){{0,6}}{BLANK}?"
 )
-#: Words between the code's word and the code: "til garasjedøra er", "i oppgang A er".
+#: "kode 1234", "koden til garasjedøra er 1234", "kode i oppgang A er 1905".
 _CODE_LAST = re.compile(
-    rf"(?P<keep>(?<!\w)(?P<word>{_WORD})(?P<between>(?:{BLANK}(?!{_WORD}){_LETTERS}){{0,6}}"
+    rf"(?P<keep>(?<!\w)(?P<word>{_CODE_WORD})(?P<between>(?:{BLANK}(?!{_CODE_WORD}){_ANY_WORD}){{0,6}}"
     rf"{BLANK}?(?:[:=\"“«(–-]{BLANK}?){{0,2}}))(?<![^\W\d_])(?P<code>{_CODE})"
     rf"(?:{_JOINER}{_CODE}){{0,6}}",
     re.IGNORECASE,
@@ -34,13 +34,13 @@ _CODE_LAST = re.compile(
 #: "1234 er koden".
 _CODE_FIRST = re.compile(
     rf"(?<![\w.,#*]){_CODE}(?={BLANK}(?:{_IS}|=){BLANK}(?:(?:{any_of(WORDS.code_owners)}) )?"
-    rf"(?P<word>(?:(?:{any_of(WORDS.code_kinds)}) )?{_WORD}))",
+    rf"(?P<word>(?:(?:{any_of(WORDS.code_kinds)}) )?{_CODE_WORD}))",
     re.IGNORECASE,
 )
-#: Only a keypad has this key behind a number.
+#: 4417#: only a number for a keypad ends with this key.
 _KEYPAD = re.compile(r"(?<![\w.,#*])[*#]{0,2}\d{3,10}#(?!\w)")
 
-#: Codes that say what a thing is or has, and nothing about a way in.
+#: What stands before "code" in codes that open nothing: "feilkode", "error code".
 _OTHER_CODE = re.compile(rf"(?:{any_of(WORDS.other_codes)})(?:{BLANK}?-?)$", re.IGNORECASE)
 _CODE_STEM = re.compile(rf"(?:{any_of(WORDS.code_stems)})$", re.IGNORECASE)
 _ENDS_WITH_IS = re.compile(
@@ -50,18 +50,18 @@ _ENDS_WITH_YEAR_WORD = re.compile(rf"(?:^|\s)(?:{any_of(WORDS.year_words)})\s?$"
 
 
 def scrub(text: str) -> str:
-    text = replaced(text, _CODE_FIRST, _is_code_first)
-    text = replaced(text, _CODE_LAST, _is_code_last)
-    return replaced(text, _KEYPAD, lambda match: True)
+    text = replace_matches(text, _CODE_FIRST, _is_code_first)
+    text = replace_matches(text, _CODE_LAST, _is_code_last)
+    return replace_matches(text, _KEYPAD, lambda match: True)
 
 
 def _is_code_first(match: re.Match[str]) -> bool:
-    return not _is_other_code(match, match["word"])
+    return not _is_other_code(match["word"])
 
 
 def _is_code_last(match: re.Match[str]) -> bool:
     word, between, code = match["word"], match["between"].lower(), match["code"]
-    if _is_other_code(match, before(match, 24) + word) or has_unit(match):
+    if _is_other_code(text_before(match, 24) + word) or has_unit(match):
         return False
     if word.lower() in WORDS.pin_words and not re.fullmatch(r"[#*]*\d{4,6}[#*]*", code):
         return False
@@ -75,6 +75,6 @@ def _is_code_last(match: re.Match[str]) -> bool:
     return between.split()[0] in WORDS.code_prepositions
 
 
-def _is_other_code(match: re.Match[str], front: str) -> bool:
-    """Whether the code's word, with what stands before it, names another kind of code."""
+def _is_other_code(front: str) -> bool:
+    """Whether the text up to the end of the code's word names a code that opens nothing."""
     return bool(_OTHER_CODE.search(_CODE_STEM.sub("", front)))

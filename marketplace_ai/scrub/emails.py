@@ -1,13 +1,15 @@
-"""E-mail addresses, plain and written so that no machine should find them."""
+"""E-mail addresses, plain (ola@firma.no) and in words (ola at firma dot no)."""
 
 from __future__ import annotations
 
 import re
 
 from .languages import WORDS, any_of
-from .rule import BLANK, replaced
+from .rule import BLANK, replace_matches
 
-_TOP = r"(?:no|se|dk|fi|is|com|net|org|eu|uk|de|fr|nl|pl|es|it|ie|us|info|io|nu|biz|me|name|email)"
+_TOP_DOMAIN = (
+    r"(?:no|se|dk|fi|is|com|net|org|eu|uk|de|fr|nl|pl|es|it|ie|us|info|io|nu|biz|me|name|email)"
+)
 _MAIL_HOSTS = (
     r"(?:gmail|googlemail|hotmail|outlook|live|yahoo|icloud|me|msn|online|proton(?:mail)?|"
     r"getmail|broadpark|telia|mail|lyse|altibox|frisurf)"
@@ -22,27 +24,30 @@ _AT = (
     rf"{BLANK}?(?:[(\[{{<]{BLANK}?(?:{_BRACKETED_AT}|a|@){BLANK}?[)\]}}>]"
     rf"|(?:{_AT_WORD})(?!\w)){BLANK}?"
 )
-#: A pattern of which every text with an address has a match; costs less than the whole ones.
+#: Every text with an e-mail address has a match of this pattern, which costs less than the rules.
 SIGN = rf"@|[(\[{{<]\s?(?:{_BRACKETED_AT}|a)|{_AT_WORD}|\b(?:{_AT_PREPOSITION})\b"
 _PLAIN = re.compile(
-    rf"{_LOCAL}(?:@|{BLANK}@{BLANK}?|@{BLANK}){_HOST}(?:(?:,{BLANK}?|\.{BLANK}){_TOP}(?!\w))?",
+    rf"{_LOCAL}(?:@|{BLANK}@{BLANK}?|@{BLANK}){_HOST}(?:(?:,{BLANK}?|\.{BLANK}){_TOP_DOMAIN}(?!\w))?",
     re.IGNORECASE,
 )
-_HIDDEN = re.compile(
+_IN_WORDS = re.compile(
     rf"{_LOCAL}(?:(?:{_DOT})[\w+%-]{{1,63}}+){{0,3}}+"
     rf"(?:{_AT}[\w-]{{1,63}}+(?:(?:\.|{_DOT})[\w-]{{1,63}}+){{1,5}}"
-    rf"|(?:{BLANK}(?:{_AT_PREPOSITION}){BLANK}|{BLANK}?@{BLANK}?)[\w-]{{1,63}}+(?:{_DOT}[\w-]{{1,63}}+){{0,4}}{_DOT}{_TOP}(?!\w)"
-    rf"|{BLANK}(?:{_AT_PREPOSITION}){BLANK}{_MAIL_HOSTS}\.{_TOP}(?!\w))",
+    rf"|(?:{BLANK}(?:{_AT_PREPOSITION}){BLANK}|{BLANK}?@{BLANK}?)[\w-]{{1,63}}+"
+    rf"(?:{_DOT}[\w-]{{1,63}}+){{0,4}}{_DOT}{_TOP_DOMAIN}(?!\w)"
+    rf"|{BLANK}(?:{_AT_PREPOSITION}){BLANK}{_MAIL_HOSTS}\.{_TOP_DOMAIN}(?!\w))",
     re.IGNORECASE,
 )
 
 
 def scrub(text: str) -> str:
-    return replaced(replaced(text, _HIDDEN, lambda match: True), _PLAIN, _is_address)
+    return replace_matches(
+        replace_matches(text, _IN_WORDS, lambda match: True), _PLAIN, _is_address
+    )
 
 
 def _is_address(match: re.Match[str]) -> bool:
-    """Not the @ of a price or of a handle: "10@50", "kl 12 @ Oslo"."""
+    """Whether the @ is not that of a price or a place: "10@50", "kl 12 @ Oslo"."""
     local, _, host = match[0].partition("@")
     top = host.rpartition(".")[2]
     named = any(map(str.isalpha, local))

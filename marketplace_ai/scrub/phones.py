@@ -1,8 +1,7 @@
-"""Phone numbers: Norwegian and Danish ones of eight digits, those with 0, and +47 and the like.
+"""Phone numbers: Norwegian and Danish ones of eight digits, those with 0, and those with +47.
 
-Own rules and not the library phonenumbers: it finds what a numbering plan allows, so that a
-number with a mistyped digit, or one of the invented series, would stay; docs/privacy.md has
-the comparison.
+The library phonenumbers finds only what a numbering plan allows, so a number with a mistyped
+digit would stay; docs/privacy.md compares it with these rules.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from __future__ import annotations
 import re
 
 from .languages import WORDS, any_of
-from .rule import BLANK, JOINT, before, has_unit, is_catalogued, replaced
+from .rule import BLANK, JOINT, has_unit, is_catalogue_number, replace_matches, text_before
 
-#: Nothing in front that makes the number part of something else, but "tlf90000014" is a phone
-#: number. Python looks behind for words of one length only, so each is looked for alone.
+#: Not behind a letter or digit, except in "tlf90000014". Each ending has a lookbehind of its own,
+#: since a lookbehind in Python has one length.
 _FREE = (
     rf"(?:(?<!\w)|{'|'.join(f'(?<={ending})' for ending in WORDS.phone_endings)})"
     r"(?<!\d[.,:/x×*\-])"
 )
-#: An area or country code in brackets; what merely stands in brackets leaves them.
+#: The bracket of an area or country code; other brackets around a number stay in the text.
 _OPEN = r"(?:\((?=\+?[\d ]{1,6}\)))?"
 _END = r"(?!\d|[.,]\d{1,2}(?!\d))"
 _ABROAD = re.compile(
@@ -65,11 +64,11 @@ _CLOCK_WORD = re.compile(rf"(?<!\w)(?:{any_of(WORDS.clock_words)})\.? ?$", re.IG
 
 
 def scrub(text: str) -> str:
-    text = replaced(text, _ABROAD, lambda match: not has_unit(match))
-    text = replaced(text, _LEADING_ZERO, _is_leading_zero)
-    text = replaced(text, _EIGHT, _is_eight)
-    text = replaced(text, _AMERICAN, lambda match: not has_unit(match))
-    return replaced(text, _ANNOUNCED, _is_announced)
+    text = replace_matches(text, _ABROAD, lambda match: not has_unit(match))
+    text = replace_matches(text, _LEADING_ZERO, _is_leading_zero)
+    text = replace_matches(text, _EIGHT, _is_eight)
+    text = replace_matches(text, _AMERICAN, lambda match: not has_unit(match))
+    return replace_matches(text, _ANNOUNCED, _is_announced)
 
 
 def _is_eight(match: re.Match[str]) -> bool:
@@ -78,7 +77,7 @@ def _is_eight(match: re.Match[str]) -> bool:
     shape = tuple(map(len, groups))
     if shape not in _GROUPS or _is_other_number(match, number):
         return False
-    called = bool(_ANNOUNCEMENT.search(before(match)))
+    called = bool(_ANNOUNCEMENT.search(text_before(match)))
     if shape == (4, 4) and not called:
         # A range, or two measures: "3000-4000", "2400 1200".
         return not re.search(r"[-‐-―.]", number) and not all(g.endswith("00") for g in groups)
@@ -91,7 +90,7 @@ def _is_eight(match: re.Match[str]) -> bool:
 
 
 def _is_leading_zero(match: re.Match[str]) -> bool:
-    """Swedish, Finnish, British and German numbers: 070-123 45 67, 020 7946 0958."""
+    """Whether a number is Swedish, Finnish, British or German: 070-123 45 67, 020 7946 0958."""
     groups = re.findall(r"\d+", match[0])
     if _is_other_number(match, match[0]):
         return False
@@ -100,11 +99,14 @@ def _is_leading_zero(match: re.Match[str]) -> bool:
         return total >= 9
     marked = match[0][len(groups[0])] in "-–/)" or match[0].startswith("(")
     return (
-        marked or bool(_ANNOUNCEMENT.search(before(match))) or (total >= 9 and len(groups[0]) > 2)
+        marked
+        or bool(_ANNOUNCEMENT.search(text_before(match)))
+        or (total >= 9 and len(groups[0]) > 2)
     )
 
 
 def _is_announced(match: re.Match[str]) -> bool:
+    """Whether what follows a phone word is neither a measure nor a date nor a time."""
     number = match[0][len(match["keep"]) :]
     return not (
         has_unit(match)
@@ -115,13 +117,14 @@ def _is_announced(match: re.Match[str]) -> bool:
 
 
 def _is_other_number(match: re.Match[str], number: str) -> bool:
+    """Whether the number is a measure, a date, a time, an article number or the like."""
     after = re.compile(r"[^\W\d_]+").match(match.string, match.end())
     return bool(
         has_unit(match)
-        or is_catalogued(match)
-        or _CLOCK_WORD.search(before(match))
+        or is_catalogue_number(match)
+        or _CLOCK_WORD.search(text_before(match))
         or (after and len(after[0]) < 3)
-        or (_DATE.fullmatch(number) and not _ANNOUNCEMENT.search(before(match)))
+        or (_DATE.fullmatch(number) and not _ANNOUNCEMENT.search(text_before(match)))
         or _CLOCK_RANGE.fullmatch(number)
         or _YEAR_RANGE.fullmatch(number)
     )

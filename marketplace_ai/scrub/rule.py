@@ -1,4 +1,4 @@
-"""What all rules share: finding, weighing and replacing, and the words around a number."""
+"""Replacement of matches, and the tests of the text around a match that several rules share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from .languages import WORDS, any_of
 
-#: Stands where personal data was. No letter, digit or blank, so that nothing on its two sides
-#: ever grows together, and nothing of a text's words is added to or repeated.
+#: Stands where personal data was. It is neither letter, digit nor blank, so that the text on its
+#: two sides never joins to a new word or number, and no word is added.
 MARK = "…"
 
 #: A blank within a line.
@@ -35,16 +35,18 @@ _CATALOGUE = re.compile(
 )
 
 
-def replaced(text: str, pattern: re.Pattern[str], meant: Callable[[re.Match[str]], bool]) -> str:
-    """The text with ``MARK`` for each match that is meant.
+def replace_matches(
+    text: str, pattern: re.Pattern[str], is_personal: Callable[[re.Match[str]], bool]
+) -> str:
+    """Put ``MARK`` in the place of each match that is personal data.
 
-    One that is not gives way to what starts right behind its first number: "1998 900 00 014".
-    A group named ``keep`` at a match's beginning stays.
+    Behind the first number of a match that is not, the search goes on: "1998 900 00 014".
+    A group named ``keep`` at the beginning of a match stays.
     """
     parts: list[str] = []
     kept = place = 0
     while (match := pattern.search(text, place)) is not None:
-        if meant(match):
+        if is_personal(match):
             start = match.end("keep") if "keep" in pattern.groupindex else -1
             parts += [text[kept : start if start >= 0 else match.start()], MARK]
             kept = place = match.end()
@@ -58,35 +60,36 @@ def replaced(text: str, pattern: re.Pattern[str], meant: Callable[[re.Match[str]
     return "".join([*parts, text[kept:]]) if parts else text
 
 
-def before(match: re.Match[str], characters: int = 40) -> str:
-    """What stands in front of a match."""
+def text_before(match: re.Match[str], characters: int = 40) -> str:
+    """The characters right before a match."""
     return match.string[max(0, match.start() - characters) : match.start()]
 
 
 def has_unit(match: re.Match[str], *, letters: bool = False) -> bool:
-    """Whether a measure or an amount follows, or a currency stands in front.
+    """Whether a unit follows the number, or a currency precedes it.
 
-    ``letters``: one letter is a unit too (12 m, 16 A), which no number of eight digits has.
+    ``letters``: a single letter counts as a unit (12 m, 16 A). Numbers of eight digits have
+    none, so rules for such numbers leave it off.
     """
     text, end = match.string, match.end()
     return bool(
         _UNIT.match(text, end)
-        or _CURRENCY.search(before(match, 6))
+        or _CURRENCY.search(text_before(match, 6))
         or (letters and _LETTER_UNIT.match(text, end))
     )
 
 
-def is_catalogued(match: re.Match[str]) -> bool:
-    """Whether the number is said to be that of a thing: an article, an order, an account."""
-    return bool(_CATALOGUE.search(before(match)))
+def is_catalogue_number(match: re.Match[str]) -> bool:
+    """Whether a word in front says that the number is of an article, an order or an account."""
+    return bool(_CATALOGUE.search(text_before(match)))
 
 
 def digits(text: str) -> str:
-    """Its decimal digits of any script, as those of ASCII."""
+    """The decimal digits of a text, those of other scripts as ASCII."""
     return "".join(str(int(c)) for c in text if c.isdecimal())
 
 
 def starts_sentence(text: str, place: int) -> bool:
-    """Whether a capital letter at ``place`` says nothing: any word would have one there."""
+    """Whether any word at ``place`` would have a capital letter, name or not."""
     front = text[max(0, place - 4) : place].rstrip(" \t\"'«»(")
     return not front or front[-1] in ".!?:\n…" or "\n" in text[max(0, place - 1) : place]
