@@ -23,9 +23,7 @@ from .streets import (
     is_no_street,
 )
 
-_IS = any_of(WORDS.is_words)
 _DIRECTIONS = any_of(WORDS.directions)
-_STREET_WORDS = any_of(WORDS.street_words)
 _CAPITAL_STREET_WORDS = any_of(WORDS.capital_street_words)
 
 #: A word of a name; the last one before a number has no period.
@@ -56,7 +54,7 @@ _ONE_WORD = re.compile(
 #: Karl Johans gate 22; names that begin a sentence may be its verb.
 _TWO_WORDS = re.compile(
     rf"(?<!\w)(?:(?<=[^.!?:\n…\s] )(?:{_NAME}{BLANK}){{1,2}})?(?P<name>{_LAST_NAME}){BLANK}"
-    rf"(?:(?P<kind>(?i:{_STREET_WORDS}))|{_CAPITAL_STREET_WORDS})"
+    rf"(?:(?P<kind>(?i:{any_of(WORDS.street_words)}))|{_CAPITAL_STREET_WORDS})"
     rf"{_NUMBER_WORD}{BLANK}(?P<number>{_NUMBER}){_REST}"
 )
 #: Øvre Bakklandet 12.
@@ -90,7 +88,7 @@ _DWELLING = re.compile(
 )
 
 _BEFORE_ADDRESS = re.compile(
-    rf"\b(?:{any_of(WORDS.place_words)})(?: (?:{_IS}))?[ :.,\-]*$", re.IGNORECASE
+    rf"\b(?:{any_of(WORDS.place_words)})(?: (?:{any_of(WORDS.is_words)}))?[ :.,\-]*$", re.IGNORECASE
 )
 _AFTER_ADDRESS = re.compile(
     rf"\s*(?:$|[,.;:!?)(\n…/«»\"–-]|(?:{any_of(WORDS.words_after_addresses)})(?!\w))",
@@ -115,9 +113,8 @@ def _is_one_word(match: re.Match[str]) -> bool:
         return False
     if found := STREET_NAME.fullmatch(street):
         return _is_street(match, found["stem"], found["end"].lower())
-    if found := PLACE_NAME.fullmatch(street):
-        return _is_place(match, found["stem"], found["end"].lower())
-    return False
+    found = PLACE_NAME.fullmatch(street)
+    return found is not None and _is_place(match, found["stem"], found["end"].lower())
 
 
 def _is_street(match: re.Match[str], stem: str, end: str) -> bool:
