@@ -29,15 +29,15 @@ from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.labeled_csv import Rows, read_rows
-from marketplace_ai.training.data.datasets import (
+from marketplace_ai.training.data.row_files import (
     TEST_TRIPLETS_FILE,
     read_pairs,
     read_scored,
     read_triplets,
 )
-from marketplace_ai.training.data.loading import Data
+from marketplace_ai.training.data.training_data import TrainingData
 from marketplace_ai.training.recipe import Recipe
-from marketplace_ai.training.run.triplet_accuracy import measure, triplet_accuracy
+from marketplace_ai.training.run.triplet_accuracy import evaluate_triplets, triplet_accuracy
 
 from .inputs import CATALOGUE, catalogue, encoder, public_split
 from .rows import Benchmark, say
@@ -160,7 +160,7 @@ def paraphrase_accuracy(setup: Setup | None) -> float:
     """Accuracy on handwritten triplets that no training saw; ``setup`` None: untuned encoder."""
     rows = read_triplets(CATALOGUE / "paraphrases_nb.csv")
     text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
-    return float(measure(text_encoder, rows)["cosine_accuracy"])
+    return float(evaluate_triplets(text_encoder, rows)["cosine_accuracy"])
 
 
 def points_gained(name: str, setup: Setup) -> float:
@@ -276,7 +276,7 @@ def relative_throughput() -> float:
     sets, both with frozen word embeddings; in alternating rounds of ``STEPS`` batches."""
     mined = _mined(CATALOGUE_FILE)
     rows = STEPS * Recipe().batch_size
-    data = Data(
+    data = TrainingData(
         read_triplets(mined / "triplets.jsonl")[:rows],
         read_pairs(mined / "pairs.jsonl")[:rows],
         read_scored(mined / "scored.jsonl")[:rows],
@@ -309,19 +309,19 @@ def _steps(trainer: Any, number: int) -> Sequence[float]:
     return [after - before for before, after in pairwise(ends)]
 
 
-def _ours(data: Data) -> Any:
+def _ours(data: TrainingData) -> Any:
     from marketplace_ai.training.model.base_model import load_base
-    from marketplace_ai.training.run.callbacks import Watch
+    from marketplace_ai.training.run.callbacks import StepCallback
     from marketplace_ai.training.run.trainer import make_trainer
 
     directory = find_directory("bundled", cache_dir=conf.cache_dir)
     return make_trainer(
         load_base(directory, Recipe(), "cpu"), data, Recipe(), _folder() / "ours", device="cpu",
-        evaluator=None, watch=Watch(lambda step: None),
+        evaluator=None, callback=StepCallback(lambda step: None),
     )  # fmt: skip
 
 
-def _bare(data: Data) -> Any:
+def _bare(data: TrainingData) -> Any:
     """A trainer as in the library's own guide."""
     from datasets import Dataset, DatasetDict
     from sentence_transformers import (

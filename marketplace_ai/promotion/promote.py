@@ -15,8 +15,8 @@ from marketplace_ai.models import (
     EncoderState,
     Promotion,
     PromotionKind,
-    TableScan,
     ScanPurpose,
+    TableScan,
 )
 from marketplace_ai.queue import encoder_locks
 from marketplace_ai.queue.sql import alias

@@ -15,9 +15,9 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarEmbedding,
     ExemplarState,
-    QueuedPosting,
     Promotion,
     PromotionKind,
+    QueuedPosting,
     TableScan,
 )
 from marketplace_ai.queue.sql import alias
@@ -119,7 +119,9 @@ def _replaced_by(active: Encoder | None) -> Encoder | None:
     """The encoder that the last promotion which still holds replaced by ``active``."""
     rollbacks = 0
     history = Promotion.objects.using(alias()).select_related("previous_encoder").order_by("-pk")
-    for promotion in history.defer("comparison", "previous_encoder__comparison", "previous_encoder__metrics"):
+    for promotion in history.defer(
+        "comparison", "previous_encoder__comparison", "previous_encoder__metrics"
+    ):
         if promotion.kind == PromotionKind.ROLLED_BACK:
             rollbacks += 1
         elif rollbacks:

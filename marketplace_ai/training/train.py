@@ -1,213 +1,192 @@
-"""A training from its files to the directory that it makes, top to bottom."""
+"""A training from its data to the directory of the fine-tuned encoder."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marketplace_ai.encoding import optional_deps
-from marketplace_ai.encoding.backend import is_out_of_memory
 from marketplace_ai.encoding.dtype import Device
-from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.model_directory import weights_hash
 from marketplace_ai.encoding.optional_deps import require
+from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.text_encoder import EncoderError
 
-from .data.loading import Data
+from .data.training_data import TrainingData
 from .recipe import Recipe
 from .run import checkpoints
+from .run.failures import explain_failure
+from .run.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from .run.callbacks import Step
-
-_PACKAGES = ("accelerate", "datasets")
-#: What torch and safetensors say when the disk is full, which is no OSError there.
-_DISK = ("no space left", "pytorchstreamwriter failed", "file write failed", "disk quota")
+    from .run.callbacks import TrainingProgress
+    from .run.serving_evaluator import ServingTripletEvaluator
 
 
 @dataclass(frozen=True)
-class Trained:
-    """``figures`` are those of ``train_encoder --json``. ``interrupted``: ``output`` is as it was,
-    and there is a checkpoint to go on from."""
+class TrainingResult:
+    """The outcome of ``train``.
+
+    ``figures`` are those of ``train_encoder --json``. If ``interrupted``, ``output`` is unchanged
+    and there is a checkpoint to resume from.
+    """
 
     output: Path
     interrupted: bool = False
     figures: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Training:
+    """One training: its inputs, its output, and whom it tells about its progress."""
+
+    base: ModelPath
+    data: TrainingData
+    recipe: Recipe
+    output: Path
+    report: Callable[[TrainingProgress], None]
+    say: Callable[[str], None]
+
+    @cached_property
+    def device(self) -> str:
+        return Device.detect().kind
+
+    @property
+    def checkpoints(self) -> Path:
+        return checkpoints.checkpoint_dir(self.output)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a checkpoint to be resumed."""
+        base = {"source": self.base.source, "weights": weights_hash(self.base.path)}
+        return {"base": base, "data": self.data.fingerprint, "recipe": self.recipe.as_dict()}
+
+
 def train(
-    found: ModelPath,
-    data: Data,
+    base: ModelPath,
+    data: TrainingData,
     recipe: Recipe,
     output: Path,
     *,
     resume: bool = False,
-    report: Callable[[Step], None] = lambda step: None,
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
     say: Callable[[str], None] = lambda line: None,
-) -> Trained:
-    """Train and put the result at ``output``, in the place of what is there.
+) -> TrainingResult:
+    """Fine-tune ``base`` and replace ``output`` with the result.
 
-    ``output`` becomes a sentence-transformers directory (safetensors) with a model card; until
-    it is whole, what was there stays. SIGINT ends the step and leaves a checkpoint, from which
-    the same call goes on with ``resume``. Raises ``EncoderError`` that says what to do: memory
-    or disk ran out, the checkpoint is another training's, a package is missing.
+    ``output`` becomes a sentence-transformers directory (safetensors) with a model card; what was
+    there stays until the new one is complete. SIGINT and SIGTERM stop after the current step and
+    leave a checkpoint, from which the same call continues with ``resume``.
+
+    ``report`` is called after each step, ``say`` with a line at the start of each phase. Raises
+    EncoderError with a message that says what to do: memory or disk ran out, the checkpoint
+    belongs to another training, a package is missing.
     """
     require_packages()
-    device = Device.detect().kind
-    base = {"source": found.source, "weights": weights_hash(found.path)}
-    run = {"base": base, "data": data.fingerprint, "recipe": recipe.as_dict()}
-    folder = checkpoints.folder_of(output)
+    training = Training(base, data, recipe, output, report, say)
+    directory = training.checkpoints
     try:
-        with checkpoints.alone(folder), quiet():
-            checkpoint = checkpoints.begin(folder, run, resume=resume)
-            figures = _train(found, data, recipe, output, folder, checkpoint, device, report, say)
+        with checkpoints.exclusive(directory), quiet_libraries():
+            checkpoint = checkpoints.start_or_resume(directory, training.identity, resume=resume)
+            figures = _train(training, checkpoint)
             if figures is None:
-                return Trained(output, interrupted=True)
-            shutil.rmtree(folder, ignore_errors=True)
+                return TrainingResult(output, interrupted=True)
+            shutil.rmtree(directory, ignore_errors=True)
     except EncoderError:
         raise
-    except KeyboardInterrupt:  # after the last step, whose checkpoint is there
-        if checkpoints.last(folder) is None:
+    except KeyboardInterrupt:  # after the last step, which left a checkpoint
+        if checkpoints.latest_checkpoint(directory) is None:
             raise
-        return Trained(output, interrupted=True)
+        return TrainingResult(output, interrupted=True)
     except Exception as error:
-        raise explained(error, recipe, output) from error
-    return Trained(output, figures=figures)
+        raise explain_failure(error, recipe, output) from error
+    return TrainingResult(output, figures=figures)
 
 
-def _train(
-    found: ModelPath,
-    data: Data,
-    recipe: Recipe,
-    output: Path,
-    folder: Path,
-    checkpoint: Path | None,
-    device: str,
-    report: Callable[[Step], None],
-    say: Callable[[str], None],
-) -> dict[str, Any] | None:
-    """The figures of what was made; None where it was interrupted."""
-    # Imported here: they import torch, and most of what is wrong is found without it.
+def require_packages() -> None:
+    """Raise EncoderError if a package of the extra ``train`` is missing."""
+    require(("accelerate", "datasets"), "Training", "train")
+
+
+def _train(training: Training, checkpoint: Path | None) -> dict[str, Any] | None:
+    """Train and save; the figures of the result, None if interrupted."""
+    # Imported here: they import torch, and most mistakes are found without it.
     from transformers import set_seed
 
-    from .model.base_model import cut, freezes_embeddings, load_base, merge_adapters
-    from .model.model_card import prepare
-    from .model.save import save
-    from .model.weight_interpolation import blend
-    from .run.callbacks import Watch, interrupts
-    from .run.trainer import AsServed, make_trainer
+    from .model import weight_interpolation
+    from .model.base_model import freezes_embeddings, load_base, merge_adapters
+    from .model.model_card import set_base_model
+    from .model.save import save_trained
+    from .run.serving_evaluator import ServingTripletEvaluator
 
+    base, data, recipe, say = training.base, training.data, training.recipe, training.say
     say("Loading the base …")
-    # Adapters are drawn at random while it is loaded.
-    set_seed(recipe.seed)
-    model = load_base(found, recipe, device)
-    prepare(model, found)
-    evaluator = AsServed(data.test, recipe.batch_size) if data.test else None
-    before = _measured(model, evaluator, say, "before")
-    watch = Watch(report)
-    trainer = make_trainer(
-        model, data, recipe, folder, device=device, evaluator=evaluator, watch=watch
-    )
-    started = time.monotonic()
-    with interrupts() as watch.stopping, cut(model, recipe.max_tokens):
-        if checkpoint is None or not trainer.take_over(checkpoint):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if watch.interrupted:
+    set_seed(recipe.seed)  # before loading: adapters are initialized at random
+    model = load_base(base, recipe, training.device)
+    set_base_model(model, base)
+    evaluator = ServingTripletEvaluator(data.test, recipe.batch_size) if data.test else None
+    before = _evaluate(model, evaluator, say, "before")
+    started_at = time.monotonic()
+    trainer = _run_trainer(training, model, evaluator, checkpoint)
+    if trainer is None:
         return None
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started_at
     if recipe.lora is not None:
         merge_adapters(model)
-    blend(model, found, recipe.blend)
-    after = _measured(model, evaluator, say, "after")
+    weight_interpolation.interpolate_weights(model, base, recipe.interpolation_alpha)
     figures = {
         "steps": trainer.state.global_step,
         "seconds": round(seconds, 1),
         "rows": {name: len(rows) for name, rows in data.sets.items()},
-        "unused": trainer.used.unused,
-        "embeddings_frozen": freezes_embeddings(recipe, device),
-        "device": device,
+        "unused": trainer.epoch_plan.unused,
+        "embeddings_frozen": freezes_embeddings(recipe, training.device),
+        "device": training.device,
         "before": before,
-        "after": after,
+        "after": _evaluate(model, evaluator, say, "after"),
     }
     say("Saving …")
-    save(model, found, data, recipe, figures, output)
+    save_trained(model, base, data, recipe, figures, training.output)
     return figures
 
 
-def _measured(model: Any, evaluator: Any, say: Callable[[str], None], when: str) -> dict[str, Any]:
+def _run_trainer(
+    training: Training,
+    model: Any,
+    evaluator: ServingTripletEvaluator | None,
+    checkpoint: Path | None,
+) -> Any:
+    """Run the trainer to its end, and return it; None if a signal stopped it."""
+    from .model.base_model import truncate_texts
+    from .run import callbacks
+    from .run.trainer import make_trainer
+
+    callback = callbacks.StepCallback(training.report)
+    trainer = make_trainer(
+        model, training.data, training.recipe, training.checkpoints,
+        device=training.device, evaluator=evaluator, callback=callback,
+    )  # fmt: skip
+    with (
+        callbacks.stop_signals() as callback.should_stop,
+        truncate_texts(model, training.recipe.max_tokens),
+    ):
+        if checkpoint is None or not trainer.load_finished(checkpoint):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return None if callback.interrupted else trainer
+
+
+def _evaluate(model: Any, evaluator: Any, say: Callable[[str], None], when: str) -> dict[str, Any]:
     if evaluator is None:
         return {}
-    say(f"Measuring the triplets {when} training …")
+    say(f"Evaluating the test triplets {when} training …")
     model.eval()
-    found = evaluator(model)
+    accuracies = evaluator(model)
     model.train()
     return {
         name.rpartition("evaluation_")[2]: value
-        for name, value in found.items()
+        for name, value in accuracies.items()
         if "max" not in name
     }
-
-
-def explained(error: Exception, recipe: Recipe, output: Path) -> EncoderError:
-    """What to do about it, for the person who sees nothing else."""
-    if is_out_of_memory(error):
-        lower = [f"--batch-size (now {recipe.batch_size})"]
-        if recipe.cached is None:
-            lower.append("--cached 8, which keeps the batch and takes 8 rows of it at a time")
-        if recipe.max_tokens is None:
-            lower.append("--max-tokens 128")
-        switches = [
-            f"--{name}"
-            for name, on in (
-                ("gradient-checkpointing", recipe.gradient_checkpointing),
-                ("bf16", recipe.bf16),
-                ("lora 16", recipe.lora),
-            )
-            if not on
-        ]
-        return EncoderError(
-            f"Memory ran out. Lower {', or '.join(lower)}; or add {', '.join(switches)}."
-        )
-    said = str(error).lower()
-    if any(words in said for words in _DISK):
-        return EncoderError(
-            f"The disk of {output} is full ({error}). What was there is as it was. A training "
-            "takes up to seven times the base's weights there, for two checkpoints and the result. "
-            "Make room; where a checkpoint was left, the same command with --resume goes on."
-        )
-    if isinstance(error, OSError):
-        return EncoderError(
-            f"{output} cannot be written: {error}. What was there is as it was. Give an --output "
-            "that this user may write to."
-        )
-    return EncoderError(f"The training failed: {type(error).__name__}: {error}")
-
-
-def require_packages() -> None:
-    require(_PACKAGES, "Training", "train")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bars and remarks that the libraries write while they train and save."""
-    from datasets import disable_progress_bars, enable_progress_bars
-    from transformers.utils import logging as transformers_logging
-
-    bars: Any = transformers_logging  # its functions are untyped
-    shown, level = bars.is_progress_bar_enabled(), bars.get_verbosity()
-    bars.disable_progress_bar()
-    bars.set_verbosity_error()
-    disable_progress_bars()
-    try:
-        with optional_deps.quiet("sentence_transformers", "accelerate"):
-            yield
-    finally:
-        enable_progress_bars()
-        bars.set_verbosity(level)
-        if shown:
-            bars.enable_progress_bar()

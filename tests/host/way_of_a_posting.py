@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from marketplace_ai.audit import judge, monitor, stops
-from marketplace_ai.exemplars import training_rows
+from marketplace_ai.exemplars import training_corpus
 from marketplace_ai.fitting import fit_classifier, labeled_postings
 from marketplace_ai.models import (
     AuditedPosting,
@@ -433,7 +433,7 @@ def test_what_people_put_right_is_mined_by_the_hosts_own_keys(
     job = Job.objects.create(headline="Male gjerdet")
     drain()
     answer(job.pk, "s-maling", None)
-    rows = training_rows.read()
+    rows = training_corpus.read_exemplars()
     assert rows.confusions == {("maling", "plen"): 1}
     assert set(rows.labels) == {"maling", "plen", "rorlegger", None}
     assert rows.parents["maling"] == "bygg"

@@ -51,7 +51,9 @@ class Command(BaseCommand):
         from marketplace_ai.encoding import EncoderError
 
         try:
-            found = backend_benchmark.benchmark_backends(lambda line: self.stderr.write(line, style_func=str))
+            found = backend_benchmark.benchmark_backends(
+                lambda line: self.stderr.write(line, style_func=str)
+            )
         except EncoderError as error:
             fail(str(error))
         if as_json:

@@ -12,10 +12,10 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(HelpfulCommand):
     help = (
-        "How often an encoder puts a text nearer to one that says the same than to one that does "
-        "not. FILE has a JSON object a line with anchor, positive and negative, as "
-        "mine_training_data writes it (test_triplets.jsonl). Nothing is stored; no database is "
-        "needed but for the name of a registered encoder."
+        "Triplet accuracy of an encoder: how often an anchor is nearer to its positive than to its "
+        "negative. FILE has one JSON object per line with anchor, positive and negative, as in "
+        "test_triplets.jsonl of mine_training_data. Nothing is stored; a database is needed only "
+        "for the name of a registered encoder."
     )
     requires_system_checks: list[str] = []
 
@@ -29,8 +29,8 @@ class Command(HelpfulCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from marketplace_ai.training.data.datasets import read_triplets
-        from marketplace_ai.training.run.triplet_accuracy import measure
+        from marketplace_ai.training.data.row_files import read_triplets
+        from marketplace_ai.training.run.triplet_accuracy import evaluate_triplets
 
         try:
             triplets = read_triplets(options["triplets"])
@@ -40,12 +40,12 @@ class Command(HelpfulCommand):
         texts = len({text for row in triplets for text in row[:3]})
         try:
             with progress("Encoding", texts, quiet=options["json"]) as advance:
-                figures = measure(encoder, triplets, advance)
+                figures = evaluate_triplets(encoder, triplets, advance)
         except EncoderError as error:
             fail(str(error))
         if options["json"]:
             print_json(self, {"encoder": encoder.name, **figures})
             return
-        self.stdout.write(f"{figures['n']:,} triplets, encoder {encoder.name}: positive nearer by")
+        self.stdout.write(f"Triplet accuracy of {encoder.name} on {figures['n']:,} triplets, by")
         for name in ("cosine", "dot", "euclidean", "manhattan"):
             self.stdout.write(f"  {name:<10}{figures[f'{name}_accuracy']:>7.1%}")

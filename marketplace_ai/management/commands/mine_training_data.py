@@ -17,26 +17,25 @@ from marketplace_ai.management.console import (
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
-    from marketplace_ai.training.data.labeled_texts import TrainingRows
-    from marketplace_ai.training.data.mining import Mined
+    from marketplace_ai.training.data.corpus import LabeledCorpus
+    from marketplace_ai.training.data.mining import MinedDataset
 
 HELP = """\
-Makes what train_encoder learns from, out of labelled texts: the database's active exemplars,
-with the corrections that people made, or those of --from FILE. Neither an encoder nor a GPU is
-needed. Into DIR go
+Makes training data for train_encoder from labeled texts: the active exemplars in the database and
+the corrections that people made, or the rows of --from FILE. Needs neither an encoder nor a GPU.
+DIR gets
 
   triplets.jsonl       anchor, positive, negative: two texts of one category and one of another,
-                       half of the time of one that it is confused with
+                       half of the time of a category that it is confused with
   pairs.jsonl          anchor, positive: two texts of one category
-  scored.jsonl         sentence1, sentence2, score: from the same category to nothing in common
-  test_triplets.jsonl  the same as the first of texts that are held out, for evaluate_encoder
-  train_rows.csv       the labelled texts of both sides, for evaluate_classifier
-  test_rows.csv
-  README.md            the data card: counts, samples, and how each was made
+  scored.jsonl         sentence1, sentence2, score: from nothing in common to the same category
+  test_triplets.jsonl  triplets of held-out texts, for evaluate_encoder
+  train_rows.csv       the labeled texts of the training side, for evaluate_classifier
+  test_rows.csv        the same of the held-out side
+  README.md            the data card: counts, samples, and how each file was made
 
-No held-out text, and none that says nearly the same, gets into a file that is learnt from:
-this is checked at the end, and nothing is written where it fails. The same rows and the same
---seed give the same files.
+No held-out text, nor a near-duplicate of one, gets into a training file; the files are checked for
+that, and nothing is written if the check fails. The same texts and --seed give the same files.
 """
 
 EXAMPLES = """\
@@ -44,19 +43,19 @@ examples:
   manage.py mine_training_data --out data
   manage.py mine_training_data --out data --from exemplars.csv --catalog catalog.csv --json
 
-Ends with 0 when the files are written, 1 where the work fails, 2 on bad usage or bad input.
+Exit code 0: the files were written; 1: the mining failed; 2: bad usage or bad input.
 """
 
 
 class Command(HelpfulCommand, DatabaseCommand):
     help = HELP
     examples = EXAMPLES
-    # With --from the models and the database have no part in it.
+    # With --from neither the models nor the database are used.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--out", required=True, metavar="DIR", help="folder for the files")
+        add("--out", required=True, metavar="DIR", help="directory for the files")
         add(
             "--from", dest="file", metavar="FILE",
             help="CSV in UTF-8 with text (or title and description) and category ('none': fits no "
@@ -65,60 +64,59 @@ class Command(HelpfulCommand, DatabaseCommand):
         add(
             "--catalog", metavar="FILE",
             help="categories and their parents for --from: CSV with slug,parent, as for "
-            "import_catalog; without it the file's column parent, else the database's tree",
+            "import_catalog; default: the file's column parent, else the tree in the database",
         )  # fmt: skip
-        add("--each", type=int, default=8000, metavar="N", help="rows of a file (default 8000)")
+        add("--each", type=int, default=8000, metavar="N", help="rows of each file (default 8000)")
         add(
             "--test-share", type=float, default=0.2, metavar="P",
-            help="share of each category's texts that is held out (default 0.2)",
+            help="share of each category's texts to hold out (default 0.2)",
         )  # fmt: skip
-        add("--seed", type=int, default=0, metavar="S", help="of all draws (default 0)")
-        add("--force", action="store_true", help="replace what was mined into DIR before")
+        add("--seed", type=int, default=0, metavar="S", help="of the sampling (default 0)")
+        add("--force", action="store_true", help="replace an earlier dataset in DIR")
         add("--json", action="store_true", help="print one JSON object with the counts")
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here, so that --help and a mistyped option cost nothing.
         from marketplace_ai.training.data import dataset_dir, mining
-        from marketplace_ai.training.data.labeled_texts import MiningError
+        from marketplace_ai.training.data.corpus import MiningError
         from marketplace_ai.training.data.leaks import LeakError
 
         _check(options)
         out = Path(options["out"]).expanduser()
         quiet = options["json"]
         try:
-            dataset_dir.check(out, force=options["force"])
-            rows = self._rows(options)
-            mined = mining.mine(
-                rows,
+            dataset_dir.check_directory(out, force=options["force"])
+            dataset = mining.mine_dataset(
+                self._corpus(options),
                 each=options["each"],
                 test_share=options["test_share"],
                 seed=options["seed"],
                 progress=lambda title, total: progress(title, total, quiet=quiet),
             )
-        except (TableError, dataset_dir.FolderError) as error:
+        except (TableError, dataset_dir.DatasetDirError) as error:
             refuse(str(error))
         except MiningError as error:
             (refuse if options["file"] else fail)(str(error))
         try:
-            compared = dataset_dir.save(
-                mined, out, seed=options["seed"], test_share=options["test_share"]
+            num_compared = dataset_dir.save_dataset(
+                dataset, out, seed=options["seed"], test_share=options["test_share"]
             )
-        except (LeakError, dataset_dir.FolderError) as error:
+        except (LeakError, dataset_dir.DatasetDirError) as error:
             fail(str(error))
-        figures = {"out": str(out), **_figures(mined), "compared": compared}
+        figures = {"out": str(out), **_figures(dataset), "compared": num_compared}
         if options["json"]:
             print_json(self, {**figures, "seed": options["seed"]})
         else:
-            self.stdout.write(_summary(figures, out / dataset_dir.CARD))
+            self.stdout.write(_summary(figures, out / dataset_dir.DATA_CARD))
 
-    def _rows(self, options: dict[str, Any]) -> TrainingRows:
+    def _corpus(self, options: dict[str, Any]) -> LabeledCorpus:
         from marketplace_ai.adapter import get_adapter
-        from marketplace_ai.exemplars import training_rows
-        from marketplace_ai.training.data.labeled_texts import from_file
+        from marketplace_ai.exemplars import training_corpus
+        from marketplace_ai.training.data.corpus import read_corpus
 
         if not options["file"]:
-            return training_rows.read()
-        return from_file(
+            return training_corpus.read_exemplars()
+        return read_corpus(
             options["file"],
             catalog=options["catalog"],
             parents=self._parents,
@@ -126,14 +124,14 @@ class Command(HelpfulCommand, DatabaseCommand):
         )
 
     def _parents(self) -> dict[str, str | None]:
-        """The database's tree, where it can be asked."""
-        from marketplace_ai.exemplars import training_rows
+        """The category tree in the database; empty if there is no database."""
+        from marketplace_ai.exemplars import training_corpus
 
         try:
-            return training_rows.parents()
+            return training_corpus.category_parents()
         except DatabaseError:
             self.stderr.write(
-                "No parents of categories are known, so scored pairs have two scores instead of "
+                "The parents of the categories are unknown, so scored pairs have two scores, not "
                 "three: give --catalog FILE, or a column parent.",
                 style_func=str,
             )
@@ -148,27 +146,27 @@ def _check(options: dict[str, Any]) -> None:
     if options["seed"] < 0:
         refuse(f"--seed must be 0 or more, not {options['seed']}.")
     if options["catalog"] and not options["file"]:
-        refuse("--catalog says the parents of --from FILE, which is not given.")
+        refuse("--catalog needs --from FILE, whose categories it describes.")
 
 
-def _figures(mined: Mined) -> dict[str, Any]:
-    rows = mined.rows
-    held_out = int(mined.held_out.sum())
+def _figures(dataset: MinedDataset) -> dict[str, Any]:
+    corpus = dataset.corpus
+    num_held_out = int(dataset.held_out.sum())
     return {
-        "triplets": len(mined.triplets),
-        "pairs": len(mined.pairs),
-        "scored": len(mined.scored),
-        "test_triplets": len(mined.test_triplets),
+        "triplets": len(dataset.triplets),
+        "pairs": len(dataset.pairs),
+        "scored": len(dataset.scored),
+        "test_triplets": len(dataset.test_triplets),
         "texts": {
-            "learnt_from": len(rows) - held_out,
-            "held_out": held_out,
-            "none": rows.labels.count(None),
-            "left_out": rows.left_out,
+            "learnt_from": len(corpus) - num_held_out,
+            "held_out": num_held_out,
+            "none": corpus.labels.count(None),
+            "left_out": corpus.num_ambiguous,
         },
-        "categories": len(set(rows.labels) - {None}),
-        "corrections": sum(rows.confusions.values()),
-        "source_sha256": rows.sha256,
-        "notes": list(mined.notes),
+        "categories": len(set(corpus.labels) - {None}),
+        "corrections": sum(corpus.confusions.values()),
+        "source_sha256": corpus.sha256,
+        "notes": list(dataset.notes),
     }
 
 
@@ -176,12 +174,12 @@ def _summary(figures: dict[str, Any], card: Path) -> str:
     texts = figures["texts"]
     lines = [
         f"{figures['triplets']:,} triplets, {figures['pairs']:,} pairs and {figures['scored']:,} "
-        f"scored pairs of {texts['learnt_from']:,} texts; {figures['test_triplets']:,} test "
-        f"triplets of {texts['held_out']:,} others.",
+        f"scored pairs from {texts['learnt_from']:,} texts; {figures['test_triplets']:,} test "
+        f"triplets from {texts['held_out']:,} held-out texts.",
         *figures["notes"],
-        f"{figures['compared']:,} texts compared: nothing that is held out can be learnt from.",
+        f"Leak check: {figures['compared']:,} texts compared, no held-out text in a training file.",
         f"Data card: {card}",
     ]
     if texts["left_out"]:
-        lines.insert(1, f"{texts['left_out']:,} texts with several answers were left out.")
+        lines.insert(1, f"{texts['left_out']:,} texts with several labels were left out.")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,22 +13,22 @@ from marketplace_ai.management.console import HelpfulCommand, fail, print_json, 
 from marketplace_ai.management.encoder_options import find_base_model
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.training.model import training_metadata
+from marketplace_ai.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from marketplace_ai.encoding.sources import ModelPath
-    from marketplace_ai.training.data.loading import Data, Plan
-    from marketplace_ai.training.recipe import Recipe
-    from marketplace_ai.training.run.callbacks import Step
-    from marketplace_ai.training.train import Trained
+    from marketplace_ai.training.data.training_data import EpochPlan, TrainingData
+    from marketplace_ai.training.run.callbacks import TrainingProgress
+    from marketplace_ai.training.train import TrainingResult
 
 HELP = """\
 Fine-tunes an encoder by the recipe of a published model card (bge-m3 on Norwegian job titles):
 triplets with TripletLoss, pairs with MultipleNegativesRankingLoss and scored pairs with
-CoSENTLoss, a batch of each by turns, one epoch. Writes a sentence-transformers directory with a
-model card; register_encoder takes it from there. No database is needed.
+CoSENTLoss, in round robin, for one epoch. Writes a sentence-transformers directory with a model
+card, for register_encoder. No database is needed.
 
-The files are those of mine_training_data, a JSON object a line; each may be left out, one must
-be there. Round robin ends with the smallest set, so give as many rows of each.
+The files are those of mine_training_data, with one JSON object per line. At least one is needed.
+Round robin ends with the smallest set, so give the same number of rows of each.
 """
 
 EXAMPLES = """\
@@ -36,11 +37,13 @@ examples:
   manage.py train_encoder --triplets mined/triplets.jsonl --pairs mined/pairs.jsonl \\
       --scored mined/scored.jsonl --eval-triplets mined/test_triplets.jsonl \\
       --base bundled --output encoders/v2
-  manage.py train_encoder ... --dry-run      what it takes: steps, memory, time
+  manage.py train_encoder ... --dry-run      estimates steps, memory and time
 
-Ctrl-C ends the step, leaves a checkpoint, and --resume goes on from it. Ends with 0 when the
-directory is there, 1 where the work fails or was interrupted, 2 on bad usage or bad input.
+Ctrl-C stops after the current step and leaves a checkpoint; --resume continues from it. Exit code
+0: the directory was written; 1: the training failed or was interrupted; 2: bad usage or input.
 """
+
+DEFAULTS = Recipe()
 
 
 class Command(HelpfulCommand):
@@ -51,72 +54,24 @@ class Command(HelpfulCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--triplets", metavar="FILE", help="anchor, positive, negative")
-        add("--pairs", metavar="FILE", help="anchor, positive; category tells false negatives")
+        add("--pairs", metavar="FILE", help="anchor, positive; category prevents false negatives")
         add("--scored", metavar="FILE", help="sentence1, sentence2, score from 0 to 1")
-        add("--eval-triplets", metavar="FILE", help="held-out triplets, measured before and after")
+        add("--eval-triplets", metavar="FILE", help="test triplets, for the accuracy before, after")
         add(
             "--base", default="bundled", metavar="NAME_OR_DIR",
             help="'bundled' (default), a directory, a hub id, or a registered encoder's name",
         )  # fmt: skip
-        add("--output", required=True, metavar="DIR", help="the directory to be made")
-        add("--overwrite", action="store_true", help="take the place of a directory that is there")
-        add("--resume", action="store_true", help="go on from the checkpoint that Ctrl-C left")
-        add("--dry-run", action="store_true", help="say what it takes, train nothing")
+        add("--output", required=True, metavar="DIR", help="the directory to write")
+        add("--overwrite", action="store_true", help="replace an earlier result in DIR")
+        add("--resume", action="store_true", help="continue from the checkpoint that Ctrl-C left")
+        add("--dry-run", action="store_true", help="estimate the cost, without training")
         add("--json", action="store_true", help="print one JSON object")
-        card = parser.add_argument_group("the card's values")
-        card.add_argument("--epochs", type=float, default=1.0, metavar="N", help="(default 1)")
-        card.add_argument("--batch-size", type=int, default=32, metavar="N", help="(default 32)")
-        card.add_argument(
-            "--learning-rate", type=float, default=5e-5, metavar="R", help="(default 5e-5)"
-        )
-        card.add_argument(
-            "--margin", type=float, default=5.0, metavar="M",
-            help="of the triplets, in Euclidean distance (default 5, which never closes on unit "
-            "vectors: docs/training.md)",
-        )  # fmt: skip
-        card.add_argument("--seed", type=int, default=42, metavar="S", help="(default 42)")
-        safe = parser.add_argument_group("what is kept of it")
-        safe.add_argument(
-            "--blend", type=float, default=0.5, metavar="SHARE",
-            help="how far the weights go from the base's to where training took them, above 0 and "
-            "up to the card's 1 (default 0.5: more can be decided without a person, "
-            "docs/training.md)",
-        )  # fmt: skip
-        beyond = parser.add_argument_group("beyond the card, off unless given")
-        beyond.add_argument("--max-tokens", type=int, metavar="N", help="of a training text")
-        beyond.add_argument(
-            "--warmup", type=float, default=0.0, metavar="SHARE", help="of the steps"
-        )
-        beyond.add_argument(
-            "--embeddings", choices=("auto", "freeze", "train"), default="auto",
-            help="the table of word embeddings; auto: freeze on a CPU, train on a GPU",
-        )  # fmt: skip
-        beyond.add_argument(
-            "--matryoshka", metavar="N,N", default="",
-            help="vectors whose first N values are good vectors as well, as 256,128",
-        )  # fmt: skip
-        beyond.add_argument(
-            "--cached", type=int, metavar="ROWS",
-            help="large batches of pairs, of which ROWS go through the model at once",
-        )  # fmt: skip
-        beyond.add_argument(
-            "--hard-negatives", action="store_true",
-            help="give each pair the nearest text of another category, by the base",
-        )  # fmt: skip
-        beyond.add_argument(
-            "--lora", type=int, metavar="RANK", help="low-rank adapters, merged at the end"
-        )
-        beyond.add_argument("--bf16", action="store_true", help="bfloat16 on a GPU")
-        beyond.add_argument(
-            "--gradient-checkpointing", action="store_true", help="less memory, a third slower"
-        )
-        beyond.add_argument(
-            "--patience", type=int, metavar="N",
-            help="stop after N of ten evaluations that were no better; keeps the best",
-        )  # fmt: skip
+        _add_reference_options(parser)
+        _add_interpolation_option(parser)
+        _add_further_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        quiet = options["json"]
+        as_json = options["json"]
         recipe = _recipe(options)
         try:
             data = _data(options)
@@ -124,86 +79,147 @@ class Command(HelpfulCommand):
             refuse(str(error))
         output = Path(options["output"]).expanduser().absolute()
         _check_output(output, overwrite=options["overwrite"])
-        from marketplace_ai.training.data.loading import plan
+        from marketplace_ai.training.data.training_data import plan_epoch
 
         try:
-            used = plan(data, recipe.batch_size)
+            epoch = plan_epoch(data, recipe.batch_size)
         except ValueError as error:
             refuse(f"{error}.")
         base = find_base_model(options["base"], self.say)
         if options["dry_run"]:
-            self._tell_estimate(_estimated(base, data, recipe, output), as_json=quiet)
+            self._print_estimate(_estimate(base, data, recipe, output), as_json=as_json)
             return
-        if not quiet:
-            self._tell_plan(data, used, recipe)
+        if not as_json:
+            self._say_plan(data, epoch, recipe)
         from marketplace_ai.training.train import train
 
         try:
-            with _shown(used, recipe, quiet=quiet) as report:
-                trained = train(
+            with _progress_bar(epoch, recipe, quiet=as_json) as report:
+                result = train(
                     base, data, recipe, output, resume=options["resume"], report=report,
-                    say=(lambda line: None) if quiet else self.say,
+                    say=(lambda line: None) if as_json else self.say,
                 )  # fmt: skip
         except EncoderError as error:
             fail(str(error))
-        if trained.interrupted:
-            fail("Interrupted; a checkpoint was left. The same command with --resume goes on.")
-        if quiet:
-            print_json(self, {"output": str(output), **trained.figures})
+        if result.interrupted:
+            fail("Interrupted, with a checkpoint. The same command with --resume continues.")
+        if as_json:
+            print_json(self, {"output": str(output), **result.figures})
         else:
-            self._tell(trained)
+            self._print_result(result)
 
-    def _tell_plan(self, data: Data, used: Plan, recipe: Recipe) -> None:
+    def _say_plan(self, data: TrainingData, epoch: EpochPlan, recipe: Recipe) -> None:
         rows = ", ".join(f"{len(rows):,} {name}" for name, rows in data.sets.items())
         self.say(
-            f"{rows}: {used.steps:,} steps an epoch, by turns, {used.batches:,} batches of each."
+            f"{rows}: {epoch.steps:,} steps per epoch, {epoch.batches:,} batches of each set in "
+            "turn."
         )
-        for name, number in used.unused.items():
+        for name, number in epoch.unused.items():
             if number > recipe.batch_size:
                 self.say(
-                    f"{number:,} of the {name} stay unused in an epoch: the turns end with the "
-                    "smallest set. Mine as many rows of each (mine_training_data --each N)."
+                    f"{number:,} rows of {name} stay unused in an epoch, which ends with the "
+                    "smallest set. Mine the same number of each (mine_training_data --each N)."
                 )
 
-    def _tell(self, trained: Trained) -> None:
-        figures = trained.figures
+    def _print_result(self, result: TrainingResult) -> None:
+        figures = result.figures
         self.stdout.write(
             f"{figures['steps']:,} steps in {figures['seconds']:,.0f} s. The encoder is in "
-            f"{trained.output}."
+            f"{result.output}."
         )
         if figures["after"]:
             before, after = (figures[when]["cosine_accuracy"] for when in ("before", "after"))
             self.stdout.write(
-                f"Triplet accuracy by cosine: {before:.1%} before, {after:.1%} after."
+                f"Triplet accuracy by cosine: {before:.1%} before training, {after:.1%} after."
             )
-        self.stdout.write(f"Next: manage.py register_encoder NAME --path {trained.output}")
+        self.stdout.write(
+            f"Next, register it: manage.py register_encoder NAME --path {result.output}. "
+            "manage.py activate_encoder NAME --dry-run then compares it with the active one."
+        )
 
-    def _tell_estimate(self, found: dict[str, Any], *, as_json: bool) -> None:
+    def _print_estimate(self, estimate: dict[str, Any], *, as_json: bool) -> None:
         if as_json:
-            print_json(self, found)
+            print_json(self, estimate)
             return
-        from marketplace_ai.training.run.estimate import lines
+        from marketplace_ai.training.run.estimate import estimate_lines
 
-        for line in lines(found):
+        for line in estimate_lines(estimate):
             self.stdout.write(line)
 
 
-def _estimated(base: ModelPath, data: Data, recipe: Recipe, output: Path) -> dict[str, Any]:
-    from marketplace_ai.training.run.estimate import estimate
-    from marketplace_ai.training.train import explained, require_packages
+def _add_reference_options(parser: CommandParser) -> None:
+    add = parser.add_argument_group("hyperparameters of the model card").add_argument
+    add("--epochs", type=float, default=DEFAULTS.epochs, metavar="N", help="(default %(default)g)")
+    add(
+        "--batch-size", type=int, default=DEFAULTS.batch_size, metavar="N",
+        help="(default %(default)d)",
+    )  # fmt: skip
+    add(
+        "--learning-rate", type=float, default=DEFAULTS.learning_rate, metavar="R",
+        help="(default %(default)g)",
+    )  # fmt: skip
+    add(
+        "--margin", type=float, default=DEFAULTS.margin, metavar="M",
+        help="of TripletLoss, in Euclidean distance (default %(default)g, which no triplet of unit "
+        "vectors reaches: docs/training.md)",
+    )  # fmt: skip
+    add("--seed", type=int, default=DEFAULTS.seed, metavar="S", help="(default %(default)d)")
+
+
+def _add_interpolation_option(parser: CommandParser) -> None:
+    parser.add_argument_group("weight interpolation").add_argument(
+        "--interpolate", "--blend", type=float, default=DEFAULTS.interpolation_alpha,
+        metavar="ALPHA",
+        help="share of the fine-tuned weights against the base's, above 0 and up to the model "
+        "card's 1 (default %(default)g: more postings can be decided automatically, "
+        "docs/training.md)",
+    )  # fmt: skip
+
+
+def _add_further_options(parser: CommandParser) -> None:
+    add = parser.add_argument_group("not in the model card, off by default").add_argument
+    add("--max-tokens", type=int, metavar="N", help="truncate training texts")
+    add("--warmup", type=float, default=DEFAULTS.warmup, metavar="SHARE", help="share of the steps")
+    add(
+        "--embeddings", choices=("auto", "freeze", "train"), default=DEFAULTS.embeddings,
+        help="the word embeddings; auto: freeze on a CPU, train on a GPU",
+    )  # fmt: skip
+    add(
+        "--matryoshka", metavar="N,N", default="",
+        help="train prefixes of these sizes to be vectors by themselves, as 256,128",
+    )  # fmt: skip
+    add(
+        "--gradcache-mini-batch-size", "--cached", type=int, metavar="ROWS",
+        help="rows of pairs per forward pass, for large batches (GradCache)",
+    )  # fmt: skip
+    add(
+        "--hard-negatives", action="store_true",
+        help="give each pair the nearest text of another category, by the base",
+    )  # fmt: skip
+    add("--lora", type=int, metavar="RANK", help="low-rank adapters, merged at the end")
+    add("--bf16", action="store_true", help="bfloat16 on a GPU")
+    add("--gradient-checkpointing", action="store_true", help="less memory, a third slower")
+    add(
+        "--patience", type=int, metavar="N",
+        help="stop after N of ten evaluations without improvement, and keep the best",
+    )  # fmt: skip
+
+
+def _estimate(base: ModelPath, data: TrainingData, recipe: Recipe, output: Path) -> dict[str, Any]:
+    from marketplace_ai.training.run.estimate import estimate_training
+    from marketplace_ai.training.run.failures import explain_failure
+    from marketplace_ai.training.train import require_packages
 
     try:
         require_packages()
-        return estimate(base, data, recipe)
+        return estimate_training(base, data, recipe)
     except EncoderError as error:
         fail(str(error))
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is said as of a training)
-        fail(str(explained(error, recipe, output)))
+    except Exception as error:  # noqa: BLE001 (reported as the failure of a training)
+        fail(str(explain_failure(error, recipe, output)))
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:
-    from marketplace_ai.training.recipe import Recipe
-
     try:
         sizes = tuple(int(size) for size in options["matryoshka"].split(",") if size.strip())
     except ValueError:
@@ -215,11 +231,11 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         learning_rate=options["learning_rate"],
         warmup=options["warmup"],
         seed=options["seed"],
-        blend=options["blend"],
+        interpolation_alpha=options["interpolate"],
         max_tokens=options["max_tokens"],
         embeddings=options["embeddings"],
         matryoshka=sizes,
-        cached=options["cached"],
+        gradcache_mini_batch_size=options["gradcache_mini_batch_size"],
         hard_negatives=options["hard_negatives"],
         lora=options["lora"],
         bf16=options["bf16"],
@@ -229,60 +245,60 @@ def _recipe(options: dict[str, Any]) -> Recipe:
     if problems := recipe.problems():
         refuse(f"{'; '.join(problems)}.".capitalize())
     if recipe.patience is not None and not options["eval_triplets"]:
-        refuse("--patience needs --eval-triplets: what is to become no better.")
+        refuse("--patience needs --eval-triplets, on which improvement is measured.")
     return recipe
 
 
-def _data(options: dict[str, Any]) -> Data:
-    from marketplace_ai.training.data.datasets import read_pairs, read_scored, read_triplets
-    from marketplace_ai.training.data.loading import Data
+def _data(options: dict[str, Any]) -> TrainingData:
+    from marketplace_ai.training.data.row_files import read_pairs, read_scored, read_triplets
+    from marketplace_ai.training.data.training_data import TrainingData
 
     def rows(name: str, read: Callable[[str], list[Any]]) -> list[Any]:
         return read(options[name]) if options[name] else []
 
-    data = Data(
+    data = TrainingData(
         rows("triplets", read_triplets),
         rows("pairs", read_pairs),
         rows("scored", read_scored),
         rows("eval_triplets", read_triplets),
     )
     if not data.sets:
-        refuse("There is nothing to learn from: give --triplets, --pairs or --scored.")
+        refuse("There is nothing to train on: give --triplets, --pairs or --scored.")
     if leaked := data.leaked():
         refuse(
-            f"{len(leaked)} texts of --eval-triplets are learned from as well, so they would "
-            f"prove nothing; the first is {leaked[0][:60]!r}. Mine both with one "
-            "mine_training_data, which keeps them apart."
+            f"{len(leaked)} texts of --eval-triplets, or near-duplicates of them, are also in the "
+            f"training files, so the test would prove nothing; the first is {leaked[0][:60]!r}. "
+            "Mine both with one run of mine_training_data, which keeps them apart."
         )
     return data
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     if output.is_file():
-        refuse(f"{output} is a file; give the name of a directory to be made.")
+        refuse(f"{output} is a file; give the name of a directory.")
     if not output.is_dir() or not any(output.iterdir()):
         return
-    if not (output / training_metadata.NAME).is_file():
+    if not (output / training_metadata.FILE_NAME).is_file():
         refuse(
-            f"{output} is there, and was not made by train_encoder, so it is not replaced: give "
+            f"{output} exists and was not written by train_encoder, so it is not replaced: give "
             "another --output."
         )
     if not overwrite:
-        refuse(f"{output} is there already: give another --output, or --overwrite to replace it.")
+        refuse(f"{output} exists: give another --output, or --overwrite to replace it.")
 
 
 @contextmanager
-def _shown(used: Plan, recipe: Recipe, *, quiet: bool) -> Iterator[Callable[[Step], None]]:
-    """The steps as a bar with the loss; nothing before the first is done."""
-    import math
+def _progress_bar(
+    epoch: EpochPlan, recipe: Recipe, *, quiet: bool
+) -> Iterator[Callable[[TrainingProgress], None]]:
+    """A progress bar over the steps, with the loss; yields what ``train`` calls after each."""
+    with progress("Training", math.ceil(epoch.steps * recipe.epochs), quiet=quiet) as advance:
+        last_step = 0
 
-    steps = math.ceil(used.steps * recipe.epochs)
-    with progress("Training", steps, quiet=quiet) as advance:
-        shown = 0
-
-        def report(step: Step) -> None:
-            nonlocal shown
-            advance(step.step - shown, "" if step.loss is None else f"loss {step.loss:.3f}")
-            shown = step.step
+        def report(state: TrainingProgress) -> None:
+            nonlocal last_step
+            note = "" if state.loss is None else f"loss {state.loss:.3f}"
+            advance(state.step - last_step, note)
+            last_step = state.step
 
         yield report

@@ -1,36 +1,36 @@
-"""How near two categories are in the host's tree."""
+"""The category tree: which categories are on one path from the root, and which are near."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 
-class Tree:
-    """Categories and their parents; one that has none, or is not known, stands alone.
+class CategoryTree:
+    """Categories and their parents; a category without a known parent is a root.
 
-    None as a category, "fits none", is near to nothing.
+    None as a category ("fits none") is near no other.
     """
 
     def __init__(self, parents: Mapping[str, str | None]) -> None:
         self._parents = parents
 
-    def in_line(self, one: str | None, other: str | None) -> bool:
-        """Whether they are the same, or one lies above the other, at any depth."""
-        return one == other or one in self._above(other) or other in self._above(one)
+    def on_one_path(self, one: str | None, other: str | None) -> bool:
+        """Whether they are equal, or one is an ancestor of the other."""
+        return one == other or one in self._ancestors(other) or other in self._ancestors(one)
 
-    def near(self, one: str | None, other: str | None) -> bool:
-        """Whether they have the same parent, or one lies above the other."""
+    def is_near(self, one: str | None, other: str | None) -> bool:
+        """Whether they are siblings, or on one path."""
         if one is None or other is None:
             return False
         parent = self._parents.get(one)
-        siblings = parent is not None and parent == self._parents.get(other)
-        return siblings or self.in_line(one, other)
+        are_siblings = parent is not None and parent == self._parents.get(other)
+        return are_siblings or self.on_one_path(one, other)
 
-    def _above(self, category: str | None) -> set[str]:
-        line: set[str] = set()
+    def _ancestors(self, category: str | None) -> set[str]:
+        ancestors: set[str] = set()
         while category is not None:
             category = self._parents.get(category)
-            if category is None or category in line:  # the top, or a ring
+            if category is None or category in ancestors:  # a root, or a cycle
                 break
-            line.add(category)
-        return line
+            ancestors.add(category)
+        return ancestors

@@ -1,4 +1,4 @@
-"""Which categories are taken for which, and how often: where negatives are worth most."""
+"""Which categories are confused with which: the source of informative negatives."""
 
 from __future__ import annotations
 
@@ -11,84 +11,86 @@ import numpy.typing as npt
 
 from marketplace_ai.classifier.ngrams import NgramFeatures
 
-from .category_tree import Tree
-from .labeled_texts import Confusions
+from .category_tree import CategoryTree
+from .corpus import ConfusionCounts
 
 Label = str | None
-#: Texts of other categories that a text is held to be confused with: those most like it.
-NEAREST = 5
-#: What the likeness of texts counts beside people's corrections: as much as this many of them.
-PRIOR = 5.0
-_BLOCK = 256
+#: Nearest texts of other categories that count for the similarity of a text's category to theirs.
+NUM_NEIGHBORS = 5
+#: Weight of text similarity against people's corrections: that of so many corrections, for each
+#: category.
+SIMILARITY_PSEUDOCOUNT = 5.0
+_BLOCK_SIZE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Rivals:
-    """What one category is confused with, and the share of each, adding up to 1."""
+class ConfusableCategories:
+    """The categories that one category is confused with; their ``shares`` add up to 1."""
 
     labels: Sequence[Label]
     shares: npt.NDArray[np.float64]
 
-    def draw(self, random: np.random.Generator) -> Label:
+    def sample(self, random: np.random.Generator) -> Label:
         return self.labels[int(random.choice(len(self.labels), p=self.shares))]
 
 
-def by_text(
+def text_similarity(
     texts: Sequence[str], labels: Sequence[Label], groups: npt.NDArray[np.intp]
 ) -> dict[tuple[Label, Label], float]:
-    """How alike the texts of two categories are: for each (category, other) the sum, over the
-    category's texts, of the cosines to the ``NEAREST`` texts of other categories.
+    """How similar the texts of two categories are, by cosine of their character n-grams.
 
-    Character n-grams, as a vote by text alone compares them. Near-duplicates (equal numbers in
-    ``groups``) are left out: the same text in two categories says nothing about either.
+    For each (category, other category): the sum over the category's texts of the cosines to those
+    of their ``NUM_NEIGHBORS`` nearest texts of other categories that are of the other category.
+    Near-duplicates, which have equal numbers in ``groups``, do not count: the same text in two
+    categories says nothing about either.
     """
-    grams = NgramFeatures.fit(texts).transform(texts)
-    columns = grams.T.tocsr()
-    names = {label: code for code, label in enumerate(dict.fromkeys(labels))}
-    codes = np.array([names[label] for label in labels], dtype=np.intp)
-    found: dict[tuple[Label, Label], float] = defaultdict(float)
-    for start in range(0, len(texts), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        similar = (grams[block] @ columns).toarray()
-        similar[codes[block, None] == codes] = 0
-        similar[groups[block, None] == groups] = 0
-        nearest = np.argsort(-similar, axis=1, kind="stable")[:, :NEAREST]
-        for row, others in enumerate(nearest, start=start):
-            for other in others.tolist():
-                if (cosine := float(similar[row - start, other])) > 0:
-                    found[labels[row], labels[other]] += cosine
-    return dict(found)
+    ngrams = NgramFeatures.fit(texts).transform(texts)
+    columns = ngrams.T.tocsr()
+    class_ids = {label: class_id for class_id, label in enumerate(dict.fromkeys(labels))}
+    classes = np.array([class_ids[label] for label in labels], dtype=np.intp)
+    similarity: dict[tuple[Label, Label], float] = defaultdict(float)
+    for start in range(0, len(texts), _BLOCK_SIZE):
+        block = slice(start, start + _BLOCK_SIZE)
+        cosines = (ngrams[block] @ columns).toarray()
+        cosines[classes[block, None] == classes] = 0
+        cosines[groups[block, None] == groups] = 0
+        nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :NUM_NEIGHBORS]
+        for row, neighbors in enumerate(nearest, start=start):
+            for neighbor in neighbors.tolist():
+                if (cosine := float(cosines[row - start, neighbor])) > 0:
+                    similarity[labels[row], labels[neighbor]] += cosine
+    return dict(similarity)
 
 
-def rivals(
-    people: Confusions,
-    likeness: Mapping[tuple[Label, Label], float],
+def confusable_categories(
+    corrections: ConfusionCounts,
+    similarity: Mapping[tuple[Label, Label], float],
     labels: Iterable[Label],
-    tree: Tree,
-) -> dict[Label, Rivals]:
-    """Of each label its rivals, where it has any.
+    tree: CategoryTree,
+) -> dict[Label, ConfusableCategories]:
+    """The confusable categories of each label that has any.
 
-    ``likeness``, as ``by_text`` gives it, counts ``PRIOR`` in all for a category; each
-    correction counts one, for both of its categories, since each must be told from the other.
-    A category above or below another is none of its rivals.
+    ``similarity`` (see ``text_similarity``) counts as ``SIMILARITY_PSEUDOCOUNT`` corrections in
+    total for a category. Each correction counts for both of its categories, since each must be
+    told apart from the other. Ancestors and descendants of a category are not confusable with it.
     """
     known = set(labels)
     weights: dict[Label, dict[Label, float]] = {label: defaultdict(float) for label in known}
-    total: dict[Label, float] = defaultdict(float)
-    for (one, other), weight in likeness.items():
-        if not tree.in_line(one, other):
-            total[one] += weight
-    for (one, other), weight in likeness.items():
-        if {one, other} <= known and not tree.in_line(one, other):
-            weights[one][other] += PRIOR * weight / total[one]
-    for (one, other), count in people.items():
-        if {one, other} <= known and not tree.in_line(one, other):
+    totals: dict[Label, float] = defaultdict(float)
+    for (one, other), weight in similarity.items():
+        if not tree.on_one_path(one, other):
+            totals[one] += weight
+    for (one, other), weight in similarity.items():
+        if {one, other} <= known and not tree.on_one_path(one, other):
+            weights[one][other] += SIMILARITY_PSEUDOCOUNT * weight / totals[one]
+    for (one, other), count in corrections.items():
+        if {one, other} <= known and not tree.on_one_path(one, other):
             weights[one][other] += count
             weights[other][one] += count
-    found = {}
-    for label, of in weights.items():
-        if of:
-            ranked = sorted(of, key=lambda other: (-of[other], other is None, other or ""))
-            shares = np.array([of[other] for other in ranked])
-            found[label] = Rivals(ranked, shares / shares.sum())
-    return found
+    return {label: _ranked(others) for label, others in weights.items() if others}
+
+
+def _ranked(weights: Mapping[Label, float]) -> ConfusableCategories:
+    labels = sorted(weights, key=lambda label: (-weights[label], label is None, label or ""))
+    shares = np.array([weights[label] for label in labels])
+    return ConfusableCategories(labels, shares / shares.sum())

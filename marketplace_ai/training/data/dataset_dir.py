@@ -1,4 +1,4 @@
-"""The mined files on disk: written beside their place, checked there, and moved as a whole."""
+"""The directory of a mined dataset: written and checked elsewhere, then moved into place."""
 
 from __future__ import annotations
 
@@ -9,81 +9,84 @@ from pathlib import Path
 from marketplace_ai.encoding.atomic_dir import replace_dir
 
 from . import data_card, leaks
-from .datasets import PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRIPLETS_FILE, write
-from .mining import Mined
+from .mining import MinedDataset
+from .row_files import PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRIPLETS_FILE, write
 
-TRAIN_ROWS, TEST_ROWS, CARD = "train_rows.csv", "test_rows.csv", "README.md"
-WRITTEN = frozenset(
-    {TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRAIN_ROWS, TEST_ROWS, CARD}
+TRAIN_ROWS, TEST_ROWS, DATA_CARD = "train_rows.csv", "test_rows.csv", "README.md"
+DATASET_FILES = frozenset(
+    {TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE, TEST_TRIPLETS_FILE, TRAIN_ROWS, TEST_ROWS, DATA_CARD}
 )
 
 
-class FolderError(Exception):
-    """The folder cannot be written to; the message says why, and the cure."""
+class DatasetDirError(Exception):
+    """The directory cannot be written; the message says why and what to do."""
 
 
-def check(out: Path, *, force: bool) -> None:
-    """Refuse before any work is done a place where something is that must not be lost."""
+def check_directory(directory: Path, *, force: bool) -> None:
+    """Raise DatasetDirError if writing there would destroy anything; ``force`` allows a dataset."""
     try:
-        there = {path.name for path in out.iterdir()}
+        names = {path.name for path in directory.iterdir()}
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        raise FolderError(f"{out}: a file of that name is there. Name a folder.") from None
+        raise DatasetDirError(f"{directory} is a file. Name a directory.") from None
     except OSError as error:
-        raise FolderError(f"{out}: {error.strerror}. Name another folder.") from None
-    if foreign := sorted(there - WRITTEN):
-        raise FolderError(
-            f"{out} holds {foreign[0]!r}, which is none of the files that are written there. "
-            "Name a new or an empty folder."
+        raise DatasetDirError(f"{directory}: {error.strerror}. Name another directory.") from None
+    if foreign := sorted(names - DATASET_FILES):
+        raise DatasetDirError(
+            f"{directory} contains {foreign[0]!r}, which is not a file of a mined dataset. Name a "
+            "new or an empty directory."
         )
-    if there and not force:
-        raise FolderError(
-            f"{out} holds what was mined before. Name another folder, or replace it with --force."
+    if names and not force:
+        raise DatasetDirError(
+            f"{directory} contains a dataset that was mined before. Name another directory, or "
+            "replace it with --force."
         )
 
 
-def save(mined: Mined, out: Path, *, seed: int, test_share: float) -> int:
-    """Write all files, or none; how many texts the check for leaks compared.
+def save_dataset(dataset: MinedDataset, directory: Path, *, seed: int, test_share: float) -> int:
+    """Write all files or none, replacing an earlier dataset; the number of texts leak-checked.
 
-    What was mined before into the same folder is replaced. Raises LeakError and FolderError.
+    Raises LeakError and DatasetDirError.
     """
-    out = out.resolve()
+    directory = directory.resolve()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mining-", dir=out.parent) as name:
-            building = Path(name) / "data"
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mining-", dir=directory.parent) as parent:
+            building = Path(parent) / "data"
             building.mkdir()
-            for file, rows in (
-                (TRIPLETS_FILE, mined.triplets),
-                (PAIRS_FILE, mined.pairs),
-                (SCORED_FILE, mined.scored),
-                (TEST_TRIPLETS_FILE, mined.test_triplets),
+            for name, rows in (
+                (TRIPLETS_FILE, dataset.triplets),
+                (PAIRS_FILE, dataset.pairs),
+                (SCORED_FILE, dataset.scored),
+                (TEST_TRIPLETS_FILE, dataset.test_triplets),
             ):
-                write(building / file, rows)
-            _write_rows(building / TRAIN_ROWS, mined, held_out=False)
-            _write_rows(building / TEST_ROWS, mined, held_out=True)
-            compared = leaks.check(building, mined)
-            card = data_card.text(mined, seed=seed, test_share=test_share, compared=compared)
-            (building / CARD).write_text(card, encoding="utf-8")
-            check(out, force=True)  # what may have come meanwhile is nobody's to delete
-            replace_dir(building, out)
+                write(building / name, rows)
+            _write_texts(building / TRAIN_ROWS, dataset, held_out=False)
+            _write_texts(building / TEST_ROWS, dataset, held_out=True)
+            num_compared = leaks.check_leaks(building, dataset)
+            card = data_card.render_data_card(
+                dataset, seed=seed, test_share=test_share, num_compared=num_compared
+            )
+            (building / DATA_CARD).write_text(card, encoding="utf-8")
+            check_directory(directory, force=True)  # a foreign file may have appeared meanwhile
+            replace_dir(building, directory)
     except OSError as error:
-        raise FolderError(
-            f"The files cannot be written to {out}: {error.strerror or error}. Nothing was written."
+        raise DatasetDirError(
+            f"The files cannot be written to {directory}: {error.strerror or error}. Nothing was "
+            "written."
         ) from error
-    return compared
+    return num_compared
 
 
-def _write_rows(path: Path, mined: Mined, *, held_out: bool) -> None:
-    """The labelled texts of one side, as ``evaluate_classifier`` reads them."""
-    parents = mined.rows.parents
+def _write_texts(path: Path, dataset: MinedDataset, *, held_out: bool) -> None:
+    """Write the labeled texts of one side of the split, as ``evaluate_classifier`` reads them."""
+    corpus = dataset.corpus
+    parents = corpus.parents
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["text", "category", *(["parent"] if parents else [])])
-        for text, label, out in zip(
-            mined.rows.texts, mined.rows.labels, mined.held_out, strict=True
-        ):
-            if out == held_out:
+        for text, label, is_out in zip(corpus.texts, corpus.labels, dataset.held_out, strict=True):
+            if is_out == held_out:
                 parent = [parents.get(label or "") or ""] if parents else []
                 table.writerow([text, label or "none", *parent])

@@ -1,7 +1,7 @@
-"""Which pairs go into one batch of the ranking loss: each of another category.
+"""Batches of pairs for the ranking loss: each category at most once.
 
-The loss takes the other rows' positives for negatives. Titles of one category would be false
-ones, and a sampler that compares texts cannot see that.
+The loss takes the positives of the other rows as negatives. Two texts of one category would be
+false negatives, which the library's sampler cannot know, since it compares texts.
 """
 
 from __future__ import annotations
@@ -13,70 +13,73 @@ from typing import Any
 import numpy as np
 
 
-def categories_of(pairs: Sequence[Sequence[Hashable]]) -> list[int]:
-    """A number for each pair; equal where pairs are connected by something that they share: a
-    text, or what says their category.
+def connected_categories(rows: Sequence[Sequence[Hashable]]) -> list[int]:
+    """A number for each row, equal for rows connected by a shared item: a text or a category.
 
-    For rows that name no category: texts of a category that were paired with one another
-    hang together, and what hangs together is not to be told apart.
+    For pairs without a category: texts that are paired with one another belong to one category,
+    and so does everything connected to them.
     """
     parent: dict[Hashable, Hashable] = {}
 
-    def root(text: Hashable) -> Hashable:
-        while parent.setdefault(text, text) != text:
-            parent[text] = parent[parent[text]]
-            text = parent[text]
-        return text
+    def root(item: Hashable) -> Hashable:
+        while parent.setdefault(item, item) != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
 
-    for first, *others in pairs:
+    for first, *others in rows:
         for other in others:
             parent[root(other)] = root(first)
     numbers: dict[Hashable, int] = {}
-    return [numbers.setdefault(root(pair[0]), len(numbers)) for pair in pairs]
+    return [numbers.setdefault(root(row[0]), len(numbers)) for row in rows]
 
 
-def batches(
+def category_batches(
     categories: Sequence[Hashable], keys: Sequence[frozenset[Any]], size: int, seed: int
 ) -> Iterator[list[int]]:
-    """Rows in batches of ``size`` in which no category, and none of a row's ``keys``, comes twice.
+    """Batches of up to ``size`` rows in which no category, and no key of a row, occurs twice.
 
-    With fewer categories than ``size`` a batch has as many rows as there are categories, since
-    one false negative teaches more wrong than a missing one costs. The categories with most
-    rows left come first, so that batches stay full for as long as that is possible; a row that
-    is alone in its batch has no negatives and is left out.
+    With fewer categories than ``size`` a batch has as many rows as there are categories: a false
+    negative does more harm than a missing one. Categories with the most rows left come first, so
+    that batches stay full as long as possible. A row that would be alone in its batch has no
+    negatives and is left out.
     """
-    chance = np.random.default_rng(seed)
-    waiting: dict[Hashable, list[int]] = defaultdict(list)
-    for row in chance.permutation(len(categories)).tolist():
-        waiting[categories[row]].append(row)
-    while waiting:
-        names = list(waiting)
-        order = [names[place] for place in chance.permutation(len(names))]
-        order.sort(key=lambda category: -len(waiting[category]))
+    random = np.random.default_rng(seed)
+    remaining: dict[Hashable, list[int]] = defaultdict(list)
+    for row in random.permutation(len(categories)).tolist():
+        remaining[categories[row]].append(row)
+    while remaining:
+        names = list(remaining)
+        order = [names[position] for position in random.permutation(len(names))]
+        order.sort(key=lambda category: -len(remaining[category]))
         batch: list[int] = []
-        seen: set[str] = set()
+        used_keys: set[Any] = set()
         for category in order:
-            free = next((row for row in waiting[category] if seen.isdisjoint(keys[row])), None)
+            free = next(
+                (row for row in remaining[category] if used_keys.isdisjoint(keys[row])), None
+            )
             if free is None:
                 continue
-            waiting[category].remove(free)
+            remaining[category].remove(free)
             batch.append(free)
-            seen.update(keys[free])
+            used_keys.update(keys[free])
             if len(batch) == size:
                 break
-        waiting = {category: rows for category, rows in waiting.items() if rows}
+        remaining = {category: rows for category, rows in remaining.items() if rows}
         if len(batch) > 1:
             yield batch
 
 
-def count(categories: Sequence[Hashable], size: int) -> int:
-    """How many batches ``batches`` makes, where texts do not collide."""
-    rows: dict[Hashable, int] = defaultdict(int)
+def count_batches(categories: Sequence[Hashable], size: int) -> int:
+    """The number of batches that ``category_batches`` makes if no keys collide."""
+    counts: dict[Hashable, int] = defaultdict(int)
     for category in categories:
-        rows[category] += 1
-    left, made = sorted(rows.values(), reverse=True), 0
-    while sum(1 for number in left if number) >= 2:
-        left.sort(reverse=True)
-        left = [number - (place < size) for place, number in enumerate(left) if number]
-        made += 1
-    return made
+        counts[category] += 1
+    remaining, num_batches = sorted(counts.values(), reverse=True), 0
+    while sum(1 for number in remaining if number) >= 2:
+        remaining.sort(reverse=True)
+        remaining = [
+            number - (position < size) for position, number in enumerate(remaining) if number
+        ]
+        num_batches += 1
+    return num_batches

@@ -1,4 +1,4 @@
-"""Which texts are held out: whole groups of near-duplicates, of each category its share."""
+"""The held-out split: whole groups of near-duplicates, the same share of each category."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-#: A category with fewer different texts is all learnt from: held out it would need two (a text
-#: and its positive), and learning needs two as well.
-FEWEST = 4
+#: A category with fewer different texts has none held out: the test needs two (a text and its
+#: positive), and so does the training.
+MIN_GROUPS = 4
 
 
-def held_out(
+def held_out_mask(
     groups: npt.NDArray[np.intp], labels: Sequence[str | None], share: float, seed: int
 ) -> npt.NDArray[np.bool_]:
-    """Choose about ``share`` of each label's groups: bool (n,), True for what is held out.
+    """Hold out about ``share`` of the groups of each label: bool (n,), True for held-out texts.
 
-    ``groups`` intp (n,) are equal for texts that say nearly the same; a group belongs to the
-    label of its first row.
+    ``groups`` intp (n,) are equal for near-duplicates; a group has the label of its first row.
     """
     random = np.random.default_rng(seed)
-    names, firsts = np.unique(groups, return_index=True)
-    owned: dict[str | None, list[int]] = {}
-    for name, first in sorted(
-        zip(names.tolist(), firsts.tolist(), strict=True), key=lambda x: x[1]
+    group_ids, first_rows = np.unique(groups, return_index=True)
+    groups_by_label: dict[str | None, list[int]] = {}
+    for group, row in sorted(
+        zip(group_ids.tolist(), first_rows.tolist(), strict=True), key=lambda pair: pair[1]
     ):
-        owned.setdefault(labels[first], []).append(name)
-    chosen: list[int] = []
-    for label in sorted(owned, key=lambda label: (label is None, label or "")):
-        mine = random.permutation(owned[label])
-        if len(mine) >= FEWEST:
-            count = min(max(round(share * len(mine)), 2), len(mine) - 2)
-            chosen += mine[:count].tolist()
-    return np.isin(groups, chosen)
+        groups_by_label.setdefault(labels[row], []).append(group)
+    held_out: list[int] = []
+    for label in sorted(groups_by_label, key=lambda label: (label is None, label or "")):
+        shuffled = random.permutation(groups_by_label[label])
+        if len(shuffled) >= MIN_GROUPS:
+            count = min(max(round(share * len(shuffled)), 2), len(shuffled) - 2)
+            held_out += shuffled[:count].tolist()
+    return np.isin(groups, held_out)

@@ -1,4 +1,4 @@
-"""The model that training begins with, and what of it is trained."""
+"""The base model: loaded, prepared for a recipe, with some or all of its weights trained."""
 
 from __future__ import annotations
 
@@ -13,71 +13,73 @@ from marketplace_ai.encoding.sentence_transformer import load_model
 from marketplace_ai.encoding.text_encoder import EncoderError
 from marketplace_ai.training.recipe import POSITIVE_PROMPT, Recipe
 
-from .length_buckets import by_length
+from .length_buckets import bucket_by_length
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from marketplace_ai.encoding.sources import ModelPath
 
-#: What low-rank adapters are put on: all attention and feed-forward products, as Biderman et
-#: al. (2024) recommend; dropout and scaling are peft's own defaults.
+#: The layers that get low-rank adapters: all attention and feed-forward products, as Biderman
+#: et al. (2024) recommend.
 _LORA_TARGETS = "all-linear"
 
 
-def load_base(found: ModelPath, recipe: Recipe, device: str) -> SentenceTransformer:
-    """The directory in float32 on ``device`` ("cpu", "cuda"), prepared as the recipe says.
+def load_base(base: ModelPath, recipe: Recipe, device: str) -> SentenceTransformer:
+    """Load the base in float32 on ``device`` ("cpu", "cuda") and prepare it for the recipe.
 
-    Raises ``EncoderError`` for a directory that may not be loaded, or that cannot be trained so.
+    Raises EncoderError for a directory that is not safe to load, or cannot be trained this way.
     """
-    check_directory(found.path, links_within=found.links_within)
-    model: SentenceTransformer = load_model(found.path, device, DtypePlan("float32", None))
+    check_directory(base.path, links_within=base.links_within)
+    model: SentenceTransformer = load_model(base.path, device, DtypePlan("float32", None))
     model.train()
     if device == "cpu":
-        transforming: Any = model
-        transforming.forward = by_length(model.forward)
+        untyped: Any = model
+        untyped.forward = bucket_by_length(model.forward)
     for size in recipe.matryoshka:
-        if size >= dimension(model):
+        if size >= vector_size(model):
             raise EncoderError(
-                f"A vector of {dimension(model)} values has no prefix of {size} to be trained: "
-                "give --matryoshka smaller numbers."
+                f"A vector of {vector_size(model)} values has no prefix of {size} to train: give "
+                "--matryoshka smaller numbers."
             )
     if freezes_embeddings(recipe, device):
-        inner(model).get_input_embeddings().requires_grad_(False)
+        transformer_of(model).get_input_embeddings().requires_grad_(False)
     if recipe.lora is not None:
         _add_adapters(model, recipe.lora)
     if recipe.gradient_checkpointing:
-        # The input must ask for gradients, or what is computed again from it has none.
-        inner(model).enable_input_require_grads()
+        # Without a gradient on the input, the recomputed layers would have none.
+        transformer_of(model).enable_input_require_grads()
     return model
 
 
 def freezes_embeddings(recipe: Recipe, device: str) -> bool:
-    """Whether the table of word embeddings stays as it is.
+    """Whether the word embeddings stay as they are; by default on a CPU.
 
-    On a CPU it does by default: an optimizer's step over a table of 250,000 words costs as much
-    as the whole pass of a small model over a batch.
+    An optimizer step over 250,000 word embeddings costs as much there as the whole pass of a
+    small model over a batch.
     """
     return recipe.embeddings == "freeze" or (recipe.embeddings == "auto" and device == "cpu")
 
 
 @contextmanager
-def cut(model: SentenceTransformer, tokens: int | None) -> Iterator[None]:
-    """Texts are cut off at ``tokens`` meanwhile (None: as ever); what is saved reads as before."""
-    reads = model.max_seq_length
-    if tokens is not None:
-        model.max_seq_length = min(tokens, int(reads or tokens))
+def truncate_texts(model: SentenceTransformer, max_tokens: int | None) -> Iterator[None]:
+    """Truncate texts to ``max_tokens`` (None: no change) within the block; not saved."""
+    limit = model.max_seq_length
+    if max_tokens is not None:
+        model.max_seq_length = min(max_tokens, int(limit or max_tokens))
     try:
         yield
     finally:
-        model.max_seq_length = reads
+        model.max_seq_length = limit
 
 
-def prompts(model: SentenceTransformer, pairs: str) -> str | dict[str, dict[str, str]] | None:
-    """What the trainer writes before the texts: what they get when they are served.
+def training_prompts(
+    model: SentenceTransformer, pairs: str
+) -> str | dict[str, dict[str, str]] | None:
+    """The trainer's ``prompts``: what the encoder gets before a text when it is served.
 
-    A base with a prompt of its own has it before every text. The others see the card's
-    ``query: `` before the positives of the data set ``pairs``, and nothing elsewhere.
+    A base with a default prompt has it before every text. A base without prompts has
+    ``POSITIVE_PROMPT`` before the positives of the data set ``pairs``, as in the reference card.
     """
     default = model.default_prompt_name
     if default:
@@ -87,34 +89,34 @@ def prompts(model: SentenceTransformer, pairs: str) -> str | dict[str, dict[str,
     return {pairs: {"positive": POSITIVE_PROMPT}}
 
 
-def inner(model: SentenceTransformer) -> Any:
-    """The transformer itself. Raises ``EncoderError`` where there is none."""
-    found = getattr(model[0], "model", None)
-    if found is None:
+def transformer_of(model: SentenceTransformer) -> Any:
+    """The transformer inside a SentenceTransformer; EncoderError if its first module has none."""
+    transformer = getattr(model[0], "model", None)
+    if transformer is None:
         raise EncoderError(
-            f"{type(model[0]).__name__} is no transformer, so this recipe cannot train it: take a "
-            "base such as 'bundled' or BAAI/bge-m3."
+            f"{type(model[0]).__name__} is not a transformer, so this recipe cannot train it. Use "
+            "a base such as 'bundled' or BAAI/bge-m3."
         )
-    return found
+    return transformer
 
 
-def dimension(model: SentenceTransformer) -> int:
+def vector_size(model: SentenceTransformer) -> int:
     return int(model.get_embedding_dimension() or 0)
 
 
 def load_adapters(model: SentenceTransformer, checkpoint: Path) -> bool:
-    """Whether the model has adapters; then those of the checkpoint take their place."""
-    adapted = inner(model)
-    if not hasattr(adapted, "peft_config"):
+    """Load the adapters of a checkpoint; False if the model has none."""
+    transformer = transformer_of(model)
+    if not hasattr(transformer, "peft_config"):
         return False
     from peft import load_peft_weights, set_peft_model_state_dict
 
-    set_peft_model_state_dict(adapted, load_peft_weights(str(checkpoint), device="cpu"))
+    set_peft_model_state_dict(transformer, load_peft_weights(str(checkpoint), device="cpu"))
     return True
 
 
 def merge_adapters(model: SentenceTransformer) -> None:
-    """Work the adapters into the weights, so that what is saved is a plain model."""
+    """Merge the adapters into the weights, so that a plain model is saved."""
     transformer: Any = model[0]
     transformer.model = transformer.model.merge_and_unload()
 

@@ -1,4 +1,4 @@
-"""What a trained directory says of its training: a file beside the weights."""
+"""Training metadata: the file in a trained directory that says what it was trained from."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-NAME = "training.json"
-#: A record has two or three kB; what is larger is none of ours.
-_LARGEST = 1 << 16
+FILE_NAME = "training.json"
+#: Ours has two or three kB; a larger file of that name comes from another program.
+_MAX_BYTES = 1 << 16
 
 
-def write(directory: Path, about: dict[str, Any]) -> None:
-    text = json.dumps(about, indent=1, ensure_ascii=False)
-    (directory / NAME).write_text(text + "\n", encoding="utf-8")
+def write(directory: Path, metadata: dict[str, Any]) -> None:
+    """Write the metadata into a directory of a model."""
+    text = json.dumps(metadata, indent=1, ensure_ascii=False)
+    (directory / FILE_NAME).write_text(text + "\n", encoding="utf-8")
 
 
 def read(source: str) -> dict[str, Any]:
-    """The record of a directory; empty where ``source`` is none, or was not trained by us."""
-    file = Path(source).expanduser() / NAME
+    """The metadata of a directory; empty if ``source`` is not one that ``train`` wrote."""
+    file = Path(source).expanduser() / FILE_NAME
     try:
-        if file.stat().st_size > _LARGEST:
+        if file.stat().st_size > _MAX_BYTES:
             return {}
-        found = json.loads(file.read_text(encoding="utf-8"))
+        metadata = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}

@@ -1,4 +1,4 @@
-"""Part of the way from the base to what training made of it."""
+"""Weight interpolation between the base and the fine-tuned model (WiSE-FT)."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING
 import torch
 
 from marketplace_ai.encoding.dtype import DtypePlan
-from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.sentence_transformer import load_model
+from marketplace_ai.encoding.sources import ModelPath
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
-def blend(model: SentenceTransformer, found: ModelPath, share: float) -> None:
-    """Move every weight back towards the base's, in place: ``share`` of the way from there to
-    where training took it (1: all of it). Wortsman et al. (2022), equation 1.
+def interpolate_weights(model: SentenceTransformer, base: ModelPath, alpha: float) -> None:
+    """Set every weight to (1 - alpha) * base + alpha * fine-tuned, in place.
 
-    A fine-tuned encoder knows its exemplars by heart: they lie closer together than any posting
-    will lie to them. Weights in between keep most of what was learned of the categories, and
-    see exemplars and postings alike.
+    Wortsman et al. (2022), equation 1. Fine-tuning on exemplars overfits them: they lie closer
+    together than any posting will lie to them. Interpolated weights keep most of what was learned
+    about the categories, and treat exemplars and postings alike.
     """
-    if share == 1:
+    if alpha == 1:
         return
-    base: SentenceTransformer = load_model(found.path, "cpu", DtypePlan("float32", None))
-    before = dict(base.named_parameters())
+    base_model: SentenceTransformer = load_model(base.path, "cpu", DtypePlan("float32", None))
+    base_weights = dict(base_model.named_parameters())
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.copy_(torch.lerp(before[name].to(weight.device), weight, share))
+            weight.copy_(torch.lerp(base_weights[name].to(weight.device), weight, alpha))

@@ -1,4 +1,4 @@
-"""How far a training is, and how it is asked to stop."""
+"""Callbacks of the trainer: progress reports, and a stop with a checkpoint on a signal."""
 
 from __future__ import annotations
 
@@ -14,68 +14,77 @@ from transformers import TrainerCallback
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """How far a training is: ``loss`` of the last steps (None before the first is known),
-    ``seconds`` since it began or went on, ``began`` the step that it went on from."""
+class TrainingProgress:
+    """The state of a training after a step.
+
+    ``loss`` is the mean of the latest steps, None before it is first known. ``seconds`` counts
+    from the start of this run, ``first_step`` is the step it started or resumed at.
+    """
 
     step: int
     steps: int
     loss: float | None
     seconds: float
-    began: int
+    first_step: int
 
     @property
-    def left(self) -> float | None:
-        """Seconds that the rest takes at the rate so far; None before it is known."""
-        done = self.step - self.began
+    def seconds_left(self) -> float | None:
+        """Remaining seconds at the rate so far; None before the first step is done."""
+        done = self.step - self.first_step
         return (self.steps - self.step) * self.seconds / done if done else None
 
 
-class Watch(TrainerCallback):
-    """Reports each step, and stops with a checkpoint when it is asked to."""
+class StepCallback(TrainerCallback):
+    """Reports each step; stops after one, with a checkpoint, when ``should_stop`` is true."""
 
-    def __init__(self, report: Callable[[Step], None]) -> None:
-        self.stopping: Callable[[], bool] = lambda: False
+    def __init__(self, report: Callable[[TrainingProgress], None]) -> None:
+        self.should_stop: Callable[[], bool] = lambda: False
+        self.interrupted = False
         self._report = report
         self._loss: float | None = None
-        self._began, self._start = 0, 0.0
-        self.interrupted = False
+        self._first_step, self._started_at = 0, 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._began, self._start = state.global_step, time.monotonic()
+        self._first_step, self._started_at = state.global_step, time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.log_history and "loss" in state.log_history[-1]:
             self._loss = float(state.log_history[-1]["loss"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        seconds = time.monotonic() - self._start
-        self._report(Step(state.global_step, state.max_steps, self._loss, seconds, self._began))
-        if self.stopping() and state.global_step < state.max_steps:
+        seconds = time.monotonic() - self._started_at
+        self._report(
+            TrainingProgress(
+                state.global_step, state.max_steps, self._loss, seconds, self._first_step
+            )
+        )
+        if self.should_stop() and state.global_step < state.max_steps:
             self.interrupted = True
             control.should_save = control.should_training_stop = True
         return control
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM has come. A second one ends the process as ever."""
-    asked = False
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Catch SIGINT and SIGTERM; yields a function that tells whether one has arrived.
+
+    A second signal has its usual effect. Outside the main thread nothing is caught.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
+    received = False
+    previous: dict[signal.Signals, Any] = {}
 
-    before: dict[signal.Signals, Any] = {}
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, before[signal.Signals(number)])
+    def handle(number: int, frame: Any) -> None:
+        nonlocal received
+        received = True
+        signal.signal(number, previous[signal.Signals(number)])
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, ask)
+        previous[number] = signal.signal(number, handle)
     try:
-        yield lambda: asked
+        yield lambda: received
     finally:
-        for handled, handler in before.items():
-            signal.signal(handled, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

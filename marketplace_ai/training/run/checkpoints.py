@@ -1,105 +1,93 @@
-"""A training that was broken off: where it lies, and whether this one may go on with it."""
+"""The checkpoint of an interrupted training: where it is, and whether it may be resumed."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from marketplace_ai.encoding.text_encoder import EncoderError
 
-_RUN = "run.json"
+_IDENTITY_FILE = "run.json"
 
 
-def folder_of(output: Path) -> Path:
-    """Beside ``output``, so that both are on one disk."""
+def checkpoint_dir(output: Path) -> Path:
+    """The directory of the checkpoints, next to ``output`` and so on the same disk."""
     return output.with_name(f".{output.name}.unfinished")
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Nobody else trains for the same output meanwhile; EncoderError where somebody does."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the folder, which is deleted when a training begins anew and when it is finished.
-    lock = folder.with_name(f"{folder.name}.lock")
-    with _locked(lock) as stream:
-        if stream is None:
-            raise EncoderError(
-                f"Another training for the same output is running ({folder}): wait for it, or give "
-                "another --output."
-            )
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold the file lock of a checkpoint directory; EncoderError if another training has it."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # Next to the directory, which is deleted at the start and at the end of a training.
+    path = directory.with_name(f"{directory.name}.lock")
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+        while not path.exists():  # its last holder deleted it after this one had opened it
+            lock.release()
+            lock.acquire()
+    except Timeout:
+        raise EncoderError(
+            f"Another training for the same output is running ({directory}). Wait for it, or give "
+            "another --output."
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[TextIO | None]:
-    """The file, locked by us alone; None where another has it."""
-    import fcntl
+def start_or_resume(directory: Path, identity: dict[str, Any], *, resume: bool) -> Path | None:
+    """The checkpoint to resume from; None for a new training, whose directory is then created.
 
-    while True:
-        with path.open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-                return
-            # The one before us deletes it when it is through, maybe after we opened it.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                    yield stream
-                    return
-
-
-def begin(folder: Path, run: dict[str, Any], *, resume: bool) -> Path | None:
-    """The checkpoint to go on from; None to start anew.
-
-    ``run`` is what must be the same in both: base, data, recipe. Raises ``EncoderError`` where
-    there is something to go on with and nobody said whether to, or nothing that can be gone on
-    with.
+    ``identity`` (base, data and recipe) must equal that of the checkpoint. Raises EncoderError if
+    there is a checkpoint but no ``resume``, or ``resume`` but no matching checkpoint.
     """
-    run = json.loads(json.dumps(run))  # as it comes back from the file
-    checkpoint = last(folder)
+    identity = json.loads(json.dumps(identity))  # as it is read back from the file
+    checkpoint = latest_checkpoint(directory)
     if checkpoint is None:
         if resume:
             raise EncoderError(
-                f"There is no checkpoint in {folder}, so nothing to go on with: leave --resume out."
+                f"There is no checkpoint in {directory}, so nothing to resume. Leave --resume out."
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / _RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        (directory / _IDENTITY_FILE).write_text(json.dumps(identity, indent=1), encoding="utf-8")
         return None
     if not resume:
         raise EncoderError(
-            f"A training for the same output was broken off at step {_step(checkpoint)}: add "
-            f"--resume to go on with it, or delete {folder} to start anew."
+            f"A training for the same output was interrupted at step {_step(checkpoint)}: add "
+            f"--resume to continue it, or delete {directory} to start over."
         )
     try:
-        before = json.loads((folder / _RUN).read_text(encoding="utf-8"))
+        stored = json.loads((directory / _IDENTITY_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        before = {}
-    other = sorted(key for key in run if before.get(key) != run[key])
-    if other:
+        stored = {}
+    different = sorted(key for key in identity if stored.get(key) != identity[key])
+    if different:
         raise EncoderError(
-            f"The checkpoint in {folder} is of a training with another {' and '.join(other)}: "
-            f"give the same again, or delete {folder} to start anew."
+            f"The checkpoint in {directory} belongs to a training with another "
+            f"{' and '.join(different)}: give the same again, or delete {directory} to start over."
         )
     return checkpoint
 
 
-def last(folder: Path) -> Path | None:
-    """The checkpoint that was saved last; None where there is none."""
-    # The trainer's state is written last, so one without it was cut off while it was saved.
-    whole = [
-        path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()
+def latest_checkpoint(directory: Path) -> Path | None:
+    """The latest complete checkpoint; None if there is none."""
+    # The trainer writes its state last: a checkpoint without it is incomplete.
+    complete = [
+        path for path in directory.glob("checkpoint-*") if (path / "trainer_state.json").is_file()
     ]
-    return max(whole, key=_step, default=None)
+    return max(complete, key=_step, default=None)
 
 
 def _step(checkpoint: Path) -> int:

@@ -1,4 +1,4 @@
-"""The trainer of sentence-transformers with our batches, evaluator and reports."""
+"""The trainer of sentence-transformers with the recipe's batches, arguments and evaluator."""
 
 from __future__ import annotations
 
@@ -10,48 +10,82 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import Dataset, DatasetDict
 from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
 from sentence_transformers.base.sampler import DefaultBatchSampler, MultiDatasetBatchSamplers
-from sentence_transformers.sentence_transformer.evaluation import TripletEvaluator
 from transformers import EarlyStoppingCallback, TrainerState
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from marketplace_ai.encoding.text_encoder import EncoderError
-from marketplace_ai.training.data.datasets import Triplet
 from marketplace_ai.training.data.hard_negatives import hard_negatives
-from marketplace_ai.training.data.loading import PAIRS, Data, Plan, plan
-from marketplace_ai.training.data.pair_batches import batches
-from marketplace_ai.training.model.base_model import load_adapters, prompts
-from marketplace_ai.training.model.losses import losses
+from marketplace_ai.training.data.pair_batches import category_batches
+from marketplace_ai.training.data.training_data import PAIRS, EpochPlan, TrainingData, plan_epoch
+from marketplace_ai.training.model.base_model import load_adapters, training_prompts
+from marketplace_ai.training.model.losses import losses_by_set
 from marketplace_ai.training.recipe import Recipe
 
-from .callbacks import Watch
+from .callbacks import StepCallback
+from .serving_evaluator import EVALUATOR_NAME, ServingTripletEvaluator
 
 #: Steps between two checkpoints (the trainer's default), and between two reports of the loss.
 CHECKPOINT_STEPS, LOSS_STEPS = 500, 10
 #: Evaluations in a training that may stop early.
-EVALUATIONS = 10
-#: What the model card calls the test.
-TEST_NAME = "test-triplet-evaluation"
+NUM_EVALUATIONS = 10
 
 
-class Trainer(SentenceTransformerTrainer):
-    """Batches of pairs hold each category once; ``keys`` are the pairs' (see ``batches``)."""
+@dataclass(frozen=True)
+class TrainingSets:
+    """The data sets as the trainer takes them, and what keeps pairs out of one another's batch.
 
-    categories: Sequence[Any] = ()
+    ``categories`` and ``keys`` have one entry per pair: no batch has two pairs of one category,
+    or two that share a key (see ``category_batches``).
+    """
+
+    datasets: DatasetDict
+    categories: Sequence[int] = ()
     keys: Sequence[frozenset[Any]] = ()
-    used: Plan
 
-    def take_over(self, checkpoint: Path) -> bool:
-        """Whether the training that left this checkpoint had ended; then its weights are taken
-        from there, and there is nothing to train."""
+    @classmethod
+    def build(cls, model: Any, data: TrainingData, recipe: Recipe) -> TrainingSets:
+        """The sets of ``data``, with mined hard negatives if the recipe asks for them."""
+        datasets = {name: Dataset.from_dict(_columns(rows)) for name, rows in data.sets.items()}
+        categories = data.categories()
+        keys: list[frozenset[Any]] = [frozenset(pair[:2]) for pair in data.pairs]
+        if recipe.hard_negatives and data.pairs:
+            negatives = hard_negatives(model, data)
+            texts = [data.pairs[negative].anchor for negative in negatives]
+            datasets[PAIRS] = datasets[PAIRS].add_column("negative", texts)
+            # The negative of a row is a negative of the whole batch, so neither its text nor its
+            # category may be another row's positive.
+            keys = [
+                key | {text, _Category(categories[row]), _Category(categories[negative])}
+                for row, (key, text, negative) in enumerate(
+                    zip(keys, texts, negatives, strict=True)
+                )
+            ]
+        return cls(DatasetDict(datasets), categories, keys)
+
+    def pair_batches(self, size: int, seed: int) -> Iterator[list[int]]:
+        """Batches of row numbers of the pairs."""
+        return category_batches(self.categories, self.keys, size, seed)
+
+
+class RecipeTrainer(SentenceTransformerTrainer):
+    """A trainer whose batches of pairs hold each category once; made by ``make_trainer``."""
+
+    sets: TrainingSets
+    epoch_plan: EpochPlan
+
+    def load_finished(self, checkpoint: Path) -> bool:
+        """Load the weights of a training that had ended when it left this checkpoint.
+
+        False if it had not ended: then it must be resumed.
+        """
         state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-        if state.global_step < state.max_steps and not _lost_patience(state):
+        if state.global_step < state.max_steps and not _stopped_early(state):
             return False
         self.state = state
         best = state.best_model_checkpoint if self.args.load_best_model_at_end else None
@@ -59,110 +93,81 @@ class Trainer(SentenceTransformerTrainer):
         return True
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        # The library would load a plain model; a checkpoint of adapters has nothing but these.
+        # The library would load a whole model, but a checkpoint of adapters holds only these.
         transformer: Any = self.model
         if not load_adapters(transformer, Path(resume_from_checkpoint)):
             super()._load_from_checkpoint(resume_from_checkpoint)
 
     def get_batch_sampler(self, dataset: Any, batch_size: int, *args: Any, **kwargs: Any) -> Any:
-        sets: Any = self.train_dataset
-        if dataset is sets.get(PAIRS):
-            return CategorySampler(dataset, batch_size, self.categories, self.keys, self.args.seed)
+        datasets: Any = self.train_dataset
+        if dataset is datasets.get(PAIRS):
+            return CategoryBatchSampler(dataset, batch_size, self.sets, self.args.seed)
         return super().get_batch_sampler(dataset, batch_size, *args, **kwargs)
 
 
-class CategorySampler(DefaultBatchSampler):
-    """``batches`` as the library wants them, other ones each epoch."""
+class CategoryBatchSampler(DefaultBatchSampler):
+    """``TrainingSets.pair_batches`` as a batch sampler, with other batches each epoch."""
 
-    def __init__(
-        self,
-        dataset: Any,
-        batch_size: int,
-        categories: Sequence[Any],
-        keys: Sequence[frozenset[Any]],
-        seed: int,
-    ) -> None:
+    def __init__(self, dataset: Any, batch_size: int, sets: TrainingSets, seed: int) -> None:
         super().__init__(dataset, batch_size=batch_size, drop_last=False, seed=seed)
-        self._categories, self._keys = categories, keys
+        self._sets = sets
 
     def __iter__(self) -> Iterator[list[int]]:
-        return batches(self._categories, self._keys, self.batch_size, self.seed + self.epoch)
+        return self._sets.pair_batches(self.batch_size, self.seed + self.epoch)
 
     def __len__(self) -> int:
-        # Counted by making them: texts and negatives may keep rows apart as well.
-        return sum(1 for _ in batches(self._categories, self._keys, self.batch_size, self.seed))
-
-
-class AsServed(TripletEvaluator):
-    """Triplet accuracy with every text encoded as postings and exemplars are: the library's own
-    evaluator takes positives and negatives for documents, behind another prompt."""
-
-    def __init__(self, triplets: Sequence[Triplet], batch_size: int) -> None:
-        super().__init__(
-            [row.anchor for row in triplets],
-            [row.positive for row in triplets],
-            [row.negative for row in triplets],
-            name=TEST_NAME,
-            batch_size=batch_size,
-            write_csv=False,
-            similarity_fn_names=["cosine", "dot", "manhattan", "euclidean"],
-        )
-
-    @property
-    def description(self) -> str:
-        return "Triplet"
-
-    def embed_inputs(
-        self, model: Any, sentences: Any, encode_fn_name: str | None = None, **kwargs: Any
-    ) -> np.ndarray[Any, Any]:
-        places = {text: place for place, text in enumerate(dict.fromkeys(sentences))}
-        found: np.ndarray[Any, Any] = model.encode(
-            list(places),
-            batch_size=self.batch_size,
-            show_progress_bar=False,
-            convert_to_numpy=True,
-            normalize_embeddings=True,
-        )
-        return found[[places[text] for text in sentences]]
+        # Counted by making them: shared texts and negatives may keep rows apart as well.
+        return sum(1 for _ in self._sets.pair_batches(self.batch_size, self.seed))
 
 
 def make_trainer(
     model: Any,
-    data: Data,
+    data: TrainingData,
     recipe: Recipe,
-    folder: Path,
+    checkpoints: Path,
     *,
     device: str,
-    evaluator: AsServed | None,
-    watch: Watch,
-) -> Trainer:
-    """A trainer of the recipe whose checkpoints go into ``folder``."""
-    negatives = hard_negatives(model, data) if recipe.hard_negatives and data.pairs else None
-    sets = {name: Dataset.from_dict(_columns(rows)) for name, rows in data.sets.items()}
-    keys: list[frozenset[Any]] = [frozenset(pair[:2]) for pair in data.pairs]
-    categories: Sequence[int] = data.categories()
-    if negatives is not None:
-        # Another row's positive must be no false negative, so neither may this row's negative.
-        sets[PAIRS] = sets[PAIRS].add_column("negative", [data.pairs[i].anchor for i in negatives])
-        keys = [
-            key
-            | {data.pairs[other].anchor, _Category(categories[row]), _Category(categories[other])}
-            for row, (key, other) in enumerate(zip(keys, negatives, strict=True))
-        ]
-    pair_batches = sum(1 for _ in batches(categories, keys, recipe.batch_size, recipe.seed))
+    evaluator: ServingTripletEvaluator | None,
+    callback: StepCallback,
+) -> RecipeTrainer:
+    """A trainer for the recipe that writes its checkpoints into ``checkpoints``.
+
+    Raises EncoderError if no two pairs can be in one batch.
+    """
+    sets = TrainingSets.build(model, data, recipe)
+    num_batches = sum(1 for _ in sets.pair_batches(recipe.batch_size, recipe.seed))
     try:
-        used = plan(data, recipe.batch_size, pair_batches)
+        epoch_plan = plan_epoch(data, recipe.batch_size, num_batches)
     except ValueError as error:
         raise EncoderError(f"{error}.".capitalize()) from error
-    steps = math.ceil(used.steps * recipe.epochs)
-    stops_early = recipe.patience is not None
-    callbacks: list[Any] = [watch]
+    steps = math.ceil(epoch_plan.steps * recipe.epochs)
+    arguments = _arguments(model, recipe, checkpoints, device, steps)
+    callbacks: list[Any] = [callback]
     if recipe.patience is not None:
         callbacks.append(EarlyStoppingCallback(recipe.patience))
-    every = max(1, steps // EVALUATIONS) if stops_early else CHECKPOINT_STEPS
+    # The model card's progress bar over the examples would overwrite the command's.
+    with redirect_stderr(io.StringIO()):
+        trainer = RecipeTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=sets.datasets,
+            loss=losses_by_set(model, recipe, list(sets.datasets)),
+            evaluator=evaluator if recipe.patience is not None else None,
+            callbacks=callbacks,
+        )
+    trainer.sets, trainer.epoch_plan = sets, epoch_plan
+    for default_callback in (ProgressCallback, PrinterCallback):  # ``callback`` reports instead
+        trainer.remove_callback(default_callback)
+    return trainer
+
+
+def _arguments(
+    model: Any, recipe: Recipe, checkpoints: Path, device: str, steps: int
+) -> SentenceTransformerTrainingArguments:
+    """The library's training arguments for a recipe."""
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        # A whole number as such, for it is the default and is shown as one.
+        output_dir=str(checkpoints),
+        # An int if it is whole, so that the card shows the default as such.
         num_train_epochs=int(recipe.epochs) if float(recipe.epochs).is_integer() else recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=recipe.batch_size,
@@ -176,57 +181,58 @@ def make_trainer(
         gradient_checkpointing_kwargs=(
             {"use_reentrant": False} if recipe.gradient_checkpointing else None
         ),
-        # Said, because the library's own default is proportional since it has several.
+        # Set explicitly: the library's default for several data sets is proportional.
         multi_dataset_batch_sampler=MultiDatasetBatchSamplers.ROUND_ROBIN,
-        prompts=prompts(model, PAIRS),
-        eval_strategy="steps" if stops_early else "no",
-        eval_steps=every,
-        save_steps=every,
-        save_total_limit=2 if stops_early else 1,
-        load_best_model_at_end=stops_early,
-        restore_callback_states_from_checkpoint=stops_early,  # the patience that is left
-        metric_for_best_model=f"eval_{TEST_NAME}_cosine_accuracy" if stops_early else None,
+        prompts=training_prompts(model, PAIRS),
         logging_steps=LOSS_STEPS,
         report_to="none",
         disable_tqdm=True,
         use_cpu=device == "cpu",
         dataloader_pin_memory=device != "cpu",
+        **_checkpoint_arguments(recipe, steps),
     )
-    # One device, however many there are: more would make larger batches than the recipe's.
+    # One device: with several, batches would be larger than the recipe's.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    # A bar of the examples for the card would be written over ours.
-    with redirect_stderr(io.StringIO()):
-        trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=DatasetDict(sets),
-            loss=losses(model, recipe, list(sets)),
-            evaluator=evaluator if stops_early else None,
-            callbacks=callbacks,
-        )
-    trainer.categories, trainer.keys, trainer.used = categories, keys, used
-    for callback in (ProgressCallback, PrinterCallback):  # we show what there is to see
-        trainer.remove_callback(callback)
-    return trainer
+    return arguments
 
 
-def _lost_patience(state: TrainerState) -> bool:
+def _checkpoint_arguments(recipe: Recipe, steps: int) -> dict[str, Any]:
+    if recipe.patience is None:
+        return {
+            "eval_strategy": "no",
+            "eval_steps": CHECKPOINT_STEPS,
+            "save_steps": CHECKPOINT_STEPS,
+            "save_total_limit": 1,
+        }
+    every = max(1, steps // NUM_EVALUATIONS)
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_steps": every,
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "restore_callback_states_from_checkpoint": True,  # the patience that is left
+        "metric_for_best_model": f"eval_{EVALUATOR_NAME}_cosine_accuracy",
+    }
+
+
+def _stopped_early(state: TrainerState) -> bool:
     callbacks: Any = state.stateful_callbacks or {}
-    kept = callbacks.get(EarlyStoppingCallback.__name__)
-    if not kept:
+    stopping = callbacks.get(EarlyStoppingCallback.__name__)
+    if not stopping:
         return False
-    worse = kept["attributes"]["early_stopping_patience_counter"]
-    return bool(worse >= kept["args"]["early_stopping_patience"])
+    without_improvement = stopping["attributes"]["early_stopping_patience_counter"]
+    return bool(without_improvement >= stopping["args"]["early_stopping_patience"])
 
 
 @dataclass(frozen=True)
 class _Category:
-    """A category among the texts that a batch may hold once."""
+    """A category as a key, so that it never equals a text."""
 
-    name: Any
+    number: int
 
 
 def _columns(rows: Sequence[Any]) -> dict[str, list[Any]]:
-    # The library takes a column named score for the label, and all others for texts.
+    # The library takes a column named score as the label, and all others as texts.
     fields = [name for name in rows[0]._fields if name != "category"]
     return {name: [getattr(row, name) for row in rows] for name in fields}

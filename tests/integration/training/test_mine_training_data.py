@@ -1,4 +1,4 @@
-"""``mine_training_data``: from what people taught, or from a file without any server."""
+"""``mine_training_data``: from the database, or from a file without any server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from demo.services.command import _needs_services
-from marketplace_ai.exemplars import training_rows
+from marketplace_ai.exemplars import training_corpus
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -25,7 +25,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.review.answers import answer
 from marketplace_ai.text.normalize import digest
-from marketplace_ai.training.data.datasets import read_pairs, read_scored, read_triplets
+from marketplace_ai.training.data.row_files import read_pairs, read_scored, read_triplets
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.worker_runs import current, drain, fit
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[3]
 DEMO = ROOT / "demo/data"
-#: Unlike one another and of one shape, so that only corrections make rivals of categories.
+#: Dissimilar words, so that only corrections make categories confusable.
 WORDS = {"maling": "qwert", "rorlegger": "zxcvb", "plen": "plokm"}
 
 
 @pytest.fixture
-def taught(catalog: dict[str, Category]) -> dict[str, Category]:
+def labeled(catalog: dict[str, Category]) -> dict[str, Category]:
     """Twelve exemplars of each of three leaves, six that fit none."""
     for key, word in WORDS.items():
         for number in range(12):
@@ -80,43 +80,43 @@ def propose(job: JobPosting, category: Category | None, **fields: Any) -> None:
     )
 
 
-def test_corrections_become_negatives(taught: dict[str, Category], tmp_path: Path) -> None:
+def test_corrections_become_negatives(labeled: dict[str, Category], tmp_path: Path) -> None:
     for number in range(40):
-        job = proposed(f"qwertz {number * 7919 % 1000}", taught["plen"])
-        answer(job.pk, taught["maling"].pk, None)
-    found = call_json("mine_training_data", out=str(tmp_path / "out"), each=300)
-    assert found["corrections"] == 40
-    assert found["categories"] == 3
-    assert found["texts"]["none"] == 6
+        job = proposed(f"qwertz {number * 7919 % 1000}", labeled["plen"])
+        answer(job.pk, labeled["maling"].pk, None)
+    figures = call_json("mine_training_data", out=str(tmp_path / "out"), each=300)
+    assert figures["corrections"] == 40
+    assert figures["categories"] == 3
+    assert figures["texts"]["none"] == 6
     negatives = Counter(
         row.negative[:5]
         for row in read_triplets(tmp_path / "out/triplets.jsonl")
         if row.category == "maling"
     )
-    # Half of them are rivals, nearly all of these the one that people named.
+    # Half of them are of confusable categories, nearly all of these of the corrected one.
     assert negatives["plokm"] > 0.55 * negatives.total()
     assert "| maling | plen | 40 |" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
-    # What a person answered is an exemplar, and its category learns from it.
+    # A text that a person answered is an exemplar, and its category gets pairs of it.
     anchors = {row.anchor for row in read_pairs(tmp_path / "out/pairs.jsonl")}
     assert any(anchor.startswith("qwertz ") for anchor in anchors)
 
 
-def test_only_what_people_put_right_is_a_confusion(taught: dict[str, Category]) -> None:
-    maling, plen, rorlegger = taught["maling"], taught["plen"], taught["rorlegger"]
-    # Confirmed; the parent where a person named its leaf; proposed by nothing.
+def test_only_corrections_are_confusions(labeled: dict[str, Category]) -> None:
+    maling, plen, rorlegger = labeled["maling"], labeled["plen"], labeled["rorlegger"]
+    # Confirmed; the leaf of a proposed parent; no proposal by a classifier.
     answer(proposed("a", maling).pk, maling.pk, None)
-    answer(proposed("b", taught["bygg"], outcome=Outcome.AUTOMATIC_PARENT).pk, maling.pk, None)
+    answer(proposed("b", labeled["bygg"], outcome=Outcome.AUTOMATIC_PARENT).pk, maling.pk, None)
     answer(proposed("c", None, probability=None).pk, maling.pk, None)
-    # Nobody's answer, and an answer about another text.
+    # No answer, and an answer about another text.
     proposed("d", plen)
     edited = proposed("e", plen)
     JobPosting.objects.filter(pk=edited.pk).update(title="noe annet")
     answer(edited.pk, maling.pk, None)
     # A person who never saw a proposal.
     answer(JobPosting.objects.create(title="f").pk, maling.pk, None)
-    assert training_rows.read().confusions == {}
+    assert training_corpus.read_exemplars().confusions == {}
 
-    # The last word counts, beside what the machine said before it and not after.
+    # The last answer counts, against the proposal before it, not after it.
     twice = proposed("g", plen)
     answer(twice.pk, rorlegger.pk, None)
     answer(twice.pk, maling.pk, None)
@@ -125,37 +125,37 @@ def test_only_what_people_put_right_is_a_confusion(taught: dict[str, Category]) 
     answer(proposed("h", plen, outcome=Outcome.AUTOMATIC).pk, None, None)
     answer(proposed("i", None, outcome=Outcome.NONE).pk, plen.pk, None)
     answer(proposed("j", rorlegger).pk, plen.pk, None)
-    assert training_rows.read().confusions == {
+    assert training_corpus.read_exemplars().confusions == {
         ("maling", "plen"): 1,
         (None, "plen"): 1,
         ("plen", None): 1,
         ("plen", "rorlegger"): 1,
     }
 
-    # A category that is gone is no label of anything.
+    # A deleted category is no label.
     Exemplar.objects.filter(category=plen).delete()
     JobPosting.objects.update(category=None)
     plen.delete()
-    assert training_rows.read().confusions == {}
+    assert training_corpus.read_exemplars().confusions == {}
 
 
-def test_the_machines_own_proposals_are_what_is_corrected(
+def test_an_automatic_decision_is_corrected(
     exemplars: None, posting: JobPosting, catalog: dict[str, Category]
 ) -> None:
     fit()
     drain()
     assert current(posting).category_key == "maling"
     answer(posting.pk, catalog["rorlegger"].pk, None)
-    assert training_rows.read().confusions == {("rorlegger", "maling"): 1}
+    assert training_corpus.read_exemplars().confusions == {("rorlegger", "maling"): 1}
 
 
-def test_only_what_people_labelled_is_learnt_from(taught: dict[str, Category]) -> None:
-    exemplar("Maling\nmale vegger", taught["maling"], source=ExemplarSource.DESCRIPTION)
-    exemplar("satt til side", taught["maling"], state=ExemplarState.QUARANTINED)
-    lost = exemplar("uten kategori", taught["maling"])
+def test_only_labels_by_people_are_used(labeled: dict[str, Category]) -> None:
+    exemplar("Maling\nmale vegger", labeled["maling"], source=ExemplarSource.DESCRIPTION)
+    exemplar("satt til side", labeled["maling"], state=ExemplarState.QUARANTINED)
+    lost = exemplar("uten kategori", labeled["maling"])
     Exemplar.objects.filter(pk=lost.pk).update(category=None)
     Exemplar.objects.filter(pk=lost.pk).update(state=ExemplarState.ACTIVE)
-    rows = training_rows.read()
+    rows = training_corpus.read_exemplars()
     counts = Counter(label or "none" for label in rows.labels)
     assert counts == {**dict.fromkeys(WORDS, 12), "none": 6}
     assert rows.parents == {
@@ -164,7 +164,7 @@ def test_only_what_people_labelled_is_learnt_from(taught: dict[str, Category]) -
 
 
 def test_scores_come_from_the_tree_of_the_database(
-    taught: dict[str, Category], tmp_path: Path
+    labeled: dict[str, Category], tmp_path: Path
 ) -> None:
     call("mine_training_data", out=str(tmp_path / "out"), each=90)
     of = {word: key for key, word in WORDS.items()}
@@ -172,7 +172,7 @@ def test_scores_come_from_the_tree_of_the_database(
         one, other = of[row.sentence1[:5]], of[row.sentence2[:5]]
         same = one == other
         assert row.score == (0.9 if same else 0.1 if "plen" in (one, other) else 0.5)
-    # A file that names no parents has those of the database.
+    # For a file without parents those of the database are used.
     table = tmp_path / "rows.csv"
     lines = [f"{word}{n * 7919 % 1000} {n},{key}" for key, word in WORDS.items() for n in range(9)]
     table.write_text("\n".join(["text,category", *lines]), encoding="utf-8")
@@ -181,9 +181,9 @@ def test_scores_come_from_the_tree_of_the_database(
     assert scores == {0.9: 30, 0.5: 30, 0.1: 30}
 
 
-def test_without_exemplars_it_fails_and_says_the_cure(db: Any, tmp_path: Path) -> None:
+def test_without_exemplars_it_fails(db: Any, tmp_path: Path) -> None:
     message = failed("mine_training_data", out=str(tmp_path / "out"))
-    assert message.startswith("the database: no category has labelled texts.")
+    assert message.startswith("the database: no category has labeled texts.")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -194,7 +194,7 @@ def test_without_exemplars_it_fails_and_says_the_cure(db: Any, tmp_path: Path) -
         ({"test_share": 1.0}, "--test-share must lie between 0 and 1, not 1.0."),
         ({"test_share": float("nan")}, "--test-share must lie between 0 and 1"),
         ({"seed": -1}, "--seed must be 0 or more"),
-        ({"catalog": "x.csv"}, "--catalog says the parents of --from FILE, which is not given."),
+        ({"catalog": "x.csv"}, "--catalog needs --from FILE, whose categories it describes."),
         ({"file": "nowhere.csv"}, "nowhere.csv: No such file"),
     ],
 )
@@ -203,8 +203,8 @@ def test_bad_usage_is_refused(tmp_path: Path, options: dict[str, Any], message: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_not_overwritten_unasked(
-    taught: dict[str, Category], tmp_path: Path
+def test_a_dataset_is_only_replaced_with_force(
+    labeled: dict[str, Category], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -234,9 +234,9 @@ def test_a_file_is_mined_without_any_server(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [found[name] for name in ("triplets", "pairs", "scored")] == [8000] * 3
-    assert found["notes"] == []
+    figures = json.loads(done.stdout)
+    assert [figures[name] for name in ("triplets", "pairs", "scored")] == [8000] * 3
+    assert figures["notes"] == []
     assert "give --catalog FILE" in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""train_encoder and evaluate_encoder on a small model: the recipe, the directory, the faults."""
+"""train_encoder and evaluate_encoder with a small model: recipe, result, failures."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 
 from marketplace_ai.encoding import load_encoder
-from marketplace_ai.encoding.sources import ModelPath
 from marketplace_ai.encoding.model_directory import weights_hash
-from marketplace_ai.training.data import datasets
-from marketplace_ai.training.data.loading import Data
+from marketplace_ai.encoding.sources import ModelPath
+from marketplace_ai.training.data import row_files
+from marketplace_ai.training.data.training_data import TrainingData
 from marketplace_ai.training.model import weight_interpolation
 from marketplace_ai.training.recipe import Recipe
 from marketplace_ai.training.run import callbacks, trainer
@@ -44,15 +44,15 @@ EACH = 32
 def rows() -> dict[str, list[dict[str, Any]]]:
     draw = np.random.default_rng(0)
     names = list(TEXTS)
-    found: dict[str, list[dict[str, Any]]] = {"triplets": [], "pairs": [], "scored": []}
+    sets: dict[str, list[dict[str, Any]]] = {"triplets": [], "pairs": [], "scored": []}
     for number in range(EACH):
         name, other = names[number % 4], names[(number + 1) % 4]
         anchor, positive = draw.choice(TEXTS[name], 2, replace=False).tolist()
         negative = str(draw.choice(TEXTS[other]))
-        found["triplets"].append({"anchor": anchor, "positive": positive, "negative": negative})
-        found["pairs"].append({"anchor": anchor, "positive": positive, "category": name})
-        found["scored"].append({"sentence1": anchor, "sentence2": negative, "score": 0.1})
-    return found
+        sets["triplets"].append({"anchor": anchor, "positive": positive, "negative": negative})
+        sets["pairs"].append({"anchor": anchor, "positive": positive, "category": name})
+        sets["scored"].append({"sentence1": anchor, "sentence2": negative, "score": 0.1})
+    return sets
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def given(files: Path, *names: str) -> list[str]:
+def file_options(files: Path, *names: str) -> list[str]:
     return [part for name in names for part in (f"--{name}", str(files / f"{name}.jsonl"))]
 
 
@@ -83,7 +83,7 @@ def run(files: Path, output: Path, *more: str, names: tuple[str, ...] = ALL) -> 
     """The command with --json: what it printed."""
     out, err = StringIO(), StringIO()
     call_command(
-        "train_encoder", *given(files, *names), "--base", str(files / "model"), "--output",
+        "train_encoder", *file_options(files, *names), "--base", str(files / "model"), "--output",
         str(output), "--batch-size", "4", "--json", *more, stdout=out, stderr=err,
     )  # fmt: skip
     assert err.getvalue() == ""
@@ -125,15 +125,15 @@ def test_the_result_serves_like_any_directory(trained: Path, files: Path, tmp_pa
         "evaluate_encoder", "--encoder", str(trained), "--triplets", str(files / "test.jsonl"),
         "--json", stdout=out,
     )  # fmt: skip
-    found = json.loads(out.getvalue())
-    about = json.loads((trained / "training.json").read_text())
-    assert found["n"] == 1
+    figures = json.loads(out.getvalue())
+    metadata = json.loads((trained / "training.json").read_text())
+    assert figures["n"] == 1
     for name in ("cosine_accuracy", "dot_accuracy", "euclidean_accuracy", "manhattan_accuracy"):
-        assert found[name] == about["figures"]["after"][name]
-    assert about["weights"] == weights_hash(trained) != about["base"]["weights"]
+        assert figures[name] == metadata["figures"]["after"][name]
+    assert metadata["weights"] == weights_hash(trained) != metadata["base"]["weights"]
 
 
-def test_the_card_has_all_that_the_published_one_has(trained: Path, files: Path) -> None:
+def test_the_card_has_every_section_of_the_published_one(trained: Path, files: Path) -> None:
     card = (trained / "README.md").read_text()
     sections = [line for line in card.splitlines() if line.startswith("#")]
     for heading in (
@@ -164,14 +164,16 @@ def test_the_card_has_all_that_the_published_one_has(trained: Path, files: Path)
         f"| triplets | {EACH} | 0 |", "| cosine |",
     ):  # fmt: skip
         assert line in card, line
-    # Nobody else's business where it was made.
+    # The card is published: no paths of this machine.
     for path in (str(files), str(Path.cwd())):
         assert path not in card and path not in (trained / "training.json").read_text()
 
 
-def test_the_sets_take_turns(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_sets_take_turns(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Any] = []
-    step = trainer.Trainer.compute_loss
+    step = trainer.RecipeTrainer.compute_loss
     category = {
         " ".join(text.split()): name for name, texts in TEXTS.items() for text in texts
     }  # fmt: skip
@@ -185,7 +187,7 @@ def test_the_sets_take_turns(files: Path, tmp_path: Path, monkeypatch: pytest.Mo
             assert len({category[text] for text in words}) == len(words)
         return step(self, model, dict(inputs), *args, **kwargs)
 
-    monkeypatch.setattr(trainer.Trainer, "compute_loss", watched)
+    monkeypatch.setattr(trainer.RecipeTrainer, "compute_loss", watched)
     run(files, tmp_path / "out")
     assert seen == [*ALL] * (EACH // 4)
 
@@ -197,13 +199,13 @@ def test_the_sets_take_turns(files: Path, tmp_path: Path, monkeypatch: pytest.Mo
         ("prompted/model", {"triplets": "spor : ", "pairs": "spor : ", "scored": "spor : "}),
     ],
 )
-def test_the_cards_prompt_is_for_bases_without_their_own(
+def test_the_cards_prompt_is_only_for_bases_without_prompts(
     base: str, expected: dict[str, str], files: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     positives: dict[str, set[str | None]] = {}
     anchors: dict[str, set[str | None]] = {}
-    collate = trainer.Trainer.data_collator_class.__call__
+    collate = trainer.RecipeTrainer.data_collator_class.__call__
 
     def watched(self: Any, features: Any) -> Any:
         name = features[0]["dataset_name"]
@@ -212,16 +214,16 @@ def test_the_cards_prompt_is_for_bases_without_their_own(
         positives.setdefault(name, set()).add(self._get_prompt_for_column(prompts, "positive"))
         return collate(self, features)
 
-    monkeypatch.setattr(trainer.Trainer.data_collator_class, "__call__", watched)
+    monkeypatch.setattr(trainer.RecipeTrainer.data_collator_class, "__call__", watched)
     run(files, tmp_path / "out", "--base", str(files / base))
-    assert {name: {(p or "") for p in found} for name, found in positives.items()} == {
+    assert {name: {(p or "") for p in used} for name, used in positives.items()} == {
         name: {prompt} for name, prompt in expected.items()
     }
     own = "spor : " if "prompted" in base else ""
-    assert all({(p or "") for p in found} == {own} for found in anchors.values())
+    assert all({(p or "") for p in used} == {own} for used in anchors.values())
 
 
-def test_word_embeddings_are_left_alone_on_a_cpu_unless_asked(
+def test_word_embeddings_are_frozen_on_a_cpu_by_default(
     trained: Path, files: Path, tmp_path: Path
 ) -> None:
     run(files, tmp_path / "out", "--embeddings", "train")
@@ -237,7 +239,7 @@ def test_word_embeddings_are_left_alone_on_a_cpu_unless_asked(
     "options",
     [
         ["--matryoshka", "16,8"],
-        ["--cached", "2"],
+        ["--gradcache-mini-batch-size", "2"],
         ["--hard-negatives"],
         ["--lora", "2"],
         ["--gradient-checkpointing"],
@@ -248,7 +250,7 @@ def test_word_embeddings_are_left_alone_on_a_cpu_unless_asked(
     ],
     ids=lambda options: options[0].strip("-") + ("+" if len(options) > 4 else ""),
 )
-def test_what_is_beyond_the_card_makes_a_plain_directory_too(
+def test_further_options_make_a_plain_directory_too(
     options: list[str], files: Path, tmp_path: Path
 ) -> None:
     options = [str(files / "test.jsonl") if part == "TEST" else part for part in options]
@@ -260,47 +262,48 @@ def test_what_is_beyond_the_card_makes_a_plain_directory_too(
     assert weights(tmp_path / "out").keys() == weights(files / "model").keys()
 
 
-def test_weights_lie_between_the_base_and_what_training_made(files: Path, tmp_path: Path) -> None:
-    found = {}
+def test_weights_are_interpolated_between_base_and_fine_tuned(files: Path, tmp_path: Path) -> None:
+    tuned = {}
     for share in ("1", "0.5", "0.25"):
-        run(files, tmp_path / share, "--blend", share, names=("pairs",))
-        found[share] = weights(tmp_path / share)
+        option = "--blend" if share == "0.25" else "--interpolate"  # the former name is an alias
+        run(files, tmp_path / share, option, share, names=("pairs",))
+        tuned[share] = weights(tmp_path / share)
     moved = 0.0
     for name, base in weights(files / "model").items():
-        way = found["1"][name] - base
+        way = tuned["1"][name] - base
         moved = max(moved, float(np.abs(way).max()))
         for share in (0.5, 0.25):
-            assert np.allclose(found[str(share)][name] - base, share * way, atol=1e-6)
+            assert np.allclose(tuned[str(share)][name] - base, share * way, atol=1e-6)
     assert moved > 1e-4
     card = (tmp_path / "0.25" / "README.md").read_text()
-    assert "Each weight lies 25% of the way" in card
-    assert "of the way" not in (tmp_path / "1" / "README.md").read_text()
+    assert "The weights are interpolated: 75% base and 25% fine-tuned" in card
+    assert "interpolated" not in (tmp_path / "1" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_set_can_be_learned_from_alone(name: str, files: Path, tmp_path: Path) -> None:
+def test_each_data_set_can_be_used_alone(name: str, files: Path, tmp_path: Path) -> None:
     assert run(files, tmp_path / "out", names=(name,))["rows"] == {name: EACH}
 
 
-def test_a_negative_is_of_another_category(files: Path) -> None:
+def test_a_hard_negative_is_of_another_category(files: Path) -> None:
     from marketplace_ai.training.data.hard_negatives import hard_negatives
 
     model = SentenceTransformer(str(files / "model"), device="cpu")
-    pairs = datasets.read_pairs(files / "pairs.jsonl")
-    for row, other in enumerate(hard_negatives(model, Data(pairs=pairs))):
+    pairs = row_files.read_pairs(files / "pairs.jsonl")
+    for row, other in enumerate(hard_negatives(model, TrainingData(pairs=pairs))):
         assert pairs[row].category != pairs[other].category
 
 
-# -- what goes wrong -------------------------------------------------------------------------
+# -- failures -------------------------------------------------------------------------
 
 
-def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
+def test_a_resumed_training_ends_as_if_it_had_not_been_interrupted(
     files: Path, trained: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
     command = [
-        sys.executable, "-c", SLOWLY, str(tmp_path / "stepping"), "train_encoder",
-        *given(files, *ALL), "--base", str(files / "model"), "--output", str(output),
+        sys.executable, "-c", SLOW_TRAINING, str(tmp_path / "stepping"), "train_encoder",
+        *file_options(files, *ALL), "--base", str(files / "model"), "--output", str(output),
         "--batch-size", "4",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -309,7 +312,7 @@ def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 1, said
-    assert "--resume goes on" in said
+    assert "--resume continues" in said
     assert not output.exists()
     (checkpoint,) = (tmp_path / ".out.unfinished").glob("checkpoint-*")
     assert 0 < int(checkpoint.name.partition("-")[2]) < 3 * EACH // 4
@@ -323,28 +326,28 @@ def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("options", [["--lora", "2"], ["--lora", "2", "--patience", "9"]])
-def test_adapters_are_gone_on_with_too(
+def test_a_training_of_adapters_is_resumed_too(
     options: list[str], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = [*options, "--learning-rate", "1e-2", "--eval-triplets", str(files / "test.jsonl")]
     run(files, tmp_path / "whole", *options)
     with monkeypatch.context() as patched:
-        patched.setattr(callbacks, "interrupts", lambda: _after(7))
-        assert "--resume goes on" in refused(files, tmp_path / "out", *options, code=1)
+        patched.setattr(callbacks, "stop_signals", lambda: _signal_in_step(7))
+        assert "--resume continues" in refused(files, tmp_path / "out", *options, code=1)
     run(files, tmp_path / "out", "--resume", *options)
     for name, value in weights(tmp_path / "whole").items():
         assert np.allclose(weights(tmp_path / "out")[name], value, atol=1e-6), name
 
 
 @contextmanager
-def _after(steps: int) -> Iterator[Callable[[], bool]]:
-    """A signal that comes in the step of this number."""
-    counted = iter(range(1, steps))
-    yield lambda: next(counted, None) is None
+def _signal_in_step(number: int) -> Iterator[Callable[[], bool]]:
+    """In place of ``stop_signals``: a signal arrives in this step."""
+    steps = iter(range(1, number))
+    yield lambda: next(steps, None) is None
 
 
 @pytest.mark.parametrize("options", [[], ["--epochs", "0.5"], ["--patience", "9"]])
-def test_what_breaks_after_the_last_step_costs_no_step(
+def test_a_failure_after_the_last_step_repeats_no_step(
     options: list[str], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = [*options, "--eval-triplets", str(files / "test.jsonl")]
@@ -354,17 +357,17 @@ def test_what_breaks_after_the_last_step_costs_no_step(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(weight_interpolation, "blend", stopped)
-        assert "--resume goes on" in refused(files, tmp_path / "out", *options, code=1)
+        patched.setattr(weight_interpolation, "interpolate_weights", stopped)
+        assert "--resume continues" in refused(files, tmp_path / "out", *options, code=1)
     with monkeypatch.context() as patched:
-        patched.setattr(trainer.Trainer, "training_step", stopped)
+        patched.setattr(trainer.RecipeTrainer, "training_step", stopped)
         assert run(files, tmp_path / "out", "--resume", *options)["steps"] == steps
     for name, value in weights(tmp_path / "whole").items():
         assert np.array_equal(weights(tmp_path / "out")[name], value), name
     assert not list(tmp_path.glob(".out*"))
 
 
-def test_hard_negatives_that_leave_no_batch_are_said(files: Path, tmp_path: Path) -> None:
+def test_hard_negatives_that_leave_no_batch_are_refused(files: Path, tmp_path: Path) -> None:
     pairs = [row for row in rows()["pairs"] if row["category"] in ("male", "tak")]
     (tmp_path / "two.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     said = refused(
@@ -373,16 +376,16 @@ def test_hard_negatives_that_leave_no_batch_are_said(files: Path, tmp_path: Path
     assert "leave --hard-negatives out" in said
 
 
-#: A command whose steps take their time and leave a sign.
-SLOWLY = """
+#: Runs manage.py with slow steps, the first of which creates a file.
+SLOW_TRAINING = """
 import pathlib, sys, time
-from marketplace_ai.training import watch
-sign, step = pathlib.Path(sys.argv.pop(1)), watch.Watch.on_step_end
+from marketplace_ai.training.run.callbacks import StepCallback
+sign, on_step_end = pathlib.Path(sys.argv.pop(1)), StepCallback.on_step_end
 def slow(self, *args, **kwargs):
     sign.touch()
     time.sleep(0.2)
-    return step(self, *args, **kwargs)
-watch.Watch.on_step_end = slow
+    return on_step_end(self, *args, **kwargs)
+StepCallback.on_step_end = slow
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
@@ -413,7 +416,7 @@ def test_a_full_disk_leaves_the_old_directory(
 
     monkeypatch.setattr(SentenceTransformer, "save_pretrained", full)
     said = refused(files, output, "--overwrite", code=1)
-    assert "No space left" in said and "as it was" in said
+    assert "No space left" in said and "are unchanged" in said
     assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == before
     assert not list(tmp_path.glob(".out-*"))
 
@@ -424,16 +427,16 @@ def test_out_of_memory_says_what_to_lower(
     def full(*args: Any, **kwargs: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(trainer.Trainer, "compute_loss", full)
+    monkeypatch.setattr(trainer.RecipeTrainer, "compute_loss", full)
     said = refused(files, tmp_path / "out", "--bf16", code=1)
     assert "--batch-size (now 4)" in said and "--gradient-checkpointing" in said
     assert "--bf16" not in said
     assert not (tmp_path / "out").exists()
 
 
-def test_a_test_that_is_learned_from_is_refused(files: Path, tmp_path: Path) -> None:
+def test_a_test_set_in_the_training_data_is_refused(files: Path, tmp_path: Path) -> None:
     said = refused(files, tmp_path / "out", "--eval-triplets", str(files / "triplets.jsonl"))
-    assert "learned from as well" in said
+    assert "also in the training files" in said
 
 
 @pytest.mark.parametrize(
@@ -447,39 +450,39 @@ def test_a_test_that_is_learned_from_is_refused(files: Path, tmp_path: Path) -> 
         (["--patience", "2"], "needs --eval-triplets"),
         (["--base", "no-such-thing"], "--base no-such-thing: neither"),
         (["--pairs", "missing.jsonl"], "missing.jsonl"),
-        (["--resume"], "nothing to go on with"),
+        (["--resume"], "nothing to resume"),
     ],
 )
 @pytest.mark.django_db
-def test_bad_input_is_said(more: list[str], said: str, files: Path, tmp_path: Path) -> None:
+def test_bad_input_is_refused(more: list[str], said: str, files: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=said):
         run(files, tmp_path / "out", *more)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_there_is_not_overwritten_unasked(
+def test_a_result_is_only_replaced_with_overwrite(
     files: Path, trained: Path, tmp_path: Path
 ) -> None:
     before = weights_hash(trained)
     assert "--overwrite" in refused(files, trained)
     assert weights_hash(trained) == before
-    # What somebody else made is not replaced at all.
+    # A foreign directory is never replaced.
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "file").touch()
     assert "not replaced" in refused(files, tmp_path / "theirs", "--overwrite")
     assert (tmp_path / "theirs" / "file").exists()
 
 
-def test_nothing_to_learn_from_is_said(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="nothing to learn from"):
+def test_no_training_file_is_refused(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nothing to train on"):
         run(files, tmp_path / "out", names=())
 
 
 def test_a_dry_run_trains_nothing(files: Path, tmp_path: Path) -> None:
-    found = run(files, tmp_path / "out", "--dry-run")
-    assert found["steps"] == 3 * EACH // 4
-    assert found["here"]["trained"] < found["here"]["parameters"]
-    large = found["bge_m3"]
+    estimate = run(files, tmp_path / "out", "--dry-run")
+    assert estimate["steps"] == 3 * EACH // 4
+    assert estimate["here"]["trained"] < estimate["here"]["parameters"]
+    large = estimate["bge_m3"]
     # What the hub says of bge-m3: 568 million parameters.
     assert large["parameters"] == pytest.approx(568e6, rel=0.01)
     assert large["bytes"] == large["state_bytes"] + large["activation_bytes"]
@@ -488,19 +491,20 @@ def test_a_dry_run_trains_nothing(files: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     out = StringIO()
     call_command(
-        "train_encoder", *given(files, *ALL), "--base", str(files / "model"), "--output",
+        "train_encoder", *file_options(files, *ALL), "--base", str(files / "model"), "--output",
         str(tmp_path / "out"), "--dry-run", stdout=out,
     )  # fmt: skip
     assert "BAAI/bge-m3 on a GPU of 80 GB" in out.getvalue()
 
 
-def test_what_is_learned_from_is_learned(files: Path, tmp_path: Path) -> None:
-    """Positives come nearer than negatives, or the recipe does nothing."""
+def test_training_triplets_are_learned(files: Path, tmp_path: Path) -> None:
+    """After training, positives are nearer than negatives."""
     triplets = [
-        datasets.Triplet(row["anchor"], row["positive"], row["negative"])
+        row_files.Triplet(row["anchor"], row["positive"], row["negative"])
         for row in rows()["triplets"]
     ]
-    found = ModelPath(files / "model", str(files / "model"))
+    base = ModelPath(files / "model", str(files / "model"))
     recipe = Recipe(batch_size=4, epochs=20, learning_rate=2e-3, embeddings="train")
-    figures = train(found, Data(triplets, test=triplets), recipe, tmp_path / "out").figures
+    data = TrainingData(triplets, test=triplets)
+    figures = train(base, data, recipe, tmp_path / "out").figures
     assert figures["after"]["cosine_accuracy"] > figures["before"]["cosine_accuracy"] + 0.2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.text.csv_files import read_csv
-from marketplace_ai.training.data.datasets import Triplet, read_triplets
+from marketplace_ai.training.data.row_files import Triplet, read_triplets
 
 DATA = Path(__file__).resolve().parents[3] / "demo/data"
 

@@ -1,4 +1,4 @@
-"""Whether a training goes on with another's checkpoint: only with its own."""
+"""Resuming: a training continues its own checkpoint only, and holds a lock meanwhile."""
 
 from __future__ import annotations
 
@@ -10,60 +10,60 @@ from marketplace_ai.encoding.text_encoder import EncoderError
 from marketplace_ai.training.recipe import Recipe
 from marketplace_ai.training.run import checkpoints
 
-RUN = {"base": "b", "data": "d", "recipe": {"epochs": 1}}
+IDENTITY = {"base": "b", "data": "d", "recipe": {"epochs": 1}}
 
 
-def left(folder: Path, step: int, *, whole: bool = True) -> Path:
-    checkpoint = folder / f"checkpoint-{step}"
+def leave_checkpoint(directory: Path, step: int, *, complete: bool = True) -> Path:
+    checkpoint = directory / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True)
-    if whole:
+    if complete:
         (checkpoint / "trainer_state.json").write_text("{}")
     return checkpoint
 
 
-def test_a_recipe_is_its_own_after_it_was_kept(tmp_path: Path) -> None:
-    run = {**RUN, "recipe": Recipe(matryoshka=(8, 4)).as_dict()}
-    checkpoints.begin(tmp_path / "f", run, resume=False)
-    left(tmp_path / "f", 7)
-    assert checkpoints.begin(tmp_path / "f", run, resume=True)
+def test_a_recipe_equals_itself_after_a_round_trip_through_json(tmp_path: Path) -> None:
+    identity = {**IDENTITY, "recipe": Recipe(matryoshka=(8, 4)).as_dict()}
+    checkpoints.start_or_resume(tmp_path / "f", identity, resume=False)
+    leave_checkpoint(tmp_path / "f", 7)
+    assert checkpoints.start_or_resume(tmp_path / "f", identity, resume=True)
 
 
-def test_two_at_once_are_refused(tmp_path: Path) -> None:
+def test_a_second_training_is_refused(tmp_path: Path) -> None:
     with (
-        checkpoints.alone(tmp_path / "f"),
+        checkpoints.exclusive(tmp_path / "f"),
         pytest.raises(EncoderError, match="Another training"),
-        checkpoints.alone(tmp_path / "f"),
+        checkpoints.exclusive(tmp_path / "f"),
     ):
         pass
-    with checkpoints.alone(tmp_path / "f"):
+    with checkpoints.exclusive(tmp_path / "f"):
         pass
 
 
-def test_the_last_whole_one_is_gone_on_from(tmp_path: Path) -> None:
-    folder = checkpoints.folder_of(tmp_path / "out")
-    assert checkpoints.begin(folder, RUN, resume=False) is None
-    left(folder, 9)
-    last = left(folder, 10)
-    left(folder, 11, whole=False)  # killed while it was written
-    assert checkpoints.begin(folder, RUN, resume=True) == last
+def test_the_latest_complete_checkpoint_is_resumed(tmp_path: Path) -> None:
+    directory = checkpoints.checkpoint_dir(tmp_path / "out")
+    assert checkpoints.start_or_resume(directory, IDENTITY, resume=False) is None
+    leave_checkpoint(directory, 9)
+    latest = leave_checkpoint(directory, 10)
+    leave_checkpoint(directory, 11, complete=False)  # killed while it was written
+    assert checkpoints.start_or_resume(directory, IDENTITY, resume=True) == latest
 
 
-def test_without_being_asked_it_is_neither_used_nor_deleted(tmp_path: Path) -> None:
-    checkpoints.begin(tmp_path / "f", RUN, resume=False)
-    left(tmp_path / "f", 7)
+def test_without_resume_a_checkpoint_is_neither_used_nor_deleted(tmp_path: Path) -> None:
+    checkpoints.start_or_resume(tmp_path / "f", IDENTITY, resume=False)
+    leave_checkpoint(tmp_path / "f", 7)
     with pytest.raises(EncoderError, match=r"step 7: add --resume"):
-        checkpoints.begin(tmp_path / "f", RUN, resume=False)
+        checkpoints.start_or_resume(tmp_path / "f", IDENTITY, resume=False)
     assert (tmp_path / "f" / "checkpoint-7").is_dir()
 
 
 @pytest.mark.parametrize("changed", ["base", "data", "recipe"])
-def test_another_trainings_is_refused(tmp_path: Path, changed: str) -> None:
-    checkpoints.begin(tmp_path / "f", RUN, resume=False)
-    left(tmp_path / "f", 7)
+def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path, changed: str) -> None:
+    checkpoints.start_or_resume(tmp_path / "f", IDENTITY, resume=False)
+    leave_checkpoint(tmp_path / "f", 7)
     with pytest.raises(EncoderError, match=f"another {changed}"):
-        checkpoints.begin(tmp_path / "f", {**RUN, changed: "other"}, resume=True)
+        checkpoints.start_or_resume(tmp_path / "f", {**IDENTITY, changed: "other"}, resume=True)
 
 
-def test_nothing_to_go_on_with_is_said(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="nothing to go on with"):
-        checkpoints.begin(tmp_path / "f", RUN, resume=True)
+def test_resume_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="nothing to resume"):
+        checkpoints.start_or_resume(tmp_path / "f", IDENTITY, resume=True)

@@ -1,4 +1,4 @@
-"""Parts of a batch by length: the same vectors and gradients as in one padded batch."""
+"""Length buckets: the same vectors and gradients as in one padded batch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return made.eval()  # without dropout
 
 
-@pytest.mark.parametrize("budget", [1, 12, 40, 10_000])
+@pytest.mark.parametrize("max_tokens", [1, 12, 40, 10_000])
 def test_parts_have_the_vectors_and_gradients_of_the_whole(
-    budget: int, model: Any, monkeypatch: pytest.MonkeyPatch
+    max_tokens: int, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(length_buckets, "BUDGET", budget)
+    monkeypatch.setattr(length_buckets, "MAX_PADDED_TOKENS", max_tokens)
     calls: list[int] = []
 
     def counted(features: dict[str, Any]) -> dict[str, Any]:
@@ -33,18 +33,18 @@ def test_parts_have_the_vectors_and_gradients_of_the_whole(
 
     def outcome(forward: Any) -> tuple[Any, list[Any]]:
         model.zero_grad()
-        found = forward(model.preprocess(TEXTS))["sentence_embedding"]
-        weights = torch.arange(found.numel(), dtype=torch.float32).reshape(found.shape)
-        (found * weights).sum().backward()
-        return found.detach().numpy(), [
+        vectors = forward(model.preprocess(TEXTS))["sentence_embedding"]
+        weights = torch.arange(vectors.numel(), dtype=torch.float32).reshape(vectors.shape)
+        (vectors * weights).sum().backward()
+        return vectors.detach().numpy(), [
             p.grad.numpy().copy() for p in model.parameters() if p.grad is not None
         ]
 
     whole, whole_gradients = outcome(lambda features: type(model).forward(model, features))
-    parts, part_gradients = outcome(length_buckets.by_length(counted))
+    parts, part_gradients = outcome(length_buckets.bucket_by_length(counted))
     np.testing.assert_allclose(parts, whole, atol=1e-5)
     for one, other in zip(part_gradients, whole_gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
     padded = model.preprocess(TEXTS)["input_ids"].numel()
-    assert (len(calls) > 1) == (budget < padded)
+    assert (len(calls) > 1) == (max_tokens < padded)
     assert sum(calls) <= padded

@@ -1,4 +1,4 @@
-"""Triplet accuracy, and why the model card's 0.0275 by dot product is its 0.9725."""
+"""Triplet accuracy, and why 0.0275 by dot product in the model card means 0.9725."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_ai.training.data.datasets import Triplet
-from marketplace_ai.training.run.triplet_accuracy import measure, triplet_accuracy
+from marketplace_ai.training.data.row_files import Triplet
+from marketplace_ai.training.run.triplet_accuracy import evaluate_triplets, triplet_accuracy
 
 NAMES = ("cosine", "dot", "euclidean", "manhattan")
 
 
 def unit(seed: int, rows: int, size: int) -> list[np.ndarray]:
-    drawn = np.random.default_rng(seed).normal(size=(3, rows, size))
-    return list((drawn / np.linalg.norm(drawn, axis=2, keepdims=True)).astype(np.float32))
+    vectors = np.random.default_rng(seed).normal(size=(3, rows, size))
+    return list((vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32))
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(2, 16))
-def test_of_unit_vectors_dot_is_cosine(seed: int, rows: int, size: int) -> None:
-    found = triplet_accuracy(*unit(seed, rows, size))
-    assert found["n"] == rows
-    assert found["dot_accuracy"] == pytest.approx(found["cosine_accuracy"], abs=1.01 / rows)
-    assert found["euclidean_accuracy"] == pytest.approx(found["cosine_accuracy"], abs=1.01 / rows)
+def test_for_unit_vectors_dot_product_equals_cosine(seed: int, rows: int, size: int) -> None:
+    figures = triplet_accuracy(*unit(seed, rows, size))
+    assert figures["n"] == rows
+    assert figures["dot_accuracy"] == pytest.approx(figures["cosine_accuracy"], abs=1.01 / rows)
+    assert figures["euclidean_accuracy"] == pytest.approx(
+        figures["cosine_accuracy"], abs=1.01 / rows
+    )
 
 
-def test_positives_and_negatives_the_wrong_way_round_count_the_rest() -> None:
+def test_swapped_positives_and_negatives_give_the_complement() -> None:
     anchors, positives, negatives = unit(1, 500, 8)
     right = triplet_accuracy(anchors, positives, negatives)
     wrong = triplet_accuracy(anchors, negatives, positives)
@@ -44,15 +46,15 @@ def test_known_distances() -> None:
     anchor = np.array([[1.0, 0.0]], dtype=np.float32)
     # Nearer by angle, farther by length.
     far, near = np.array([[9.0, 1.0]], np.float32), np.array([[0.9, 0.4]], np.float32)
-    found = triplet_accuracy(anchor, far, near)
-    assert (found["cosine_accuracy"], found["dot_accuracy"]) == (1, 1)
-    assert (found["euclidean_accuracy"], found["manhattan_accuracy"]) == (0, 0)
+    figures = triplet_accuracy(anchor, far, near)
+    assert (figures["cosine_accuracy"], figures["dot_accuracy"]) == (1, 1)
+    assert (figures["euclidean_accuracy"], figures["manhattan_accuracy"]) == (0, 0)
 
 
-class Counted:
+class CountingEncoder:
     """An encoder that knows three texts and counts how often it is given one."""
 
-    name, dimension = "counted", 2
+    name, dimension = "counting", 2
     vectors = {"a": (1.0, 0.0), "b": (0.8, 0.6), "c": (0.0, 1.0)}
 
     def __init__(self) -> None:
@@ -64,8 +66,8 @@ class Counted:
 
 
 def test_each_text_is_encoded_once() -> None:
-    encoder = Counted()
+    encoder = CountingEncoder()
     rows = [Triplet("a", "b", "c"), Triplet("c", "b", "a"), Triplet("a", "c", "b")]
-    found = measure(encoder, rows)  # type: ignore[arg-type]
+    figures = evaluate_triplets(encoder, rows)  # type: ignore[arg-type]
     assert sorted(encoder.seen) == ["a", "b", "c"]
-    assert found["cosine_accuracy"] == pytest.approx(2 / 3)
+    assert figures["cosine_accuracy"] == pytest.approx(2 / 3)

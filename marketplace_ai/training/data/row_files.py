@@ -1,8 +1,7 @@
-"""The three kinds of rows that an encoder learns from, and their files.
+"""Triplets, pairs and scored pairs: the rows that an encoder is trained on, and their files.
 
-One JSON object a line; triplets and pairs may also stand in a CSV file, as people write them.
-Other programs may write the files too, so each row is checked, and the first thing that is wrong
-is named by file and line. Keys that are not known are left alone.
+Files have one JSON object per line; triplets and pairs may also be CSV. Other programs may write
+them too, so each row is checked, and an error names file and line. Unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -16,27 +15,27 @@ from typing import Any, NamedTuple
 from marketplace_ai.text.csv_files import TableError, read_csv, read_text
 from marketplace_ai.text.normalize import is_blank
 
-#: The names of the files that ``mine_training_data`` writes into its folder.
+#: The files that ``mine_training_data`` writes.
 TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE = "triplets.jsonl", "pairs.jsonl", "scored.jsonl"
 TEST_TRIPLETS_FILE = "test_triplets.jsonl"
 
-_SHOWN = 40
+_MAX_SHOWN = 40
 
 
 class Triplet(NamedTuple):
-    """``positive`` says what ``anchor`` says, ``negative`` says something else."""
+    """``positive`` means the same as ``anchor``, ``negative`` does not."""
 
     anchor: str
     positive: str
     negative: str
-    #: Of anchor and positive, where the file says it (key ``category``).
+    #: Of anchor and positive, if the file has it.
     category: str | None = None
 
 
 class Pair(NamedTuple):
-    """Two texts that say the same.
+    """Two texts that mean the same.
 
-    Two pairs of one ``category`` (None: the file does not say) are no negatives of each other.
+    Pairs of the same ``category`` (None: not in the file) are not negatives of each other.
     """
 
     anchor: str
@@ -44,8 +43,8 @@ class Pair(NamedTuple):
     category: str | None = None
 
 
-class Scored(NamedTuple):
-    """How alike two texts are: a ``score`` from 0 (nothing in common) to 1 (the same)."""
+class ScoredPair(NamedTuple):
+    """The similarity of two texts: a ``score`` from 0 (nothing in common) to 1 (the same)."""
 
     sentence1: str
     sentence2: str
@@ -53,7 +52,7 @@ class Scored(NamedTuple):
 
 
 def read_triplets(path: str | Path) -> list[Triplet]:
-    """Rows of ``{"anchor", "positive", "negative"}``; TableError names the first bad line."""
+    """Read rows of ``{"anchor", "positive", "negative"}``; TableError names the first bad line."""
     return [
         Triplet(line.text("anchor"), line.text("positive"), line.text("negative"), line.category())
         for line in _lines(path, ("anchor", "positive", "negative"))
@@ -61,27 +60,27 @@ def read_triplets(path: str | Path) -> list[Triplet]:
 
 
 def read_pairs(path: str | Path) -> list[Pair]:
-    """Rows of ``{"anchor", "positive"}``; TableError names the first bad line."""
+    """Read rows of ``{"anchor", "positive"}``; TableError names the first bad line."""
     return [
         Pair(line.text("anchor"), line.text("positive"), line.category())
         for line in _lines(path, ("anchor", "positive"))
     ]
 
 
-def read_scored(path: str | Path) -> list[Scored]:
-    """Rows of ``{"sentence1", "sentence2", "score"}``; TableError names the first bad line."""
+def read_scored(path: str | Path) -> list[ScoredPair]:
+    """Read rows of ``{"sentence1", "sentence2", "score"}``; TableError names the first bad line."""
     return [
-        Scored(line.text("sentence1"), line.text("sentence2"), line.score())
+        ScoredPair(line.text("sentence1"), line.text("sentence2"), line.score())
         for line in _json_lines(path)
     ]
 
 
-def write(path: Path, rows: Iterable[Triplet | Pair | Scored]) -> None:
-    """One row a line, as the functions above read them; what is not known is left out."""
+def write(path: Path, rows: Iterable[Triplet | Pair | ScoredPair]) -> None:
+    """Write one JSON object per line, as the functions above read them, without None."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            known = {key: value for key, value in row._asdict().items() if value is not None}
-            file.write(json.dumps(known, ensure_ascii=False) + "\n")
+            values = {key: value for key, value in row._asdict().items() if value is not None}
+            file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class _Line:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise self._error(f"the text of {key!r} holds half a character (\\ud800)") from None
+            raise self._error(f"the text of {key!r} has half a character (\\ud800)") from None
         return value
 
     def score(self) -> float:
@@ -118,8 +117,8 @@ class _Line:
 
     def _value(self, key: str) -> Any:
         if key not in self.values:
-            has = ", ".join(map(repr, self.values)) or "nothing"
-            raise self._error(f"the key {key!r} is missing; the line has {has}")
+            keys = ", ".join(map(repr, self.values)) or "nothing"
+            raise self._error(f"the key {key!r} is missing; the line has {keys}")
         return self.values[key]
 
     def _error(self, problem: str) -> TableError:
@@ -137,7 +136,7 @@ def _lines(path: str | Path, columns: tuple[str, ...]) -> list[_Line]:
 
 def _json_lines(path: str | Path) -> list[_Line]:
     lines = []
-    # Not splitlines(): a text may hold a line separator that JSON does not count as one.
+    # Not splitlines(): a text may contain a line separator that is none in JSON.
     for number, line in enumerate(read_text(Path(path)).split("\n"), start=1):
         if not line.strip():
             continue
@@ -152,10 +151,10 @@ def _json_lines(path: str | Path) -> list[_Line]:
             )
         lines.append(_Line(path, number, values))
     if not lines:
-        raise TableError(f"{path}: the file is empty. It must have a JSON object a line.")
+        raise TableError(f"{path}: the file is empty. It must have one JSON object per line.")
     return lines
 
 
 def _short(value: Any) -> str:
     text = value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.normalize import is_blank
-from marketplace_ai.training.data.datasets import (
+from marketplace_ai.training.data.row_files import (
     Pair,
-    Scored,
+    ScoredPair,
     Triplet,
     read_pairs,
     read_scored,
@@ -28,8 +28,8 @@ categories = st.none() | texts
 on_a_file = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def refused(folder: Path, read: Callable[[Path], Any], content: str | bytes) -> str:
-    file = folder / "rows.jsonl"
+def error_message(directory: Path, read: Callable[[Path], Any], content: str | bytes) -> str:
+    file = directory / "rows.jsonl"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(TableError) as caught:
         read(file)
@@ -42,10 +42,10 @@ def refused(folder: Path, read: Callable[[Path], Any], content: str | bytes) -> 
 @given(
     triplets=st.lists(st.builds(Triplet, texts, texts, texts, categories), min_size=1),
     pairs=st.lists(st.builds(Pair, texts, texts, categories), min_size=1),
-    scored=st.lists(st.builds(Scored, texts, texts, st.floats(0, 1)), min_size=1),
+    scored=st.lists(st.builds(ScoredPair, texts, texts, st.floats(0, 1)), min_size=1),
 )
-def test_what_was_written_is_read_back(
-    tmp_path: Path, triplets: list[Triplet], pairs: list[Pair], scored: list[Scored]
+def test_written_rows_are_read_back(
+    tmp_path: Path, triplets: list[Triplet], pairs: list[Pair], scored: list[ScoredPair]
 ) -> None:
     file = tmp_path / "rows.jsonl"
     write(file, triplets)
@@ -83,7 +83,7 @@ def test_a_file_of_another_program_is_read(tmp_path: Path) -> None:
         ('{"sentence1": 3, "sentence2": "b", "score": 1}', "'sentence1' must be a text in quotes"),
         ('{"sentence1": "a", "sentence2": null, "score": 1}', "'sentence2' must be a text"),
         ('{"sentence1": "a", "sentence2": " .\\n", "score": 1}', "'sentence2' has no letter"),
-        ('{"sentence1": "a\\ud800", "sentence2": "b", "score": 1}', "'sentence1' holds half a"),
+        ('{"sentence1": "a\\ud800", "sentence2": "b", "score": 1}', "'sentence1' has half a"),
         ('{"sentence1": "a", "sentence2": "b"}', "the key 'score' is missing"),
         ('{"sentence1": "a", "sentence2": "b", "score": "1"}', "'score' must be a number"),
         ('{"sentence1": "a", "sentence2": "b", "score": true}', "'score' must be a number"),
@@ -95,28 +95,30 @@ def test_a_file_of_another_program_is_read(tmp_path: Path) -> None:
         ('{"sentence1": "a", "sentence2": "b", "score": NaN}', "must lie between 0 and 1"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+def test_an_error_names_the_line(tmp_path: Path, line: str, message: str) -> None:
     good = json.dumps({"sentence1": "a", "sentence2": "b", "score": 0})
-    said = refused(tmp_path, read_scored, f"{good}\n\n{line}\n")
-    assert said.startswith(", line 3: ")
-    assert message in said
+    error = error_message(tmp_path, read_scored, f"{good}\n\n{line}\n")
+    assert error.startswith(", line 3: ")
+    assert message in error
 
 
 @pytest.mark.parametrize("read", [read_triplets, read_pairs, read_scored])
 def test_a_file_without_rows_is_refused(tmp_path: Path, read: Callable[[Path], Any]) -> None:
-    assert refused(tmp_path, read, " \n\n").startswith(": the file is empty")
-    assert refused(tmp_path, read, "Bærum\n".encode("latin-1")).startswith(", line 1: not UTF-8")
+    assert error_message(tmp_path, read, " \n\n").startswith(": the file is empty")
+    assert error_message(tmp_path, read, "Bærum\n".encode("latin-1")).startswith(
+        ", line 1: not UTF-8"
+    )
     with pytest.raises(TableError, match=r"nowhere\.jsonl: No such file"):
         read(tmp_path / "nowhere.jsonl")
 
 
 def test_each_text_of_a_triplet_and_its_category_are_checked(tmp_path: Path) -> None:
-    whole = {"anchor": "a", "positive": "b", "negative": "c"}
-    for key in whole:
-        row = {**whole, key: 1}
-        assert f"{key!r} must be a text" in refused(tmp_path, read_triplets, json.dumps(row))
-    row = {**whole, "category": 7}
-    assert "'category' must be a text in quotes, not 7" in refused(
+    complete = {"anchor": "a", "positive": "b", "negative": "c"}
+    for key in complete:
+        row = {**complete, key: 1}
+        assert f"{key!r} must be a text" in error_message(tmp_path, read_triplets, json.dumps(row))
+    row = {**complete, "category": 7}
+    assert "'category' must be a text in quotes, not 7" in error_message(
         tmp_path, read_triplets, json.dumps(row)
     )
 

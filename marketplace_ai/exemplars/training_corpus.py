@@ -1,4 +1,4 @@
-"""What people taught, as rows that training data is mined from: exemplars and corrections."""
+"""The labeled corpus in the database: active exemplars, and the corrections people made."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from marketplace_ai.imports.files import categories_by_key
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.queue.sql import alias
-from marketplace_ai.training.data.category_tree import Tree
-from marketplace_ai.training.data.labeled_texts import Confusions, Gathered, TrainingRows
+from marketplace_ai.training.data.category_tree import CategoryTree
+from marketplace_ai.training.data.corpus import ConfusionCounts, CorpusBuilder, LabeledCorpus
 
 SOURCE = "the database"
 
-# What people put right: their last answer about a posting, beside the machine's last proposal
-# about the same text before it. An answer that changed its mind counts as it stands now; a
-# proposal without a probability was made by nothing, and a category that is gone is no label.
-CORRECTIONS = """
+# Corrections: the last answer about a posting against the last proposal before it for the same
+# text. Of several answers the last one counts. A decision without a probability is no proposal of
+# a classifier, and a deleted category is no label.
+COUNT_CORRECTIONS = """
 SELECT answer.category_id, proposal.category_id, count(*)
 FROM (
     SELECT DISTINCT ON (posting_id) posting_id, id, category_id, category_key, text_digest
@@ -44,31 +44,30 @@ GROUP BY 1, 2
 """
 
 
-def read() -> TrainingRows:
-    """The active exemplars with people's labels, and the confusions that people corrected.
+def read_exemplars() -> LabeledCorpus:
+    """The active exemplars with people's labels, and the confusions they corrected.
 
-    Labels are the categories' keys. Raises MiningError where fewer than two categories have a
-    text.
+    Labels are the categories' keys. Raises MiningError if fewer than two categories have a text.
     """
     keys = {category.pk: key for key, category in categories_by_key().items()}
     exemplars = (
         Exemplar.objects.using(alias())
         .filter(state=ExemplarState.ACTIVE)
-        .exclude(source=ExemplarSource.DESCRIPTION)  # nobody's label
+        .exclude(source=ExemplarSource.DESCRIPTION)  # not labeled by a person
         .values_list("text", "category_id", "is_none")
     )
-    gathered = Gathered(SOURCE)
+    builder = CorpusBuilder(SOURCE)
     for text, category, is_none in exemplars.iterator():
         if is_none:
-            gathered.add(text)
+            builder.add(text)
         elif category in keys:
-            gathered.add(text, keys[category])
+            builder.add(text, keys[category])
     parents = _parents(keys)
-    return gathered.rows(parents, _confusions(keys, Tree(parents)))
+    return builder.build(parents, _confusions(keys, CategoryTree(parents)))
 
 
-def parents() -> dict[str, str | None]:
-    """Each category's parent, by keys; empty where the host's categories have no parents."""
+def category_parents() -> dict[str, str | None]:
+    """The parent of each category, by keys; empty if the project's categories have no tree."""
     return _parents({category.pk: key for key, category in categories_by_key().items()})
 
 
@@ -80,18 +79,18 @@ def _parents(keys: dict[Any, str]) -> dict[str, str | None]:
     return {keys[pk]: keys.get(parent) for pk, parent in rows if pk in keys}
 
 
-def _confusions(keys: dict[Any, str], tree: Tree) -> Confusions:
+def _confusions(keys: dict[Any, str], tree: CategoryTree) -> ConfusionCounts:
     pk = get_category_model()._meta.pk
     assert pk is not None  # noqa: S101 (every model has one)
     known: dict[Any, str | None] = {None: None, **keys}
     confusions: Counter[tuple[str | None, str | None]] = Counter()
     with connections[alias()].cursor() as cursor:
-        cursor.execute(CORRECTIONS, {"persons": list(PERSONS)})
+        cursor.execute(COUNT_CORRECTIONS, {"persons": list(PERSONS)})
         for *pair, count in cursor.fetchall():
             right, proposed = (None if value is None else pk.to_python(value) for value in pair)
             if right not in known or proposed not in known:
                 continue
-            # Whoever named the leaf where the machine named its parent has not put it right.
-            if not tree.in_line(known[right], known[proposed]):
+            # Naming a leaf where the machine named its parent is no correction.
+            if not tree.on_one_path(known[right], known[proposed]):
                 confusions[known[right], known[proposed]] += count
     return confusions

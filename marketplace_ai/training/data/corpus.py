@@ -1,0 +1,116 @@
+"""The labeled corpus that training data is mined from: each text once, with one label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from marketplace_ai.text import labeled_csv
+from marketplace_ai.text.normalize import is_blank
+
+#: (right category, proposed category): how often people corrected the second to the first. None:
+#: fits no category.
+ConfusionCounts = Mapping[tuple[str | None, str | None], int]
+Parents = Mapping[str, str | None]
+
+
+class MiningError(ValueError):
+    """Texts that no training data can be mined from; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledCorpus:
+    """n texts with one label each, in an order that depends on nothing but the texts.
+
+    A label is the key of a category, or None for a text that fits none. ``num_ambiguous`` counts
+    the texts left out because they have several labels: they are no example of a difference.
+    """
+
+    texts: Sequence[str]
+    labels: Sequence[str | None]
+    parents: Parents
+    confusions: ConfusionCounts
+    source: str
+    num_ambiguous: int
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all texts and labels: equal for equal corpora."""
+        content = sha256()
+        for text, label in zip(self.texts, self.labels, strict=True):
+            for part in (label or "", text):
+                content.update(part.encode() + b"\x00")
+        return content.hexdigest()
+
+    def take(self, rows: Iterable[int]) -> LabeledCorpus:
+        """The corpus with these rows alone."""
+        rows = list(rows)
+        return replace(
+            self,
+            texts=[self.texts[row] for row in rows],
+            labels=[self.labels[row] for row in rows],
+        )
+
+
+@dataclass
+class CorpusBuilder:
+    """Collects labeled texts from a file or the database, in any order."""
+
+    source: str
+    labels: dict[str, set[str | None]] = field(default_factory=dict)
+
+    def add(self, text: str, *labels: str | None) -> None:
+        """Add a text; without labels it fits no category. Blank texts are skipped."""
+        if not is_blank(text):
+            self.labels.setdefault(text, set()).update(labels or (None,))
+
+    def build(self, parents: Parents, confusions: ConfusionCounts | None = None) -> LabeledCorpus:
+        """The corpus; MiningError if fewer than two categories have a text."""
+        rows = [
+            (next(iter(labels)), text) for text, labels in self.labels.items() if len(labels) == 1
+        ]
+        rows.sort(key=lambda row: (row[0] is None, row[0] or "", row[1]))
+        categories = {label for label, _ in rows} - {None}
+        if len(categories) < 2:
+            raise MiningError(
+                f"{self.source}: {'only one' if categories else 'no'} category has labeled texts. "
+                "Training needs two or more: label texts of other categories."
+            )
+        return LabeledCorpus(
+            [text for _, text in rows],
+            [label for label, _ in rows],
+            dict(parents),
+            dict(confusions or {}),
+            self.source,
+            len(self.labels) - len(rows),
+        )
+
+
+def read_corpus(
+    path: str,
+    *,
+    catalog: str | None = None,
+    parents: Callable[[], Parents] = dict,
+    prepared: Callable[[str], str] = labeled_csv.prepared,
+) -> LabeledCorpus:
+    """The corpus of a CSV file ``text,category[,parent]``, as for ``evaluate_classifier --train``.
+
+    Parents come from the catalog file; without one from the column ``parent``, without that from
+    ``parents()``. ``prepared`` turns a text into what a worker would encode. Raises TableError
+    that names file and line, and MiningError if fewer than two categories have a text.
+    """
+    rows = labeled_csv.read_rows(path, learnt_from=True, prepared=prepared)
+    known_parents: Parents
+    if catalog is not None:
+        known_parents = labeled_csv.read_catalog(catalog)
+        labeled_csv.known_to(known_parents, rows, catalog)
+    else:
+        known_parents = rows.parents or parents()
+    builder = CorpusBuilder(path)
+    for text, labels in zip(rows.texts, rows.answers, strict=True):
+        builder.add(text, *labels)
+    return builder.build(known_parents)
