@@ -64,11 +64,13 @@ class Conf:
         "What torch computes in: 'float32', 'bfloat16', 'float16', or 'auto': float32 on a CPU, "
         "bfloat16 or float16 on a GPU.",
     )
-    token_budget = Setting[int | None](
+    max_batch_tokens = Setting[int | None](
         None, "Padded tokens of one device batch; None for what suits the back end."
     )
-    batch_size = Setting(512, "Postings claimed at once by a worker.")
-    poll_seconds = Setting(1.0, "Seconds after which an idle worker looks again by itself.")
+    claim_size = Setting(512, "Postings claimed at once by a worker.")
+    poll_interval_seconds = Setting(
+        1.0, "Seconds after which an idle worker looks again by itself."
+    )
     lease_seconds = Setting(
         30, "Seconds after which the rows of a worker that stopped renewing its lease are free."
     )
@@ -76,19 +78,19 @@ class Conf:
         120, "Seconds one batch may take before its worker ends itself and is started anew."
     )
     max_attempts = Setting(3, "Failures of one posting by itself before it is set aside.")
-    mass_update_rows = Setting(
+    bulk_update_threshold = Setting(
         1000,
         "An UPDATE that changes the text of more postings than this renews their vectors only.",
     )
-    backfill_batches = Setting(
+    backfill_max_queued_batches = Setting(
         10, "Batches of a backfill that wait in the queue for each worker before more are fed."
     )
-    reconcile_hours = Setting(
+    reconcile_interval_hours = Setting(
         24.0,
         "Hours from one search for what the triggers missed to the next; 0 for none but after "
         "a trigger failed.",
     )
-    audit_share = Setting(
+    audit_sample_rate = Setting(
         0.01, "Share of all postings that a person audits, drawn at random; 0 for none."
     )
     wake_up = Setting(True, "Send a Celery wake-up when a posting is saved through the ORM.")

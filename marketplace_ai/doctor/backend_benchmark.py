@@ -34,7 +34,7 @@ def tune(progress: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
                 revision=revision,
                 backend=name,
                 precision=conf.precision,
-                token_budget=conf.token_budget,
+                token_budget=conf.max_batch_tokens,
             )
             encoder.warm_up()
         except EncoderError as error:
@@ -91,7 +91,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         said.append(f"→ MARKETPLACE_AI_BACKEND = {fastest!r} is fastest.")
     if found["token_budget"] is not None:
         said.append(
-            f"→ MARKETPLACE_AI_TOKEN_BUDGET = {found['token_budget']} is faster than "
+            f"→ MARKETPLACE_AI_MAX_BATCH_TOKENS = {found['token_budget']} is faster than "
             f"{found['token_budget_now']}, with {fastest}."
         )
     return said

@@ -166,11 +166,11 @@ def _encoded(
     loaded and asked even where there is nothing to encode."""
     if not (trial or rows.labelled or fit_classifier.exemplars_without_vector(encoder)):
         return None
-    texts = encoders.load(encoder)
+    text_encoder = encoders.load(encoder)
     if trial:
-        check_vectors(texts.encode(encoders.TRIAL), len(encoders.TRIAL), encoder.dimension)
-    encode_exemplars(encoder, texts, progress)
-    return fit_classifier.encode(texts, rows.labelled, progress)
+        check_vectors(text_encoder.encode(encoders.TRIAL), len(encoders.TRIAL), encoder.dimension)
+    encode_exemplars(encoder, text_encoder, progress)
+    return fit_classifier.encode(text_encoder, rows.labelled, progress)
 
 
 def _unseen(rows: Rows) -> Rows:

@@ -24,7 +24,7 @@ from marketplace_ai.models import (
     ExemplarEmbedding,
     ExemplarState,
 )
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import is_blank
 from marketplace_ai.versions import activation, create
@@ -132,13 +132,13 @@ def fit(
     """
     active = encoder is None or encoder == Encoder.objects.active()
     if encoder is None or active:
-        encoder, texts = _resident(progress)
+        encoder, text_encoder = _resident(progress)
     else:
-        texts = encoders.load(encoder)
-        encode_exemplars(encoder, texts, progress)
+        text_encoder = encoders.load(encoder)
+        encode_exemplars(encoder, text_encoder, progress)
     version = create.fit(
         encoder,
-        encode(texts, labelled, progress),
+        encode(text_encoder, labelled, progress),
         audited=audited,
         target_precision=target_precision,
         confidence=confidence,
@@ -152,10 +152,8 @@ def fit(
 
 def _resident(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
     """The active encoder, once it has all that a worker would give it."""
-    pipeline = Pipeline()
-    pipeline.refresh(progress)
-    assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
-    return pipeline.encoder, pipeline.texts
+    active = ModelLoader().refresh(progress)
+    return active.encoder, active.text_encoder
 
 
 def encode(

@@ -33,7 +33,7 @@ def encoder_named(name: str, say: Callable[[str], None]) -> TextEncoder:
             progress=say,
             backend=conf.backend,
             precision=conf.precision,
-            token_budget=conf.token_budget,
+            token_budget=conf.max_batch_tokens,
         )
     except EncoderError as error:
         # A directory or hub id was typed; the embedded encoder is ours to bring.

@@ -59,7 +59,7 @@ def switch(
                 gettext("The encoder %(active)s became active meanwhile, so %(name)s did not.")
                 % {"active": active or gettext("none"), "name": encoder}
             )
-        encoder_locks.hold(encoder.pk, *([] if active is None else [active.pk]))
+        encoder_locks.lock_exclusive(encoder.pk, *([] if active is None else [active.pk]))
         now = rows.select_for_update(no_key=True).get(pk=encoder.pk)
         if now.state != EncoderState.READY:
             raise VersionError(

@@ -163,7 +163,7 @@ def queue_review() -> int:
     waiting = Decision.objects.filter(
         job_id=OuterRef("pk"), current=True, outcome=Outcome.REVIEW, answered=False
     )
-    return backfill.run(get_adapter().jobs().filter(Exists(waiting)))
+    return backfill.queue_all(get_adapter().jobs().filter(Exists(waiting)))
 
 
 def _discard(encoder: Encoder) -> None:

@@ -160,7 +160,7 @@ def celery(folder: Path, environment: dict[str, str], *options: str) -> Iterator
 
 
 @contextmanager
-def drainer(folder: Path, environment: dict[str, str]) -> Iterator[Processes]:
+def queue_worker(folder: Path, environment: dict[str, str]) -> Iterator[Processes]:
     """``process_pending`` by itself."""
     with running(["django", "process_pending"], folder, environment) as processes:
         yield processes

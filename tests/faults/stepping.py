@@ -17,8 +17,8 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.models import PendingJob
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import workers
 from tests.faults_app import points
 from tests.inline import Late
@@ -87,15 +87,15 @@ class Actor:
             self._resting.set()
 
 
-def drainer(pipeline: Pipeline | None = None, turns: int = 2) -> Callable[[Actor], None]:
+def drainer(models: ModelLoader | None = None, turns: int = 2) -> Callable[[Actor], None]:
     """A worker as an actor; each turn looks for lost claims anew, as one does every second."""
-    resident = pipeline or Pipeline()
+    resident = models or ModelLoader()
 
     def work(actor: Actor) -> None:
         for _ in range(turns):
-            worker = Drainer(resident, executor=Late())
+            worker = Worker(resident, executor=Late())
             try:
-                worker.turn()
+                worker.run_once()
             finally:
                 worker.close()
             actor.pause("between two turns")
@@ -158,13 +158,13 @@ def in_order(*names: str) -> Callable[[list[Actor]], Actor]:
     return choose
 
 
-def drain(pipeline: Pipeline) -> None:
+def drain(models: ModelLoader) -> None:
     """Work off what is left; whatever waits for its time finds that it has come."""
     for _ in range(50):
         PendingJob.objects.filter(token=None).update(not_before="2026-01-01T00:00Z")
-        worker = Drainer(pipeline, executor=Late())
+        worker = Worker(models, executor=Late())
         try:
-            found = worker.turn()
+            found = worker.run_once()
         finally:
             worker.close()
         if not found and not PendingJob.objects.due().exists():

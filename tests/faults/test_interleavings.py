@@ -25,9 +25,8 @@ from marketplace_ai.models import (
     Outcome,
     PendingJob,
 )
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
 from tests.acceptance import ledger, workers
 from tests.faults import stepping
@@ -43,7 +42,7 @@ Program = Callable[[Actor], None]
 @pytest.fixture
 def encoded(automatic: None) -> Iterator[list[str]]:
     """The texts that were encoded, in order; drainers in this process stop at their points."""
-    Pipeline().refresh()
+    ModelLoader().refresh()
     texts: list[str] = []
     plain = DummyEncoder.encode
 
@@ -62,9 +61,9 @@ def encoded(automatic: None) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def residents(encoded: list[str]) -> list[Pipeline]:
+def residents(encoded: list[str]) -> list[ModelLoader]:
     """What three workers keep in memory from trial to trial."""
-    return [Pipeline() for _ in range(3)]
+    return [ModelLoader() for _ in range(3)]
 
 
 class Host:
@@ -145,11 +144,13 @@ def check(url: str, steps: list[str]) -> None:
     faults = {name: keys for name, keys in ledger.read(url).faults().items() if keys}
     assert not faults, (faults, steps)
     for vector in JobEmbedding.objects.select_related("job"):
-        present = digest(prepared_text(get_adapter(), vector.job))
+        present = digest(get_adapter().encoder_input(vector.job))
         assert bytes(vector.text_digest) == present, ("an older text", vector.job_id, steps)
 
 
-def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list[Pipeline]) -> None:
+def test_two_workers_and_a_host_in_any_order(
+    rng: random.Random, residents: list[ModelLoader]
+) -> None:
     """Both workers may hold one row, since its lease may be over; there is one effect."""
     url, world = workers.database(), Host(rng)
     before = stepping.deadlocks(url)
@@ -168,7 +169,7 @@ def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list
     assert stepping.deadlocks(url) == before
 
 
-def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) -> None:
+def test_both_hold_one_row_and_the_first_writes_last(residents: list[ModelLoader]) -> None:
     url = workers.database()
     job = JobPosting.objects.create(title="Male stue")
     tokens: list[Any] = []
@@ -197,7 +198,7 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
 
 
 def test_an_edit_while_encoding_costs_one_more_encode(
-    encoded: list[str], residents: list[Pipeline]
+    encoded: list[str], residents: list[ModelLoader]
 ) -> None:
     job = JobPosting.objects.create(title="Male stue")
 
@@ -254,7 +255,7 @@ class Person:
 
 
 def test_a_persons_category_stands_whenever_it_is_set(
-    rng: random.Random, residents: list[Pipeline]
+    rng: random.Random, residents: list[ModelLoader]
 ) -> None:
     url, world = workers.database(), Host(rng)
     chosen = Category.objects.create(slug="annet", name="Annet")
@@ -286,7 +287,7 @@ def test_a_persons_category_stands_whenever_it_is_set(
 
 
 def test_categories_and_exemplars_change_at_any_step(
-    rng: random.Random, residents: list[Pipeline], catalog: dict[str, Category]
+    rng: random.Random, residents: list[ModelLoader], catalog: dict[str, Category]
 ) -> None:
     """A decision falls to a category that lives, or to a person; old ones stay readable."""
     url, world, machine = workers.database(), Host(rng), 0

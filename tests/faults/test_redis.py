@@ -39,7 +39,7 @@ def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def broken_off_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every save tries Redis again, so that each meets the fault."""
-    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
+    monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
     monkeypatch.setattr(wake_up, "COALESCE_SECONDS", 0.0)
 
 
@@ -149,7 +149,7 @@ def test_redis_loses_its_keys_its_memory_and_its_connections(
             with ExitStack() as meanwhile:
                 if insult is full:
                     # Celery's worker may end as often as it is started, and its drainer with it.
-                    meanwhile.enter_context(workers.drainer(tmp_path / "drainer", environment))
+                    meanwhile.enter_context(workers.queue_worker(tmp_path / "drainer", environment))
                 decided = kept(lambda: settled(url))
                 workers.wait_for(decided, partial("nothing is decided: {}".format, name))
             own.config_set("maxmemory", 0)

@@ -53,7 +53,7 @@ def test_a_drainer_keeps_to_the_device_it_is_given(tmp_path: Path) -> None:
         for number, name in enumerate(["", *names]):
             folder = tmp_path / f"drainer-{number}"
             given = environment(url, directory, CUDA_VISIBLE_DEVICES=name)
-            drainer = running.enter_context(workers.drainer(folder, given))
+            drainer = running.enter_context(workers.queue_worker(folder, given))
             drainer.wait_for(lambda: idle() > number, "it does not start")  # noqa: B023
             used = [
                 before - now > IN_USE for before, now in zip(unused, free_memory(), strict=True)

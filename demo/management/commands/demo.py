@@ -99,7 +99,7 @@ class Command(BaseCommand):
 
     def _wait_for_worker(self, worker: Any) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
-        while not stats.drainers():
+        while not stats.worker_names():
             if worker.poll() is not None or time.monotonic() > deadline:
                 fail(f"The worker did not start; see {ROOT / 'worker.log'}.")
             time.sleep(0.1)

@@ -31,8 +31,8 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring the encoder's libraries, which --help can do without.
-        from marketplace_ai.serving.pipeline import Pipeline
-        from marketplace_ai.worker.loop import Drainer, handle_signals
+        from marketplace_ai.serving.active_model import ModelLoader
+        from marketplace_ai.worker.loop import Worker, handle_signals
 
         only = None if options["encoder"] is None else _candidate(options["encoder"])
         due = PendingJob.objects.due()
@@ -44,8 +44,8 @@ class Command(DatabaseCommand):
             def count(written: Written) -> None:
                 advance(written.decided or written.vectors)
 
-            drainer = Drainer(
-                Pipeline(),
+            drainer = Worker(
+                ModelLoader(),
                 parent=options["parent"],
                 on_batch=count,
                 only=None if only is None else only.pk,

@@ -178,7 +178,7 @@ class TestIntake:
         Walk.objects.create(
             purpose="reconcile", requested=sql_now(), stepped=sql_now(), not_before=sql_now()
         )
-        assert scans.step(active)
+        assert scans.advance(active)
         assert rows(None).keys() == rows(encoder).keys() == {job.pk}
 
     @pytest.mark.django_db(transaction=True)

@@ -192,7 +192,7 @@ def test_a_step_of_its_backfill_that_comes_late_queues_nothing(encoder: Encoder)
     late = Encoder.objects.get(pk=encoder.pk)  # as a worker saw it before
     Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.RETIRED)
     PendingJob.objects.all().delete()
-    scans.step(late)
+    scans.advance(late)
     assert not rows(encoder)
 
 

@@ -20,7 +20,6 @@ from marketplace_ai.encoding import TextEncoder, benchmark, gpu
 from marketplace_ai.encoding.dtype import Device
 from marketplace_ai.encoding.gpu import Gpus
 from marketplace_ai.models import ExemplarEmbedding, JobEmbedding, JobPosting
-from marketplace_ai.queue.write import prepared_text
 from tests.integration.worker_runs import drain
 from tests.unit.encoding.fakes import WORDS, Room, save
 
@@ -87,7 +86,7 @@ def test_export_check_tune_and_use(
     drain()
     rounded = active.load(encoder)
     kept = dict(ExemplarEmbedding.objects.values_list("exemplar__text", "vector"))
-    new = {prepared_text(get_adapter(), posting): JobEmbedding.objects.get().vector}
+    new = {get_adapter().encoder_input(posting): JobEmbedding.objects.get().vector}
     assert len(kept) == 19  # with the descriptions of categories
     assert are_of(texts, kept) and not are_of(rounded, kept)
     assert are_of(rounded, new) and not are_of(texts, new)
@@ -139,9 +138,9 @@ def test_a_registered_name_is_its_source(chosen: Path) -> None:
     [
         ("BACKEND", "tensorrt"),
         ("PRECISION", "int8"),
-        ("TOKEN_BUDGET", 0),
-        ("TOKEN_BUDGET", "1024"),
-        ("TOKEN_BUDGET", True),
+        ("MAX_BATCH_TOKENS", 0),
+        ("MAX_BATCH_TOKENS", "1024"),
+        ("MAX_BATCH_TOKENS", True),
     ],
 )
 def test_e006_a_setting_that_there_is_not(settings: Any, name: str, value: Any) -> None:
@@ -207,7 +206,7 @@ def test_int8_is_suggested_with_its_price() -> None:
 def test_a_better_budget_is_suggested() -> None:
     found = {**measured(torch=1), "token_budget": 2048}
     assert (
-        "MARKETPLACE_AI_TOKEN_BUDGET = 2048 is faster than 1024"
+        "MARKETPLACE_AI_MAX_BATCH_TOKENS = 2048 is faster than 1024"
         in backend_benchmark.lines(found)[-1]
     )
 

@@ -51,7 +51,7 @@ def go_on() -> int:
     while went:
         steps += 1
         Walk.objects.update(not_before=Now())
-        went = scans.step(active())
+        went = scans.advance(active())
     return steps
 
 

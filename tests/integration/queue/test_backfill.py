@@ -32,8 +32,8 @@ from marketplace_ai.models import (
 from marketplace_ai.queue import backfill, scans
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.lease import Liveness
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.integration.command_calls import call, call_json, failed
 from tests.integration.worker_runs import drain
@@ -51,8 +51,8 @@ def encoder(db: Any) -> Any:
 @pytest.fixture
 def small(settings: Any, monkeypatch: Any) -> None:
     """Steps of 5 postings while fewer than 10 wait."""
-    settings.MARKETPLACE_AI_BATCH_SIZE = 10
-    settings.MARKETPLACE_AI_BACKFILL_BATCHES = 1
+    settings.MARKETPLACE_AI_CLAIM_SIZE = 10
+    settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
     monkeypatch.setattr(backfill, "STEP", 5)
 
 
@@ -74,7 +74,7 @@ class TestFeeding:
         living = [Liveness() for _ in range(3)]
         try:
             for liveness in living:
-                liveness.hold()
+                liveness.acquire()
             go_on()
         finally:
             for liveness in living:
@@ -101,7 +101,7 @@ class TestFeeding:
     def test_it_goes_on_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
         keys = [job.pk for job in older(40)]
         looked_at: list[Any] = []
-        find = backfill.find
+        find = backfill.find_missing
 
         def noted(walk: Walk, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
             looked_at.extend(given if not options else [])
@@ -192,10 +192,10 @@ class TestFeeding:
                 fresh.append(JobPosting.objects.create(title="Male stue").pk)
             batches.append(Decision.objects.filter(job_id__in=fresh).exists())
 
-        drainer = Drainer(Pipeline(), on_batch=create)
+        drainer = Worker(ModelLoader(), on_batch=create)
         try:
             while not any(batches):
-                assert drainer.turn()
+                assert drainer.run_once()
             # Created after the fourth; a fifth may have been in the encoder by then.
             assert len(batches) <= 6
         finally:
@@ -210,12 +210,12 @@ class TestFeeding:
         older(1)
         backfill.request(encoder)
         monkeypatch.setattr(JobAdapter, "jobs", lambda self: JobPosting.objects.filter(nope=1))
-        drainer = Drainer(Pipeline())
+        drainer = Worker(ModelLoader())
         try:
-            assert not drainer.turn()
+            assert not drainer.run_once()
             monkeypatch.undo()
             fresh = JobPosting.objects.create(title="Male stue")
-            assert drainer.turn()
+            assert drainer.run_once()
         finally:
             drainer.close()
         assert "A walk over the postings failed" in caplog.text
@@ -229,8 +229,8 @@ class TestFeeding:
         building = active._register("next", DummyEncoder(32))
         assert building.state == EncoderState.BUILDING
         walk, _ = backfill.request(building)
-        assert not scans.step(encoder)  # it is no work of the active one's workers
-        assert scans.step(building)
+        assert not scans.advance(encoder)  # it is no work of the active one's workers
+        assert scans.advance(building)
         assert queued() == keys
         assert claims.claim(1) is None
         claimed = claims.claim(1, encoder_id=building.pk)
@@ -249,7 +249,7 @@ def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> Non
         cursor.execute("ANALYZE marketplace_ai_jobposting")
         backfill.request(encoder)
         with CaptureQueriesContext(connection) as queries:
-            assert scans.step(encoder)
+            assert scans.advance(encoder)
         reads = [q["sql"] for q in queries if '"marketplace_ai_jobposting"' in q["sql"]]
         assert len(reads) == 4  # the next keys, the look, the queueing and the last look
         for statement in reads:
@@ -269,9 +269,9 @@ class TestSeveralWorkers:
             with other.cursor() as cursor:
                 cursor.execute("BEGIN")
                 cursor.execute("SELECT FROM marketplace_ai_walk FOR UPDATE")
-                assert not scans.step(encoder)
+                assert not scans.advance(encoder)
                 cursor.execute("ROLLBACK")
-            assert scans.step(encoder)
+            assert scans.advance(encoder)
         finally:
             other.close()
 
@@ -279,7 +279,7 @@ class TestSeveralWorkers:
     def test_feeders_side_by_side_queue_each_posting_once(
         self, encoder: Any, settings: Any, monkeypatch: Any
     ) -> None:
-        settings.MARKETPLACE_AI_BACKFILL_BATCHES = 100
+        settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 100
         monkeypatch.setattr(backfill, "STEP", 7)
         keys = [job.pk for job in older(500)]
         walk, _ = backfill.request(encoder)
@@ -287,7 +287,7 @@ class TestSeveralWorkers:
         def feed() -> None:
             try:
                 while Walk.objects.unfinished().exists():
-                    scans.step(encoder)
+                    scans.advance(encoder)
             finally:
                 connection.close()
 
@@ -315,7 +315,7 @@ class TestSeveralWorkers:
                 )
                 cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [jobs[2].pk])
                 while len(queued()) < 10:
-                    assert scans.step(encoder)
+                    assert scans.advance(encoder)
                 walk.refresh_from_db()
                 assert walk.held == [str(jobs[1].pk), str(jobs[2].pk)]
                 assert walk.finished is None
@@ -333,7 +333,7 @@ class TestSeveralWorkers:
         url = workers.database()
         keys = [job.pk for job in older(2600)]
         walk, _ = backfill.request(encoder)
-        environment = workers.environment(url, batch_size=100)
+        environment = workers.environment(url, claim_size=100)
         with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
             # Its row of the queue is somebody's who has not committed: the step waits for it.
             host.execute(
@@ -342,7 +342,7 @@ class TestSeveralWorkers:
                 "VALUES (%s, 0, false, false, 0, now(), now(), '')",
                 [keys[2500]],
             )
-            with workers.drainer(tmp_path, environment) as worker:
+            with workers.queue_worker(tmp_path, environment) as worker:
                 waits = (
                     "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
                 )
@@ -353,8 +353,8 @@ class TestSeveralWorkers:
         walk.refresh_from_db()
         assert (walk.last_key, walk.queued) == (str(keys[1999]), 2000)
         with (
-            workers.drainer(tmp_path / "first", environment) as first,
-            workers.drainer(tmp_path / "second", environment) as second,
+            workers.queue_worker(tmp_path / "first", environment) as first,
+            workers.queue_worker(tmp_path / "second", environment) as second,
         ):
             first.wait_for(lambda: Decision.objects.count() > 2100, "nothing is decided")
             first.kill()
@@ -435,8 +435,8 @@ class TestCommand:
     @pytest.mark.django_db(transaction=True)
     def test_waiting_for_it(self, encoder: Any, small: None, tmp_path: Path) -> None:
         older(60)
-        environment = workers.environment(workers.database(), batch_size=10)
-        with workers.drainer(tmp_path, environment) as worker:
+        environment = workers.environment(workers.database(), claim_size=10)
+        with workers.queue_worker(tmp_path, environment) as worker:
             worker.wait_for(lambda: "drainer" in drainers(), "there is no drainer")
             result = call_json("backfill_embeddings", wait=True)
         assert (result["queued"], result["all_queued"], result["pending"]) == (60, True, 0)
@@ -482,7 +482,7 @@ class TestProgress:
         older(40)
         walk, _ = backfill.request(encoder)
         Walk.objects.update(stepped="2026-01-01T00:00Z")
-        scans.step(encoder)
+        scans.advance(encoder)
         walk.refresh_from_db()
         assert walk.busy == scans.LONGEST_GAP
 

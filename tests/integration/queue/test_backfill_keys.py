@@ -32,8 +32,8 @@ def test_text_keys(tmp_path: Path) -> None:
         """
         MARKETPLACE_AI_JOB_MODEL = "shop.Job"
         MARKETPLACE_AI_ADAPTER = "shop_adapter.Adapter"
-        MARKETPLACE_AI_BATCH_SIZE = 3
-        MARKETPLACE_AI_BACKFILL_BATCHES = 1
+        MARKETPLACE_AI_CLAIM_SIZE = 3
+        MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
         """,
     )
     (tmp_path / "shop_adapter.py").write_text(

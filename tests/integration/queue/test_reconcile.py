@@ -29,9 +29,9 @@ from marketplace_ai.models import (
     WalkPurpose,
 )
 from marketplace_ai.queue import backfill, reconcile, scans
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import workers
 from tests.integration.command_calls import call
 from tests.integration.databases import fresh_database
@@ -49,10 +49,10 @@ def encoder(db: Any) -> Any:
 
 def search() -> set[Any]:
     """A whole round; the postings that it queued, which are then forgotten."""
-    reconcile.begin(active())  # the first call of all only notes the time
+    reconcile.start_round(active())  # the first call of all only notes the time
     searches = Walk.objects.filter(purpose=WalkPurpose.RECONCILE)
     searches.update(requested="2026-01-01T00:00Z", finished=Now())
-    assert reconcile.begin(active())
+    assert reconcile.start_round(active())
     before = set(PendingJob.objects.values_list("pk", flat=True))
     go_on()
     assert searches.get().finished is not None
@@ -115,14 +115,14 @@ class TestWhatTriggersMiss:
     def test_found_ones_are_decided(self) -> None:
         with unseen():
             JobPosting.objects.create(title="Bytte kran")
-        reconcile.begin(active())
+        reconcile.start_round(active())
         Walk.objects.update(requested="2026-01-01T00:00Z")
         drain()
         assert Decision.objects.filter(current=True).count() == 1
 
     def test_a_row_written_straight_into_a_partition(self, tmp_path: Path) -> None:
         with fresh_database("partitions") as url:
-            environment = workers.environment(url, reconcile_hours=1e-6)
+            environment = workers.environment(url, reconcile_interval_hours=1e-6)
             django(tmp_path, environment, "migrate", "marketplace_ai", "0002")
             with psycopg.connect(url) as host:
                 host.execute("ALTER TABLE marketplace_ai_jobposting RENAME TO plain")
@@ -143,7 +143,7 @@ class TestWhatTriggersMiss:
                 host.execute("INSERT INTO shard (id, title) VALUES (2, 'b')")
                 assert host.execute(seen).fetchone() == (1,)
                 decided = "SELECT array_agg(job_id ORDER BY job_id) FROM marketplace_ai_decision"
-                with workers.drainer(tmp_path, environment) as worker:
+                with workers.queue_worker(tmp_path, environment) as worker:
                     worker.wait_for(
                         lambda: host.execute(decided).fetchone() == ([1, 2],), "it is not found"
                     )
@@ -212,7 +212,7 @@ class TestWhatIsLeftAlone:
         with unseen():
             bad = JobPosting.objects.create(title="Male stue")
         monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: job.nothing)
-        reconcile.begin(active())
+        reconcile.start_round(active())
         Walk.objects.update(requested="2026-01-01T00:00Z")
         drain()
         assert PendingJob.objects.aside().get().job_id == bad.pk
@@ -221,30 +221,30 @@ class TestWhatIsLeftAlone:
 
 class TestRounds:
     def test_the_first_comes_after_an_interval_and_then_each(self, settings: Any) -> None:
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
         walk = Walk.objects.get()
         assert walk.finished is not None
         Walk.objects.update(requested=timezone.now() - dt.timedelta(hours=23))
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
         Walk.objects.update(requested=timezone.now() - dt.timedelta(hours=25))
-        assert reconcile.begin(active())
-        assert not reconcile.begin(active())
+        assert reconcile.start_round(active())
+        assert not reconcile.start_round(active())
         go_on()
-        assert not reconcile.begin(active())
-        settings.MARKETPLACE_AI_RECONCILE_HOURS = 0
+        assert not reconcile.start_round(active())
+        settings.MARKETPLACE_AI_RECONCILE_INTERVAL_HOURS = 0
         Walk.objects.update(requested="2026-01-01T00:00Z")
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
 
     def test_it_takes_a_tenth_of_one_workers_time(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(reconcile, "STEP", 2)
         JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
         drain()
-        reconcile.begin(active())
+        reconcile.start_round(active())
         Walk.objects.update(requested="2026-01-01T00:00Z", not_before=Now())
-        reconcile.begin(active())
+        reconcile.start_round(active())
         monkeypatch.setattr(reconcile, "PAUSE", 1e6)
-        assert scans.step(active())
-        assert not scans.step(active())
+        assert scans.advance(active())
+        assert not scans.advance(active())
         walk = Walk.objects.get()
         assert walk.not_before > walk.stepped
         assert "Looking for what was missed: 2 of about" in {
@@ -253,24 +253,24 @@ class TestRounds:
         assert go_on() == 2
 
     def test_it_waits_for_room_in_the_queue(self, settings: Any, monkeypatch: Any) -> None:
-        settings.MARKETPLACE_AI_BATCH_SIZE = settings.MARKETPLACE_AI_BACKFILL_BATCHES = 1
+        settings.MARKETPLACE_AI_CLAIM_SIZE = settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
         monkeypatch.setattr(reconcile, "STEP", 2)
         with unseen():
             JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(6)])
-        reconcile.begin(active())
+        reconcile.start_round(active())
         Walk.objects.update(requested="2026-01-01T00:00Z")
-        reconcile.begin(active())
+        reconcile.start_round(active())
         assert go_on() == 1
         assert PendingJob.objects.count() == 2
 
     def test_it_goes_before_a_backfill(self) -> None:
         older(3)
         backfill.request(active())
-        reconcile.begin(active())
+        reconcile.start_round(active())
         searches = Walk.objects.filter(purpose=WalkPurpose.RECONCILE)
         searches.update(requested="2026-01-01T00:00Z")
-        reconcile.begin(active())
-        assert scans.step(active())
+        reconcile.start_round(active())
+        assert scans.advance(active())
         assert searches.get().finished is not None
         assert not PendingJob.objects.exists()
 
@@ -292,12 +292,12 @@ class TestRescans:
 
     def test_one_that_comes_during_a_round_begins_another(self) -> None:
         JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
-        assert reconcile.begin(active())
+        assert reconcile.start_round(active())
         JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
         assert JobChange.objects.count() == 1
         go_on()
-        assert reconcile.begin(active())
+        assert reconcile.start_round(active())
         assert not JobChange.objects.exists()
 
     def test_where_new_postings_cannot_be_told_a_backfill_comes_first(
@@ -316,7 +316,7 @@ class TestRescans:
         assert Decision.objects.get().job_id == job.pk
 
     def test_a_trigger_that_fails_in_earnest(self) -> None:
-        drainer = Drainer(Pipeline())
+        drainer = Worker(ModelLoader())
         with connection.cursor() as cursor:
             # Its log takes no row that names a posting.
             cursor.execute(
@@ -325,7 +325,7 @@ class TestRescans:
             cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Male')")
         assert JobChange.objects.get().job_id is None
         try:
-            while drainer.turn():
+            while drainer.run_once():
                 pass
         finally:
             drainer.close()

@@ -108,7 +108,7 @@ def test_a_frozen_redis_holds_up_one_save_shortly(redis: EmbeddedRedis) -> None:
 def test_wake_ups_flow_again_when_redis_is_back(
     redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
+    monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
     assert wake_up.send()
     redis.kill()
     assert not wake_up.send()
@@ -185,8 +185,10 @@ def test_threads_may_send_at_once(redis: EmbeddedRedis) -> None:
 def test_wake_ups_reach_an_idle_drainer_forged_ones_and_an_outage_notwithstanding(
     redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
-    environment = workers.environment(workers.database(), redis.url() or "", poll_seconds=3600)
+    monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
+    environment = workers.environment(
+        workers.database(), redis.url() or "", poll_interval_seconds=3600
+    )
     with workers.celery(tmp_path, environment) as worker:
         worker.wait_for(idle, "no drainer listens")
         JobPosting.objects.create(title="Male stue")

@@ -18,7 +18,7 @@ from marketplace_ai.models import (
     PendingJob,
 )
 from marketplace_ai.queue import backfill, intake
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.worker import candidate_worker
 from tests.acceptance import ledger, workers
 from tests.inline import Late
@@ -42,7 +42,7 @@ BATCH = 5
 
 @pytest.fixture
 def active(db: None, settings: Any) -> Encoder:
-    settings.MARKETPLACE_AI_BATCH_SIZE = BATCH
+    settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     return encoders.ensure_active()[0]
 
 
@@ -67,7 +67,7 @@ def loads(monkeypatch: Any) -> list[str]:
 
 def run(working: Any, turns: int = 40) -> None:
     for _ in range(turns):
-        if not working.turn():
+        if not working.run_once():
             return
     raise AssertionError("it does not come to an end")
 
@@ -86,9 +86,9 @@ class TestOrder:
 
         seen.calls.clear()
         seen.meanwhile = create
-        from marketplace_ai.worker.loop import Drainer
+        from marketplace_ai.worker.loop import Worker
 
-        working = Drainer(Pipeline(), executor=Late())
+        working = Worker(ModelLoader(), executor=Late())
         try:
             run(working)
         finally:
@@ -114,7 +114,7 @@ class TestOrder:
         working = drainer()
         try:
             for _ in range(12):
-                working.turn()
+                working.run_once()
             seen.meanwhile = lambda dimension, texts: None
             run(working)
         finally:
@@ -138,10 +138,10 @@ class TestOrder:
 
         try:
             while not working._candidates.is_busy:
-                assert working.turn()
+                assert working.run_once()
             JobPosting.objects.create(title="Ny")
             seen.meanwhile = look
-            assert working.turn()
+            assert working.run_once()
             assert Decision.objects.get().job.title == "Ny"
             assert in_hand[0] == {None}
             run(working)
@@ -172,9 +172,9 @@ class TestOrder:
     ) -> None:
         older(3 * BATCH)
         encoder = candidate()
-        from marketplace_ai.worker.loop import Drainer
+        from marketplace_ai.worker.loop import Worker
 
-        working = Drainer(Pipeline(), executor=Late())
+        working = Worker(ModelLoader(), executor=Late())
         seen.meanwhile = lambda dimension, texts: working.stop() if len(texts) == BATCH else None
         try:
             run(working, turns=2)
@@ -261,11 +261,11 @@ class TestTrouble:
         working = drainer()
         try:
             run(working)
-            monkeypatch.setattr(candidate_worker, "TROUBLE_SECONDS", 0)
+            monkeypatch.setattr(candidate_worker, "CANDIDATE_ENCODER_SECONDS", 0)
             run(working)
             assert len(tried) == 1, "it does not pause"
-            for known in working._candidates._known.values():
-                known._resting_until = 0
+            for known in working._candidates._workers.values():
+                known._paused_until = 0
             run(working)
             assert len(tried) == 2
             assert caplog.text.count("its files are gone") == 1
@@ -307,8 +307,8 @@ class TestTrouble:
             left = PendingJob.objects.values_list("encoder", "alone", "attempts", "token")
             assert list(left) == [(encoder.pk, True, 0, None)] * 3
             broken.clear()
-            for known in working._candidates._known.values():
-                known._resting_until = 0
+            for known in working._candidates._workers.values():
+                known._paused_until = 0
             run(working)
         finally:
             working.close()
@@ -384,7 +384,7 @@ class TestSwitch:
         JobPosting.objects.create(title="Male stue")
         working = drainer()
         try:
-            working.turn()  # decided by the active one
+            working.run_once()  # decided by the active one
             assert len(rows(encoder)) == 1
             switch(encoder)
             run(working)
@@ -396,15 +396,15 @@ class TestSwitch:
 
     def test_one_that_is_no_candidate_any_more_is_released(self, active: Encoder) -> None:
         encoder = candidate()
-        pipeline = Pipeline()
-        working = drainer(pipeline)
+        models = ModelLoader()
+        working = drainer(models)
         JobPosting.objects.create(title="Male stue")
         try:
             run(working)
-            assert pipeline.loaded.keys() == {active.pk, encoder.pk}
+            assert models.text_encoders.keys() == {active.pk, encoder.pk}
             Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.RETIRED)
             run(working)
-            assert pipeline.loaded.keys() == {active.pk}
+            assert models.text_encoders.keys() == {active.pk}
         finally:
             working.close()
 
@@ -437,7 +437,7 @@ class TestDedicatedWorker:
         working = drainer(only=encoder.pk)
         switch(encoder)
         try:
-            working.turn()
+            working.run_once()
             assert working.stopping
         finally:
             working.close()
@@ -463,8 +463,8 @@ def test_a_real_worker_builds_one_in_its_own_threads(active: Encoder, tmp_path: 
     encoder = candidate()
     JobPosting.objects.create(title="Male stue")
     url = workers.database()
-    environment = workers.environment(url, batch_size=10, poll_seconds=0.05)
-    with workers.drainer(tmp_path, environment) as worker:
+    environment = workers.environment(url, claim_size=10, poll_interval_seconds=0.05)
+    with workers.queue_worker(tmp_path, environment) as worker:
         worker.wait_for(lambda: state(encoder) == EncoderState.READY, "it is not built")
         worker.process.terminate()
         assert worker.wait_for_end() == 0

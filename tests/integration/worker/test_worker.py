@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 
 from marketplace_ai.models import Decision, JobPosting, PendingJob
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.faults_app import HANGS
 
@@ -50,7 +50,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_leaves_no_process(
     environment = workers.environment(
         workers.database(),
         os.environ["REDIS_URL"],
-        batch_size=20,
+        claim_size=20,
         lease_seconds=3600,
         FAULTS_SECONDS=0.06,
     )
@@ -75,7 +75,7 @@ def test_a_cold_shutdown_does_not_wait_for_the_batch(tmp_path: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_drainer_ends_with_its_killed_parent(tmp_path: Path) -> None:
     create()
-    environment = workers.environment(workers.database(), batch_size=20, FAULTS_SECONDS=0.06)
+    environment = workers.environment(workers.database(), claim_size=20, FAULTS_SECONDS=0.06)
     with workers.celery(tmp_path, environment) as worker:
         drainer, texts = worker.wait_for_batch()
         worker.process.kill()
@@ -101,7 +101,7 @@ def test_each_pool_keeps_one_drainer_also_where_redis_is_down(pool: str, tmp_pat
 @pytest.mark.django_db(transaction=True)
 def test_every_session_of_a_drainer_bounds_its_locks() -> None:
     connection.ensure_connection()
-    drainer = Drainer(Pipeline())
+    drainer = Worker(ModelLoader())
 
     def bound() -> str:
         with connection.cursor() as cursor:
@@ -119,8 +119,8 @@ def test_every_session_of_a_drainer_bounds_its_locks() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_stop_is_noticed_while_waiting(settings: Any) -> None:
-    settings.MARKETPLACE_AI_POLL_SECONDS = 60
-    drainer = Drainer(Pipeline())
+    settings.MARKETPLACE_AI_POLL_INTERVAL_SECONDS = 60
+    drainer = Worker(ModelLoader())
     signal.signal(signal.SIGALRM, drainer.stop)
     signal.setitimer(signal.ITIMER_REAL, 1)
     began = time.monotonic()
