@@ -48,8 +48,8 @@ def disk() -> dict[str, float]:
     model.text_encoder = Scattered(model.text_encoder)
     empty()
     create(count)
-    with closing(Worker(models)) as drainer:
-        while drainer.run_once():
+    with closing(Worker(models)) as queue_worker:
+        while queue_worker.run_once():
             pass
     encoder = Encoder.objects.get()
     table = partitions.name(encoder)

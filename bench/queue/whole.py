@@ -87,9 +87,9 @@ def way() -> dict[str, float]:
 
 def _drained(models: ModelLoader, jobs: list[JobPosting]) -> float:
     """Seconds until all are decided."""
-    with closing(Worker(models)) as drainer:
+    with closing(Worker(models)) as queue_worker:
         start = time.perf_counter()
-        while drainer.run_once():
+        while queue_worker.run_once():
             pass
         took = time.perf_counter() - start
     decided = Decision.objects.filter(job__in=[job.pk for job in jobs]).count()

@@ -76,16 +76,16 @@ def _work(
         nonlocal last, decided
         last, decided = time.time(), decided + written.decided
 
-    drainer = Worker(ready_models(), on_batch=count)
+    queue_worker = Worker(ready_models(), on_batch=count)
     barrier.wait()
     python = time.process_time()
-    drainer.run(until_empty=True)
+    queue_worker.run(until_empty=True)
     python = time.process_time() - python
     pid = connection.connection.info.backend_pid
     results.put((last, decided, python, _seconds(pid)))
 
 
 def _seconds(pid: int) -> float:
-    """Processor time of a process so far; the backend is as old as the drainer's run."""
+    """Processor time of a process so far; the backend is as old as the worker's run."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

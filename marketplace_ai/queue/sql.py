@@ -133,7 +133,7 @@ SELECT EXISTS (
 """
 
 # How long an isolated row waits after one more failure.
-RETRY_DELAY = retry_policy.POSTING.sql("(attempts + 1)")
+_RETRY_DELAY = retry_policy.POSTING.sql("(attempts + 1)")
 
 ENCODER_PREDICATES = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
 
@@ -408,7 +408,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
         job_key_type=_key_type(model._meta.label),
         category_key_type=_key_type(get_category_model()._meta.label),
         owned_rows=OWNED_ROWS,
-        retry_delay=RETRY_DELAY,
+        retry_delay=_RETRY_DELAY,
         for_encoder=ENCODER_PREDICATES[for_encoder],
     )
 

@@ -1,7 +1,7 @@
 """Threads that advance one step at a time, in an order that a seed chooses.
 
 Each actor is a thread with a database connection of its own. It stops at every point it names
-(a drainer at the points of its batch) until it is told to go on; one that waits for a lock of
+(a worker at the points of its batch) until it is told to go on; one that waits for a lock of
 another stays where it is while that one is led on, as in PostgreSQL's own isolation tests.
 """
 
@@ -87,7 +87,7 @@ class Actor:
             self._resting.set()
 
 
-def drainer(models: ModelLoader | None = None, turns: int = 2) -> Callable[[Actor], None]:
+def queue_worker(models: ModelLoader | None = None, turns: int = 2) -> Callable[[Actor], None]:
     """A worker as an actor; each turn looks for lost claims anew, as one does every second."""
     resident = models or ModelLoader()
 
@@ -180,5 +180,13 @@ def deadlocks(url: str) -> int:
 
 
 __all__ = [
-    "Actor", "at_random", "deadlocks", "drain", "drainer", "in_order", "play", "points", "reached",
+    "Actor",
+    "at_random",
+    "deadlocks",
+    "drain",
+    "in_order",
+    "play",
+    "points",
+    "queue_worker",
+    "reached",
 ]  # fmt: skip

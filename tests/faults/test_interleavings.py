@@ -41,7 +41,7 @@ Program = Callable[[Actor], None]
 
 @pytest.fixture
 def encoded(automatic: None) -> Iterator[list[str]]:
-    """The texts that were encoded, in order; drainers in this process stop at their points."""
+    """The texts that were encoded, in order; workers in this process stop at their points."""
     ModelLoader().refresh()
     texts: list[str] = []
     plain = DummyEncoder.encode
@@ -157,8 +157,8 @@ def test_two_workers_and_a_host_in_any_order(
     for _ in range(scaled(30, 300)):
         jobs = [world.insert() for _ in range(2)]
         actors = [
-            Actor("a", stepping.drainer(residents[0])),
-            Actor("b", stepping.drainer(residents[1])),
+            Actor("a", stepping.queue_worker(residents[0])),
+            Actor("b", stepping.queue_worker(residents[1])),
             Actor("host", host(world, jobs)),
             Actor("lease", lease_over),
         ]
@@ -184,8 +184,8 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[ModelLoader
         late.append(Decision.objects.count())
 
     actors = [
-        Actor("a", stepping.drainer(residents[0], turns=1)),
-        Actor("b", stepping.drainer(residents[1], turns=1)),
+        Actor("a", stepping.queue_worker(residents[0], turns=1)),
+        Actor("b", stepping.queue_worker(residents[1], turns=1)),
         Actor("lease", between),
     ]
     play(url, actors, stepping.in_order("a", "lease", "b", "lease", *["a"] * 6, "lease"))
@@ -205,7 +205,7 @@ def test_an_edit_while_encoding_costs_one_more_encode(
     def edit(actor: Actor) -> None:
         JobPosting.objects.filter(pk=job.pk).update(title="Klippe gress")
 
-    actors = [Actor("a", stepping.drainer(residents[0], turns=1)), Actor("host", edit)]
+    actors = [Actor("a", stepping.queue_worker(residents[0], turns=1)), Actor("host", edit)]
     play(workers.database(), actors, stepping.in_order("a", "host", "a"))
     stepping.drain(residents[2])
     assert encoded == ["Male stue", "Klippe gress"]
@@ -270,8 +270,8 @@ def test_a_persons_category_stands_whenever_it_is_set(
             world.edit(job)
 
         actors = [
-            Actor("a", stepping.drainer(residents[0])),
-            Actor("b", stepping.drainer(residents[1], turns=1)),
+            Actor("a", stepping.queue_worker(residents[0])),
+            Actor("b", stepping.queue_worker(residents[1], turns=1)),
             Actor("person", person.choose(job)),
             Actor("host", edit),
         ]
@@ -327,7 +327,7 @@ def test_categories_and_exemplars_change_at_any_step(
                 actor.pause("between two transactions")
 
         actors = [
-            Actor("a", stepping.drainer(residents[0])),
+            Actor("a", stepping.queue_worker(residents[0])),
             Actor("host", lambda actor, job=job: world.edit(job)),
             Actor("taxonomist", change),
         ]

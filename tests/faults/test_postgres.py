@@ -43,7 +43,7 @@ def test_postgres_is_killed_and_restarted_under_load(
             assert server.start() == url
             began, further = time.monotonic(), partial(more_than, decisions(url), url)
             postings += insert(url, postings, 20)
-            worker.wait_for(further, "the drainer does not go on")
+            worker.wait_for(further, "the worker does not go on")
             back.append(time.monotonic() - began)
         worker.wait_for(lambda: settled(url), "the queue does not drain")
         assert worker.pids() == [before], "it was started anew"
@@ -109,7 +109,7 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
                 own.execute("LOCK TABLE marketplace_ai_decision IN SHARE MODE")
                 time.sleep(0.8)
 
-        worker.wait_for(lambda: sessions() > 0, "no drainer comes")
+        worker.wait_for(lambda: sessions() > 0, "no worker comes")
         faults: list[Callable[[], None]] = [terminated, held_up] * scaled(2, 15)
         rng.shuffle(faults)
         for fault in faults:
@@ -118,7 +118,7 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
             time.sleep(rng.uniform(0, 0.3))
             fault()
             # The batch of that moment was given back, or is written by then.
-            worker.wait_for(lambda: settled(url) or counted(), "the drainer does not go on")
+            worker.wait_for(lambda: settled(url) or counted(), "the worker does not go on")
             assert not counted(), "a posting was blamed"
         # One that works, one that shows that it lives, one that listens; a renewing one at most.
         worker.wait_for(lambda: sessions() <= 4, "sessions are left behind")

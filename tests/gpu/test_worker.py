@@ -1,4 +1,4 @@
-"""A drainer on a device: what it decides, and that it keeps to the device it is given."""
+"""A worker on a device: what it decides, and that it keeps to the device it is given."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def test_a_worker_drains_on_the_device(tmp_path: Path) -> None:
     assert (vectors * expected).sum(axis=1).min() >= 0.99
 
 
-def test_a_drainer_keeps_to_the_device_it_is_given(tmp_path: Path) -> None:
-    """One drainer a device, as many as there are; and one that is given none uses none."""
+def test_a_worker_keeps_to_the_device_it_is_given(tmp_path: Path) -> None:
+    """One worker a device, as many as there are; and one that is given none uses none."""
     directory = models.embedded(tmp_path, torch.float16)
     url = workers.database()
     names = visible_devices()
     unused = free_memory()
     with ExitStack() as running:
         for number, name in enumerate(["", *names]):
-            folder = tmp_path / f"drainer-{number}"
+            folder = tmp_path / f"worker-{number}"
             given = environment(url, directory, CUDA_VISIBLE_DEVICES=name)
-            drainer = running.enter_context(workers.queue_worker(folder, given))
-            drainer.wait_for(lambda: idle() > number, "it does not start")  # noqa: B023
+            queue_worker = running.enter_context(workers.queue_worker(folder, given))
+            queue_worker.wait_for(lambda: idle() > number, "it does not start")  # noqa: B023
             used = [
                 before - now > IN_USE for before, now in zip(unused, free_memory(), strict=True)
             ]

@@ -39,14 +39,14 @@ def drain() -> Any:
     models = ModelLoader()
 
     def turns() -> None:
-        drainer = Worker(models)
+        queue_worker = Worker(models)
         try:
             for _ in range(30):
-                if not drainer.run_once():
+                if not queue_worker.run_once():
                     return
             raise AssertionError("the queue does not drain")
         finally:
-            drainer.close()
+            queue_worker.close()
 
     return turns
 

@@ -299,7 +299,7 @@ def older(count: int) -> list[uuid.UUID]:
 
 
 def test_backfill_walks_uuid_keys(fitted: None, drain: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(backfill, "STEP", 3)
+    monkeypatch.setattr(backfill, "SCAN_STEP", 3)
     keys = older(10)
     first = backfilled(limit=4)
     assert (first["missing"], first["queued"]) == (4, 4)

@@ -129,7 +129,7 @@ def test_bytes_that_are_no_text_are_set_aside_alone(tmp_path: Path) -> None:
                     "ORDER BY job.id"
                 ).fetchall()
 
-            with workers.queue_worker(tmp_path / "drainer", environment) as worker:
+            with workers.queue_worker(tmp_path / "worker", environment) as worker:
                 worker.wait_for(
                     lambda: all(aside or decided for _, aside, decided in fates()),
                     "the queue does not settle",

@@ -22,14 +22,14 @@ def fit() -> None:
 
 def drain(models: ModelLoader | None = None) -> None:
     """Turn after turn while there is work; a row that waits for another attempt stays."""
-    drainer = Worker(models or ModelLoader(), executor=Inline())
+    queue_worker = Worker(models or ModelLoader(), executor=Inline())
     try:
         for _ in range(30):
-            if not drainer.run_once():
+            if not queue_worker.run_once():
                 return
         raise AssertionError("the queue does not drain")
     finally:
-        drainer.close()
+        queue_worker.close()
 
 
 def current(job: JobPosting) -> Decision:

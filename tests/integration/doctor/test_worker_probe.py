@@ -83,7 +83,7 @@ def test_the_time_is_that_of_the_turn(liveness: Liveness) -> None:
     workers.wait_for(lambda: liveness.acquire() > 0 and seconds() < before, lambda: "it goes on")
 
 
-def test_a_drainer_of_another_machine_does_not_count(
+def test_a_worker_of_another_machine_does_not_count(
     liveness: Liveness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     liveness.acquire()

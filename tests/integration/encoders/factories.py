@@ -48,7 +48,7 @@ def rows(encoder: Encoder | None) -> dict[Any, PendingJob]:
     return {row.job_id: row for row in PendingJob.objects.filter(encoder=encoder)}
 
 
-def drainer(models: ModelLoader | None = None, **options: Any) -> Worker:
+def queue_worker(models: ModelLoader | None = None, **options: Any) -> Worker:
     """One that encodes and loads in this thread."""
     return Worker(models or ModelLoader(), executor=Inline(), **options)
 

@@ -216,7 +216,7 @@ def test_writes_in_progress_are_waited_for(encoder: Encoder) -> None:
         with writer.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute(
-                kept.sql.KEEP_ENCODER, {"encoder": encoder.pk, "states": ["ready", "building"]}
+                kept.sql.LOCK_ENCODER, {"encoder": encoder.pk, "states": ["ready", "building"]}
             )
             thread = threading.Thread(target=retire)
             thread.start()

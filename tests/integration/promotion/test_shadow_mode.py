@@ -26,7 +26,14 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.versions import activation
 from tests.integration.command_calls import call_json, refused
-from tests.integration.encoders.factories import Recorder, candidate, drainer, rows, state, switch
+from tests.integration.encoders.factories import (
+    Recorder,
+    candidate,
+    queue_worker,
+    rows,
+    state,
+    switch,
+)
 from tests.integration.queue.scan_helpers import older
 from tests.integration.worker_runs import drain, fit
 
@@ -111,7 +118,7 @@ def test_exemplars_of_a_moment_ago_answer(
 
     monkeypatch.setattr(CandidateModel, "propose", noted)
     call_json("encoders", shadow="next")
-    working = drainer()
+    working = queue_worker()
     try:
         for number in range(2):
             added = Exemplar.objects.create(

@@ -53,7 +53,7 @@ def small(settings: Any, monkeypatch: Any) -> None:
     """Steps of 5 postings while fewer than 10 wait."""
     settings.MARKETPLACE_AI_CLAIM_SIZE = 10
     settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
-    monkeypatch.setattr(backfill, "STEP", 5)
+    monkeypatch.setattr(backfill, "SCAN_STEP", 5)
 
 
 class TestFeeding:
@@ -90,7 +90,7 @@ class TestFeeding:
         PendingJob.objects.update(priority=Priority.FRESH)
         assert go_on() == 2
 
-    def test_a_drainer_does_all_of_it(self, encoder: Any, small: None) -> None:
+    def test_a_worker_does_all_of_it(self, encoder: Any, small: None) -> None:
         older(43)
         walk, _ = backfill.request(encoder)
         drain()
@@ -107,7 +107,7 @@ class TestFeeding:
             looked_at.extend(given if not options else [])
             return find(walk, encoder, given, **options)
 
-        monkeypatch.setattr(backfill, "find", noted)
+        monkeypatch.setattr(backfill, "find_missing", noted)
         backfill.request(encoder)
         while go_on():
             worked_off()
@@ -181,7 +181,7 @@ class TestFeeding:
     def test_a_fresh_posting_waits_for_one_batch_at_most(
         self, encoder: Any, small: None, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(backfill, "STEP", 100)
+        monkeypatch.setattr(backfill, "SCAN_STEP", 100)
         older(200)
         backfill.request(encoder)
         fresh: list[int] = []
@@ -192,14 +192,14 @@ class TestFeeding:
                 fresh.append(JobPosting.objects.create(title="Male stue").pk)
             batches.append(Decision.objects.filter(job_id__in=fresh).exists())
 
-        drainer = Worker(ModelLoader(), on_batch=create)
+        queue_worker = Worker(ModelLoader(), on_batch=create)
         try:
             while not any(batches):
-                assert drainer.run_once()
+                assert queue_worker.run_once()
             # Created after the fourth; a fifth may have been in the encoder by then.
             assert len(batches) <= 6
         finally:
-            drainer.close()
+            queue_worker.close()
         assert PendingJob.objects.count() > 20
 
     def test_a_walk_that_fails_costs_fresh_postings_nothing(
@@ -210,15 +210,15 @@ class TestFeeding:
         older(1)
         backfill.request(encoder)
         monkeypatch.setattr(JobAdapter, "jobs", lambda self: JobPosting.objects.filter(nope=1))
-        drainer = Worker(ModelLoader())
+        queue_worker = Worker(ModelLoader())
         try:
-            assert not drainer.run_once()
+            assert not queue_worker.run_once()
             monkeypatch.undo()
             fresh = JobPosting.objects.create(title="Male stue")
-            assert drainer.run_once()
+            assert queue_worker.run_once()
         finally:
-            drainer.close()
-        assert "A walk over the postings failed" in caplog.text
+            queue_worker.close()
+        assert "A table scan failed" in caplog.text
         assert Decision.objects.get().job_id == fresh.pk
         assert not queued()
 
@@ -280,7 +280,7 @@ class TestSeveralWorkers:
         self, encoder: Any, settings: Any, monkeypatch: Any
     ) -> None:
         settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 100
-        monkeypatch.setattr(backfill, "STEP", 7)
+        monkeypatch.setattr(backfill, "SCAN_STEP", 7)
         keys = [job.pk for job in older(500)]
         walk, _ = backfill.request(encoder)
 
@@ -412,7 +412,7 @@ class TestCommand:
         older(40)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE marketplace_ai_jobposting, marketplace_ai_jobembedding")
-        monkeypatch.setattr(backfill, "COUNTED", 10)
+        monkeypatch.setattr(backfill, "MAX_COUNTED_ROWS", 10)
         result = call_json("backfill_embeddings", dry_run=True)
         assert result["estimated"]
         assert result["missing"] == pytest.approx(40, abs=10)
@@ -437,7 +437,7 @@ class TestCommand:
         older(60)
         environment = workers.environment(workers.database(), claim_size=10)
         with workers.queue_worker(tmp_path, environment) as worker:
-            worker.wait_for(lambda: "drainer" in drainers(), "there is no drainer")
+            worker.wait_for(lambda: "worker" in worker_sessions(), "there is no worker")
             result = call_json("backfill_embeddings", wait=True)
         assert (result["queued"], result["all_queued"], result["pending"]) == (60, True, 0)
         assert Decision.objects.count() == 60
@@ -447,7 +447,7 @@ class TestCommand:
     ) -> None:
         older(40)
         worker = Liveness()
-        worker.hold()
+        worker.acquire()
         monkeypatch.setattr("time.sleep", lambda seconds: backfill.stop(encoder))
         try:
             assert "was stopped" in failed("backfill_embeddings", wait=True, json=True)
@@ -455,7 +455,7 @@ class TestCommand:
             worker.close()
 
 
-def drainers() -> str:
+def worker_sessions() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT string_agg(application_name, ' ') FROM pg_stat_activity")
         return str(cursor.fetchone()[0])

@@ -57,7 +57,7 @@ def test_text_keys(tmp_path: Path) -> None:
             Job.objects.bulk_create([Job(ref=key, title="Male " + key) for key in keys])
             JobChange.objects.all().delete()
             encoders.ensure_active()
-            backfill.STEP = 2
+            backfill.SCAN_STEP = 2
             call_command("backfill_embeddings")
             call_command("process_pending", drain=True)
             walk = Walk.objects.get(purpose="backfill")

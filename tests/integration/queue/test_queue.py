@@ -131,7 +131,7 @@ def test_a_living_workers_rows_are_not_taken(posting: JobPosting, worker: int) -
 
 def test_a_dead_workers_rows_are_free_at_once_uncounted(posting: JobPosting) -> None:
     dead = Liveness()
-    number = dead.hold()
+    number = dead.acquire()
     intake.collect()
     claims.claim(number)
     dead.close()
@@ -144,7 +144,7 @@ def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting
     encoder = candidate()
     intake.collect()
     dead = Liveness()
-    claimed = claims.claim(dead.hold(), encoder_id=encoder.pk)
+    claimed = claims.claim(dead.acquire(), encoder_id=encoder.pk)
     assert claimed is not None
     dead.close()
     assert recover_soon() == 1
@@ -167,7 +167,7 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
         PendingJob.objects.update(not_before="2026-01-01T00:00Z")  # its waiting time is over
-        assert claims.claim(dead.hold(), alone=True)
+        assert claims.claim(dead.acquire(), alone=True)
         dead.close()
         recover_soon()
         assert pending().attempts == attempt

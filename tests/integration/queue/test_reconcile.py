@@ -236,13 +236,13 @@ class TestRounds:
         assert not reconcile.start_round(active())
 
     def test_it_takes_a_tenth_of_one_workers_time(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(reconcile, "STEP", 2)
+        monkeypatch.setattr(reconcile, "SCAN_STEP", 2)
         JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
         drain()
         reconcile.start_round(active())
         Walk.objects.update(requested="2026-01-01T00:00Z", not_before=Now())
         reconcile.start_round(active())
-        monkeypatch.setattr(reconcile, "PAUSE", 1e6)
+        monkeypatch.setattr(reconcile, "PAUSE_FACTOR", 1e6)
         assert scans.advance(active())
         assert not scans.advance(active())
         walk = Walk.objects.get()
@@ -254,7 +254,7 @@ class TestRounds:
 
     def test_it_waits_for_room_in_the_queue(self, settings: Any, monkeypatch: Any) -> None:
         settings.MARKETPLACE_AI_CLAIM_SIZE = settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
-        monkeypatch.setattr(reconcile, "STEP", 2)
+        monkeypatch.setattr(reconcile, "SCAN_STEP", 2)
         with unseen():
             JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(6)])
         reconcile.start_round(active())
@@ -316,7 +316,7 @@ class TestRescans:
         assert Decision.objects.get().job_id == job.pk
 
     def test_a_trigger_that_fails_in_earnest(self) -> None:
-        drainer = Worker(ModelLoader())
+        queue_worker = Worker(ModelLoader())
         with connection.cursor() as cursor:
             # Its log takes no row that names a posting.
             cursor.execute(
@@ -325,10 +325,10 @@ class TestRescans:
             cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Male')")
         assert JobChange.objects.get().job_id is None
         try:
-            while drainer.run_once():
+            while queue_worker.run_once():
                 pass
         finally:
-            drainer.close()
+            queue_worker.close()
         assert Decision.objects.get().job.title == "Male"
         assert not JobChange.objects.exists()
 

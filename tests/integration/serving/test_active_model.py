@@ -454,15 +454,15 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
         return encode(texts)
 
     models.active.text_encoder.encode = delete_meanwhile
-    drainer = Worker(models, executor=Inline())
+    queue_worker = Worker(models, executor=Inline())
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        drainer.run_once()
+        queue_worker.run_once()
         assert current(other).job_id == other.pk
         assert PendingJob.objects.get().job_id == posting.pk
     finally:
-        drainer.close()
+        queue_worker.close()
         host.close()
 
 

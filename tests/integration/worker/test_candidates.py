@@ -26,7 +26,7 @@ from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.encoders.factories import (
     Recorder,
     candidate,
-    drainer,
+    queue_worker,
     rows,
     state,
     switch,
@@ -111,7 +111,7 @@ class TestOrder:
                 JobPosting.objects.filter(title="Ny 3").update(title="Ny 3!")
 
         seen.meanwhile = look
-        working = drainer()
+        working = queue_worker()
         try:
             for _ in range(12):
                 working.run_once()
@@ -129,7 +129,7 @@ class TestOrder:
     ) -> None:
         older(4 * BATCH)
         encoder = candidate()
-        working = drainer()
+        working = queue_worker()
         in_hand: list[set[Any]] = []
 
         def look(dimension: int, texts: list[str]) -> None:
@@ -258,7 +258,7 @@ class TestTrouble:
         encoder = candidate()
         tried = self.broken(monkeypatch)
         job = JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         try:
             run(working)
             monkeypatch.setattr(candidate_worker, "CANDIDATE_ENCODER_SECONDS", 0)
@@ -300,7 +300,7 @@ class TestTrouble:
             return encode(self, texts)
 
         monkeypatch.setattr(DummyEncoder, "encode", fail)
-        working = drainer()
+        working = queue_worker()
         try:
             run(working)
             assert len(vectors(active)) == 3
@@ -321,7 +321,7 @@ class TestTrouble:
         candidate()
         self.broken(monkeypatch)
         JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         waits: list[float] = []
 
         def wait(seconds: float, *args: Any) -> None:
@@ -340,7 +340,7 @@ class TestSwitch:
     ) -> None:
         encoder = candidate()
         JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         try:
             run(working)
             assert loads == ["dummy", "next"]
@@ -382,7 +382,7 @@ class TestSwitch:
         """It had vectors to give when it was promoted; no decision is made of those rows."""
         encoder = candidate()
         JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         try:
             working.run_once()  # decided by the active one
             assert len(rows(encoder)) == 1
@@ -397,7 +397,7 @@ class TestSwitch:
     def test_one_that_is_no_candidate_any_more_is_released(self, active: Encoder) -> None:
         encoder = candidate()
         models = ModelLoader()
-        working = drainer(models)
+        working = queue_worker(models)
         JobPosting.objects.create(title="Male stue")
         try:
             run(working)
@@ -421,7 +421,7 @@ class TestDedicatedWorker:
         jobs = older(3)
         encoder, other = candidate(), candidate("other", 48)
         JobPosting.objects.create(title="Male stue")
-        working = drainer(only=encoder.pk)
+        working = queue_worker(only=encoder.pk)
         try:
             run(working)
         finally:
@@ -434,7 +434,7 @@ class TestDedicatedWorker:
 
     def test_it_ends_when_that_is_a_candidate_no_longer(self, active: Encoder) -> None:
         encoder = candidate()
-        working = drainer(only=encoder.pk)
+        working = queue_worker(only=encoder.pk)
         switch(encoder)
         try:
             working.run_once()

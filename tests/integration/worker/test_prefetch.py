@@ -37,13 +37,13 @@ def claims() -> dict[Any, int]:
 
 
 class World:
-    """A drainer whose encoder works as late as it can: when its vectors are waited for."""
+    """A worker whose encoder works as late as it can: when its vectors are waited for."""
 
     def __init__(self, settings: Any) -> None:
         settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
         self.models = ModelLoader()
         self.models.refresh()
-        self.drainer = Worker(self.models, executor=Late())
+        self.queue_worker = Worker(self.models, executor=Late())
         #: What is in hand at each call of the encoder.
         self.seen: list[list[int]] = []
         self._encode = self.models.active.text_encoder.encode
@@ -60,12 +60,12 @@ class World:
 def world(db: None, settings: Any) -> Iterator[World]:
     made = World(settings)
     yield made
-    made.drainer.close()
+    made.queue_worker.close()
 
 
 def test_the_next_batch_is_in_hand_while_one_is_encoded(world: World) -> None:
     create(3 * BATCH)
-    while world.drainer.run_once():
+    while world.queue_worker.run_once():
         pass
     assert world.seen == [[BATCH, BATCH], [BATCH, BATCH], [BATCH]]
     assert Decision.objects.count() == 3 * BATCH
@@ -74,8 +74,8 @@ def test_the_next_batch_is_in_hand_while_one_is_encoded(world: World) -> None:
 
 def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
     create(3 * BATCH)
-    world.meanwhile = lambda texts: world.drainer.stop()
-    world.drainer.run_once()
+    world.meanwhile = lambda texts: world.queue_worker.stop()
+    world.queue_worker.run_once()
     assert world.seen == [[BATCH, BATCH]]
     assert Decision.objects.count() == BATCH
     left = PendingJob.objects.values_list("token", "alone", "attempts", "last_error")
@@ -84,9 +84,9 @@ def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
 
 def test_a_batch_that_is_being_encoded_is_written_at_the_end(world: World) -> None:
     create(2 * BATCH)
-    world.drainer.run_once()
+    world.queue_worker.run_once()
     assert sorted(claims().values()) == [BATCH]
-    world.drainer.close()
+    world.queue_worker.close()
     assert Decision.objects.count() == 2 * BATCH
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(
     create(2 * BATCH)
     lonely = PendingJob.objects.order_by("id")[:2].values("id")
     PendingJob.objects.filter(id__in=lonely).update(alone=True)
-    while world.drainer.run_once():
+    while world.queue_worker.run_once():
         pass
     assert world.seen == seen
 
@@ -116,7 +116,7 @@ def test_a_batch_that_fails_leaves_the_one_ahead_alone(world: World) -> None:
             raise ValueError("cannot")
 
     world.meanwhile = fail
-    while world.drainer.run_once():
+    while world.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH - 1
     assert PendingJob.objects.get().last_error == "ValueError: cannot"
@@ -135,10 +135,10 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
         return finish(self, batch, vectors)
 
     monkeypatch.setattr(ActiveModel, "finish", fail_once)
-    world.drainer.run_once()
+    world.queue_worker.run_once()
     assert PendingJob.objects.filter(alone=True, token=None).count() == BATCH
     assert sorted(claims().values()) == [BATCH]
-    while world.drainer.run_once():
+    while world.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH
 
@@ -156,7 +156,7 @@ def encoded_beside_a_fresh_one(world: World, backfill: int) -> list[list[str]]:
             JobPosting.objects.create(title="Ny og frisk")
 
     world.meanwhile = remember
-    while world.drainer.run_once():
+    while world.queue_worker.run_once():
         pass
     return order
 
@@ -180,7 +180,7 @@ def test_a_claim_is_worked_off_in_batches_of_the_encoders_size(narrow: World) ->
     create(2 * BATCH)
     sizes: list[int] = []
     narrow.meanwhile = lambda texts: sizes.append(len(texts))
-    while narrow.drainer.run_once():
+    while narrow.queue_worker.run_once():
         pass
     assert sizes == [3, 2, 3, 2]
     # What is written has left the claim; the next one is taken beside the last of its batches.
@@ -208,10 +208,10 @@ def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> 
             JobPosting.objects.bulk_create([JobPosting(title=f"Ny {n}") for n in range(BATCH)])
 
     narrow.meanwhile = flood
-    narrow.drainer.run_once()
+    narrow.queue_worker.run_once()
     waiting = PendingJob.objects.filter(priority=Priority.BACKFILL)
     assert [row.token for row in waiting] == [None, None]
-    while narrow.drainer.run_once():
+    while narrow.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH
 
@@ -223,18 +223,18 @@ def test_a_fault_between_two_turns_gives_all_back_uncounted(
     """As when the connection is lost by which others see that this worker lives."""
     settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     create(3 * BATCH)
-    drainer = Worker(ModelLoader())
-    hold, held = drainer.liveness.acquire, []
+    queue_worker = Worker(ModelLoader())
+    hold, held = queue_worker.liveness.acquire, []
 
     def lose() -> int:
         held.append(len(claims()))
         if len(held) == 2:
-            drainer.stop()
+            queue_worker.stop()
             raise OperationalError("the connection is lost")
         return hold()
 
-    monkeypatch.setattr(drainer.liveness, "acquire", lose)
-    drainer.run()
+    monkeypatch.setattr(queue_worker.liveness, "acquire", lose)
+    queue_worker.run()
     assert held == [0, 1]
     left = PendingJob.objects.values_list("token", "alone", "attempts")
     assert list(left) == [(None, False, 0)] * 2 * BATCH
@@ -242,8 +242,8 @@ def test_a_fault_between_two_turns_gives_all_back_uncounted(
 
 def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -> None:
     create(2 * BATCH)
-    narrow.drainer.run_once()
-    narrow.drainer.close()
+    narrow.queue_worker.run_once()
+    narrow.queue_worker.close()
     assert Decision.objects.count() == BATCH
     left = PendingJob.objects.values_list("token", "alone", "attempts")
     assert list(left) == [(None, False, 0)] * BATCH
@@ -279,7 +279,7 @@ def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, setting
             active.ensure_active()
 
     world.meanwhile = switch
-    while world.drainer.run_once():
+    while world.queue_worker.run_once():
         pass
     assert set(Decision.objects.values_list("encoder__source", flat=True)) == {"dummy:32"}
     assert Decision.objects.count() == 2 * BATCH
@@ -289,7 +289,7 @@ def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, setting
 def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     create(3 * BATCH)
-    drainer = Worker(ModelLoader())
+    queue_worker = Worker(ModelLoader())
 
     def fail(self: ActiveModel, batch: Any, vectors: Any) -> Any:
         raise OperationalError("the connection is lost")
@@ -297,15 +297,15 @@ def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkey
     try:
         with monkeypatch.context() as patch, pytest.raises(OperationalError):
             patch.setattr(ActiveModel, "finish", fail)
-            drainer.run_once()
+            queue_worker.run_once()
         left = PendingJob.objects.values_list("token", "alone", "attempts")
         assert list(left) == [(None, False, 0)] * 3 * BATCH
         PendingJob.objects.update(not_before="2026-01-01T00:00Z")
-        while drainer.run_once():
+        while queue_worker.run_once():
             pass
         assert Decision.objects.count() == 3 * BATCH
     finally:
-        drainer.close()
+        queue_worker.close()
 
 
 def two_in_hand(worker: workers.Processes) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_ai.queue.claim import ClaimedRow
-from marketplace_ai.queue.claim_batches import SPECIAL_TOKENS, CHARACTERS_PER_TOKEN, Rows, batches
+from marketplace_ai.queue.claim_batches import CHARACTERS_PER_TOKEN, SPECIAL_TOKENS, Rows, batches
 
 LONGEST = 24
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
