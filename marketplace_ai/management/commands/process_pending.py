@@ -44,15 +44,15 @@ class Command(DatabaseCommand):
             def count(written: Written) -> None:
                 advance(written.decided or written.vectors)
 
-            drainer = Worker(
+            worker = Worker(
                 ModelLoader(),
                 parent=options["parent"],
                 on_batch=count,
                 only=None if only is None else only.pk,
             )
-            handle_signals(drainer)
+            handle_signals(worker)
             try:
-                drainer.run(until_empty=options["drain"])
+                worker.run(until_empty=options["drain"])
             except EncoderError as error:
                 fail(str(error))
         if only is not None:
