@@ -18,7 +18,7 @@ from marketplace_ai.management.console import progress
 from marketplace_ai.scrub import scrub
 from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.labeled_csv import Rows
-from marketplace_ai.text.normalize import prepare
+from marketplace_ai.text.normalize import normalize
 
 from .inputs import CATALOGUE, ROOT, VECTORS, catalogue, encoded, encoder, labelled
 from .rows import Benchmark
@@ -56,7 +56,7 @@ def unchanged(name: str) -> float:
     texts = [
         row.get("text") or f"{row['title']}\n{row['description']}" for row in _csv(f"{name}_nb")
     ]
-    texts = [prepare(text) for text in texts]
+    texts = [normalize(text) for text in texts]
     return sum(scrub(text) == text for text in texts) / len(texts)
 
 
@@ -64,7 +64,7 @@ def gain() -> float:
     """Points of first choice that scrubbing gives back, by a classifier fitted on exemplars_nb
     alone: each posting of calibration_nb has three pieces of invented data behind it."""
     left = planted(encoded(catalogue())[2].rows)
-    scrubbed = _with(left, [prepare(scrub(text)) for text in left.texts])
+    scrubbed = _with(left, [normalize(scrub(text)) for text in left.texts])
     both = encode(encoder(), [left, scrubbed], kept_in=VECTORS, progress=progress)
     before, after = map(_first_choice, both)
     return 100 * (after - before)

@@ -2,7 +2,7 @@
 
 It may also stand in a file ``.env`` beside manage.py: ``DATABASE_URL``, ``REDIS_URL``,
 ``DJANGO_SECRET_KEY``, ``DJANGO_DEBUG``, ``DJANGO_ALLOWED_HOSTS``, ``DJANGO_CSRF_TRUSTED_ORIGINS``,
-and of the app ``MARKETPLACE_AI_ENCODER``, ``_CACHE_DIR``, ``_BACKEND``, ``_BATCH_SIZE``,
+and of the app ``MARKETPLACE_AI_ENCODER``, ``_CACHE_DIR``, ``_BACKEND``, ``_CLAIM_SIZE``,
 ``_ENCODE_TIMEOUT``.
 """
 
@@ -103,7 +103,7 @@ MARKETPLACE_AI_ENCODER = os.environ.get("MARKETPLACE_AI_ENCODER", "bundled")
 MARKETPLACE_AI_CACHE_DIR = os.environ.get("MARKETPLACE_AI_CACHE_DIR", "~/.cache/marketplace_ai")
 # What suits a CPU and a GPU differs.
 MARKETPLACE_AI_BACKEND = os.environ.get("MARKETPLACE_AI_BACKEND", "auto")
-MARKETPLACE_AI_BATCH_SIZE = int(os.environ.get("MARKETPLACE_AI_BATCH_SIZE", "512"))
+MARKETPLACE_AI_CLAIM_SIZE = int(os.environ.get("MARKETPLACE_AI_CLAIM_SIZE", "512"))
 MARKETPLACE_AI_ENCODE_TIMEOUT = float(os.environ.get("MARKETPLACE_AI_ENCODE_TIMEOUT", "120"))
 
 LOGGING = {

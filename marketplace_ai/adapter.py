@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from marketplace_ai.conf import conf
 from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
 from marketplace_ai.scrub import LONGEST_ITEM, scrub
-from marketplace_ai.text.normalize import description, prepare
+from marketplace_ai.text.normalize import description, normalize
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
@@ -76,8 +76,13 @@ class JobAdapter:
         than it is kept, so that its end never is half a phone number. A prepared text comes
         back as it is, where ``clean`` leaves what it returned alone.
         """
-        longer = prepare(text, self.max_chars + LONGEST_ITEM)
-        return prepare(self.scrub(self.clean(longer)), self.max_chars)
+        longer = normalize(text, self.max_chars + LONGEST_ITEM)
+        return normalize(self.scrub(self.clean(longer)), self.max_chars)
+
+    @final
+    def encoder_input(self, job: Any) -> str:
+        """The text of a posting exactly as the encoder gets it, and as digests are made of it."""
+        return self.prepared(self.text(job))
 
     def eligible(self, job: Any) -> bool:
         """Whether this posting is to be tagged now (no draft, not deleted)."""

@@ -1,12 +1,13 @@
-"""System checks: what is wrong with the settings or the database, and the cure.
+"""System checks of the settings, the adapter and the database.
 
-Each has an id, so that a host can silence it, and a hint. docs/settings.md lists them.
+Each has an id, so that a project can silence it, and a hint. docs/settings.md lists them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from . import conf
 from .adapter import JobAdapter, get_adapter
 from .encoding import DTYPES, backend_registry
 from .models import get_category_model, get_job_model
+from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
 from .queue.sql import alias
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ MIN_PGVECTOR = (0, 8, 4)
 
 @register("marketplace_ai")
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """W001: a MARKETPLACE_AI_ setting that does not exist."""
+    """W001: an unknown MARKETPLACE_AI_ setting."""
     known = conf.known_settings()
     messages: list[CheckMessage] = []
     for name in dir(settings):
@@ -52,23 +54,83 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("marketplace_ai")
-def check_audit_share(**kwargs: Any) -> list[CheckMessage]:
-    """E005: a share of audited postings that is no share."""
-    share: object = conf.conf.audit_share
-    if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1:
+def check_audit_sample_rate(**kwargs: Any) -> list[CheckMessage]:
+    """E005: an audit sample rate outside 0 to 1."""
+    rate: object = conf.conf.audit_sample_rate
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1:
         return []
     return [
         Error(
-            f"{conf.PREFIX}AUDIT_SHARE is {share!r}.",
+            f"{conf.PREFIX}AUDIT_SAMPLE_RATE is {rate!r}.",
             hint="It must be a number from 0 (no audit) to 1 (every posting), as 0.01.",
             id="marketplace_ai.E005",
         )
     ]
 
 
+#: Settings of time, and whether they may be 0.
+_TIMES = {
+    "lease_seconds": False,
+    "encode_timeout": False,
+    "poll_interval_seconds": False,
+    "reconcile_interval_hours": True,
+}
+
+
+@register("marketplace_ai")
+def check_times(**kwargs: Any) -> list[CheckMessage]:
+    """E007: a time that is not a positive number. W004: times that contradict each other."""
+    invalid: list[CheckMessage] = [
+        Error(
+            f"{conf.PREFIX}{name.upper()} is {getattr(conf.conf, name)!r}.",
+            hint=f"It must be a {'number of 0 or more' if may_be_zero else 'positive number'}.",
+            id="marketplace_ai.E007",
+        )
+        for name, may_be_zero in _TIMES.items()
+        if not _is_time(getattr(conf.conf, name), may_be_zero)
+    ]
+    return invalid or [
+        Warning(message, hint=hint, id="marketplace_ai.W004")
+        for message, hint in _contradictions(LeaseTiming(float(conf.conf.lease_seconds)))
+    ]
+
+
+def _is_time(value: object, may_be_zero: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return False
+    return value > 0 or (may_be_zero and value == 0)
+
+
+def _contradictions(timing: LeaseTiming) -> Iterator[tuple[str, str]]:
+    """(message, hint) of each pair of times that cannot both be kept."""
+    lease = f"{conf.PREFIX}LEASE_SECONDS ({timing.lease:g})"
+    if timing.lease < SHORTEST_LEASE:
+        yield (
+            f"{lease} is shorter than a worker can keep: it leaves a dead connection after "
+            f"{timing.read_timeout:g} s.",
+            f"Make it at least {SHORTEST_LEASE:g}: else a worker loses its claims to others "
+            "whenever its connection fails, and texts are encoded twice.",
+        )
+    timeout = conf.conf.encode_timeout
+    if timeout < timing.renewal_interval:
+        yield (
+            f"{conf.PREFIX}ENCODE_TIMEOUT ({timeout:g}) is shorter than the time between two "
+            f"renewals of a lease ({timing.renewal_interval:g} s), at which it is checked.",
+            f"Make it at least {timing.renewal_interval:g}, a third of {conf.PREFIX}LEASE_SECONDS.",
+        )
+    poll = conf.conf.poll_interval_seconds
+    if poll > timing.lease:
+        yield (
+            f"{conf.PREFIX}POLL_INTERVAL_SECONDS ({poll:g}) is longer than {lease}.",
+            "Idle workers release the claims of frozen ones when they poll, so these wait for "
+            "longer than the lease. Poll more often.",
+        )
+
+
 @register("marketplace_ai")
 def check_encoding(**kwargs: Any) -> list[CheckMessage]:
-    """E006: a back end, dtype or budget that there is not. W003: one that is not ready."""
+    """E006: an unknown back end or dtype or no number of tokens. W003: a back end that is not
+    ready."""
     messages: list[CheckMessage] = []
     for name, values in (("backend", backend_registry.choices()), ("dtype", DTYPES)):
         value = getattr(conf.conf, name)
@@ -80,13 +142,13 @@ def check_encoding(**kwargs: Any) -> list[CheckMessage]:
                     id="marketplace_ai.E006",
                 )
             )
-    budget: object = conf.conf.token_budget
+    budget: object = conf.conf.max_batch_tokens
     if budget is not None and (
         isinstance(budget, bool) or not isinstance(budget, int) or budget < 1
     ):
         messages.append(
             Error(
-                f"{conf.PREFIX}TOKEN_BUDGET is {budget!r}.",
+                f"{conf.PREFIX}MAX_BATCH_TOKENS is {budget!r}.",
                 hint="It must be a number of tokens, as 1024, or None for what suits the back end.",
                 id="marketplace_ai.E006",
             )
@@ -105,7 +167,7 @@ def check_encoding(**kwargs: Any) -> list[CheckMessage]:
 
 @register("marketplace_ai")
 def check_models(**kwargs: Any) -> list[CheckMessage]:
-    """E001: a model or the adapter that cannot be had. E002: a declared field that will not do."""
+    """E001: a model or adapter that cannot be loaded. E002: a declared field that does not fit."""
     try:
         job, category = get_job_model(), get_category_model()
         adapter = get_adapter()
@@ -114,7 +176,7 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
     if not isinstance(adapter, JobAdapter):
         return [
             Error(
-                f"{conf.conf.adapter} is no JobAdapter.",
+                f"{conf.conf.adapter} is not a JobAdapter subclass.",
                 hint="Subclass marketplace_ai.adapter.JobAdapter.",
                 id="marketplace_ai.E001",
             )
@@ -136,19 +198,19 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
 
 @register("marketplace_ai")
 def check_eligibility(**kwargs: Any) -> list[CheckMessage]:
-    """W002: ``eligible`` looks at something whose change nobody would notice."""
+    """W002: ``eligible`` reads fields whose changes no trigger would see."""
     try:
         adapter = get_adapter()
     except (ImproperlyConfigured, ImportError):
-        return []  # E001 speaks of it
+        return []  # E001 reports it
     if not isinstance(adapter, JobAdapter) or adapter.eligible_columns:
         return []
     if type(adapter).eligible is JobAdapter.eligible:
         return []
     return [
         Warning(
-            f"{type(adapter).__name__} has an eligible() of its own but no eligible_columns.",
-            hint="Name the fields it looks at: else a draft that is published is never decided.",
+            f"{type(adapter).__name__} overrides eligible() but has no eligible_columns.",
+            hint="Name the fields it reads: otherwise a draft that is published is never decided.",
             id="marketplace_ai.W002",
         )
     ]
@@ -157,7 +219,7 @@ def check_eligibility(**kwargs: Any) -> list[CheckMessage]:
 def _declared(
     adapter: JobAdapter, job: type[Model], category: type[Model]
 ) -> Iterator[tuple[type[Model], str, str]]:
-    """(model, attribute of the adapter, name of the field) of all that the adapter declares."""
+    """(model, attribute of the adapter, field name) of every field the adapter declares."""
     for attribute in ("text_columns", "eligible_columns"):
         for name in getattr(adapter, attribute):
             yield job, attribute, name
@@ -178,11 +240,11 @@ def _problem(model: type[Model], attribute: str, name: str, category: type[Model
         field not in model._meta.local_concrete_fields
     ):
         # The trigger sees one table only.
-        return f"{label} is no column of the table {model._meta.db_table!r}."
+        return f"{label} is not a column of the table {model._meta.db_table!r}."
     if attribute in ("category_field", "category_parent_field") and (
         not isinstance(field, ForeignKey) or field.target_field != category._meta.pk
     ):
-        return f"{label} is no foreign key to the primary key of {category._meta.label}."
+        return f"{label} is not a foreign key to the primary key of {category._meta.label}."
     if attribute == "category_field" and not field.null:
         return f"{label} does not allow NULL, but a posting has no category until it is decided."
     return None
@@ -219,7 +281,7 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             )
         )
     if installed is None or tuple(map(int, installed[0].split("."))) < MIN_PGVECTOR:
-        found = installed[0] if installed else "not there"
+        found = installed[0] if installed else "not available"
         messages.append(
             Error(
                 f"pgvector is {found}.",

@@ -1,7 +1,7 @@
-"""Every setting of the app: its name, type, default and meaning, read when it is needed.
+"""The app's settings: name, type, default and meaning of each.
 
-A host sets ``MARKETPLACE_AI_<NAME>`` in its Django settings. Nothing is cached, so
-``override_settings`` works in tests without further ado.
+A project sets ``MARKETPLACE_AI_<NAME>`` in its Django settings. Nothing is cached, so
+``override_settings`` works in tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Setting(Generic[T]):
-    """One typed setting; its attribute name in upper case is its name behind the prefix."""
+    """One typed setting; its name is the prefix and the attribute name in upper case."""
 
     def __init__(self, default: T, help_text: str) -> None:
         self.default = default
@@ -40,15 +40,15 @@ class Setting(Generic[T]):
 
 class Conf:
     category_model = Setting(
-        "marketplace_ai.Category", "The host's category model, as app_label.Model."
+        "marketplace_ai.Category", "The project's category model, as app_label.Model."
     )
-    job_model = Setting("marketplace_ai.JobPosting", "The host's job model, as app_label.Model.")
+    job_model = Setting("marketplace_ai.JobPosting", "The project's job model, as app_label.Model.")
     adapter = Setting(
         "marketplace_ai.adapter.JobAdapter", "Dotted path of the JobAdapter subclass to use."
     )
     encoder = Setting(
         "bundled",
-        "What is registered and activated where no encoder is yet: 'bundled', "
+        "What is registered and activated if there is no encoder yet: 'bundled', "
         "a sentence-transformers directory, or a hub id.",
     )
     cache_dir = Setting(
@@ -64,31 +64,30 @@ class Conf:
         "What torch computes in: 'float32', 'bfloat16', 'float16', or 'auto': float32 on a CPU, "
         "bfloat16 or float16 on a GPU.",
     )
-    token_budget = Setting[int | None](
-        None, "Padded tokens of one device batch; None for what suits the back end."
+    max_batch_tokens = Setting[int | None](
+        None, "Padded tokens of one device batch; None for the back end's default."
     )
-    batch_size = Setting(512, "Postings claimed at once by a worker.")
-    poll_seconds = Setting(1.0, "Seconds after which an idle worker looks again by itself.")
+    claim_size = Setting(512, "Postings claimed at once by a worker.")
+    poll_interval_seconds = Setting(1.0, "Seconds after which an idle worker looks for work.")
     lease_seconds = Setting(
         30, "Seconds after which the rows of a worker that stopped renewing its lease are free."
     )
     encode_timeout = Setting(
-        120, "Seconds one batch may take before its worker ends itself and is started anew."
+        120, "Seconds one batch may take before its worker ends itself and is restarted."
     )
-    max_attempts = Setting(3, "Failures of one posting by itself before it is set aside.")
-    mass_update_rows = Setting(
+    max_attempts = Setting(3, "Failures of one posting alone before it is marked failed.")
+    bulk_update_threshold = Setting(
         1000,
         "An UPDATE that changes the text of more postings than this renews their vectors only.",
     )
-    backfill_batches = Setting(
-        10, "Batches of a backfill that wait in the queue for each worker before more are fed."
+    backfill_max_queued_batches = Setting(
+        10, "Batches of a backfill per worker that may wait in the queue."
     )
-    reconcile_hours = Setting(
+    reconcile_interval_hours = Setting(
         24.0,
-        "Hours from one search for what the triggers missed to the next; 0 for none but after "
-        "a trigger failed.",
+        "Hours between two reconcile runs; 0 for none, except after a trigger failed.",
     )
-    audit_share = Setting(
+    audit_sample_rate = Setting(
         0.01, "Share of all postings that a person audits, drawn at random; 0 for none."
     )
     wake_up = Setting(True, "Send a Celery wake-up when a posting is saved through the ORM.")

@@ -1,4 +1,4 @@
-"""Celery entry points: arguments in, one call."""
+"""Celery tasks."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from .queue.wake_up import TASK
 
 @shared_task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
 def wake_up() -> None:
-    """Make idle drainers look for work now."""
+    """Make idle workers look for work now."""
     notify.announce()

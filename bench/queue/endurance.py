@@ -11,10 +11,10 @@ from django.db import connection, connections
 
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.lease import Liveness
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.worker.loop import Worker
 
 from ..rows import say
-from .postings import ReadyPipeline, create, empty
+from .postings import create, empty, ready_models
 from .world import scaled
 
 STEP = 10_000
@@ -24,17 +24,17 @@ OFFERED, HELD = 2_000, 90.0
 
 def memory() -> float:
     """Resident bytes at the end by those after a tenth of the postings, when all is loaded."""
-    drainer, total, sizes = Drainer(ReadyPipeline()), scaled(200_000), []
+    queue_worker, total, sizes = Worker(ready_models()), scaled(200_000), []
     empty()
     step = min(STEP, total // 10)
     for done in range(step, total + 1, step):
         create(step)
-        while drainer.turn():
+        while queue_worker.run_once():
             pass
         sizes.append(_resident())
         if done % (step * 5) == 0:
             say(f"{done:,} postings: {sizes[-1] / 2**20:.1f} MiB")
-    drainer.close()
+    queue_worker.close()
     return max(sizes) / sizes[len(sizes) // 10 - 1]
 
 
@@ -43,13 +43,13 @@ def held_transaction() -> float:
 
     Postings come at a steady rate and are worked off as they come.
     """
-    drainer, liveness = Drainer(ReadyPipeline()), Liveness()
+    queue_worker, liveness = Worker(ready_models()), Liveness()
     empty()
     reader = connections["default"].copy()
     with reader.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SELECT count(*) FROM marketplace_ai_queuedposting")
-    worker, taken, created, turns = liveness.hold(), [], 0, []
+    worker, taken, created, turns = liveness.acquire(), [], 0, []
     start = time.monotonic()
     seconds = HELD * float(os.environ.get("BENCH_SCALE", "1"))
     while (now := time.monotonic() - start) < seconds:
@@ -57,7 +57,7 @@ def held_transaction() -> float:
             create(due)
             created += due
         begun = time.perf_counter()
-        drainer.turn()
+        queue_worker.run_once()
         turns.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         claimed = claims.claim(worker)
@@ -65,7 +65,7 @@ def held_transaction() -> float:
         if claimed is not None:
             claims.release(claimed.token, [row.id for row in claimed.rows])
     liveness.close()
-    drainer.close()
+    queue_worker.close()
     dead = _dead_rows()
     reader.close()
     claim, turn = (1000 * quantiles(times, n=20)[-1] for times in (taken, turns))

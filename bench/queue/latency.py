@@ -74,7 +74,7 @@ def beside_backfill() -> float:
     waits = []
     with _running("django", "process_pending"):
         _decided_after("Male stue", "")
-        first, begun = stats.queue().pending, time.monotonic()
+        first, begun = stats.queue_health().pending, time.monotonic()
         for number in range(scaled(60)):
             waits.append(_decided_after("Male stue", f"nummer {number}"))
             time.sleep(0.5 + number % 7 / 10)
@@ -158,7 +158,7 @@ def _running(*module: str) -> Iterator[None]:
         [sys.executable, "-m", *module], cwd=ROOT, stdout=sys.stderr
     )
     try:
-        while not stats.drainers():
+        while not stats.worker_names():
             if worker.poll() is not None:
                 raise RuntimeError(f"{module[0]} ended with {worker.returncode}")
             time.sleep(0.1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from marketplace_ai.imports.files import import_catalog
 from marketplace_ai.models import Category, Outcome
 from marketplace_ai.queue.proposal import Proposal
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 
 from ..inputs import CATALOGUE
 
@@ -54,20 +54,21 @@ class ReadyMade:
         return self._rows[: len(texts)]
 
 
-class ReadyPipeline(Pipeline):
-    """The real pipeline, but for vectors and verdicts, which cost nothing: every posting gets
-    a category, 20 matches and 5 choices."""
+def ready_models() -> ModelLoader:
+    """A loader of the real active model, except for vectors and proposals, which cost nothing:
+    every posting gets a category, 20 matches and 5 choices."""
+    models = ModelLoader()
+    if not Category.objects.exists():
+        import_catalog(str(CATALOGUE / "home_services.csv"))
+    model = models.refresh()
+    model.text_encoder = ReadyMade(model.text_encoder)
+    ready = _proposals(list(Category.objects.values_list("pk", flat=True)))
 
-    def __init__(self) -> None:
-        super().__init__()
-        if not Category.objects.exists():
-            import_catalog(str(CATALOGUE / "home_services.csv"))
-        self.refresh()
-        self.texts = ReadyMade(self.texts)
-        self._ready = _proposals(list(Category.objects.values_list("pk", flat=True)))
+    def propose(texts: Sequence[str], vectors: Sequence[Any]) -> list[Proposal]:
+        return [ready[number % len(ready)] for number in range(len(texts))]
 
-    def propose(self, texts: Sequence[str], vectors: Sequence[Any]) -> list[Proposal]:
-        return [self._ready[number % len(self._ready)] for number in range(len(texts))]
+    setattr(model, "propose", propose)  # noqa: B010 (mypy refuses to assign to a method)
+    return models
 
 
 def _proposals(categories: list[int]) -> list[Proposal]:

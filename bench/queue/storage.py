@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from marketplace_ai.encoders import partitions, search_index
 from marketplace_ai.models import Encoder
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.worker.loop import Worker
 
 from ..rows import say
-from .postings import DIMENSION, ReadyPipeline, create, empty
+from .postings import DIMENSION, create, empty, ready_models
 from .world import scaled
 
 POSTINGS = 50_000
@@ -43,12 +43,13 @@ def disk() -> dict[str, float]:
     """``decision`` and ``vector``: bytes a posting in these tables with their indexes, dead rows
     included; ``index``: bytes a vector of the search index; ``build``: its seconds."""
     count = scaled(POSTINGS)
-    pipeline = ReadyPipeline()
-    pipeline.texts = Scattered(pipeline.texts)
+    models = ready_models()
+    model = models.refresh()
+    model.text_encoder = Scattered(model.text_encoder)
     empty()
     create(count)
-    with closing(Drainer(pipeline)) as drainer:
-        while drainer.turn():
+    with closing(Worker(models)) as queue_worker:
+        while queue_worker.run_once():
             pass
     encoder = Encoder.objects.get()
     table = partitions.name(encoder)

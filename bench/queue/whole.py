@@ -15,10 +15,10 @@ from django.db import connection
 from marketplace_ai.db import halfvec
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import Category, Decision, Exemplar, JobPosting
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
 from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.normalize import digest
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.worker.loop import Worker
 
 from ..encoding import encoder
 from ..inputs import public_file
@@ -45,9 +45,9 @@ def way() -> dict[str, float]:
     the queue. ``int8_by_torch``: seconds of the queue on torch by those on int8. ``torch_rate``,
     ``int8_rate``: postings a second of the queue.
     """
-    pipeline, texts = _prepared(), _texts("massive_sv-SE", scaled(POSTINGS))
-    assert pipeline.texts is not None  # noqa: S101
-    exact = pipeline.texts
+    models, texts = _prepared(), _texts("massive_sv-SE", scaled(POSTINGS))
+    model = models.refresh()
+    exact = model.text_encoder
     encoders = {"torch": exact, "int8": encoder("onnx-int8")}
     encoders["int8"].warm_up()
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -59,14 +59,14 @@ def way() -> dict[str, float]:
             start = time.perf_counter()
             with_it.encode(block)
             seconds[f"{name} bare"].append((time.perf_counter() - start) / len(block))
-            pipeline.texts = with_it
+            model.text_encoder = with_it
             jobs = JobPosting.objects.bulk_create([JobPosting(title=text) for text in block])
-            seconds[f"{name} queue"].append(_drained(pipeline, jobs) / len(block))
-        pipeline.texts = exact
+            seconds[f"{name} queue"].append(_drained(models, jobs) / len(block))
+        model.text_encoder = exact
         sample = jobs[: scaled(NAIVE) // BLOCKS or 1]
         start = time.perf_counter()
         for job in sample:
-            _naively(pipeline, job)
+            _naively(model, job)
         seconds["naive"].append((time.perf_counter() - start) / len(sample))
         rates = ", ".join(f"{name} {1 / found[-1]:.0f}/s" for name, found in seconds.items())
         say(f"block {number + 1}: {rates}; load {os.getloadavg()[0]:.1f}")
@@ -85,11 +85,11 @@ def way() -> dict[str, float]:
     }
 
 
-def _drained(pipeline: Pipeline, jobs: list[JobPosting]) -> float:
+def _drained(models: ModelLoader, jobs: list[JobPosting]) -> float:
     """Seconds until all are decided."""
-    with closing(Drainer(pipeline)) as drainer:
+    with closing(Worker(models)) as queue_worker:
         start = time.perf_counter()
-        while drainer.turn():
+        while queue_worker.run_once():
             pass
         took = time.perf_counter() - start
     decided = Decision.objects.filter(posting__in=[job.pk for job in jobs]).count()
@@ -98,8 +98,8 @@ def _drained(pipeline: Pipeline, jobs: list[JobPosting]) -> float:
     return took
 
 
-def _prepared() -> Pipeline:
-    """A pipeline with all exemplars in force, in a classifier fitted on the first of them."""
+def _prepared() -> ModelLoader:
+    """A loader with all exemplars active, in a classifier fitted on the first of them."""
     rows = _labelled(scaled(EXEMPLARS))
     labels = dict.fromkeys(label for _, label in rows)
     categories = {label: Category.objects.create(slug=label, name=label) for label in labels}
@@ -119,22 +119,21 @@ def _prepared() -> Pipeline:
     add(shuffled[:fitted])
     fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
     add(shuffled[fitted:])
-    pipeline = Pipeline()
+    models = ModelLoader()
     say("Encoding the others …")
-    pipeline.refresh()
+    models.refresh()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
-    return pipeline
+    return models
 
 
-def _naively(pipeline: Pipeline, job: JobPosting) -> None:
+def _naively(model: ActiveModel, job: JobPosting) -> None:
     """What one task for each posting would do: encode it, ask PostgreSQL for its neighbors,
     save. Without the costs of Celery itself, which flatters it."""
-    assert pipeline.texts is not None and pipeline.encoder is not None  # noqa: S101
     job = JobPosting.objects.get(pk=job.pk)
-    vector = halfvec.to_database(pipeline.texts.encode([job.title]))[0]
+    vector = halfvec.to_database(model.text_encoder.encode([job.title]))[0]
     with halfvec.cursor(connection) as cursor:
-        cursor.execute(NEIGHBORS, [vector, pipeline.encoder.pk, vector])
+        cursor.execute(NEIGHBORS, [vector, model.encoder.pk, vector])
         votes: dict[int, float] = {}
         for category, similarity in cursor.fetchall():
             votes[category] = votes.get(category, 0.0) + similarity

@@ -23,10 +23,10 @@ def write() -> dict[str, float]:
     ``processor_time``: microseconds a posting, of both workers and their PostgreSQL backends,
     which another load of the machine leaves as it is. Two free cores do 2,000,000 by this a second.
     """
-    from .postings import ReadyPipeline, create, empty
+    from .postings import create, empty, ready_models
 
     count = scaled(40_000)
-    ReadyPipeline()  # registers the encoder and the categories
+    ready_models()  # registers the encoder and the categories
     empty()
     create(count)
     with connection.cursor() as cursor:
@@ -58,7 +58,7 @@ def write() -> dict[str, float]:
 def _batch_size() -> int:
     from marketplace_ai.conf import conf
 
-    return conf.batch_size
+    return conf.claim_size
 
 
 def _work(
@@ -66,9 +66,9 @@ def _work(
 ) -> None:
     django.setup()
     from marketplace_ai.queue.write import Written
-    from marketplace_ai.worker.loop import Drainer
+    from marketplace_ai.worker.loop import Worker
 
-    from .postings import ReadyPipeline
+    from .postings import ready_models
 
     last, decided = time.time(), 0
 
@@ -76,16 +76,16 @@ def _work(
         nonlocal last, decided
         last, decided = time.time(), decided + written.decided
 
-    drainer = Drainer(ReadyPipeline(), on_batch=count)
+    queue_worker = Worker(ready_models(), on_batch=count)
     barrier.wait()
     python = time.process_time()
-    drainer.run(until_empty=True)
+    queue_worker.run(until_empty=True)
     python = time.process_time() - python
     pid = connection.connection.info.backend_pid
     results.put((last, decided, python, _seconds(pid)))
 
 
 def _seconds(pid: int) -> float:
-    """Processor time of a process so far; the backend is as old as the drainer's run."""
+    """Processor time of a process so far; the backend is as old as the worker's run."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

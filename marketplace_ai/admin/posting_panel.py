@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import Decision, QueuedPosting
 from marketplace_ai.models.decision import PERSONS
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
 
 from .display import admin_url, badge, link, object_link, outcome_badge, percent
@@ -74,7 +73,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
         what = None
     # A decision about another text is not there to be confirmed for this one.
     outdated = current is not None and bytes(current.text_digest) != digest(
-        prepared_text(adapter, job)
+        adapter.encoder_input(job)
     )
     if outdated:
         what = None

@@ -44,11 +44,11 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm("marketplace_ai.change_queuedposting"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        queue = stats.queue()
+        queue = stats.queue_health()
         oldest = dt.timedelta(seconds=int(queue.oldest.total_seconds()))
         context = {
-            "health": {name: stats.shown(getattr(queue, name)) for name in COUNTS},
-            "drainers": stats.drainers(),
+            "health": {name: stats.format_count(getattr(queue, name)) for name in COUNTS},
+            "drainers": stats.worker_names(),
             "oldest": str(oldest) if queue.oldest else "",
             "walks": list(_under_way()),
         }
@@ -92,7 +92,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
 
 def _under_way() -> Iterator[dict[str, Any]]:
     """Walks that are not finished, as the page shows them."""
-    waiting = backfill.waiting()[: stats.LARGEST_COUNT].count()
+    waiting = backfill.queued_rows()[: stats.LARGEST_COUNT].count()
     for walk in TableScan.objects.unfinished().order_by("pk"):
         known = scans.progress(walk, waiting)
         yield {

@@ -9,7 +9,6 @@ from django.db.models.functions import Now
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import AuditedPosting, Outcome, get_category_model, get_job_model
 from marketplace_ai.queue.sql import alias
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
 
 from . import stops
@@ -92,7 +91,7 @@ def labelled() -> list[tuple[str, str | None]]:
         there = jobs.in_bulk([job_id for job_id, _, _ in step])
         for job_id, answer, seen in step:
             job = there.get(job_id)
-            text = prepared_text(adapter, job) if job is not None else ""
+            text = adapter.encoder_input(job) if job is not None else ""
             if text and digest(text) == bytes(seen):
                 found.append((text, None if answer is None else str(answer)))
     return found

@@ -1,8 +1,8 @@
-"""A database that says nothing more is left, whoever may be holding the line.
+"""A client-side read timeout for connections to PostgreSQL.
 
-PostgreSQL's own time limits end what a server does too long, and TCP notices a peer that is gone,
-but not one that is frozen behind a proxy which acknowledges every packet. Then a worker
-would wait for ever, and look alive to its supervisor.
+PostgreSQL's own limits end what a server does for too long, and TCP notices a peer that is gone,
+but neither notices one that is frozen behind a proxy which acknowledges every packet. A worker
+would wait for it forever, and look alive to its supervisor.
 """
 
 from __future__ import annotations
@@ -15,38 +15,35 @@ import psycopg
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-#: No statement of a worker is silent for this long, in seconds: waits for locks end before
-#: (``lock_timeout``), and a long answer arrives bit by bit.
-SILENCE_SECONDS = 25.0
 
+def set_read_timeout(connection: psycopg.Connection[Any], seconds: float) -> None:
+    """Give the connection up once nothing has arrived for ``seconds``.
 
-def bound_silence(connection: psycopg.Connection[Any]) -> None:
-    """From now on whatever waits for the server raises ``psycopg.OperationalError``, and the
-    connection is closed, once nothing was heard for ``SILENCE_SECONDS``."""
-    plain = connection.wait
+    Whatever waits for the server then raises ``psycopg.OperationalError``, and the connection is
+    closed. Waits for locks must end before (``lock_timeout``); a long answer arrives bit by bit.
+    """
+    wait_without_limit = connection.wait
 
     def wait(generator: Any, *args: Any, **kwargs: Any) -> Any:
-        return plain(_listening(connection, generator), *args, **kwargs)
+        return wait_without_limit(_with_timeout(connection, generator, seconds), *args, **kwargs)
 
-    setattr(connection, "wait", wait)  # noqa: B010 (a method is no place to assign to)
+    setattr(connection, "wait", wait)  # noqa: B010 (mypy refuses to assign to a method)
 
 
-def _listening(
-    connection: psycopg.Connection[Any], generator: Generator[Any, Any, Any]
+def _with_timeout(
+    connection: psycopg.Connection[Any], generator: Generator[Any, Any, Any], seconds: float
 ) -> Generator[Any, Any, Any]:
-    """The generator itself; psycopg resumes it with a false value when it has waited in vain."""
-    heard = time.monotonic()
+    """The generator itself; psycopg resumes it with a false value after a wait in vain."""
+    last_read = time.monotonic()
     try:
         wanted = next(generator)
         while True:
             ready = yield wanted
             if ready:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > SILENCE_SECONDS:
+                last_read = time.monotonic()
+            elif time.monotonic() - last_read > seconds:
                 connection.pgconn.finish()
-                raise psycopg.OperationalError(
-                    f"The database has not answered for {SILENCE_SECONDS:.0f} s"
-                )
+                raise psycopg.OperationalError(f"The database has not answered for {seconds:.0f} s")
             wanted = generator.send(ready)
     except StopIteration as end:
         return end.value

@@ -35,7 +35,7 @@ def benchmark_backends(progress: Callable[[str], None] = lambda line: None) -> d
                 revision=revision,
                 backend=name,
                 dtype=conf.dtype,
-                token_budget=conf.token_budget,
+                token_budget=conf.max_batch_tokens,
             )
             encoder.warm_up()
         except EncoderError as error:
@@ -94,7 +94,7 @@ def report_lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"→ MARKETPLACE_AI_BACKEND = {exact!r} is fastest among the exact ones.")
     if found["token_budget"] is not None:
         lines.append(
-            f"→ MARKETPLACE_AI_TOKEN_BUDGET = {found['token_budget']} is faster than "
+            f"→ MARKETPLACE_AI_MAX_BATCH_TOKENS = {found['token_budget']} is faster than "
             f"{found['token_budget_now']}, with {fastest}."
         )
     return lines

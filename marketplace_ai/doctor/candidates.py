@@ -40,8 +40,8 @@ def candidates() -> Iterator[Finding]:
 def _candidate(standing: Standing) -> Finding:
     encoder = standing.encoder
     lacking = standing.exemplars[1] - standing.exemplars[0]
-    aside = f", {stats.shown(standing.set_aside)} set aside" if standing.set_aside else ""
-    queued = f"{stats.shown(standing.pending)} postings in its queue{aside}"
+    aside = f", {stats.format_count(standing.set_aside)} set aside" if standing.set_aside else ""
+    queued = f"{stats.format_count(standing.pending)} postings in its queue{aside}"
     if encoder.state == EncoderState.BUILDING:
         message = f"{encoder} is being built: {_walked(standing)}{queued}, {lacking} exemplars left"
         stopped = standing.walk is not None and standing.walk.stopped_at

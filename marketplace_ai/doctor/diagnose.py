@@ -33,8 +33,7 @@ from marketplace_ai.models import (
     ScanPurpose,
     TableScan,
 )
-from marketplace_ai.queue import backfill, scans, stats, trigger, wake_up
-from marketplace_ai.queue import liveness_probe as alive
+from marketplace_ai.queue import backfill, liveness_probe, scans, stats, trigger, wake_up
 from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
@@ -95,26 +94,26 @@ def examine() -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def examine_drainer() -> Finding:
-    """Whether the drainer of this machine gets on: one question to the database, for the health
-    check of a worker's container."""
+def examine_worker() -> Finding:
+    """The liveness of this machine's worker: one query, for the health check of a worker's
+    container."""
     try:
-        turn = alive.turn()
+        iteration = liveness_probe.current_iteration()
     except DatabaseError as error:
         return Finding(
-            "drainer", False, " ".join(str(error).split()),
+            "worker", False, " ".join(str(error).split()),
             "Start PostgreSQL, or correct DATABASES.",
         )  # fmt: skip
-    if turn is None:
-        message, cure = "No drainer of this machine is running.", "See the worker's log."
-    elif turn.first:
-        message = f"It has been starting for {turn.seconds:.0f} s."
+    if iteration is None:
+        message, cure = "No worker is running on this machine.", "See the worker's log."
+    elif iteration.is_first:
+        message = f"It has been starting for {iteration.seconds:.0f} s."
         cure = "Wait until it has loaded its encoder and encoded new exemplars; see its log."
-    elif turn.seconds > conf.encode_timeout + PATIENCE:
-        message, cure = f"It hangs for {turn.seconds:.0f} s.", "Start the worker anew."
+    elif iteration.seconds > conf.encode_timeout + PATIENCE:
+        message, cure = f"It hangs for {iteration.seconds:.0f} s.", "Start the worker anew."
     else:
-        return Finding("drainer", True, f"It began its turn {turn.seconds:.0f} s ago.")
-    return Finding("drainer", False, message, cure)
+        return Finding("worker", True, f"Its loop iteration began {iteration.seconds:.0f} s ago.")
+    return Finding("worker", False, message, cure)
 
 
 def _database() -> Finding:
@@ -176,7 +175,7 @@ def _triggers() -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    alive = stats.drainers()
+    alive = stats.worker_names()
     if alive:
         yield Finding("worker", True, f"{len(alive)} running: {', '.join(alive)}")
     else:
@@ -187,9 +186,9 @@ def _workers() -> Iterator[Finding]:
 
 
 def _queue() -> Iterator[Finding]:
-    state = stats.queue()
+    state = stats.queue_health()
     logged, pending, claimed, aside = map(
-        stats.shown, (state.logged, state.pending, state.claimed, state.set_aside)
+        stats.format_count, (state.logged, state.pending, state.claimed, state.set_aside)
     )
     message = (
         f"{logged} new changes, {pending} pending ({claimed} being worked on), "
@@ -216,7 +215,7 @@ def _walks() -> Iterator[Finding]:
     for walk in TableScan.objects.unfinished().select_related("encoder").order_by("pk"):
         if walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
             continue  # a candidate's, told with it
-        known = scans.progress(walk, backfill.waiting()[: stats.LARGEST_COUNT].count())
+        known = scans.progress(walk, backfill.queued_rows()[: stats.LARGEST_COUNT].count())
         about = "about " if walk.is_estimated else ""
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
         message = f"{known.done:,} of {about}{known.total:,} postings{left}"
@@ -371,12 +370,14 @@ def _audit() -> Iterator[Finding]:
     number = waiting.order_by()[: stats.LARGEST_COUNT + 1].count()
     oldest = waiting.order_by("drawn_at", "pk").values_list("drawn_at", flat=True).first()
     late = oldest is not None and timezone.now() - oldest > UNANSWERED
-    message = f"{conf.audit_share:.2%} of all postings are drawn, {stats.shown(number)} wait"
+    message = (
+        f"{conf.audit_sample_rate:.2%} of all postings are drawn, {stats.format_count(number)} wait"
+    )
     cure = ""
     if late:
         cure = "Have somebody answer them in admin under Audit: until then nothing watches them."
-    elif not conf.audit_share:
-        cure = "Set MARKETPLACE_AI_AUDIT_SHARE: without an audit nothing watches the promise."
+    elif not conf.audit_sample_rate:
+        cure = "Set MARKETPLACE_AI_AUDIT_SAMPLE_RATE: without an audit nothing watches the promise."
     yield Finding("audit", True, message, cure)
 
 

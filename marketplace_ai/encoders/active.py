@@ -34,7 +34,7 @@ def load_source(source: str, *, revision: str | None = None) -> TextEncoder:
         revision=revision,
         backend=conf.backend,
         dtype=conf.dtype,
-        token_budget=conf.token_budget,
+        token_budget=conf.max_batch_tokens,
     )
 
 

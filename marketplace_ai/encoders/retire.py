@@ -65,9 +65,9 @@ class Stored:
 def stored(encoder: Encoder) -> Stored:
     """What retiring this encoder deletes."""
     vectors = PostingEmbedding.objects.using(alias()).filter(encoder=encoder)
-    planned = backfill.planned(vectors)
+    planned = backfill.estimate_rows(vectors)
     return Stored(
-        vectors=planned if planned > backfill.COUNTED else vectors.count(),
+        vectors=planned if planned > backfill.MAX_COUNTED_ROWS else vectors.count(),
         exemplars=ExemplarEmbedding.objects.using(alias()).filter(encoder=encoder).count(),
         pending=QueuedPosting.objects.using(alias()).filter(encoder=encoder).count(),
         shadow=ShadowDecision.objects.using(alias()).filter(encoder=encoder).count(),
@@ -92,7 +92,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
     """
     with transaction.atomic(using=alias()):
         rows = Encoder.objects.using(alias())
-        queue_encoders.hold(encoder.pk)
+        queue_encoders.lock_exclusive(encoder.pk)
         locked = rows.select_for_update(no_key=True).get(pk=encoder.pk)
         check(locked)
         # Who writes for it holds its row, so from here on nobody does.
@@ -125,7 +125,7 @@ def _forget(encoder: Encoder) -> None:
         deleted = 1
         while deleted:
             with connections[alias()].cursor() as cursor:
-                cursor.execute(sql.FORGET, {"encoder": encoder.pk, "limit": STEP})
+                cursor.execute(sql.DELETE_QUEUED, {"encoder": encoder.pk, "limit": STEP})
                 deleted = cursor.rowcount
         if not waiting.exists():
             return

@@ -87,7 +87,7 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     given = ExemplarEmbedding.objects.using(alias()).filter(
         encoder=encoder, exemplar__state=ExemplarState.ACTIVE
     )
-    rows = QueuedPosting.objects.using(alias()).filter(encoder=backfill.queued_for(encoder))
+    rows = QueuedPosting.objects.using(alias()).filter(encoder=backfill.queue_encoder_id(encoder))
     walk = (
         TableScan.objects.using(alias())
         .unfinished()
@@ -97,7 +97,7 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     )
     progress = None
     if walk is not None:
-        waiting = backfill.waiting(encoder)[: stats.LARGEST_COUNT].count()
+        waiting = backfill.queued_rows(encoder)[: stats.LARGEST_COUNT].count()
         progress = scans.progress(walk, waiting)
     in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
     return Standing(
@@ -115,5 +115,5 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
 
 def _count(rows: QuerySet[Any]) -> tuple[int, bool]:
     """How many rows, and whether that is the planner's estimate, as it is of very many."""
-    planned = backfill.planned(rows)
-    return (planned, True) if planned > backfill.COUNTED else (rows.count(), False)
+    planned = backfill.estimate_rows(rows)
+    return (planned, True) if planned > backfill.MAX_COUNTED_ROWS else (rows.count(), False)

@@ -21,7 +21,7 @@ from .baselines import baselines as simpler_rules
 from .figures import Judged, figures
 from .vectors import Encoded
 
-#: A worker's own batch (MARKETPLACE_AI_BATCH_SIZE), so that the seconds mean something.
+#: A worker's own batch (MARKETPLACE_AI_CLAIM_SIZE), so that the seconds mean something.
 BATCH = 64
 
 #: A posting without a letter or digit never reaches the classifier: it fits nothing.

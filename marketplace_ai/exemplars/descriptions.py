@@ -17,7 +17,7 @@ from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.imports.files import clean_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
-from marketplace_ai.queue.category_locks import keep_categories
+from marketplace_ai.queue.category_locks import lock_categories
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest, is_blank
 
@@ -79,7 +79,7 @@ def align(settled: float = 0.0) -> bool:
         # Asked again: another worker may have done it just now.
         plan = _plan(settled)
         # Categories first, as everyone who writes; one that goes meanwhile gets none.
-        categories = keep_categories(plan.new)
+        categories = lock_categories(plan.new)
         Exemplar.objects.using(alias()).filter(pk__in=plan.gone).delete()
         rows = [_exemplar(categories[key], plan.new[key]) for key in categories]
         Exemplar.objects.using(alias()).bulk_create(rows, ignore_conflicts=True)

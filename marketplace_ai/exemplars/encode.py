@@ -29,30 +29,30 @@ BATCH = 256
 
 def encode_exemplars(
     encoder: Encoder,
-    texts: TextEncoder,
+    text_encoder: TextEncoder,
     progress: Callable[[int], None] = lambda encoded: None,
 ) -> int:
     """Give every active exemplar a vector of ``encoder``, which ``texts`` is; how many were
     encoded. For what cannot be encoded see ``encode_some``."""
     total = 0
-    while encoded := encode_some(encoder, texts):
+    while encoded := encode_some(encoder, text_encoder):
         total += encoded
         progress(encoded)
     return total
 
 
-def encode_some(encoder: Encoder, texts: TextEncoder) -> int:
+def encode_some(encoder: Encoder, text_encoder: TextEncoder) -> int:
     """Encode the next exemplars that have no vector; how many, 0 where none is left or the
     encoder was retired meanwhile.
 
     One whose text the active encoder cannot encode is quarantined, and a person can put it back.
     One that only a candidate cannot encode goes on voting, and EncoderError names it.
 
-    Always by ``texts.reference_encoder``: every worker compares with them, and what int8 rounds off a
+    Always by ``text_encoder.reference_encoder``: every worker compares with them, and what int8 rounds off a
     posting costs little as long as they are not rounded as well.
     """
     rows = vector_store.without_vector(encoder.pk, BATCH)
-    vectors = encode_each(texts.reference_encoder, [text for _, text in rows])
+    vectors = encode_each(text_encoder.reference_encoder, [text for _, text in rows])
     good, bad = [], []
     for (exemplar, _), vector in zip(rows, vectors, strict=True):
         if isinstance(vector, Exception):
@@ -60,7 +60,10 @@ def encode_some(encoder: Encoder, texts: TextEncoder) -> int:
         else:
             good.append((exemplar, vector))
     with transaction.atomic(using=alias()):
-        if not rows or encoder_locks.keep(encoder.pk, *encoder_locks.LIVING) is None:
+        if (
+            not rows
+            or encoder_locks.lock_shared(encoder.pk, *encoder_locks.STATES_WITH_VECTORS) is None
+        ):
             return 0
         if good:
             vector_store.store(encoder.pk, [i for i, _ in good], np.stack([v for _, v in good]))

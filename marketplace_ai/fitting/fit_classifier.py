@@ -12,7 +12,7 @@ from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars.encode import encode_exemplars
 from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.versions import activation, create
 
@@ -57,13 +57,13 @@ def fit(
     postings = postings or LabeledPostings()
     is_active = encoder is None or encoder == Encoder.objects.active()
     if encoder is None or is_active:
-        encoder, texts = _load_active(progress)
+        encoder, text_encoder = _load_active(progress)
     else:
-        texts = encoders.load(encoder)
-        encode_exemplars(encoder, texts, progress)
+        text_encoder = encoders.load(encoder)
+        encode_exemplars(encoder, text_encoder, progress)
     version = create.fit_version(
         encoder,
-        encode(texts, postings, progress),
+        encode(text_encoder, postings, progress),
         audited=postings.audited,
         target_precision=target_precision,
         confidence=confidence,
@@ -77,10 +77,8 @@ def fit(
 
 def _load_active(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
     """The active encoder, loaded and with its exemplars encoded as a worker would do it."""
-    pipeline = Pipeline()
-    pipeline.refresh(progress)
-    assert pipeline.encoder is not None and pipeline.texts is not None  # noqa: S101
-    return pipeline.encoder, pipeline.texts
+    active = ModelLoader().refresh(progress)
+    return active.encoder, active.text_encoder
 
 
 def encode(

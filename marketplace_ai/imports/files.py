@@ -19,7 +19,6 @@ from marketplace_ai.models import (
     get_job_model,
 )
 from marketplace_ai.queue.sql import alias
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import digest, is_blank
 
@@ -258,7 +257,7 @@ def _row_text(path: str, row: Row) -> str:
 def _job_text(adapter: JobAdapter, job: Any) -> str:
     """The posting's text, "" where it is not eligible."""
     try:
-        return prepared_text(adapter, job) if adapter.eligible(job) else ""
+        return adapter.encoder_input(job) if adapter.eligible(job) else ""
     except (OperationalError, ProgrammingError):
         raise  # the database's, not the posting's
     except Exception as error:

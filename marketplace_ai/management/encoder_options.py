@@ -40,7 +40,7 @@ def load_named_encoder(name: str, say: Callable[[str], None]) -> TextEncoder:
             progress=say,
             backend=conf.backend,
             dtype=conf.dtype,
-            token_budget=conf.token_budget,
+            token_budget=conf.max_batch_tokens,
         )
     except EncoderError as error:
         _end(name, error)

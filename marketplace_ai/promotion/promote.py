@@ -82,7 +82,7 @@ def switch_encoder(
                 gettext("The encoder %(active)s became active meanwhile, so %(name)s did not.")
                 % {"active": active or gettext("none"), "name": encoder}
             )
-        encoder_locks.hold(encoder.pk, *([] if active is None else [active.pk]))
+        encoder_locks.lock_exclusive(encoder.pk, *([] if active is None else [active.pk]))
         locked = _lock_ready(encoder)
         if classifier is not None:
             activation.set_active(classifier.version, expected=classifier.expected)

@@ -1,4 +1,4 @@
-"""Which postings a person audits: a random share of all, drawn before anything is decided."""
+"""The audit sample: a random share of all postings, drawn before anything is decided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.encoding import force_bytes
 from marketplace_ai.conf import conf
 
 from . import sql
-from .statements import Step, send
+from .statements import Statement, execute_pipelined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,19 +22,19 @@ _SALT = "marketplace_ai.audit"
 _BITS = 64
 
 
-def drawn(job_id: Any) -> bool:
+def is_sampled(job_id: Any) -> bool:
     """Whether a posting belongs to the sample.
 
     By a hash of its primary key under the project's SECRET_KEY: the same at every retry and for
-    every later decision, independent of what is decided, and no poster can foresee it.
-    A larger share keeps the postings of a smaller one.
+    every later decision, independent of what is decided, and unpredictable for whoever posts.
+    A larger sample contains every smaller one.
     """
     return bool(sample([job_id]))
 
 
 def sample(job_ids: Iterable[Any]) -> list[Any]:
-    """Those of the postings that are ``drawn``."""
-    key, bound = _key(settings.SECRET_KEY), conf.audit_share * 2**_BITS
+    """Those of the postings that belong to the sample."""
+    key, bound = _key(settings.SECRET_KEY), conf.audit_sample_rate * 2**_BITS
     return [
         job_id
         for job_id in job_ids
@@ -44,19 +44,19 @@ def sample(job_ids: Iterable[Any]) -> list[Any]:
 
 @cache
 def _key(secret: str) -> bytes:
-    """The key of ``salted_hmac``, which would derive it for every posting anew."""
+    """The key that ``salted_hmac`` would derive again for every posting."""
     return hashlib.sha256(_SALT.encode() + force_bytes(secret)).digest()
 
 
-def recorded(job_ids: Iterable[Any]) -> list[Step]:
-    """What notes the current decisions of those of the postings that are in the sample.
+def record_statements(job_ids: Iterable[Any]) -> list[Statement]:
+    """Statements that record the current decisions of sampled postings for the audit.
 
-    For the transaction that writes the decisions, behind them; nothing where none is drawn.
+    For the transaction that writes the decisions, after them; none if no posting is sampled.
     """
-    chosen = sample(job_ids)
-    return [(sql.AUDIT, {"jobs": chosen})] if chosen else []
+    sampled = sample(job_ids)
+    return [(sql.UPSERT_AUDITED, {"jobs": sampled})] if sampled else []
 
 
 def record(job_ids: Iterable[Any]) -> None:
-    """Note it now, of decisions that are written already; no query where none is drawn."""
-    send(recorded(job_ids))
+    """Record decisions that are written already; no query if no posting is sampled."""
+    execute_pipelined(record_statements(job_ids))

@@ -1,7 +1,7 @@
-"""Which older postings a backfill queues, and how one is asked for, stopped and counted.
+"""Backfill: requesting, stopping and counting it, and which postings it queues.
 
-A request is a row (``TableScan``); whoever drains the queue goes a step further on it now and then,
-so it outlives the command that asked for it, and the queue stays short.
+A request is a table scan (``TableScan``); workers take a step of it between batches, so it outlives
+the command that asked for it, and the queue stays short.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from marketplace_ai.models import (
 from marketplace_ai.text.normalize import digest
 
 from . import sql
-from .write import prepared_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,27 +39,31 @@ if TYPE_CHECKING:
 
     from marketplace_ai.adapter import JobAdapter
 
-#: Postings looked at, and queued, in one transaction: short enough that nothing waits for it.
-STEP = 1000
-#: A larger table is not counted: the planner's estimate takes no time.
-COUNTED = 1_000_000
+#: Postings scanned and queued in one transaction: short enough that nothing waits for it.
+SCAN_STEP = 1000
+#: A larger table is not counted; the planner's estimate is used instead.
+MAX_COUNTED_ROWS = 1_000_000
 
 
 def missing(
     encoder: Encoder, since: dt.date | None = None, *, vectors_only: bool = False
 ) -> QuerySet[Any]:
-    """Postings that have no vector of ``encoder``, or where it is active and more than vectors
-    are wanted no decision, and are not queued for one."""
-    is_queued = QueuedPosting.objects.filter(posting_id=OuterRef("pk"), encoder=queued_for(encoder))
-    return _lacking(encoder, since, vectors_only).exclude(Exists(is_queued))
+    """Postings without a vector of ``encoder`` that are not queued for one. If the encoder is
+    active and ``vectors_only`` is false, postings without a decision too."""
+    is_queued = QueuedPosting.objects.filter(
+        posting_id=OuterRef("pk"), encoder=queue_encoder_id(encoder)
+    )
+    return _missing_vector_or_decision(encoder, since, vectors_only).exclude(Exists(is_queued))
 
 
-def _lacking(encoder: Encoder, since: dt.date | None, vectors_only: bool) -> QuerySet[Any]:
+def _missing_vector_or_decision(
+    encoder: Encoder, since: dt.date | None, vectors_only: bool
+) -> QuerySet[Any]:
     decisions = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
     # A blank posting has a decision and never a vector.
     lacks = Q(~Exists(_vectors(encoder)), ~Exists(decisions.filter(encoder=encoder)))
     if encoder.state == EncoderState.ACTIVE and not vectors_only:
-        # An encoder that was built beside another has vectors of what nobody ever decided.
+        # A former candidate has vectors of postings that were never decided.
         lacks |= Q(~Exists(decisions))
     return _jobs(since).filter(lacks)
 
@@ -78,23 +81,25 @@ def _jobs(since: dt.date | None) -> QuerySet[Any]:
     return jobs
 
 
-def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
-    """Those of ``keys`` that this backfill queues, in order; with ``queued`` also those that
-    are in the queue."""
+def find_missing(
+    walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
+) -> list[Any]:
+    """Those of ``keys`` that this backfill queues, in order; with ``queued``, including those in
+    the queue."""
     if queued:
-        jobs = _lacking(encoder, walk.since, walk.is_vector_only)
+        jobs = _missing_vector_or_decision(encoder, walk.since, walk.is_vector_only)
     else:
         jobs = missing(encoder, walk.since, vectors_only=walk.is_vector_only)
     return list(jobs.filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
 
 
-def queued_for(encoder: Encoder) -> int | None:
-    """What its rows of the queue say: nothing for the active encoder, else which one."""
+def queue_encoder_id(encoder: Encoder) -> int | None:
+    """``encoder_id`` of the encoder's queue rows: None for the active encoder."""
     return None if encoder.state == EncoderState.ACTIVE else encoder.pk
 
 
 def start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
-    """The day's first moment in the project's time zone, as the host's field holds moments."""
+    """The start of the day in the project's time zone, as the project's field stores it."""
     field = get_job_model()._meta.get_field(str(adapter.created_field))
     if not isinstance(field, DateTimeField):
         return day
@@ -105,25 +110,25 @@ def start_of(day: dt.date, adapter: JobAdapter) -> dt.date | dt.datetime:
 def count(
     encoder: Encoder, since: dt.date | None = None, *, vectors_only: bool = False
 ) -> tuple[int, bool]:
-    """How many are missing, and whether that is an estimate, as it is of a large table."""
+    """How many are missing, and whether that is an estimate, as for a large table."""
     if _is_small():
         return missing(encoder, since, vectors_only=vectors_only).count(), False
-    # The planner takes what is decided for independent of what has a vector: both were too much.
-    return planned(_jobs(since).exclude(Exists(_vectors(encoder)))), True
+    # The planner treats decisions and vectors as independent, so only one condition is estimated.
+    return estimate_rows(_jobs(since).exclude(Exists(_vectors(encoder)))), True
 
 
 def count_all() -> tuple[int, bool]:
-    """How many postings a new encoder lacks, which is all of them; and whether it is estimated."""
+    """How many postings a new encoder needs, which is all of them; and whether it is estimated."""
     jobs = get_adapter().jobs().using(sql.alias())
-    return (jobs.count(), False) if _is_small() else (planned(jobs), True)
+    return (jobs.count(), False) if _is_small() else (estimate_rows(jobs), True)
 
 
 def _is_small() -> bool:
-    return planned(get_job_model()._base_manager.using(sql.alias()).all()) <= COUNTED
+    return estimate_rows(get_job_model()._base_manager.using(sql.alias()).all()) <= MAX_COUNTED_ROWS
 
 
-def planned(rows: QuerySet[Any]) -> int:
-    """How many rows the planner expects."""
+def estimate_rows(rows: QuerySet[Any]) -> int:
+    """How many rows the query planner expects."""
     plan = json.loads(rows.order_by().values("pk").explain(format="json"))
     return int(plan[0]["Plan"]["Plan Rows"])
 
@@ -137,9 +142,12 @@ def request(
     total: int = 0,
     estimated: bool = False,
 ) -> tuple[TableScan, bool]:
-    """Ask for a backfill; the row, and whether it is new.
+    """Request a backfill; its table scan, and whether it is new.
 
-    The same one that is still under way, or was stopped, goes on from where it is.
+    Requesting one that is in progress, or was stopped, resumes it.
+
+    ``since``: only postings created from that day on; ``at_most``: how many to queue;
+    ``vectors_only``: without decisions; ``total`` and ``estimated``: what ``count`` returned.
     """
     walks = TableScan.objects.using(sql.alias())
     walk, is_new = walks.get_or_create(
@@ -166,26 +174,25 @@ def request(
 
 
 def stop(encoder: Encoder) -> int:
-    """Stop all backfills of this encoder where they are; how many."""
+    """Stop all backfills of this encoder where they are; how many were stopped."""
     walks = TableScan.objects.using(sql.alias()).unfinished()
     return walks.filter(
         purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True
     ).update(stopped_at=Now())
 
 
-def waiting(encoder: Encoder | None = None) -> QuerySet[QueuedPosting]:
-    """What is queued behind everything fresh and not worked off yet; for the active encoder, or
-    the one that is given."""
+def queued_rows(encoder: Encoder | None = None) -> QuerySet[QueuedPosting]:
+    """Low-priority rows still in the queue, for the active encoder or the given one."""
     rows = QueuedPosting.objects.using(sql.alias()).remaining().filter(priority=Priority.BACKFILL)
-    return rows.filter(encoder=None if encoder is None else queued_for(encoder))
+    return rows.filter(encoder=None if encoder is None else queue_encoder_id(encoder))
 
 
-def run(jobs: QuerySet[Any]) -> int:
-    """Queue these postings now, in the order of their keys, however many they are; how many."""
+def queue_all(jobs: QuerySet[Any]) -> int:
+    """Queue these postings now, in the order of their keys; how many were queued."""
     total, last = 0, None
     while True:
-        rest = jobs if last is None else jobs.filter(pk__gt=last)
-        ids = list(rest.order_by("pk").values_list("pk", flat=True)[:STEP])
+        remaining = jobs if last is None else jobs.filter(pk__gt=last)
+        ids = list(remaining.order_by("pk").values_list("pk", flat=True)[:SCAN_STEP])
         if not ids:
             return total
         with transaction.atomic(using=sql.alias()):
@@ -193,33 +200,35 @@ def run(jobs: QuerySet[Any]) -> int:
         total, last = total + len(ids), ids[-1]
 
 
-def run_changed(
+def queue_changed_texts(
     encoder: Encoder,
     *,
     dry_run: bool = False,
-    progress: Callable[[int], None] = lambda looked_at: None,
+    progress: Callable[[int], None] = lambda scanned: None,
 ) -> int:
-    """Queue postings whose text is not the one that was encoded; how many.
+    """Queue postings whose text is no longer the encoded one; how many were queued.
 
-    For texts that are prepared in another way since. Reads every posting that has a vector.
+    For a change in how texts are prepared. Reads every posting that has a vector.
     """
     adapter = get_adapter()
     total, last = 0, None
     while True:
-        known = PostingEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
-        known = known if last is None else known.filter(posting_id__gt=last)
-        step = dict(known.order_by("posting_id").values_list("posting_id", "text_digest")[:STEP])
+        embeddings = PostingEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
+        embeddings = embeddings if last is None else embeddings.filter(posting_id__gt=last)
+        step = dict(
+            embeddings.order_by("posting_id").values_list("posting_id", "text_digest")[:SCAN_STEP]
+        )
         if not step:
             return total
         last = next(reversed(step))
         jobs = adapter.jobs().filter(pk__in=list(step))
         stale = [
-            job.pk for job in jobs if digest(prepared_text(adapter, job)) != bytes(step[job.pk])
+            job.pk for job in jobs if digest(adapter.encoder_input(job)) != bytes(step[job.pk])
         ]
         if stale and not dry_run:
             with transaction.atomic(using=sql.alias()):
                 queue(stale)
-                queue_beside(stale)
+                queue_for_candidates(stale)
         total += len(stale)
         progress(len(step))
 
@@ -229,19 +238,20 @@ def queue(
 ) -> tuple[list[int], list[Any]]:
     """Queue these postings at low priority, inside a transaction.
 
-    The new rows' ids, and the postings that their host held locked (or that are gone).
+    Returns the new rows' ids, and the postings that the project holds locked (or that were
+    deleted).
     """
     with connections[sql.alias()].cursor() as cursor:
         cursor.execute(
-            sql.statement(sql.BACKFILL),
+            sql.statement(sql.QUEUE_POSTINGS),
             {"jobs": jobs, "queue_encoder": encoder_id, "vector_only": vectors_only},
         )
         rows, held = cursor.fetchone()
     return list(rows), list(held)
 
 
-def queue_beside(jobs: list[Any]) -> None:
-    """Queue these postings for each candidate as well, after ``queue`` in its transaction: as
-    the intake does, of what it never saw."""
+def queue_for_candidates(jobs: list[Any]) -> None:
+    """Queue these postings for each candidate as well, after ``queue`` and in its transaction,
+    as the intake does for changes in the log."""
     for encoder in Encoder.objects.using(sql.alias()).candidates().order_by("pk"):
         queue(jobs, encoder_id=encoder.pk, vectors_only=True)

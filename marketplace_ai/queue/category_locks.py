@@ -1,4 +1,4 @@
-"""Categories that must not go while something is written that points to them."""
+"""Locks that keep categories from being deleted while something is written that refers to them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def keep_categories(keys: Iterable[Any]) -> dict[Any, Any]:
-    """Those of the categories that exist, by primary key, kept until the transaction ends.
+def lock_categories(keys: Iterable[Any]) -> dict[Any, Any]:
+    """Lock categories FOR KEY SHARE until the transaction ends; those that exist, by primary key.
 
-    Taken first and in the order of their keys by everyone who writes, so that a category's
-    deletion and a write wait for each other instead of blocking each other for good.
+    Every write takes these locks first and in the order of their keys, so that the deletion of a
+    category and a write wait for each other instead of ending in a deadlock.
     """
     wanted = list(keys)
     if not wanted:
@@ -33,5 +33,5 @@ def keep_categories(keys: Iterable[Any]) -> dict[Any, Any]:
             f"SELECT {key} FROM {table} WHERE {key} = ANY(%s) ORDER BY {key} FOR KEY SHARE",  # noqa: S608 (names of the model only)
             [wanted],
         )
-        there = [row[0] for row in cursor.fetchall()]
-    return dict(model._base_manager.using(sql.alias()).in_bulk(there))
+        existing = [row[0] for row in cursor.fetchall()]
+    return dict(model._base_manager.using(sql.alias()).in_bulk(existing))

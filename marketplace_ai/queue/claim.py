@@ -1,4 +1,4 @@
-"""Claims: who works on which postings, for how long, and what becomes of lost ones."""
+"""Claims: rows that a worker took from the queue with a lease, and how each claim ends."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from django.db import connections
 from marketplace_ai.conf import conf
 
 from . import sql
-from .statements import Step
+from .retry_policy import LOCKED_POSTING_SECONDS
+from .statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LOST_ALONE = (
+LOST_ISOLATED = (
     "The worker ended or froze while it worked on this posting alone. "
     "The text may exhaust its memory or crash the encoder."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """One row of the queue in this worker's hands."""
+class ClaimedRow:
+    """One row of the queue that this worker claimed."""
 
     id: int
     job_id: Any
@@ -37,24 +38,25 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A batch with the token that fences its write. ``encoder_id`` None: the active one.
+    """Claimed rows, with the token that fences their write. ``encoder_id`` None: the active one.
 
-    ``alone_waits``: at that moment other rows waited that are to be claimed by themselves.
+    ``isolated_waiting``: isolated rows, which are claimed one at a time, waited at that moment.
     """
 
     token: uuid.UUID
     encoder_id: int | None
     alone: bool
-    rows: list[Claimed]
-    alone_waits: bool = False
+    rows: list[ClaimedRow]
+    isolated_waiting: bool = False
 
 
 def claim(
     worker: int, *, encoder_id: int | None = None, alone: bool = False, above: int = -1
 ) -> Claim | None:
-    """The next rows in order of priority and age, or None; committed when it returns.
+    """Claim the next rows in order of priority and age; committed when it returns.
 
-    ``above``: only such as are more urgent than that.
+    ``worker`` is the number of ``Liveness.acquire``; ``alone``: a single isolated row; ``above``:
+    only rows of a higher priority than that. Returns None if there are none.
     """
     token = uuid.uuid4()
     values = {
@@ -64,74 +66,77 @@ def claim(
         "alone": alone,
         "above": above,
         "encoder": encoder_id,
-        "limit": 1 if alone else conf.batch_size,
+        "limit": 1 if alone else conf.claim_size,
     }
-    found = _execute(sql.CLAIM, values, for_encoder=encoder_id is not None)
-    rows = [Claimed(*row) for *row, _ in found]
-    # RETURNING has no order; a batch is worked off in the order of its claim.
+    claimed = _execute(sql.CLAIM_QUEUED, values, for_encoder=encoder_id is not None)
+    rows = [ClaimedRow(*row) for *row, _ in claimed]
+    # RETURNING has no order.
     rows.sort(key=lambda row: (-row.priority, row.id))
-    return Claim(token, encoder_id, alone, rows, alone_waits=found[0][-1]) if rows else None
+    return Claim(token, encoder_id, alone, rows, isolated_waiting=claimed[0][-1]) if rows else None
 
 
 def is_due(encoders: Sequence[int] = ()) -> bool:
-    """Whether something may be claimed now for the active encoder, or for one of ``encoders``."""
-    return bool(_execute(sql.DUE, {"encoders": list(encoders)})[0][0])
+    """Whether a row can be claimed now for the active encoder, or for one of ``encoders``."""
+    return bool(_execute(sql.HAS_CLAIMABLE, {"encoders": list(encoders)})[0][0])
 
 
-def recover() -> int:
-    """Free what dead and frozen workers hold; how many rows were freed."""
+def release_lost() -> int:
+    """Release the claims of dead and frozen workers; how many rows were freed."""
     values = {
         "liveness": sql.LIVENESS_CLASS,
         "max_attempts": conf.max_attempts,
-        "reason": LOST_ALONE,
+        "reason": LOST_ISOLATED,
     }
-    return len(_execute(sql.RECOVER, values))
+    return len(_execute(sql.RELEASE_LOST, values))
 
 
 def release(token: uuid.UUID, ids: list[int], *, delay: float = 0.0) -> None:
-    """Give rows back uncounted, to be claimed again after ``delay`` seconds."""
-    _execute(sql.RELEASE, {"token": token, "ids": ids, "delay": delay})
+    """Release rows uncounted, to be claimed again after ``delay`` seconds."""
+    _execute(sql.RELEASE_CLAIMED, {"token": token, "ids": ids, "delay": delay})
 
 
 def fail(token: uuid.UUID, row_id: int, error: str) -> None:
-    """Count a failure that was this posting's own; at the bound it is set aside."""
+    """Count a failure of this posting alone; after the last attempt it is marked failed."""
     # A NUL in an exception's text must not make its own recording fail.
     message = error.replace("\x00", " ").encode("utf-8", "replace").decode()[:2000]
     _execute(
-        sql.FAIL,
+        sql.FAIL_CLAIMED,
         {"token": token, "id": row_id, "error": message, "max_attempts": conf.max_attempts},
     )
 
 
 def isolate(token: uuid.UUID, ids: list[int]) -> None:
-    """Have the rows of a failed batch claimed one by one, to find the one that fails."""
-    _execute(sql.ISOLATE, {"token": token, "ids": ids})
+    """Isolate the rows of a failed batch: they are claimed one by one, to find the one that
+    fails."""
+    _execute(sql.ISOLATE_CLAIMED, {"token": token, "ids": ids})
 
 
 def finish(token: uuid.UUID, ids: list[int]) -> None:
-    """Take rows off the queue that need nothing more."""
+    """Delete rows from the queue that need nothing more."""
     if ids:
-        _execute(sql.FINISH, {"token": token, "ids": ids})
+        _execute(sql.DELETE_CLAIMED, {"token": token, "ids": ids})
 
 
-def settled(
-    token: uuid.UUID, done: list[int], again: list[int], later: list[int], delay: float
-) -> list[Step]:
-    """What takes rows off the queue, or gives them back for now or for later, in one write."""
-    steps: list[Step] = []
+def finish_statements(
+    token: uuid.UUID, done: list[int], changed: list[int], locked: list[int]
+) -> list[Statement]:
+    """Statements that end a claim: rows that are done leave the queue, those whose text changed
+    are released now, those whose posting is locked after a pause."""
+    statements: list[Statement] = []
     if done:
-        steps.append((sql.FINISH, {"token": token, "ids": done}))
-    if again:
-        steps.append((sql.RELEASE, {"token": token, "ids": again, "delay": 0.0}))
-    if later:
-        steps.append((sql.RELEASE, {"token": token, "ids": later, "delay": delay}))
-    return steps
+        statements.append((sql.DELETE_CLAIMED, {"token": token, "ids": done}))
+    if changed:
+        statements.append((sql.RELEASE_CLAIMED, {"token": token, "ids": changed, "delay": 0.0}))
+    if locked:
+        values = {"token": token, "ids": locked, "delay": LOCKED_POSTING_SECONDS}
+        statements.append((sql.RELEASE_CLAIMED, values))
+    return statements
 
 
 def _execute(
     template: str, values: dict[str, Any], *, for_encoder: bool = False
 ) -> list[tuple[Any, ...]]:
-    # A statement by itself is a transaction by itself: no BEGIN and COMMIT to wait for.
+    # A single statement is a transaction: no BEGIN and COMMIT to wait for.
     with connections[sql.alias()].cursor() as cursor:
         cursor.execute(sql.statement(template, for_encoder=for_encoder), values)
         return list(cursor.fetchall()) if cursor.description else []

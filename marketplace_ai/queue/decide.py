@@ -1,4 +1,4 @@
-"""Proposals into decisions and categories, inside the write's transaction."""
+"""Turns proposals into decisions and categories, inside the transaction of the write."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from marketplace_ai.db import arrays
 from marketplace_ai.models import Outcome
 from marketplace_ai.ownership import Owner, owner
 
-from .category_locks import keep_categories
+from .category_locks import lock_categories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from marketplace_ai.adapter import JobAdapter
 
-    from .proposal import Encoded, Proposal
+    from .proposal import EncodedPosting, Proposal
 
 
-class Previous(NamedTuple):
-    """What of the decision in force says whose the category is; see ``ownership``."""
+class PreviousDecision(NamedTuple):
+    """What the current decision says about who owns the category; see ``ownership``."""
 
     id: int
     machine_category: Any | None
     answered: bool
     has_secondary: bool
-    """Whether the host was told of further categories."""
+    """Whether the project was told of second categories."""
     decided: bytes | memoryview | None
-    """Digest of its text, where this encoder and classifier made it after its row was queued."""
+    """Digest of its text, if this encoder and classifier made it after its row was queued."""
 
 
-class Row(NamedTuple):
-    """A new decision, but for its arrays; named as in ``sql.DECIDE``."""
+class DecisionRow(NamedTuple):
+    """A new decision without its arrays; fields are named as in ``sql.INSERT_DECISIONS``."""
 
     job: Any
     category: Any | None
@@ -52,12 +52,15 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Decisions:
-    """What a batch comes to: ``rows`` to be added with their ``matches`` (exemplar, similarity,
-    share), ``choices`` (category key, probability) and ``further`` category keys; ``to_apply`` the
-    categories to be written (None: to be taken away), ``secondary`` those of further jobs that the
-    host is told, ``free`` the postings about which no person has spoken."""
+    """The decisions about a batch.
 
-    rows: list[Row] = field(default_factory=list)
+    ``rows`` to insert, with their ``matches`` (exemplar, similarity, share), ``choices`` (category
+    key, probability) and ``further`` category keys; ``to_apply``: categories to write to postings
+    (None clears one); ``secondary``: second categories to tell the project about; ``free``:
+    postings about which no person has answered.
+    """
+
+    rows: list[DecisionRow] = field(default_factory=list)
     matches: list[tuple[tuple[int, float, float], ...]] = field(default_factory=list)
     choices: list[list[tuple[str, float]]] = field(default_factory=list)
     further: list[list[str]] = field(default_factory=list)
@@ -66,12 +69,18 @@ class Decisions:
     free: list[Any] = field(default_factory=list)
 
     def parameters(self) -> dict[str, Any]:
-        """The rows as values of ``sql.DECIDE``."""
+        """The rows as parameters of ``sql.INSERT_DECISIONS``."""
         matches, choices = list(chain(*self.matches)), list(chain(*self.choices))
         exemplars, similarities, shares = _columns(matches, 3)
         keys, probabilities = _columns(choices, 2)
         return {
-            **dict(zip(Row._fields, map(list, _columns(self.rows, len(Row._fields))), strict=True)),
+            **dict(
+                zip(
+                    DecisionRow._fields,
+                    map(list, _columns(self.rows, len(DecisionRow._fields))),
+                    strict=True,
+                )
+            ),
             **_slices("match", self.matches),
             "match_exemplars": arrays.integers(exemplars),
             "match_similarities": arrays.reals(similarities),
@@ -85,7 +94,7 @@ class Decisions:
 
 
 def _slices(name: str, parts: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Where each row's part lies in all parts put together, counted as PostgreSQL does."""
+    """First and last index of each row's part in the concatenation of all parts, from 1."""
     counts = np.array([len(part) for part in parts], dtype=np.int64)
     last = np.cumsum(counts)
     return {f"first_{name}": 1 + last - counts, f"last_{name}": last}
@@ -97,87 +106,126 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...
 
 def decide(
     adapter: JobAdapter,
-    items: list[Encoded],
+    items: list[EncodedPosting],
     jobs: Mapping[Any, Any],
-    previous: Mapping[Any, Previous],
+    previous: Mapping[Any, PreviousDecision],
 ) -> Decisions:
-    """The decisions about locked postings, by what their rows and last decisions say."""
+    """The decisions about locked postings, from their proposals and previous decisions.
+
+    ``jobs`` are the postings by key and ``previous`` their current decisions. Locks the
+    categories that the decisions name, until the transaction ends.
+    """
+    categories = lock_categories(_named_categories(items, previous.values()))
+    names = _CategoryNames.read(adapter, items, categories)
     result = Decisions()
-    categories = keep_categories(_categories(items, previous.values()))
-    keys = {pk: adapter.category_key(category) for pk, category in categories.items()}
-    proposed = {item.proposal.category for item in items} & categories.keys()
-    names = {pk: adapter.category_name(categories[pk])[:300] for pk in proposed}
     for item in items:
-        job, before = jobs[item.job_id], previous.get(item.job_id)
-        machine_category = before.machine_category if before else None
-        if machine_category not in categories:
-            machine_category = None  # deleted since: nobody took it away
-        answered = before.answered if before else False
-        present = adapter.category_id(job)
-        proposal = item.proposal
-        category = proposal.category if proposal.category in categories else None
-        owned_by = owner(present, machine_category, answered)
-        outcome = _outcome(proposal, category is not None, owned_by)
-        if owned_by is Owner.MACHINE:
-            result.free.append(item.job_id)
-        if outcome in (Outcome.AUTOMATIC, Outcome.AUTOMATIC_PARENT, Outcome.NONE):
-            if category != present:
-                result.to_apply[item.job_id] = category
-            machine_category = category
-        elif outcome == Outcome.HUMAN_OVERRIDE:
-            # A person has spoken: even their clearing it later is not for us to undo.
-            machine_category, answered = None, True
-        elif outcome == Outcome.REVIEW and present is not None:
-            # The text changed and the old automatic category no longer holds by itself.
-            result.to_apply[item.job_id] = machine_category = None
-        further = [
-            key for key in proposal.secondary if key in categories and key != proposal.category
-        ]
-        if owned_by is Owner.MACHINE:
-            # Told anew with every automatic decision: an adapter may have learnt to hear it.
-            # What a person decided about is for that person to tag, in part as in whole.
-            said = further if outcome == Outcome.AUTOMATIC else []
-            if said or (before is not None and before.has_secondary):
-                result.secondary[item.job_id] = said
-        result.rows.append(
-            Row(
-                job=item.job_id,
-                category=category,
-                key=keys[category][:200] if category is not None else "",
-                name=names[category] if category is not None else "",
-                probability=proposal.probability,
-                threshold=proposal.threshold,
-                outcome=str(outcome),
-                machine=machine_category,
-                answered=answered,
-                digest=item.digest,
-                own=proposal.own_share,
-            )
-        )
-        result.matches.append(proposal.matches)
-        result.choices.append(
-            [
-                (keys[choice] if choice is not None else "", probability)
-                for choice, probability in proposal.choices
-                if choice is None or choice in categories
-            ]
-        )
-        result.further.append([keys[key] for key in further])
+        present = adapter.category_id(jobs[item.job_id])
+        _decide_one(item, present, previous.get(item.job_id), names, result)
     return result
 
 
-def _outcome(proposal: Proposal, category_lives: bool, owned_by: Owner) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _CategoryNames:
+    """What decisions store about categories that exist: their keys, and names of proposed ones."""
+
+    keys: dict[Any, str]
+    names: dict[Any, str]
+
+    @classmethod
+    def read(
+        cls, adapter: JobAdapter, items: list[EncodedPosting], categories: Mapping[Any, Any]
+    ) -> _CategoryNames:
+        keys = {pk: adapter.category_key(category) for pk, category in categories.items()}
+        proposed = {item.proposal.category for item in items} & categories.keys()
+        names = {pk: adapter.category_name(categories[pk])[:300] for pk in proposed}
+        return cls(keys, names)
+
+
+def _decide_one(
+    item: EncodedPosting,
+    present: Any | None,
+    before: PreviousDecision | None,
+    names: _CategoryNames,
+    result: Decisions,
+) -> None:
+    """Add the decision about one posting, which has the category ``present`` now."""
+    proposal = item.proposal
+    category = proposal.category if proposal.category in names.keys else None
+    machine_category = before.machine_category if before else None
+    if machine_category not in names.keys:
+        machine_category = None  # deleted since: nobody took it away
+    answered = before.answered if before else False
+    owned_by = owner(present, machine_category, answered)
+    outcome = _outcome(proposal, category is not None, owned_by)
+    if outcome in (Outcome.AUTOMATIC, Outcome.AUTOMATIC_PARENT, Outcome.NONE):
+        if category != present:
+            result.to_apply[item.job_id] = category
+        machine_category = category
+    elif outcome == Outcome.HUMAN_OVERRIDE:
+        # A person chose the category: even if they clear it later, that is not ours to undo.
+        machine_category, answered = None, True
+    elif outcome == Outcome.REVIEW and present is not None:
+        # The text changed, and the earlier automatic category no longer holds.
+        result.to_apply[item.job_id] = machine_category = None
+    secondary = [key for key in proposal.secondary if key in names.keys and key != category]
+    if owned_by is Owner.MACHINE:
+        result.free.append(item.job_id)
+        _apply_secondary(item, outcome, secondary, before, result)
+    result.rows.append(
+        DecisionRow(
+            job=item.job_id,
+            category=category,
+            key=names.keys[category][:200] if category is not None else "",
+            name=names.names[category] if category is not None else "",
+            probability=proposal.probability,
+            threshold=proposal.threshold,
+            outcome=str(outcome),
+            machine=machine_category,
+            answered=answered,
+            digest=item.digest,
+            own=proposal.own_share,
+        )
+    )
+    result.matches.append(proposal.matches)
+    result.choices.append(
+        [
+            (names.keys[choice] if choice is not None else "", probability)
+            for choice, probability in proposal.choices
+            if choice is None or choice in names.keys
+        ]
+    )
+    result.further.append([names.keys[key] for key in secondary])
+
+
+def _apply_secondary(
+    item: EncodedPosting,
+    outcome: Outcome,
+    secondary: list[Any],
+    before: PreviousDecision | None,
+    result: Decisions,
+) -> None:
+    """Tell the project about second categories, or that there are none any more.
+
+    Repeated with every automatic decision: the adapter may have begun to store them. Only for
+    postings without a person's answer: who answered tags it, first and second category alike.
+    """
+    applied = secondary if outcome == Outcome.AUTOMATIC else []
+    if applied or (before is not None and before.has_secondary):
+        result.secondary[item.job_id] = applied
+
+
+def _outcome(proposal: Proposal, category_exists: bool, owned_by: Owner) -> Outcome:
     if owned_by is Owner.PERSON:
         return Outcome.HUMAN_OVERRIDE
-    if proposal.category is not None and not category_lives:
+    if proposal.category is not None and not category_exists:
         return Outcome.REVIEW  # deleted between encoding and now
     if owned_by is Owner.CLEARED:
         return Outcome.REVIEW
     return proposal.outcome
 
 
-def _categories(items: list[Encoded], before: Iterable[Previous]) -> set[Any]:
-    """Keys of all categories that the decisions will name or be compared with."""
+def _named_categories(items: list[EncodedPosting], before: Iterable[PreviousDecision]) -> set[Any]:
+    """Keys of all categories that the decisions name, or are compared with."""
     keys = {item.proposal.category for item in items}
     keys |= {key for item in items for key, _ in item.proposal.choices}
     keys |= {key for item in items for key in item.proposal.secondary}

@@ -1,4 +1,4 @@
-"""Encoders that must not be switched or retired while something is written for them."""
+"""Locks that keep an encoder from being switched or retired while something is written for it."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from marketplace_ai.models import EncoderState
 from . import sql
 
 #: States in which an encoder has vectors.
-LIVING = (EncoderState.BUILDING, EncoderState.READY, EncoderState.ACTIVE)
+STATES_WITH_VECTORS = (EncoderState.BUILDING, EncoderState.READY, EncoderState.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An encoder that is kept as it is; when it was put in force last, by the database's clock."""
+class LockedEncoder:
+    """An encoder that keeps its state; when it was last activated, by the database's clock."""
 
     activated: dt.datetime | None
 
 
-#: First key of the locks of encoders ("mAI4" as a number). The row's own lock is not enough: share
-#: locks that follow one another without a gap, as of twenty workers, keep who switches waiting for
-#: ever, while these are given in the order in which they are asked for.
-KEPT_CLASS = 0x6D414934
-SHARED = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
-ALONE = "SELECT pg_advisory_xact_lock(%s, %s)"
+#: First key of the advisory locks of encoders ("mAI4" as a number). The row's own lock is not
+#: enough: an unbroken chain of share locks, as from twenty workers, would keep a switch waiting
+#: forever, while advisory locks are granted in the order in which they are requested.
+ENCODER_LOCK_CLASS = 0x6D414934
+LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
+LOCK_EXCLUSIVE = "SELECT pg_advisory_xact_lock(%s, %s)"
 
 
-def hold(*encoder_ids: int) -> None:
-    """Wait until nothing is being written for these encoders, and let nobody begin before the
-    transaction ends. For who switches or retires them."""
+def lock_exclusive(*encoder_ids: int) -> None:
+    """Wait until nothing is being written for these encoders, and keep new writes waiting until
+    the transaction ends. Taken before they are switched or retired."""
     with connections[sql.alias()].cursor() as cursor:
         for encoder_id in sorted(encoder_ids):
-            cursor.execute(ALONE, [KEPT_CLASS, encoder_id])
+            cursor.execute(LOCK_EXCLUSIVE, [ENCODER_LOCK_CLASS, encoder_id])
 
 
-def keep(encoder_id: int, *states: EncoderState) -> Kept | None:
-    """Hold an encoder in one of these states until the transaction ends; None where it is in
-    another one."""
+def lock_shared(encoder_id: int, *states: EncoderState) -> LockedEncoder | None:
+    """Keep an encoder in its state until the transaction ends; None if that is not one of
+    ``states``. Taken before something is written for it."""
     values: dict[str, Any] = {"encoder": encoder_id, "states": [str(state) for state in states]}
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(SHARED, [KEPT_CLASS, encoder_id])
-        cursor.execute(sql.KEEP_ENCODER, values)
+        cursor.execute(LOCK_SHARED, [ENCODER_LOCK_CLASS, encoder_id])
+        cursor.execute(sql.LOCK_ENCODER, values)
         row = cursor.fetchone()
-    return None if row is None else Kept(row[0])
+    return None if row is None else LockedEncoder(row[0])

@@ -1,4 +1,4 @@
-"""From the triggers' log to the queue."""
+"""Intake: moves changes from the triggers' log to the queue."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from django.db import connections, transaction
 
 from . import sql
 
-#: Log rows folded in one transaction, between two batches of postings: some 100 ms of work, so
-#: that a load of millions delays neither what is due nor a stop.
-BATCH = 2000
+#: Log rows moved in one transaction, between two batches of postings: some 100 ms of work, so that
+#: a load of millions delays neither what is due nor a stop.
+STEP_ROWS = 2000
 
 START = "(0,0)"
 
 
 class Intake:
-    """Passes over the log, a step at a time.
+    """Passes over the change log, one step at a time.
 
-    Rows of postings that the host holds locked stay for the next pass and keep nobody behind
-    them from being read.
+    Changes of postings that the project holds locked stay for the next pass; the changes behind
+    them are read anyway.
     """
 
     def __init__(self) -> None:
-        self._place = START
+        self._position = START
 
-    def step(self) -> int:
-        """Fold the next rows of this pass; how many postings were queued."""
-        statement = sql.statement(sql.INTAKE)
+    def collect_next(self) -> int:
+        """Move the next changes of this pass; how many postings were queued."""
+        statement = sql.statement(sql.QUEUE_CHANGES)
         connection = connections[sql.alias()]
         with transaction.atomic(using=sql.alias()), connection.cursor() as cursor:
-            cursor.execute(statement, {"after": self._place, "limit": BATCH})
-            seen, last, _done, queued = cursor.fetchone()
-        self._place = last if seen == BATCH else START
+            cursor.execute(statement, {"after": self._position, "limit": STEP_ROWS})
+            read, last, _deleted, queued = cursor.fetchone()
+        self._position = last if read == STEP_ROWS else START
         return int(queued)
 
     @property
-    def between_passes(self) -> bool:
-        return self._place == START
+    def is_between_passes(self) -> bool:
+        return self._position == START
 
 
 def collect() -> int:
-    """One whole pass over the log as it stands; how many postings were queued."""
+    """Make one whole pass over the change log; how many postings were queued."""
     intake = Intake()
-    total = intake.step()
-    while not intake.between_passes:
-        total += intake.step()
+    total = intake.collect_next()
+    while not intake.is_between_passes:
+        total += intake.collect_next()
     return total

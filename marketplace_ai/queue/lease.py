@@ -1,8 +1,8 @@
-"""How a drainer shows that it lives, and how its claims stay its own while it works.
+"""Leases: how a worker shows that it is alive, and keeps its claims while it works on them.
 
-Two connections beside the one that works: an idle one that holds the advisory lock (a
-statement running on it would keep the lock past its process's death), and one that renews.
-Both are opened after any fork.
+Two connections besides the one that does the work: an idle one that holds the advisory lock (a
+statement running on it would keep the lock past the death of its process), and one that renews
+leases. Both are opened after any fork.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.conf import conf
-from marketplace_ai.db.read_timeout import bound_silence
+from marketplace_ai.db.read_timeout import set_read_timeout
 
 from . import sql
+from .lease_timing import lease_timing
 
 if TYPE_CHECKING:
     import uuid
@@ -29,36 +30,38 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Role in the name of the connection that holds a worker's lock (see ``connect``).
+WORKER_ROLE = "worker"
+
 
 def connect(role: str) -> psycopg.Connection[Any]:
-    """A connection of its own to the queue's database, named for pg_stat_activity."""
+    """Open a separate connection to the queue's database, named for pg_stat_activity."""
     wrapper = connections[sql.alias()]
     parameters = dict(wrapper.get_connection_params())
     for django_only in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(django_only, None)
     parameters["application_name"] = f"marketplace_ai {role} {socket.gethostname()}:{os.getpid()}"
-    parameters.setdefault("connect_timeout", 10)
-    # A peer that vanished without a word is noticed within the lease.
-    parameters |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-    # Also while an answer is awaited, when keepalives are silent; in milliseconds.
-    parameters["tcp_user_timeout"] = 25_000
+    timing = lease_timing()
+    parameters.setdefault("connect_timeout", timing.connect_timeout)
+    parameters |= timing.connection_parameters()
     connection: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
-    bound_silence(connection)
+    set_read_timeout(connection, timing.read_timeout)
     return connection
 
 
 class Liveness:
-    """The advisory lock that lives exactly as long as this process."""
+    """The advisory lock that a worker holds exactly as long as its process lives."""
 
     def __init__(self) -> None:
         self._connection: psycopg.Connection[Any] | None = None
         self.worker = 0
 
-    def hold(self) -> int:
-        """Make sure the lock is held; this drainer's number (another one after a reconnect).
+    def acquire(self) -> int:
+        """Hold the lock, or make sure that it is held; the worker's number, which is another
+        one after a reconnect.
 
-        Called once a turn, whose beginning others see by it (``alive``).
-        Raises psycopg.Error where the connection was lost meanwhile; the next call makes another.
+        Called at the start of each loop iteration, which the liveness probe measures by it.
+        Raises psycopg.Error if the connection was lost; the next call opens another.
         """
         if self._connection is not None:
             try:
@@ -67,13 +70,13 @@ class Liveness:
             except psycopg.Error:
                 self.close()
                 raise
-        connection = connect("drainer")
+        connection = connect(WORKER_ROLE)
         while True:
             worker = secrets.randbelow(2**31 - 1) + 1
-            held = connection.execute(
+            row = connection.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [sql.LIVENESS_CLASS, worker]
             ).fetchone()
-            if held and held[0]:
+            if row and row[0]:
                 self._connection, self.worker = connection, worker
                 return worker
 
@@ -84,28 +87,29 @@ class Liveness:
 
 
 class Renewal:
-    """Renews one claim at a third of its lease, from ``start`` to ``stop``.
+    """A thread that renews the lease of one claim, from ``start`` to ``stop``.
 
-    A batch that is in the encoder, from ``begin`` to ``rest``, for longer than
-    ``MARKETPLACE_AI_ENCODE_TIMEOUT`` is given up: ``expire`` is called, which in a worker ends the
-    process, since a hung device call cannot be ended.
+    A batch that is in the encoder, from ``start_timer`` to ``stop_timer``, for longer than
+    ``MARKETPLACE_AI_ENCODE_TIMEOUT`` is given up: ``expire`` is called, which in a worker ends
+    the process, since a device call that hangs cannot be ended.
     """
 
     def __init__(self, token: uuid.UUID, expire: Callable[[], None]) -> None:
         self._token, self._expire = token, expire
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-renewal", daemon=True)
-        self._since: float | None = None
+        self._encoding_since: float | None = None
 
     def start(self) -> None:
         self._thread.start()
 
-    def begin(self) -> None:
-        self._since = time.monotonic()
+    def start_timer(self) -> None:
+        """A batch of the claim goes into the encoder."""
+        self._encoding_since = time.monotonic()
 
-    def rest(self) -> None:
-        """What is left of the claim waits for other batches."""
-        self._since = None
+    def stop_timer(self) -> None:
+        """It is encoded; the rest of the claim waits for other batches."""
+        self._encoding_since = None
 
     def stop(self) -> None:
         self._done.set()
@@ -113,17 +117,17 @@ class Renewal:
 
     def _run(self) -> None:
         connection: psycopg.Connection[Any] | None = None
-        lease = float(conf.lease_seconds)
-        while not self._done.wait(min(lease / 3, 10.0)):
-            since = self._since
+        timing = lease_timing()
+        while not self._done.wait(timing.renewal_interval):
+            since = self._encoding_since
             if since is not None and time.monotonic() - since > conf.encode_timeout:
                 self._expire()
                 break
             try:
                 connection = connection or connect("lease")
-                connection.execute(sql.RENEW, {"token": self._token, "lease": lease})
+                connection.execute(sql.RENEW_LEASE, {"token": self._token, "lease": timing.lease})
             except psycopg.Error as error:
-                # The fence keeps a lost lease harmless; the next turn tries again.
+                # The fence keeps a lost lease harmless; the next iteration tries again.
                 logger.warning("A lease could not be renewed: %s", error)
                 if connection is not None:
                     connection.close()

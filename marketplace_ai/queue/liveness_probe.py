@@ -1,4 +1,4 @@
-"""Whether the drainer of this machine gets on, asked by another process that stands beside it."""
+"""The liveness probe: whether this machine's worker makes progress, asked by another process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from django.db import connections
 
 from . import sql
+from .lease import WORKER_ROLE
 
-# Each turn of a drainer begins with a statement on the connection that holds its lock, so the
-# time since the last one is the length of the turn it is in; in its first one, in which it loads
-# its encoder, that statement is the lock's. PostgreSQL cuts the name off.
-TURN = """
+# Each iteration of a worker starts with a statement on the connection that holds its lock, so the
+# time since the last one is the length of the current iteration. In the first one, in which the
+# encoder is loaded, that statement is the lock's. PostgreSQL cuts the application name off.
+CURRENT_ITERATION = """
 SELECT extract(epoch FROM max(clock_timestamp() - activity.state_change))::float8,
        bool_or(activity.query LIKE '%%pg_try_advisory_lock%%')
 FROM pg_locks AS lock JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
@@ -24,18 +25,18 @@ WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What a drainer is in: for how many seconds, and whether it is its first one."""
+class LoopIteration:
+    """What a worker is in: for how many seconds, and whether it is the first iteration."""
 
     seconds: float
-    first: bool
+    is_first: bool
 
 
-def turn() -> Turn | None:
-    """The turn of this machine's drainer, or None where none lives; of several drainers the
-    longest turn, and whether any is in its first. The machine is told by its host name."""
+def current_iteration() -> LoopIteration | None:
+    """The iteration of this machine's worker, or None if none is alive; of several workers the
+    longest, and whether any is in its first. The machine is known by its host name."""
     with connections[sql.alias()].cursor() as cursor:
-        name = f"marketplace_ai drainer {socket.gethostname()}:"
-        cursor.execute(TURN, {"liveness": sql.LIVENESS_CLASS, "name": name})
-        seconds, first = cursor.fetchone()
-    return None if seconds is None else Turn(seconds, first)
+        name = f"marketplace_ai {WORKER_ROLE} {socket.gethostname()}:"
+        cursor.execute(CURRENT_ITERATION, {"liveness": sql.LIVENESS_CLASS, "name": name})
+        seconds, is_first = cursor.fetchone()
+    return None if seconds is None else LoopIteration(seconds, is_first)

@@ -1,7 +1,7 @@
-"""How a wake-up reaches drainers in other processes: PostgreSQL's NOTIFY.
+"""How a wake-up reaches workers in other processes: PostgreSQL's NOTIFY.
 
-Never sent by a trigger: NOTIFY takes a lock over the whole database at commit, which a busy
-host would feel at every save.
+Never sent by a trigger: NOTIFY takes a lock on the whole database at commit, which a busy
+project would feel at every save.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ CHANNEL = "marketplace_ai_wake_up"
 
 
 def announce() -> None:
-    """Wake every listening drainer."""
+    """Wake every listening worker."""
     with connections[sql.alias()].cursor() as cursor:
         cursor.execute(f"NOTIFY {CHANNEL}")
 
 
 class Listener:
-    """An idle connection on which a drainer waits for work or for its time to poll."""
+    """An idle connection on which a worker waits for a wake-up or its next poll."""
 
     def __init__(self) -> None:
         self._connection: Connection[Any] | None = None
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most ``seconds``; whether somebody woke us. psycopg.Error on a dead database."""
+        """Wait at most ``seconds`` for a wake-up; whether one came. Raises psycopg.Error."""
         try:
             if self._connection is None:
                 self._connection = connect("listener")

@@ -1,4 +1,4 @@
-"""What a worker found out about postings, before any of it is true."""
+"""Proposals: what a classifier says about postings, before anything is decided."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the classifier says of one posting; categories are primary keys.
+    """What a classifier says about one posting; categories are primary keys.
 
-    ``category`` None means "fits none". ``matches`` are (exemplar id, similarity, share).
-    ``secondary``: categories of further jobs in the same posting.
+    ``category`` None means "fits no category". ``matches`` are (exemplar id, similarity, share).
+    ``secondary``: further categories that other parts of the posting fit.
     """
 
     outcome: Outcome
@@ -31,7 +31,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedPosting:
     """One claimed posting with its vector (None: nothing to encode) and its proposal."""
 
     row_id: int

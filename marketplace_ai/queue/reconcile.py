@@ -1,9 +1,9 @@
-"""The search for what the triggers missed: a slow round over all postings, again and again.
+"""Reconcile: a slow, repeated table scan for changes that the triggers missed.
 
 Triggers do not see rows that are written while ``session_replication_role`` is ``replica``,
-straight into a partition, or after a TRUNCATE by either way. A round finds postings newer than
-the installation that nobody decided, and those whose text is not the one that was encoded. Older
-postings are a backfill's, unless a whole one was finished: then no posting should lack a vector.
+directly into a partition, or in either way after a TRUNCATE. A run finds postings newer than the
+installation without a decision, and postings whose text is not the encoded one. Older postings
+are left to a backfill, unless a whole one was finished: then no posting should lack a vector.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from marketplace_ai.models import (
 from marketplace_ai.text.normalize import digest
 
 from . import backfill, sql
-from .write import prepared_text
 
 if TYPE_CHECKING:
     from marketplace_ai.adapter import JobAdapter
@@ -43,21 +42,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Postings looked at in one transaction: their texts are read and compared in Python, and a
-#: fresh posting may wait for it.
-STEP = 500
-#: After a step all workers leave the search alone this many times as long as it took.
-PAUSE = 9.0
+#: Postings scanned in one transaction: their texts are read and compared in Python, and a fresh
+#: posting may wait for it.
+SCAN_STEP = 500
+#: After a step the run pauses, for all workers, for this many times as long as the step took.
+PAUSE_FACTOR = 9.0
 
 
-def begin(encoder: Encoder) -> bool:
-    """Begin a round where it is time, or where a trigger could not name what changed.
+def start_round(encoder: Encoder) -> bool:
+    """Start a run if it is due, or if a trigger could not name what changed; whether one started.
 
-    The first one comes a whole interval after the first worker: nothing can be missed yet. What
-    the triggers could not name is the round's to find from then on, and goes from the log.
+    The first run comes one interval after the first worker starts: nothing can be missed yet.
+    Log entries of triggers that could not name a posting are deleted: the run finds those.
     """
-    searches = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
-    searches.get_or_create(
+    runs = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
+    runs.get_or_create(
         purpose=ScanPurpose.RECONCILE,
         defaults={
             name: Now() for name in ("requested_at", "advanced_at", "scheduled_at", "finished_at")
@@ -65,35 +64,38 @@ def begin(encoder: Encoder) -> bool:
     )
     changes = PostingChange.objects.using(sql.alias())
     unnamed = changes.filter(posting__isnull=True)
-    asked = finds_new_ones(encoder) and unnamed.exists()
-    resting = searches.filter(finished_at__isnull=False)
-    if not asked:
-        if not conf.reconcile_hours:
+    is_requested = can_find_new_postings(encoder) and unnamed.exists()
+    finished_runs = runs.filter(finished_at__isnull=False)
+    if not is_requested:
+        if not conf.reconcile_interval_hours:
             return False
-        interval = dt.timedelta(hours=conf.reconcile_hours)
-        resting = resting.filter(requested_at__lte=Now() - interval)
-    # Most looks end here, without a transaction.
-    if not resting.exists():
+        interval = dt.timedelta(hours=conf.reconcile_interval_hours)
+        finished_runs = finished_runs.filter(requested_at__lte=Now() - interval)
+    # Most calls end here, without a transaction.
+    if not finished_runs.exists():
         return False
-    total = backfill.planned(get_job_model()._base_manager.using(sql.alias()).all())
+    total = backfill.estimate_rows(get_job_model()._base_manager.using(sql.alias()).all())
     with transaction.atomic(using=sql.alias()):
-        begun = resting.update(
+        started = finished_runs.update(
             finished_at=None, last_key=None, locked_keys=[], scanned_count=0, queued_count=0, time_spent=dt.timedelta(),
             total=total, is_estimated=True, requested_at=Now(), advanced_at=Now(), scheduled_at=Now(),
         )  # fmt: skip
-        if begun and asked:
+        if started and is_requested:
             unnamed.delete()
-            logger.warning("A trigger could not name what changed: looking at all postings")
-    return bool(begun)
+            logger.warning("A trigger could not name what changed: scanning all postings")
+    return bool(started)
 
 
-def finds_new_ones(encoder: Encoder) -> bool:
-    """Whether a posting that nobody decided can be told from one of before the app."""
+def can_find_new_postings(encoder: Encoder) -> bool:
+    """Whether an undecided posting can be told from one that is older than the app."""
     return _newer(get_adapter()) is not None or _all_were_queued(encoder)
 
 
-def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
-    """Those of ``keys`` that were missed, in order; with ``queued`` also those in the queue."""
+def find_missing(
+    walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
+) -> list[Any]:
+    """Those of ``keys`` that were missed, in order; with ``queued``, including those in the
+    queue."""
     adapter = get_adapter()
     known = _digests(encoder, keys)
     undecided = _undecided(adapter, encoder, keys)
@@ -111,18 +113,19 @@ def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = F
 def _was_missed(adapter: JobAdapter, job: Any, known: set[bytes], undecided: bool) -> bool:
     try:
         return adapter.eligible(job) and (
-            undecided or digest(prepared_text(adapter, job)) not in known
+            undecided or digest(adapter.encoder_input(job)) not in known
         )
     except (DatabaseError, psycopg.Error):
         raise  # a timeout or a lost connection is not the posting's fault
-    except Exception:  # noqa: BLE001 (its error is recorded where it is worked on)
+    except Exception:  # noqa: BLE001 (the worker records its error)
         return True
 
 
 def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
-    """Digests of the texts that were encoded or decided, by posting.
+    """Digests of the encoded and the decided text, by posting.
 
-    Either will do: a mass edit renews the vector only, a text that became blank the decision.
+    A posting is up to date if either matches: a bulk update renews only the vector, a text that
+    became blank only the decision.
     """
     vectors = PostingEmbedding.objects.using(sql.alias()).filter(
         posting_id__in=keys, encoder=encoder
@@ -136,11 +139,11 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
 
 def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[Any]:
-    """Postings that lack a decision, of those that should have one."""
+    """Postings that should have a decision and have none."""
     newer = _newer(adapter)
     expected = newer if newer is not None else Q(pk__in=[])
     if _all_were_queued(encoder):
-        # A backfill of vectors only leaves older postings undecided on purpose.
+        # A backfill with --vectors-only leaves older postings undecided on purpose.
         vectors = PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
     decided = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
@@ -149,7 +152,7 @@ def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[An
 
 
 def _newer(adapter: JobAdapter) -> Q | None:
-    """Postings created since the app was installed; None where that cannot be known."""
+    """Postings created since the app was installed; None if that cannot be known."""
     if adapter.created_field is None:
         return None
     migrations = MigrationRecorder.Migration.objects.using(sql.alias())
@@ -166,7 +169,7 @@ def _newer(adapter: JobAdapter) -> Q | None:
 
 
 def _all_were_queued(encoder: Encoder) -> bool:
-    """Whether a backfill of everything was finished."""
+    """Whether a backfill of all postings was finished."""
     return (
         TableScan.objects.using(sql.alias())
         .filter(

@@ -1,7 +1,7 @@
-"""How workers share a walk over the postings: a step each, by key, behind everything fresh.
+"""Table scans: how workers share a backfill or reconcile run, one step each, by key.
 
-A step is one transaction that holds the walk's row: what it queues and where it came to are
-committed together, so a worker that is killed leaves nothing half, and nobody does it twice.
+A step is one transaction that locks the scan's row: what it queues and its new position are
+committed together, so a killed worker leaves nothing half done, and nothing is done twice.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from marketplace_ai.conf import conf
 from marketplace_ai.models import EncoderState, QueuedPosting, ScanPurpose, TableScan, get_job_model
 
 from . import backfill, reconcile, sql
+from .retry_policy import LOCKED_POSTING_SECONDS, TABLE_SCAN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,67 +29,63 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKS = {ScanPurpose.BACKFILL: backfill, ScanPurpose.RECONCILE: reconcile}
-#: Postings that their host holds locked are looked at again after this many seconds.
-HELD_DELAY = 1.0
-#: A longer time between two steps counts as this long: there was no worker.
+SCAN_MODULES = {ScanPurpose.BACKFILL: backfill, ScanPurpose.RECONCILE: reconcile}
+#: A longer time between two steps counts as this long: no worker was running.
 LONGEST_GAP = dt.timedelta(minutes=10)
-#: Whether a search is due is looked at this often, in seconds.
-DUE_SECONDS = 10.0
-#: Pause after a step that failed, in seconds: a walk must not cost fresh postings anything.
-REST_SECONDS = 60.0
+#: Whether a reconcile run is due is checked this often, in seconds.
+RECONCILE_CHECK_SECONDS = 10.0
 
 
-class Walker:
-    """The part of a drainer that goes a step further after each batch."""
+class TableScanner:
+    """A worker's part in table scans: one step after each batch."""
 
     def __init__(self) -> None:
-        self._next_look = self._resting_until = 0.0
+        self._next_reconcile_check = self._paused_until = 0.0
 
-    def step(self, encoder: Encoder) -> bool:
-        """One step on what is under way; whether there was one to go."""
+    def run_once(self, encoder: Encoder) -> bool:
+        """Take one step of an unfinished scan; whether there was one to take."""
         now = time.monotonic()
-        if now < self._resting_until:
+        if now < self._paused_until:
             return False
         try:
-            if now >= self._next_look and encoder.state == EncoderState.ACTIVE:
-                reconcile.begin(encoder)
-                self._next_look = now + DUE_SECONDS
-            return step(encoder)
+            if now >= self._next_reconcile_check and encoder.state == EncoderState.ACTIVE:
+                reconcile.start_round(encoder)
+                self._next_reconcile_check = now + RECONCILE_CHECK_SECONDS
+            return advance(encoder)
         except Exception:
-            logger.exception("A walk over the postings failed; it goes on in %d s", REST_SECONDS)
-            self._resting_until = now + REST_SECONDS
+            logger.exception("A table scan failed; it goes on in %d s", TABLE_SCAN_SECONDS)
+            self._paused_until = now + TABLE_SCAN_SECONDS
             return False
 
 
-def step(encoder: Encoder) -> bool:
-    """Go a step further on the walk whose turn it is; whether there was one to go.
+def advance(encoder: Encoder) -> bool:
+    """Take one step of the next unfinished scan; whether there was one to take.
 
-    There is none where another worker is at it, or where the queue holds enough of it.
+    There is none if another worker is at it, or if enough of it waits in the queue.
     """
     with transaction.atomic(using=sql.alias()):
-        walk = _next(encoder)
-        if walk is None or not _has_room(encoder):
+        walk = _lock_next_scan(encoder)
+        if walk is None or not _has_capacity(encoder):
             return False
-        began = time.monotonic()
-        look = LOOKS[ScanPurpose(walk.purpose)]
+        started_at = time.monotonic()
+        kind = SCAN_MODULES[ScanPurpose(walk.purpose)]
         held = [_key(text) for text in walk.locked_keys]
-        # Where very many are held, as by a DELETE of millions, those come first.
-        window = _keys_after(walk, look.STEP) if len(held) < look.STEP else []
-        at_end = len(window) < look.STEP and len(held) < look.STEP
-        found = look.find(walk, encoder, [*held, *window])
+        # If very many were locked, as by a DELETE of millions, those come first.
+        window = _keys_after(walk, kind.SCAN_STEP) if len(held) < kind.SCAN_STEP else []
+        at_end = len(window) < kind.SCAN_STEP and len(held) < kind.SCAN_STEP
+        missing = kind.find_missing(walk, encoder, [*held, *window])
         last = window[-1] if window else None
-        room = len(found) if walk.row_limit is None else walk.row_limit - walk.queued_count
-        if room < len(found):
-            found, at_end = found[:room], False
-            last = found[-1]
-        queued, held = _queue(walk, encoder, look.find, found)
-        enough = walk.row_limit is not None and walk.queued_count + queued >= walk.row_limit
+        room = len(missing) if walk.row_limit is None else walk.row_limit - walk.queued_count
+        if room < len(missing):
+            missing, at_end = missing[:room], False
+            last = missing[-1]
+        queued, held = _queue(walk, encoder, kind.find_missing, missing)
+        is_complete = walk.row_limit is not None and walk.queued_count + queued >= walk.row_limit
         pause = 0.0
         if walk.purpose == ScanPurpose.RECONCILE:
-            pause = (time.monotonic() - began) * reconcile.PAUSE
+            pause = (time.monotonic() - started_at) * reconcile.PAUSE_FACTOR
         elif held and (at_end or not window):
-            pause = HELD_DELAY
+            pause = LOCKED_POSTING_SECONDS
         TableScan.objects.using(sql.alias()).filter(pk=walk.pk).update(
             last_key=walk.last_key if last is None else str(last),
             locked_keys=[str(key) for key in held],
@@ -97,18 +94,18 @@ def step(encoder: Encoder) -> bool:
             time_spent=F("time_spent") + Least(Now() - F("advanced_at"), Value(LONGEST_GAP)),
             advanced_at=Now(),
             scheduled_at=Now() + dt.timedelta(seconds=pause),
-            finished_at=Now() if enough or (at_end and not held) else None,
+            finished_at=Now() if is_complete or (at_end and not held) else None,
         )
     return True
 
 
-def _next(encoder: Encoder) -> TableScan | None:
-    """The walk to go on with, locked."""
+def _lock_next_scan(encoder: Encoder) -> TableScan | None:
+    """The scan to go on with, locked."""
     mine = Q(encoder=encoder)
     if encoder.state == EncoderState.ACTIVE:
         mine |= Q(encoder__isnull=True)
     walks = TableScan.objects.using(sql.alias()).unfinished()
-    # A search first: it pauses by itself, and a backfill would leave it no room.
+    # Reconcile runs first: they pause by themselves, and a backfill would leave them no capacity.
     return (
         walks.filter(mine, stopped_at__isnull=True, scheduled_at__lte=Now())
         .order_by("-purpose", "pk")
@@ -117,20 +114,20 @@ def _next(encoder: Encoder) -> TableScan | None:
     )
 
 
-def _has_room(encoder: Encoder) -> bool:
-    encoder_id = backfill.queued_for(encoder)
+def _has_capacity(encoder: Encoder) -> bool:
+    encoder_id = backfill.queue_encoder_id(encoder)
     values = {
-        "limit": conf.backfill_batches * conf.batch_size,
+        "limit": conf.backfill_max_queued_batches * conf.claim_size,
         "liveness": sql.LIVENESS_CLASS,
         "encoder": encoder_id,
     }
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(sql.statement(sql.ROOM, for_encoder=encoder_id is not None), values)
+        cursor.execute(sql.statement(sql.HAS_CAPACITY, for_encoder=encoder_id is not None), values)
         return bool(cursor.fetchone()[0])
 
 
 def _keys_after(walk: TableScan, number: int) -> list[Any]:
-    """The next keys of the table itself: the adapter's own choice may be few of them."""
+    """The next keys of the table itself: the adapter may select few of them."""
     jobs = get_job_model()._base_manager.using(sql.alias())
     if walk.last_key is not None:
         jobs = jobs.filter(pk__gt=_key(walk.last_key))
@@ -144,27 +141,28 @@ def _key(text: str) -> Any:
 
 
 def _queue(
-    walk: TableScan, encoder: Encoder, find: Callable[..., list[Any]], found: list[Any]
+    walk: TableScan, encoder: Encoder, find_missing: Callable[..., list[Any]], missing: list[Any]
 ) -> tuple[int, list[Any]]:
-    """How many were queued, and the postings that their host held locked."""
-    if not found:
+    """Queue the postings; how many were queued, and those that the project holds locked."""
+    if not missing:
         return 0, []
     rows, held = backfill.queue(
-        found, encoder_id=backfill.queued_for(encoder), vectors_only=walk.is_vector_only
+        missing, encoder_id=backfill.queue_encoder_id(encoder), vectors_only=walk.is_vector_only
     )
     if walk.purpose == ScanPurpose.RECONCILE:
-        backfill.queue_beside(found)
-    # Between the look and its row in the queue another worker may have done all that a posting
-    # lacked, and it would be decided twice. From the row on nobody can, so this look is the last.
-    lacking = find(walk, encoder, found, queued=True)
+        backfill.queue_for_candidates(missing)
+    # Before the posting got its queue row, another worker may have done all that it lacked, and it
+    # would be decided twice. With the row nobody can, so it is checked once more.
+    still_missing = find_missing(walk, encoder, missing, queued=True)
     queued = QueuedPosting.objects.using(sql.alias()).filter(pk__in=rows)
-    done, _ = queued.exclude(posting_id__in=lacking).delete()
+    done, _ = queued.exclude(posting_id__in=still_missing).delete()
     return len(rows) - done, held
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``rate`` in postings a second, while workers ran; ``left`` is None before it is known."""
+    """``rate``: postings per second while workers ran; ``left``: time remaining, None while
+    unknown."""
 
     done: int
     total: int
@@ -173,14 +171,14 @@ class Progress:
 
 
 def progress(walk: TableScan, waiting: int) -> Progress:
-    """How far a walk is, with ``waiting`` postings of its encoder queued and not worked off."""
+    """Progress of a scan, with ``waiting`` postings of its encoder still in the queue."""
     done = (
         walk.scanned_count if walk.purpose == ScanPurpose.RECONCILE else walk.queued_count - waiting
     )
     done = max(done, 0)
     seconds = walk.time_spent.total_seconds()
     rate = done / seconds if seconds > 0 else 0.0
-    rest = max(walk.total - done, 0)
+    remaining = max(walk.total - done, 0)
     return Progress(
-        done, walk.total, rate, dt.timedelta(seconds=int(rest / rate)) if rate else None
+        done, walk.total, rate, dt.timedelta(seconds=int(remaining / rate)) if rate else None
     )

@@ -1,8 +1,8 @@
-"""Every hand-written statement of the queue, once, with its reason.
+"""Every hand-written SQL statement of the queue, with its reason.
 
-Our own tables have fixed names. The host's job table and key stand as {job_table} and
-{job_key}, which are quoted names of the model, filled in by ``statement``; values are always
-parameters. A test runs EXPLAIN on each statement.
+Our own tables have fixed names. The project's job table and its key are written {job_table} and
+{job_key}: ``statement`` fills in the model's quoted names. Values are always parameters. A test
+runs EXPLAIN on each statement.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from django.db import connections, router
 from marketplace_ai.adapter import job_model_and_pk
 from marketplace_ai.models import QueuedPosting, get_category_model
 
-#: First key of the advisory locks by which drainers show that they live ("mAI1" as a number).
+from . import retry_policy
+
+#: First key of the advisory locks by which workers show that they are alive ("mAI1" as a number).
 LIVENESS_CLASS = 0x6D414931
 
-# Move changes from the log to the queue, duplicates folded.
+# Move changes from the log to the queue, without duplicates.
 # - Read in physical order from where this pass is (a TID range scan): no index is needed, and
-#   rows that must wait do not keep those behind them from being read.
-# - A job that the host holds FOR UPDATE stays in the log; the foreign key's check would wait.
-# - A job that is gone is forgotten.
-# - A row that is claimed keeps its claim: the write compares texts under the job's lock.
-# - Mass edits of postings already decided renew the vector only, behind all fresh work.
-# - Each candidate gets a row as well, which is decided only where it decides in the shadow. Its
-#   encoder is locked, so that none that is being retired gets more. Rows are locked one encoder
-#   after the other, NULL first (hence the count), each in the order of the postings, as by the
-#   write.
-INTAKE = """
+#   rows that must wait do not block those behind them.
+# - A posting that the project locks FOR UPDATE stays in the log: the foreign key check would wait.
+# - The change of a deleted posting is deleted.
+# - A claimed row keeps its claim: the write compares texts under the posting's lock.
+# - A bulk update of decided postings renews the vector only, after all fresh work.
+# - Each candidate gets a row as well, which is decided only in shadow mode. Its encoder is locked,
+#   so that one that is being retired gets no more. Rows are locked one encoder after the other,
+#   NULL first (hence the count), each in the order of the postings, as the write does.
+QUEUE_CHANGES = """
 WITH log AS MATERIALIZED (
     SELECT ctid AS place, posting_id, kind, logged_at
     FROM marketplace_ai_postingchange
@@ -74,7 +75,7 @@ WITH log AS MATERIALIZED (
     WHERE state IN ('building', 'ready') AND (SELECT count(*) FROM queued) > 0
     ORDER BY id
     FOR SHARE
-), beside AS (
+), queued_for_candidates AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
         (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
     SELECT change.posting_id, candidate.id, 0, change.is_vector_only OR NOT candidate.is_shadowing,
@@ -91,13 +92,13 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
        (SELECT count(*) FROM done), (SELECT count(*) FROM queued)
 """
 
-# Take the next rows of one kind. The claim is committed before anything is encoded, so it
-# is short, and a killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two
-# plain predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
+# Claim the next rows of one encoder. Committed before anything is encoded, so it is short, and a
+# killed worker leaves a lease behind instead of a lock. {for_encoder} is one of two plain
+# predicates, because IS NOT DISTINCT FROM cannot use the index and would sort the queue.
 # MATERIALIZED: as a subquery it may be the inner side of a nested loop, evaluated again for each
 # row, with other rows each time, and then more than the limit are taken.
-# What is marked alone needs a worker with empty hands, so a batch tells whether such rows wait.
-CLAIM = """
+# An isolated row needs a worker with nothing in flight, so a claim says whether such rows wait.
+CLAIM_QUEUED = """
 WITH next AS MATERIALIZED (
     SELECT id FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
@@ -118,8 +119,8 @@ RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attemp
                 AND is_isolated AND {for_encoder}))
 """
 
-# Whether anything waits that may be claimed now, for the active encoder or one of some others.
-DUE = """
+# Whether a row can be claimed now, for the active encoder or one of some others.
+HAS_CLAIMABLE = """
 SELECT EXISTS (
     SELECT FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
@@ -131,18 +132,21 @@ SELECT EXISTS (
 )
 """
 
-FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
+# How long an isolated row waits after one more failure.
+_RETRY_DELAY = retry_policy.POSTING.sql("(attempts + 1)")
 
-# Whoever changes rows that exist locks them first, in the order of their postings, as the intake
-# does. A row that a host's DELETE is just taking away is left out instead of waited for: else one
-# open transaction of the host would stop the worker, and with it other postings' saves.
-MINE = """(
+ENCODER_PREDICATES = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
+
+# Existing rows are locked before they are changed, in the order of their postings, as the intake
+# does. A row that a DELETE of the project is just removing is skipped, not waited for: otherwise
+# one open transaction of the project would stop the worker, and with it saves of other postings.
+OWNED_ROWS = """(
     SELECT id FROM marketplace_ai_queuedposting
     WHERE token = %(token)s AND id = ANY(%(ids)s)
     ORDER BY posting_id FOR UPDATE SKIP LOCKED
 )"""
 
-RENEW = """
+RENEW_LEASE = """
 UPDATE marketplace_ai_queuedposting
 SET lease_expires_at = now() + make_interval(secs => %(lease)s)
 WHERE id IN (
@@ -151,10 +155,10 @@ WHERE id IN (
 )
 """
 
-# Free the rows of workers that died (their advisory lock is gone) or froze (their lease is
-# over). Only a row that was claimed by itself has had an attempt of its own, and it waits: else a
-# few quick restarts, always with the same row first, would set it aside.
-RECOVER = """
+# Release the rows of workers that died (their advisory lock is gone) or froze (their lease is
+# over). Only an isolated row counts an attempt, and it waits: otherwise a few quick restarts,
+# always with the same row first, would use up its attempts.
+RELEASE_LOST = """
 WITH alive AS MATERIALIZED (
     SELECT objid::bigint AS worker FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
@@ -168,71 +172,71 @@ WITH alive AS MATERIALIZED (
 UPDATE marketplace_ai_queuedposting AS pending
 SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
     attempts = attempts + is_isolated::int,
-    scheduled_at = now() + make_interval(secs => CASE WHEN is_isolated THEN 2 ^ (attempts + 1) ELSE 0 END),
+    scheduled_at = now() + make_interval(secs => CASE WHEN is_isolated THEN {retry_delay} ELSE 0 END),
     failed_at = CASE WHEN is_isolated AND attempts + 1 >= %(max_attempts)s THEN now() END,
     last_error = CASE WHEN is_isolated THEN %(reason)s ELSE last_error END
 FROM lost WHERE pending.id = lost.id
 RETURNING pending.id
 """
 
-# Give claimed rows back, uncounted: their time has not come, or the fault was not theirs.
-RELEASE = """
+# Release claimed rows, uncounted: their posting is locked, or the failure was not theirs.
+RELEASE_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
 SET token = NULL, worker = NULL, lease_expires_at = NULL,
     scheduled_at = now() + make_interval(secs => %(delay)s)
-WHERE id IN {mine}
+WHERE id IN {owned_rows}
 """
 
-# A batch failed and nobody knows through which of its rows: each is tried alone, uncounted.
-ISOLATE = """
+# A batch failed, and it is unknown which row made it fail: each is tried alone, uncounted.
+ISOLATE_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
 SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true
-WHERE id IN {mine}
+WHERE id IN {owned_rows}
 """
 
-# A posting failed by itself: count it, wait longer each time, set it aside at the bound.
-FAIL = """
+# A posting failed alone: count it, wait longer each time, mark it failed after the last attempt.
+FAIL_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
 SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true, attempts = attempts + 1,
     failed_at = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
-    scheduled_at = now() + make_interval(secs => 2 ^ least(attempts + 1, 10)),
+    scheduled_at = now() + make_interval(secs => {retry_delay}),
     last_error = %(error)s
 WHERE id = %(id)s AND token = %(token)s
 """
 
-# The fence, second half: what of the claim is still mine, only for postings that are locked
-# already, whose rows nobody can be deleting. A statement of its own after that lock, so that it
-# sees what the lock's last holder wrote: it brings along the decisions that are in force. One that
-# is younger than its row may have been made of the text whose edit the row tells of: the edit was
-# in the log still when an earlier claim read it.
-LOCK_CLAIMED = """
-WITH mine AS MATERIALIZED (
+# The second half of the fence: which rows of the claim are still owned, among postings that are
+# locked already, whose rows nobody can be deleting. A separate statement after that lock, so that
+# it sees what the lock's last holder wrote. It also reads the current decisions. One that is
+# younger than its row may have been made from the very edit that queued the row: an earlier claim
+# read the text while the edit was still in the log.
+LOCK_OWNED_ROWS = """
+WITH owned AS MATERIALIZED (
     SELECT id, posting_id, is_vector_only, queued_at FROM marketplace_ai_queuedposting
     WHERE token = %(token)s AND id = ANY(%(ids)s)
     ORDER BY posting_id FOR UPDATE
 )
-SELECT mine.id, mine.is_vector_only, mine.posting_id,
+SELECT owned.id, owned.is_vector_only, owned.posting_id,
        decision.id, decision.machine_category_id, decision.is_answered,
        decision.outcome = 'automatic' AND cardinality(decision.second_category_keys) > 0,
-       CASE WHEN decision.decided_at > mine.queued_at AND decision.encoder_id = %(encoder)s
+       CASE WHEN decision.decided_at > owned.queued_at AND decision.encoder_id = %(encoder)s
                  AND decision.classifier_id IS NOT DISTINCT FROM %(classifier)s
             THEN decision.text_digest END
-FROM mine LEFT JOIN marketplace_ai_decision AS decision
-       ON decision.posting_id = mine.posting_id AND decision.is_current
+FROM owned LEFT JOIN marketplace_ai_decision AS decision
+       ON decision.posting_id = owned.posting_id AND decision.is_current
 """
 
-FINISH = "DELETE FROM marketplace_ai_queuedposting WHERE id IN {mine}"
+DELETE_CLAIMED = "DELETE FROM marketplace_ai_queuedposting WHERE id IN {owned_rows}"
 
-# Whether an encoder is in one of these states, kept so until the transaction ends.
-KEEP_ENCODER = """
+# Whether an encoder is in one of these states, which it keeps until the transaction ends.
+LOCK_ENCODER = """
 SELECT activated_at FROM marketplace_ai_encoder
 WHERE id = %(encoder)s AND state = ANY(%(states)s::text[])
 FOR SHARE
 """
 
-# The write of a batch: the following statements are sent together, without waiting in between.
+# The write of a batch: the following statements are sent as one pipeline.
 
-STORE_VECTORS = """
+UPSERT_EMBEDDINGS = """
 INSERT INTO marketplace_ai_postingembedding (posting_id, encoder_id, vector, text_digest)
 SELECT new.job, %(encoder)s, new.vector, new.digest
 FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::halfvec[], %(digests)b::bytea[])
@@ -241,14 +245,14 @@ ON CONFLICT (posting_id, encoder_id)
 DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
 """
 
-# Before the new ones come: a partial unique index allows one current decision a posting.
-RETIRE = (
+# Before the insert: a partial unique index allows one current decision per posting.
+SUPERSEDE_DECISIONS = (
     "UPDATE marketplace_ai_decision SET is_current = false WHERE id = ANY(%(decisions)s::bigint[])"
 )
 
 # A row's matches and choices are slices of arrays over the whole batch: unnest would flatten
-# arrays of arrays, and a parameter for each row would be a round trip for each.
-DECIDE = """
+# arrays of arrays, and one parameter per row would be one round trip per row.
+INSERT_DECISIONS = """
 INSERT INTO marketplace_ai_decision
     (posting_id, encoder_id, classifier_id, category_id, category_key, category_name,
      probability, threshold, outcome, machine_category_id, is_answered, text_digest, head_share,
@@ -278,9 +282,9 @@ FROM unnest(
          first_secondary, last_secondary)
 """
 
-# What the machine has just decided about postings of the audit sample, taken from its decisions. A
-# posting that a person has answered about keeps what was judged.
-AUDIT = """
+# Copy the machine's new decisions about postings of the audit sample. A posting that a person has
+# answered about keeps the decision that was judged.
+UPSERT_AUDITED = """
 INSERT INTO marketplace_ai_auditedposting AS audit
     (posting_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
      probability, text_digest, drawn_at)
@@ -298,8 +302,8 @@ ON CONFLICT (posting_id) DO UPDATE SET
 WHERE audit.answered_at IS NULL
 """
 
-# A candidate's answers, of which the last one about a posting is kept.
-SHADOW = """
+# A candidate's shadow decisions: the last one per posting is kept.
+UPSERT_SHADOW_DECISIONS = """
 INSERT INTO marketplace_ai_shadowdecision
     (posting_id, encoder_id, classifier_id, category_id, category_key, category_name, probability,
      outcome, text_digest, decided_at)
@@ -318,9 +322,9 @@ ON CONFLICT (posting_id, encoder_id) DO UPDATE SET
     text_digest = excluded.text_digest, decided_at = excluded.decided_at
 """
 
-# What was queued before this encoder was put in force got no row for the one that was in force
-# then, and is now a candidate that is to stay current: rows for those that lack this very text.
-HAND_ON = """
+# A posting queued before the encoder was activated has no row for the former active encoder, now
+# a candidate that must stay up to date: queue it for candidates without a vector of this text.
+QUEUE_FOR_CANDIDATES = """
 WITH candidate AS MATERIALIZED (
     SELECT id FROM marketplace_ai_encoder WHERE state IN ('building', 'ready')
     ORDER BY id
@@ -339,15 +343,15 @@ ORDER BY candidate.id, new.job
 ON CONFLICT (posting_id, encoder_id) DO NOTHING
 """
 
-# Put postings into the queue behind everything fresh, in the order of their keys, as the intake
-# does. Those that their host holds locked are told, not waited for; those that are gone look the
-# same and are told once. Nothing is queued for an encoder that was retired meanwhile.
-BACKFILL = """
-WITH lives AS MATERIALIZED (
+# Queue postings after all fresh ones, in the order of their keys, as the intake does. Postings that
+# the project holds locked are returned, not waited for; deleted ones look the same and are returned
+# once. Nothing is queued for an encoder that was retired meanwhile.
+QUEUE_POSTINGS = """
+WITH usable_encoder AS MATERIALIZED (
     SELECT FROM marketplace_ai_encoder
     WHERE id = %(queue_encoder)s::bigint AND state <> 'retired'
     FOR SHARE
-), there AS MATERIALIZED (
+), locked AS MATERIALIZED (
     SELECT {job_key} AS id FROM {job_table}
     WHERE {job_key} = ANY(%(jobs)s::{job_key_type}[])
     ORDER BY {job_key}
@@ -356,28 +360,29 @@ WITH lives AS MATERIALIZED (
     INSERT INTO marketplace_ai_queuedposting
         (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
     SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
-    FROM there
-    WHERE %(queue_encoder)s::bigint IS NULL OR EXISTS (SELECT FROM lives)
+    FROM locked
+    WHERE %(queue_encoder)s::bigint IS NULL OR EXISTS (SELECT FROM usable_encoder)
     ORDER BY id
     ON CONFLICT (posting_id, encoder_id) DO NOTHING
     RETURNING id
 )
 SELECT ARRAY(SELECT id FROM queued),
        ARRAY(SELECT wanted.id FROM unnest(%(jobs)s::{job_key_type}[]) AS wanted(id)
-             WHERE NOT EXISTS (SELECT FROM there WHERE there.id = wanted.id))
+             WHERE NOT EXISTS (SELECT FROM locked WHERE locked.id = wanted.id))
 """
 
-# What waits for an encoder that is retired, some at a time; by others' locks as in MINE.
-FORGET = """
+# Rows that wait for an encoder that is being retired, some at a time; skips locked ones as
+# OWNED_ROWS does.
+DELETE_QUEUED = """
 DELETE FROM marketplace_ai_queuedposting WHERE id IN (
     SELECT id FROM marketplace_ai_queuedposting WHERE encoder_id = %(encoder)s
     ORDER BY posting_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 """
 
-# Whether a walk may queue more: fewer wait at low priority than the workers do in a few batches.
-# Rows that are tried alone do not count, or those that fail would stop it.
-ROOM = """
+# Whether a table scan may queue more: fewer rows wait at low priority than workers take in a few
+# batches. Isolated rows do not count, otherwise those that fail would stop the scan.
+HAS_CAPACITY = """
 WITH bound AS MATERIALIZED (
     SELECT %(limit)s * greatest(count(*), 1) AS rows FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
@@ -394,7 +399,7 @@ SELECT waiting.rows < bound.rows FROM waiting, bound
 
 
 def statement(template: str, *, for_encoder: bool = False) -> str:
-    """The statement with the host's names filled in."""
+    """The statement with the names of the project's tables filled in."""
     model, key = job_model_and_pk()
     quote = connections[alias()].ops.quote_name
     return template.format(
@@ -402,8 +407,9 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
         job_key=quote(key),
         job_key_type=_key_type(model._meta.label),
         category_key_type=_key_type(get_category_model()._meta.label),
-        mine=MINE,
-        for_encoder=FOR_ENCODER[for_encoder],
+        owned_rows=OWNED_ROWS,
+        retry_delay=_RETRY_DELAY,
+        for_encoder=ENCODER_PREDICATES[for_encoder],
     )
 
 
@@ -415,5 +421,5 @@ def _key_type(label: str) -> str:
 
 
 def alias() -> str:
-    """The database that holds the queue, which is the job table's own."""
+    """The database of the queue, which is the job table's."""
     return router.db_for_write(QueuedPosting)

@@ -1,4 +1,4 @@
-"""Statements that are sent together: their results are awaited once, not one by one."""
+"""SQL statements sent as one pipeline: one round trip for all of them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from marketplace_ai.db import halfvec
 
 from . import sql
 
-#: A statement's template with its values.
-Step = tuple[str, dict[str, Any]]
+#: An SQL template (see ``sql.statement``) with its values.
+Statement = tuple[str, dict[str, Any]]
 
 
-def send(steps: list[Step]) -> None:
-    """Run the statements in their order, in one round trip; what the first that fails raises.
+def execute_pipelined(statements: list[Statement]) -> None:
+    """Run the statements in order, in one round trip, inside a transaction.
 
-    Inside a transaction, which a failure breaks off.
+    Raises the error of the first one that fails, which aborts the transaction.
     """
-    if not steps:
+    if not statements:
         return
     with halfvec.cursor(connections[sql.alias()]) as cursor, cursor.connection.pipeline():
-        for template, values in steps:
+        for template, values in statements:
             cursor.execute(sql.statement(template), values)

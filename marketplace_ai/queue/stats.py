@@ -1,4 +1,4 @@
-"""How the queue is doing: what waits, for how long, and who works on it."""
+"""Statistics of the queue: what waits, for how long, and which workers are alive."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from django.db import connections
 
 from . import sql
+from .lease import WORKER_ROLE
 
-# A drainer's name is that of the connection that holds its lock.
-DRAINERS = """
+# A worker's name is that of the connection that holds its lock.
+WORKER_NAMES = """
 SELECT activity.application_name
 FROM pg_locks AS lock JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
 WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
@@ -19,11 +20,11 @@ WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
 ORDER BY activity.backend_start
 """
 
-#: Rows counted of each kind: a backfill may have millions waiting, and nobody reads their number.
+#: Rows counted of each kind: a backfill may have millions waiting, and nobody reads that number.
 LARGEST_COUNT = 100_000
 
-# What is fresh is looked for by the two partial indexes of the claim and of what is claimed.
-QUEUE = """
+# Fresh rows are found by the two partial indexes, of claimable and of claimed rows.
+QUEUE_COUNTS = """
 SELECT (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NULL LIMIT %(bound)s
         ) AS pending),
@@ -46,15 +47,15 @@ SELECT (SELECT count(*) FROM (
 """
 
 # The log has no index and is read from its beginning, where the oldest changes are.
-LOG = """
+CHANGE_LOG_COUNTS = """
 SELECT count(*) FILTER (WHERE posting_id IS NOT NULL), count(*) FILTER (WHERE posting_id IS NULL),
        now() - min(logged_at) FILTER (WHERE posting_id IS NOT NULL)
 FROM (SELECT posting_id, logged_at FROM marketplace_ai_postingchange LIMIT %(bound)s) AS change
 """
 
-# Whose snapshot is so old that no dead row since can be cleared away. Without the right to see
-# others' sessions (pg_monitor) only one's own are found.
-HORIZON = """
+# The session whose old snapshot keeps vacuum from removing dead rows. Without the right to see
+# other users' sessions (pg_monitor), only one's own are found.
+OLDEST_TRANSACTION = """
 SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), now() - xact_start
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -66,7 +67,7 @@ ORDER BY xact_start LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """A transaction of anybody that is open for long."""
+    """A session's transaction that has been open for long."""
 
     pid: int
     user: str
@@ -76,9 +77,9 @@ class OpenTransaction:
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
-    """Counts of postings, none above ``LARGEST_COUNT + 1``; ``shown`` says them to people.
+    """Counts of postings, none above ``LARGEST_COUNT + 1``; ``format_count`` shows them to people.
 
-    ``oldest`` is the age of the oldest fresh one that is not decided yet.
+    ``oldest`` is the age of the oldest fresh posting that is not decided yet.
     """
 
     logged: int
@@ -89,32 +90,33 @@ class QueueHealth:
     oldest: dt.timedelta
 
 
-def shown(count: int) -> int | str:
-    """A count for people: itself, or ``100,000+`` where it was not counted to the end."""
+def format_count(count: int) -> int | str:
+    """A count for people: ``100,000+`` where counting stopped."""
     return count if count <= LARGEST_COUNT else f"{LARGEST_COUNT:,}+"
 
 
-def drainers() -> list[str]:
-    """Names (host and process) of the drainers that live now."""
+def worker_names() -> list[str]:
+    """Names (host and process) of the worker_names that live now."""
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(DRAINERS, {"liveness": sql.LIVENESS_CLASS})
-        return [str(name).removeprefix("marketplace_ai drainer ") for (name,) in cursor.fetchall()]
+        prefix = f"marketplace_ai {WORKER_ROLE} "
+        cursor.execute(WORKER_NAMES, {"liveness": sql.LIVENESS_CLASS})
+        return [str(name).removeprefix(prefix) for (name,) in cursor.fetchall()]
 
 
 def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
-    """The oldest transaction that is open for longer than ``age`` and holds back vacuum."""
+    """The oldest transaction open for longer than ``age`` that holds back vacuum."""
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(HORIZON, {"age": age.total_seconds()})
+        cursor.execute(OLDEST_TRANSACTION, {"age": age.total_seconds()})
         row = cursor.fetchone()
     return OpenTransaction(*row) if row else None
 
 
-def queue() -> QueueHealth:
-    """The queue as it is now, by the database's clock."""
+def queue_health() -> QueueHealth:
+    """The counts and ages now, by the database's clock."""
     with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(QUEUE, {"bound": LARGEST_COUNT + 1})
+        cursor.execute(QUEUE_COUNTS, {"bound": LARGEST_COUNT + 1})
         pending, claimed, set_aside, oldest_pending = cursor.fetchone()
-        cursor.execute(LOG, {"bound": LARGEST_COUNT + 1})
+        cursor.execute(CHANGE_LOG_COUNTS, {"bound": LARGEST_COUNT + 1})
         logged, rescans, oldest_logged = cursor.fetchone()
     nothing = dt.timedelta()
     return QueueHealth(

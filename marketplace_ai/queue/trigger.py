@@ -1,12 +1,12 @@
-"""The triggers by which the database itself notices new and edited postings.
+"""Triggers on the job table that append new and edited postings to the change log.
 
-Statement-level with transition tables, one per operation: a million rows by one INSERT cost
-one statement more. They append to a log and never fail the host's save: whatever goes wrong
-becomes a coarser entry and a warning.
+Statement-level with transition tables, one per operation: an INSERT of a million rows costs one
+more statement. They never fail the project's save: an error becomes a coarser log entry and a
+warning.
 
-Our own instead of django-pgtrigger: the functions must be SECURITY DEFINER with a fixed
-search_path and a lock_timeout, which its template cannot say, and a reusable app should not
-patch its host's schema editor and makemigrations.
+Not django-pgtrigger: the functions must be SECURITY DEFINER with a fixed search_path and a
+lock_timeout, which its template cannot express, and a reusable app should not patch the project's
+schema editor and makemigrations.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ $body$
 
 CREATED = "SELECT after.{key}, 'created', now() FROM new_rows AS after"
 
-# Not named old and new, which PL/pgSQL keeps for row triggers. As text, because not every type
-# can be compared; a changed primary key finds no old row.
+# Not named old and new, which PL/pgSQL reserves for row triggers. Compared as text, because not
+# every type has an equality; a changed primary key finds no old row.
 EDITED = """SELECT after.{key},
            CASE WHEN count(*) OVER () > {mass} THEN 'bulk' ELSE 'edited' END, now()
     FROM new_rows AS after LEFT JOIN old_rows AS before ON before.{key} = after.{key}
@@ -86,7 +86,7 @@ class TriggerStatus:
 
 
 def definitions() -> dict[str, list[str]]:
-    """The statements that make each trigger, by its name, for the models now in force."""
+    """The statements that create each trigger, by name, for the current models."""
     model, key = job_model_and_pk()
     connection = connections[alias()]
     quote = connection.ops.quote_name
@@ -101,7 +101,7 @@ def definitions() -> dict[str, list[str]]:
     bodies = {
         "marketplace_ai_created": CREATED.format(key=column),
         "marketplace_ai_edited": EDITED.format(
-            key=column, mass=int(conf.mass_update_rows), differs=differs
+            key=column, mass=int(conf.bulk_update_threshold), differs=differs
         ),
     }
     result = {}
@@ -128,14 +128,14 @@ def definitions() -> dict[str, list[str]]:
 
 
 def status() -> list[TriggerStatus]:
-    """How each trigger stands in the database."""
+    """The status of each trigger in the database."""
     model, _ = job_model_and_pk()
     table = model._meta.db_table
-    found = {name: rest for name, *rest in _installed(table)}
+    installed = {name: rest for name, *rest in _installed(table)}
     result = []
     for name, statements in definitions().items():
-        right_table, enabled, comment, where = found.get(name, (True, True, None, table))
-        if name not in found:
+        right_table, enabled, comment, where = installed.get(name, (True, True, None, table))
+        if name not in installed:
             state = "missing"
         elif not right_table:
             state = "misplaced"
@@ -148,10 +148,9 @@ def status() -> list[TriggerStatus]:
 
 
 def install() -> list[str]:
-    """Make all triggers as they should be; the names of those that were changed.
+    """Create or correct all triggers; the names of those that were changed.
 
-    A trigger that somebody disabled is left alone: it was a person's decision, and
-    ``doctor`` speaks of it.
+    A trigger that somebody disabled stays disabled, and ``doctor`` reports it.
     """
     model, _ = job_model_and_pk()
     connection = connections[alias()]
@@ -169,7 +168,7 @@ def install() -> list[str]:
 
 
 def uninstall() -> None:
-    """Take the triggers away, wherever they are; the first step of removing the app."""
+    """Drop the triggers, wherever they are; the first step of removing the app."""
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
         _drop(cursor, OPERATIONS)
 
@@ -179,7 +178,7 @@ def fingerprint(statements: Iterable[str]) -> str:
 
 
 def install_after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
-    """Receiver of ``post_migrate``: triggers follow the models without a step of the host's."""
+    """Receiver of ``post_migrate``: keeps the triggers up to date with the models."""
     if sender.name != "marketplace_ai" or using != alias():
         return
     model, _ = job_model_and_pk()

@@ -1,7 +1,8 @@
-"""Wake-ups: a kindness to latency that costs a save nothing and is never needed.
+"""Wake-ups: an optional message to workers after a save. It lowers latency; correctness never
+depends on it.
 
-A worker polls anyway. So every error here is swallowed, and after one the broker is left
-alone for a while: with Redis dead, a save must not wait for it.
+Workers poll anyway. So every error here is swallowed, and after one no message is sent for a
+while: with Redis down, a save must not wait for it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from django.db import transaction
 from marketplace_ai.conf import conf
 from marketplace_ai.models import get_job_model
 
+from .retry_policy import BROKER_SECONDS
+
 if TYPE_CHECKING:
     from celery import Celery
     from django.db.models import Model
@@ -29,10 +32,8 @@ logger = logging.getLogger(__name__)
 TASK = "marketplace_ai.wake_up"
 #: Saves of one process within this many seconds share one wake-up.
 COALESCE_SECONDS = 0.05
-#: The broker is left alone this long after it failed.
-BREAKER_SECONDS = 30.0
 #: The publisher must never wait: with the broker's defaults a dead Redis costs a save 2-6 s.
-#: They lie over the host's own broker_transport_options.
+#: They take precedence over the project's broker_transport_options.
 TRANSPORT = {
     "max_retries": 0,
     "interval_start": 0,
@@ -45,7 +46,7 @@ TRANSPORT = {
 class Publisher:
     """One process's connection to the broker, kept open: a new one would cost each save 4 ms.
 
-    A thread that finds another one sending leaves it at that; drainers need one nudge.
+    A thread that finds another one sending sends nothing: workers need one wake-up.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Publisher:
             self._next_allowed = time.monotonic() + COALESCE_SECONDS
             self._publish()
         except Exception as error:  # noqa: BLE001 (whatever a broker's client raises, the save stands)
-            self._next_allowed = time.monotonic() + BREAKER_SECONDS
+            self._next_allowed = time.monotonic() + BROKER_SECONDS
             self._drop()
             logger.info(
                 "No wake-up was sent (%s); workers find the posting by polling.",
@@ -83,7 +84,7 @@ class Publisher:
             try:
                 return _send(app, self._connection)
             except Exception as error:  # noqa: BLE001 (an old connection says nothing of the broker)
-                logger.debug("The connection to the broker is made anew: %s", error)
+                logger.debug("Connecting to the broker again: %s", error)
         self._drop()
         self._connection, self._broker = _connect(app), broker
         return _send(app, self._connection)
@@ -111,12 +112,12 @@ def _connect(app: Celery) -> Any:
 
 
 _publisher = Publisher()
-#: Connections of the processes we were forked from: closing them would close theirs.
+#: Publishers of the processes we were forked from: closing their connections would break theirs.
 _inherited: list[Publisher] = []
 
 
 def reset() -> None:
-    """Begin with a new connection and a closed breaker, as a forked process does."""
+    """Start with a new connection and a closed circuit breaker, as a forked process does."""
     global _publisher
     _inherited.append(_publisher)
     _publisher = Publisher()

@@ -1,4 +1,9 @@
-"""The fenced write: what a worker found out becomes true, exactly once, or not at all."""
+"""The fenced write: the results of a batch become true in one transaction, or not at all.
+
+A write locks the encoder, then the postings by key, then their queue rows; reads postings and
+current decisions; compares texts with the encoded ones; and writes vectors, decisions and
+categories of what is unchanged.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
 
-from marketplace_ai.adapter import JobAdapter, get_adapter
+from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db import halfvec as vectors
 from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
@@ -16,23 +21,23 @@ from marketplace_ai.text.normalize import digest
 
 from . import audit_sample, encoder_locks, shadow_decisions, sql
 from . import claim as claims
-from .decide import Decisions, Previous, decide
-from .statements import Step, send
+from .decide import Decisions, PreviousDecision, decide
+from .statements import Statement, execute_pipelined
 
 if TYPE_CHECKING:
-    from .claim import Claim
-    from .proposal import Encoded
+    from marketplace_ai.adapter import JobAdapter
 
-#: A posting that its host holds locked is looked at again after this many seconds.
-HELD_DELAY = 1.0
-#: What is queued until so long after a switch may have been queued before it was committed.
-SWITCHING = dt.timedelta(minutes=1)
-UNSTEADY = "The adapter's text() or clean() gives another text each time it is called."
+    from .claim import Claim
+    from .proposal import EncodedPosting
+
+#: Rows queued until this long after a switch of encoders may have been queued before it committed.
+SWITCH_WINDOW = dt.timedelta(minutes=1)
+UNSTABLE_TEXT = "The adapter's text() or clean() gives another text each time it is called."
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of a batch: rows of the queue by their fate."""
+    """The outcome of a batch: queue rows by what became of them."""
 
     decided: int = 0
     vectors: int = 0
@@ -43,109 +48,77 @@ class Written:
 
 @dataclass(slots=True)
 class Fence:
-    """What of a batch is locked and still its claim's: jobs as they are now, by key; rows of
-    the queue with whether only a vector is wanted; decisions in force, by job."""
+    """What of a batch is locked and still owned by its claim.
+
+    ``jobs``: current postings by key; ``rows``: queue rows by id, with whether only a vector is
+    wanted; ``previous``: current decisions by posting.
+    """
 
     jobs: dict[Any, Any]
     rows: dict[int, bool]
-    previous: dict[Any, Previous]
+    previous: dict[Any, PreviousDecision]
 
-    def is_decided(self, item: Encoded) -> bool:
-        """Whether this very text was decided after its row was queued: an edit that a claim read
-        before its log entry was collected, which is not to be decided twice."""
+    def is_decided(self, item: EncodedPosting) -> bool:
+        """Whether this very text was decided after its row was queued: a claim read the edit
+        before its log entry was collected, and it is not to be decided twice."""
         before = self.previous.get(item.job_id)
         return before is not None and before.decided == item.digest
 
 
-def prepared_text(adapter: JobAdapter, job: Any) -> str:
-    """The text of a posting as it is encoded, whatever characters it holds."""
-    return adapter.prepared(adapter.text(job))
-
-
 def write(
-    claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list[Encoded]
+    claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list[EncodedPosting]
 ) -> Written:
-    """Record a batch in one transaction.
+    """Write an encoded batch in one transaction.
 
-    Written is only what is still this claim's and whose text is still the one that was
-    encoded; the rest goes back to the queue. Jobs are locked first, by key, then their rows.
+    Only postings whose row this claim still owns and whose text is still the encoded one are
+    written; the others go back to the queue.
 
-    A claim of one encoder's own rows stores vectors and has no other effect; with
-    ``classifier_id`` also what that says of rows that ask for more than a vector, in the shadow.
+    A claim for one candidate (``claim.encoder_id``) stores vectors and has no other effect; with
+    ``classifier_id``, also shadow decisions for rows that want more than a vector.
     """
     adapter = get_adapter()
-    written = Written()
     with transaction.atomic(using=sql.alias()):
-        states = (EncoderState.ACTIVE,) if claim.encoder_id is None else encoder_locks.LIVING
-        standing = encoder_locks.keep(encoder.pk, *states)
-        if standing is None:
-            rows = [item.row_id for item in batch]
-            if claim.encoder_id is None:
-                # The encoder was switched meanwhile: encode again with the new one.
-                claims.release(claim.token, rows)
-                written.changed = rows
-            else:
-                claims.finish(claim.token, rows)  # it was retired
-                written.dropped = rows
-            return written
-        fence = _lock(claim, encoder, classifier_id, batch)
-        kept: list[Encoded] = []
-        for item in batch:
-            job = fence.jobs.get(item.job_id)
-            if job is None:
-                written.held.append(item.row_id)  # or deleted, and its row with it
-            elif item.row_id not in fence.rows:
-                continue  # the claim was lost: somebody else does it
-            elif not adapter.eligible(job):
-                written.dropped.append(item.row_id)
-            elif digest(prepared_text(adapter, job)) == item.digest:
-                kept.append(item)
-            elif prepared_text(adapter, job) == prepared_text(adapter, job):
-                written.changed.append(item.row_id)
-            else:
-                # It would never be the text that was encoded, and be encoded for ever.
-                claims.fail(claim.token, item.row_id, UNSTEADY)
-
-        to_decide = [
-            item
-            for item in kept
+        states = (
+            (EncoderState.ACTIVE,)
             if claim.encoder_id is None
-            and not fence.rows[item.row_id]
-            and not fence.is_decided(item)
-        ]
-        in_shadow: list[Encoded] = []
-        if claim.encoder_id is not None and classifier_id is not None:
-            asked = {row.id for row in claim.rows if not row.vector_only}
-            in_shadow = [item for item in kept if item.row_id in asked]
+            else encoder_locks.STATES_WITH_VECTORS
+        )
+        locked_encoder = encoder_locks.lock_shared(encoder.pk, *states)
+        if locked_encoder is None:
+            return _end_without_encoder(claim, [item.row_id for item in batch])
+        fence = _lock(claim, encoder, classifier_id, batch)
+        written = Written()
+        unchanged = _compare(adapter, claim, fence, batch, written)
+        to_decide, in_shadow = _select(claim, classifier_id, fence, unchanged)
         decisions = Decisions()
         if to_decide:
             decisions = decide(adapter, to_decide, fence.jobs, fence.previous)
-        written.vectors, written.decided = len(kept), len(to_decide)
-
-        done = [*written.dropped, *(item.row_id for item in kept)]
-        send(
-            _vectors(encoder, kept)
-            + _decisions(encoder, classifier_id, decisions, fence)
-            + shadow_decisions.decided(adapter, encoder.pk, classifier_id, in_shadow)
-            + _handed_on(claim, standing, kept)
-            + claims.settled(claim.token, done, written.changed, written.held, HELD_DELAY)
+        written.vectors, written.decided = len(unchanged), len(to_decide)
+        done = [*written.dropped, *(item.row_id for item in unchanged)]
+        execute_pipelined(
+            _vector_statements(encoder, unchanged)
+            + _decision_statements(encoder, classifier_id, decisions, fence)
+            + shadow_decisions.upsert_statements(adapter, encoder.pk, classifier_id, in_shadow)
+            + _candidate_statements(claim, locked_encoder, unchanged)
+            + claims.finish_statements(claim.token, done, written.changed, written.held)
         )
-        if to_decide:
-            adapter.apply_categories(decisions.to_apply, by="machine")
-        if decisions.secondary:
-            adapter.apply_secondary(decisions.secondary)
-        if to_decide:
-            job_ids, applied = [item.job_id for item in to_decide], list(decisions.to_apply)
-            transaction.on_commit(
-                lambda: jobs_decided.send_robust(Decision, job_ids=job_ids, applied=applied),
-                using=sql.alias(),
-                robust=True,
-            )
+        _apply(adapter, to_decide, decisions)
     return written
 
 
-def _lock(claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list[Encoded]) -> Fence:
-    """Lock the postings, but for those that the host holds, then the rows that are ours."""
+def _end_without_encoder(claim: Claim, rows: list[int]) -> Written:
+    """The encoder was switched or retired meanwhile, so nothing of the batch is written."""
+    if claim.encoder_id is None:
+        claims.release(claim.token, rows)  # to be encoded by the new active one
+        return Written(changed=rows)
+    claims.finish(claim.token, rows)
+    return Written(dropped=rows)
+
+
+def _lock(
+    claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list[EncodedPosting]
+) -> Fence:
+    """Lock the postings, except those that the project holds locked, then the rows we own."""
     jobs = {
         job.pk: job
         for job in get_job_model()
@@ -163,15 +136,72 @@ def _lock(claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list
             "encoder": encoder.pk,
             "classifier": classifier_id,
         }
-        cursor.execute(sql.LOCK_CLAIMED, values)
+        cursor.execute(sql.LOCK_OWNED_ROWS, values)
         for row_id, vector_only, job_id, decision, *known in cursor.fetchall():
             fence.rows[row_id] = vector_only
             if decision is not None:
-                fence.previous[job_id] = Previous(decision, *known)
+                fence.previous[job_id] = PreviousDecision(decision, *known)
     return fence
 
 
-def _vectors(encoder: Encoder, items: list[Encoded]) -> list[Step]:
+def _compare(
+    adapter: JobAdapter,
+    claim: Claim,
+    fence: Fence,
+    batch: list[EncodedPosting],
+    written: Written,
+) -> list[EncodedPosting]:
+    """The postings whose text is still the encoded one; ``written`` gets the rows of the others."""
+    unchanged: list[EncodedPosting] = []
+    for item in batch:
+        job = fence.jobs.get(item.job_id)
+        if job is None:
+            written.held.append(item.row_id)  # or deleted, and its row with it
+        elif item.row_id not in fence.rows:
+            continue  # the claim was lost: another worker has the row
+        elif not adapter.eligible(job):
+            written.dropped.append(item.row_id)
+        elif digest(adapter.encoder_input(job)) == item.digest:
+            unchanged.append(item)
+        elif adapter.encoder_input(job) == adapter.encoder_input(job):
+            written.changed.append(item.row_id)
+        else:
+            # It would never be the text that was encoded, and be encoded forever.
+            claims.fail(claim.token, item.row_id, UNSTABLE_TEXT)
+    return unchanged
+
+
+def _select(
+    claim: Claim, classifier_id: int | None, fence: Fence, unchanged: list[EncodedPosting]
+) -> tuple[list[EncodedPosting], list[EncodedPosting]]:
+    """The postings to decide, and those to decide in shadow mode; the rest gets vectors only."""
+    if claim.encoder_id is None:
+        to_decide = [
+            item for item in unchanged if not fence.rows[item.row_id] and not fence.is_decided(item)
+        ]
+        return to_decide, []
+    if classifier_id is None:
+        return [], []
+    rows = {row.id for row in claim.rows if not row.vector_only}
+    return [], [item for item in unchanged if item.row_id in rows]
+
+
+def _apply(adapter: JobAdapter, decided: list[EncodedPosting], decisions: Decisions) -> None:
+    """Write the categories to the postings, and send ``jobs_decided`` after the commit."""
+    if decided:
+        adapter.apply_categories(decisions.to_apply, by="machine")
+    if decisions.secondary:
+        adapter.apply_secondary(decisions.secondary)
+    if decided:
+        job_ids, applied = [item.job_id for item in decided], list(decisions.to_apply)
+        transaction.on_commit(
+            lambda: jobs_decided.send_robust(Decision, job_ids=job_ids, applied=applied),
+            using=sql.alias(),
+            robust=True,
+        )
+
+
+def _vector_statements(encoder: Encoder, items: list[EncodedPosting]) -> list[Statement]:
     items = [item for item in items if item.vector is not None]
     if not items:
         return []
@@ -181,34 +211,38 @@ def _vectors(encoder: Encoder, items: list[Encoded]) -> list[Step]:
         "vectors": vectors.to_database([i.vector for i in items if i.vector is not None]),
         "digests": [item.digest for item in items],
     }
-    return [(sql.STORE_VECTORS, values)]
+    return [(sql.UPSERT_EMBEDDINGS, values)]
 
 
-def _handed_on(claim: Claim, standing: encoder_locks.Kept, items: list[Encoded]) -> list[Step]:
-    """Rows for candidates that have none of these postings, since they were queued while another
-    encoder was in force."""
-    if claim.encoder_id is not None or standing.activated is None:
+def _candidate_statements(
+    claim: Claim, locked_encoder: encoder_locks.LockedEncoder, items: list[EncodedPosting]
+) -> list[Statement]:
+    """Queue the postings for candidates that have no row for them, because they were queued
+    while another encoder was active."""
+    if claim.encoder_id is not None or locked_encoder.activated is None:
         return []
-    until = standing.activated + SWITCHING
-    early = {row.id for row in claim.rows if row.queued <= until}
-    late = [item for item in items if item.row_id in early and item.vector is not None]
-    if not late:
+    until = locked_encoder.activated + SWITCH_WINDOW
+    early_rows = {row.id for row in claim.rows if row.queued <= until}
+    items = [item for item in items if item.row_id in early_rows and item.vector is not None]
+    if not items:
         return []
-    values = {"jobs": [item.job_id for item in late], "digests": [item.digest for item in late]}
-    return [(sql.HAND_ON, values)]
+    values = {"jobs": [item.job_id for item in items], "digests": [item.digest for item in items]}
+    return [(sql.QUEUE_FOR_CANDIDATES, values)]
 
 
-def _decisions(
+def _decision_statements(
     encoder: Encoder, classifier_id: int | None, decisions: Decisions, fence: Fence
-) -> list[Step]:
+) -> list[Statement]:
     if not decisions.rows:
         return []
     before = [fence.previous[r.job].id for r in decisions.rows if r.job in fence.previous]
-    retire: list[Step] = [(sql.RETIRE, {"decisions": before})] if before else []
+    supersede: list[Statement] = (
+        [(sql.SUPERSEDE_DECISIONS, {"decisions": before})] if before else []
+    )
     values = {"encoder": encoder.pk, "classifier": classifier_id, **decisions.parameters()}
     return [
-        *retire,
-        (sql.DECIDE, values),
-        # Where a person has spoken nothing could be applied, so there is nothing to audit.
-        *audit_sample.recorded(decisions.free),
+        *supersede,
+        (sql.INSERT_DECISIONS, values),
+        # Where a person has answered nothing can be applied, so there is nothing to audit.
+        *audit_sample.record_statements(decisions.free),
     ]

@@ -24,9 +24,8 @@ from marketplace_ai.models import (
     Outcome,
     get_job_model,
 )
-from marketplace_ai.queue.category_locks import keep_categories
+from marketplace_ai.queue.category_locks import lock_categories
 from marketplace_ai.queue.sql import alias
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest, is_blank
 
 
@@ -61,7 +60,7 @@ def answer(
             raise AnswerError(gettext("The posting does not exist any more."))
         category = None
         if category_id is not None:
-            category = keep_categories([category_id]).get(category_id)
+            category = lock_categories([category_id]).get(category_id)
             if category is None:
                 raise AnswerError(gettext("The category does not exist any more."))
         before = Decision.objects.using(alias()).filter(posting_id=job_id, is_current=True).first()
@@ -72,7 +71,7 @@ def answer(
 
         key = adapter.category_key(category)[:200] if category is not None else ""
         proposed = before is not None and before.category_id == category_id
-        text = prepared_text(adapter, job)
+        text = adapter.encoder_input(job)
         if before is not None:
             Decision.objects.filter(pk=before.pk).update(is_current=False)
         decision = Decision.objects.create(

@@ -1,4 +1,4 @@
-"""An encoder beside the active one: vectors of what comes in, and answers without effect."""
+"""A candidate encoder in memory: vectors of new postings, and shadow decisions without effect."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ from typing import TYPE_CHECKING
 
 from marketplace_ai.exemplars.encode import encode_some
 from marketplace_ai.queue.write import Written, write
-from marketplace_ai.serving.loaded_model import Batch, Resident, Vectors
+from marketplace_ai.serving.loaded_model import Batch, LoadedModel, Vectors
 
 if TYPE_CHECKING:
     from marketplace_ai.encoding import TextEncoder
     from marketplace_ai.models import Encoder
 
 
-class Candidate(Resident):
-    """A candidate, loaded. It works on rows of the queue that are its own; so does an encoder
-    that has become the active one on those that were left then, of which it gives the vectors."""
+class CandidateModel(LoadedModel):
+    """A loaded candidate, which works on queue rows of its own.
 
-    def __init__(self, encoder: Encoder, texts: TextEncoder) -> None:
-        super().__init__()
-        self._use(encoder, texts)
+    So does an encoder that has become active, on rows that were left over from before: it adds
+    their vectors.
+    """
+
+    def __init__(self, encoder: Encoder, text_encoder: TextEncoder) -> None:
+        super().__init__(encoder, text_encoder)
         self.claims_for: int | None = encoder.pk
 
     def encode_some(self) -> bool:
-        """A batch of exemplars that lack its vectors; whether there were any."""
-        assert self.encoder is not None and self.texts is not None  # noqa: S101
-        return encode_some(self.encoder, self.texts) > 0
+        """Encode a batch of exemplars without a vector; whether there were any."""
+        return encode_some(self.encoder, self.text_encoder) > 0
 
     def follow(self, encoder: Encoder) -> None:
-        """Be as its row is now; where it decides in the shadow, with what is in force for it."""
+        """Take in the current row of its encoder; in shadow mode, also its active classifier
+        version and changed exemplars."""
         self.encoder = encoder
         if not encoder.is_shadowing:
-            self._followed = self.classifier_id = self.classifier = self.index = None
+            self._followed_version = self.fitted = None
             return
         self._follow_classifier()
-        if not self._is_current():
-            self._follow_exemplars()
+        if not self._has_current_exemplars():
+            self._update_index()
 
     def finish(self, batch: Batch, vectors: Vectors) -> Written:
-        """Write an encoded batch; for what is raised see ``Pipeline.finish``."""
-        answers = self._encoded(batch, vectors, asks=lambda row: not row.vector_only)
-        return write(batch.claim, batch.encoder, self.classifier_id, answers)
+        """Write an encoded batch; raises the same as ``ActiveModel.finish``."""
+        encoded = self.encoded_postings(
+            batch, vectors, needs_proposal=lambda row: not row.vector_only
+        )
+        return write(batch.claim, batch.encoder, self.version_id, encoded)

@@ -1,4 +1,4 @@
-"""An encoder with the classifier that is in force for it and the exemplars, kept in memory."""
+"""An encoder in memory, with its active classifier version and the exemplars."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.claim_batches import batches
-from marketplace_ai.queue.proposal import Encoded, Proposal
+from marketplace_ai.queue.proposal import EncodedPosting, Proposal
 from marketplace_ai.queue.sql import alias
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest, is_blank, one_line
 from marketplace_ai.versions import activation
 
@@ -33,94 +32,114 @@ if TYPE_CHECKING:
 
     from marketplace_ai.classifier import Classifier, Verdict
     from marketplace_ai.encoding import TextEncoder
-    from marketplace_ai.queue.claim import Claim, Claimed
+    from marketplace_ai.queue.claim import Claim, ClaimedRow
 
 logger = logging.getLogger(__name__)
 
-#: Similarities of postings with exemplars that are worked on at once: 64 MiB, some five times over.
-SIMILARITIES = 1 << 24
+#: Similarities of postings to exemplars computed at once: 64 MiB, about five times over.
+MAX_SIMILARITIES = 1 << 24
 
-#: Nothing was fitted yet, so nothing can be proposed: a person looks at it.
+#: Nothing was fitted yet, so nothing can be proposed: it goes to review.
 UNDECIDED = Proposal(Outcome.REVIEW, None)
-#: A text without a letter or digit fits nothing, whatever is fitted.
+#: A text without a letter or digit fits no category, whatever is fitted.
 BLANK = Proposal(Outcome.NONE, None)
 
-
-#: By text: its vector (d,), or what its encoding raised. Blank texts have none.
+#: By text: its vector (d,), or what encoding it raised. Blank texts have none.
 Vectors = dict[str, "NDArray[np.float32] | Exception"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of a claim with their texts and the encoder that is to encode them, all at once."""
+    """Rows of a claim with their texts, to be encoded together by one encoder."""
 
     claim: Claim
     encoder: Encoder
-    texts: TextEncoder
-    rows: list[tuple[Claimed, str]]
+    text_encoder: TextEncoder
+    rows: list[tuple[ClaimedRow, str]]
 
     def encode(self) -> Vectors:
-        """Equal texts once; each posting keeps its own vector and decision. No database here:
-        it runs in a thread of its own. Raises ``EncoderError`` where no text is to blame."""
+        """The vector of each distinct text; each posting keeps its own vector and decision.
+
+        Runs in the encoder's thread, so it must not use the database. Raises EncoderError where
+        no single text is to blame.
+        """
         distinct = list(dict.fromkeys(text for _, text in self.rows if not is_blank(text)))
-        return dict(zip(distinct, encode_each(self.texts, distinct), strict=True))
+        return dict(zip(distinct, encode_each(self.text_encoder, distinct), strict=True))
 
 
-class Resident:
-    """What is resident of one encoder, and the work that is the same whether it decides or not."""
+@dataclass(slots=True)
+class LoadedClassifier:
+    """A classifier version in memory, with the index of the exemplars it votes with."""
 
-    def __init__(self) -> None:
-        self.encoder: Encoder | None = None
-        self.texts: TextEncoder | None = None
-        self.classifier: Classifier | None = None
-        self.classifier_id: int | None = None
-        self.index: ExemplarIndex | None = None
-        self._followed: int | None = None
-        self._removals = 0
+    version_id: int
+    classifier: Classifier
+    index: ExemplarIndex
+    #: Removals of exemplars that the index has taken in (see ``vector_store.generation``).
+    removals: int = 0
 
-    def _use(self, encoder: Encoder, texts: TextEncoder) -> None:
-        """From now on this encoder, and nothing yet that was fitted for it."""
-        self.encoder, self.texts = encoder, texts
-        self._followed = self.classifier_id = self.classifier = self.index = None
+    @property
+    def generation(self) -> tuple[int, int]:
+        """(changes, removals) of exemplars that the index has taken in."""
+        return self.index.generation, self.removals
+
+
+class LoadedModel:
+    """An encoder in memory, with its active classifier version where there is one.
+
+    It is complete from its construction on: without ``fitted``, everything goes to review.
+    ``ActiveModel`` decides with it, ``CandidateModel`` does not.
+    """
+
+    def __init__(self, encoder: Encoder, text_encoder: TextEncoder) -> None:
+        self.encoder = encoder
+        self.text_encoder = text_encoder
+        self.fitted: LoadedClassifier | None = None
+        #: The active version at the last look, whether or not it could be loaded.
+        self._followed_version: int | None = None
+
+    @property
+    def version_id(self) -> int | None:
+        """The classifier version that decides; None before the first fit."""
+        return None if self.fitted is None else self.fitted.version_id
+
+    # -- following the database ------------------------------------------------------------
 
     def _follow_classifier(self) -> None:
-        """A damaged one decides nothing: the resident one stays until another is in force.
-        Where there is none, as after a start, postings go to review."""
-        assert self.encoder is not None  # noqa: S101 (there is one before anything is followed)
+        """Load the active version, if it is another one.
+
+        A damaged one decides nothing: the loaded one stays until another is activated. If there
+        is none, as after a start, postings go to review.
+        """
         version = activation.active_version_id(self.encoder)
-        if version == self._followed:
+        if version == self._followed_version:
             return
         try:
-            loaded = activation.load(version) if version else None
+            self.fitted = None if version is None else self._load_classifier(version)
         except ArtifactError as error:
-            instead = f"version {self.classifier_id} goes on" if self.classifier else "none decides"
+            instead = f"version {self.version_id} goes on" if self.fitted else "none decides"
             logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
-        else:
-            self.classifier, self.classifier_id, self.index = loaded, version, None
-        self._followed = version
+        self._followed_version = version
 
-    def _is_current(self) -> bool:
-        """Whether the index holds the exemplars as they are."""
-        return self.index is not None and vector_store.generation() == (
-            self.index.generation,
-            self._removals,
-        )
+    def _load_classifier(self, version: int) -> LoadedClassifier:
+        classifier = activation.load(version)
+        index = classifier.new_index(generation=-1)  # without exemplars yet
+        if self.text_encoder.uses_all_cores:
+            index.threads = 1  # the next batch is encoded meanwhile
+        return LoadedClassifier(version, classifier, index)
 
-    def _follow_exemplars(self) -> None:
-        """Take those that changed into the index."""
-        assert self.encoder is not None  # noqa: S101
-        if self.classifier is None:
+    def _has_current_exemplars(self) -> bool:
+        return self.fitted is not None and vector_store.generation() == self.fitted.generation
+
+    def _update_index(self) -> None:
+        """Take exemplars that changed into the index."""
+        if self.fitted is None:
             return
-        index = self.index
-        if index is None:
-            index = self.classifier.new_index(generation=-1)
-            if self.texts is not None and self.texts.uses_all_cores:
-                index.threads = 1  # the next batch is encoded meanwhile
+        index = self.fitted.index
         changed = vector_store.changes(
             self.encoder.pk,
             self.encoder.dimension,
             since=index.generation,
-            removals=self._removals,
+            removals=self.fitted.removals,
             known=index.ids.tolist(),
         )
         index.update(
@@ -131,80 +150,89 @@ class Resident:
             changed.gone,
             changed.described.tolist(),
         )
-        index.generation, self._removals = changed.generation, changed.removals
-        self.index = index
+        index.generation, self.fitted.removals = changed.generation, changed.removals
 
     # -- a batch ---------------------------------------------------------------------------
 
     def read(self, claim: Claim) -> list[Batch]:
-        """A claim's rows with their texts, in the batches and the order they are to be encoded in.
+        """Read the texts of a claim's rows and split them into batches, in encoding order.
 
-        Rows whose posting is gone or not to be tagged leave the queue, those on which the
-        adapter fails are counted; faults of the database raise.
+        Rows whose posting is gone or not eligible leave the queue; those on which the adapter
+        fails are counted as failures. Errors of the database are raised.
         """
-        assert self.encoder is not None and self.texts is not None  # noqa: S101
         adapter = get_adapter()
         # Not from a replica, where a new posting may not have arrived yet.
-        there = adapter.jobs().using(alias()).filter(pk__in=[row.job_id for row in claim.rows])
-        jobs: dict[Any, Any] = {job.pk: job for job in there}
-        texts: list[tuple[Claimed, str]] = []
-        gone: list[int] = []
+        postings: dict[Any, Any] = {
+            posting.pk: posting
+            for posting in adapter.jobs()
+            .using(alias())
+            .filter(pk__in=[row.job_id for row in claim.rows])
+        }
+        texts: list[tuple[ClaimedRow, str]] = []
+        not_eligible: list[int] = []
         for row in claim.rows:
-            job = jobs.get(row.job_id)
+            posting = postings.get(row.job_id)
             try:
-                if job is None or not adapter.eligible(job):
-                    gone.append(row.id)
+                if posting is None or not adapter.eligible(posting):
+                    not_eligible.append(row.id)
                 else:
-                    texts.append((row, prepared_text(adapter, job)))
+                    texts.append((row, adapter.encoder_input(posting)))
             except (DatabaseError, psycopg.Error):
                 raise  # a timeout or a lost connection is not the posting's fault
             except Exception as error:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
                 logger.exception("The adapter failed on posting %s", row.job_id)
-        claims.finish(claim.token, gone)
+        claims.finish(claim.token, not_eligible)
+        tokens, longest = self.text_encoder.tokens_at_once, self.text_encoder.max_tokens
         return [
-            Batch(claim, self.encoder, self.texts, rows)
-            for rows in batches(texts, self.texts.tokens_at_once, self.texts.max_tokens)
+            Batch(claim, self.encoder, self.text_encoder, rows)
+            for rows in batches(texts, tokens, longest)
         ]
 
-    def _encoded(
-        self, batch: Batch, vectors: Vectors, asks: Callable[[Claimed], bool] = lambda row: True
-    ) -> list[Encoded]:
-        """A batch with its vectors and what the classifier says of rows that ask for it; texts
-        that could not be encoded are recorded with their rows and left out."""
-        results: list[Encoded] = []
-        good: list[tuple[Claimed, str, NDArray[np.float32]]] = []
+    def encoded_postings(
+        self,
+        batch: Batch,
+        vectors: Vectors,
+        needs_proposal: Callable[[ClaimedRow], bool] = lambda row: True,
+    ) -> list[EncodedPosting]:
+        """A batch's postings with their vectors, and proposals for rows that need one.
+
+        Texts that could not be encoded are recorded as failures of their rows and left out.
+        """
+        results: list[EncodedPosting] = []
+        to_propose: list[tuple[ClaimedRow, str, NDArray[np.float32]]] = []
         for row, text in batch.rows:
             vector = vectors.get(text)
             if vector is None:
-                results.append(Encoded(row.id, row.job_id, digest(text), None, BLANK))
+                results.append(EncodedPosting(row.id, row.job_id, digest(text), None, BLANK))
             elif isinstance(vector, Exception):
                 claims.fail(batch.claim.token, row.id, f"{type(vector).__name__}: {vector}")
                 logger.error("Posting %s cannot be encoded: %s", row.job_id, one_line(str(vector)))
-            elif not asks(row):
-                results.append(Encoded(row.id, row.job_id, digest(text), vector, UNDECIDED))
+            elif not needs_proposal(row):
+                results.append(EncodedPosting(row.id, row.job_id, digest(text), vector, UNDECIDED))
             else:
-                good.append((row, text, vector))
-        proposals = self.propose([t for _, t, _ in good], [v for _, _, v in good])
-        for (row, text, vector), proposal in zip(good, proposals, strict=True):
-            results.append(Encoded(row.id, row.job_id, digest(text), vector, proposal))
+                to_propose.append((row, text, vector))
+        proposals = self.propose([t for _, t, _ in to_propose], [v for _, _, v in to_propose])
+        for (row, text, vector), proposal in zip(to_propose, proposals, strict=True):
+            results.append(EncodedPosting(row.id, row.job_id, digest(text), vector, proposal))
         return results
 
     def propose(
         self, texts: Sequence[str], vectors: Sequence[NDArray[np.float32]]
     ) -> list[Proposal]:
-        """What the classifier in force says of encoded texts."""
+        """What the active classifier version says about encoded texts, one proposal each."""
+        fitted = self.fitted
         if not texts:
             return []
-        version, index = self.classifier_id, self.index
-        if version is None or self.classifier is None or index is None or not len(index):
+        if fitted is None or not len(fitted.index):
             return [UNDECIDED] * len(texts)
-        step = max(SIMILARITIES // len(index), 1)
+        index = fitted.index
+        step = max(MAX_SIMILARITIES // len(index), 1)
         verdicts: list[Verdict] = []
         for start in range(0, len(texts), step):
-            some = slice(start, start + step)
-            verdicts += self.classifier.decide(index, np.stack(vectors[some]), list(texts[some]))
-        stopped = stops.in_force(version)
+            part = slice(start, start + step)
+            verdicts += fitted.classifier.decide(index, np.stack(vectors[part]), list(texts[part]))
+        stopped = stops.in_force(fitted.version_id)
         key = _key_of()
         return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
 
@@ -225,7 +253,7 @@ def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Prop
 
 
 def _key_of() -> Callable[[str | None], Any | None]:
-    """What turns a classifier's label into the category's primary key."""
+    """A function from a classifier's label to the category's primary key."""
     pk = get_category_model()._meta.pk
     assert pk is not None  # noqa: S101 (every model has one)
     return cache(lambda label: None if label is None else pk.to_python(label))

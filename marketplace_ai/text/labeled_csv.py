@@ -9,7 +9,7 @@ import numpy as np
 
 from marketplace_ai.scrub import scrub
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
-from marketplace_ai.text.normalize import is_blank, prepare
+from marketplace_ai.text.normalize import is_blank, normalize
 
 #: The category of a text that fits no category, in files.
 NONE = "none"
@@ -80,7 +80,7 @@ class Rows:
 
 def prepared(text: str) -> str:
     """A text as the adapter that is shipped would have it encoded."""
-    return prepare(scrub(prepare(text)))
+    return normalize(scrub(normalize(text)))
 
 
 def read_rows(

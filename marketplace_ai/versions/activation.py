@@ -183,7 +183,7 @@ def requeue_reviews() -> int:
     in_review = Decision.objects.filter(
         posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False
     )
-    return backfill.run(get_adapter().jobs().filter(Exists(in_review)))
+    return backfill.queue_all(get_adapter().jobs().filter(Exists(in_review)))
 
 
 def _discard_old_artifacts(encoder: Encoder) -> None:

@@ -1,4 +1,4 @@
-"""What runs for long: the loop that works the queue off, and its place in a Celery worker."""
+"""The queue worker: its loop, and how a Celery worker runs it."""
 
-#: Exit code of a drainer that ended itself because a batch hung.
+#: Exit code of a worker process that ended itself because a batch hung.
 EXIT_HUNG = 70

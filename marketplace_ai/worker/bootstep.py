@@ -1,6 +1,6 @@
-"""The part of a Celery worker that keeps a drainer running beside its pool.
+"""The bootstep by which a Celery worker keeps a queue worker running.
 
-A child process of its own, because the encoder's libraries must not run in a parent that
+The queue worker is a child process, because the encoder's libraries must not run in a parent that
 forks, and because it must go on when the broker is gone.
 """
 
@@ -16,41 +16,37 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
+from marketplace_ai.queue import retry_policy
+
 from . import EXIT_HUNG
 
 logger = logging.getLogger(__name__)
 
-#: Pause before a drainer that ended is started again, in seconds, doubled up to the last.
-FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
-#: The last pause after one that was killed, crashed or hung, in seconds: a posting may be the
-#: cause, which is set aside only after several of these; starting takes seconds anyway.
-LAST_PAUSE_AFTER_CRASH = 2.0
-#: A drainer that ran this long, in seconds, had started well.
-STEADY_SECONDS = 60.0
-#: How long a batch in hand may take when the worker stops, in seconds; when it is told to
-#: stop at once (a cold shutdown) only as long as it takes to let go of what is held.
+#: How long the batch in flight may take when the Celery worker stops, in seconds; in a cold
+#: shutdown only as long as it takes to give claims back.
 STOP_SECONDS, COLD_STOP_SECONDS = 30.0, 2.0
-#: A drainer's end and a stop are noticed within this many seconds.
+#: The end of the process, and a stop, are noticed within this many seconds.
 WATCH_SECONDS = 0.2
 
 
-class DrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Starts ``process_pending`` after the pool, respawns it, and stops it with the worker."""
+class QueueWorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Starts ``process_pending`` after the pool, restarts it when it ends, and stops it with the
+    Celery worker."""
 
     requires = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
         self._stopping = threading.Event()
-        self._patience = STOP_SECONDS
+        self._stop_seconds = STOP_SECONDS
         # Only waits and spawns: numeric work in a thread of the forking parent can hang it.
-        self._thread = threading.Thread(target=self._supervise, name="drainer", daemon=True)
+        self._thread = threading.Thread(target=self._supervise, name="queue-worker", daemon=True)
 
     def start(self, worker: Any) -> None:
         self._thread.start()
 
     def close(self, worker: Any) -> None:
-        """Called before the pool is stopped: its tasks and our batch end side by side."""
+        """Called before the pool is stopped: its tasks and our batch end in parallel."""
         self._stopping.set()
 
     def stop(self, worker: Any) -> None:
@@ -59,33 +55,33 @@ class DrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has 
             self._thread.join()
 
     def terminate(self, worker: Any) -> None:
-        self._patience = COLD_STOP_SECONDS
+        self._stop_seconds = COLD_STOP_SECONDS
         self.stop(worker)
 
     def _supervise(self) -> None:
-        pause = FIRST_PAUSE
+        failures = 0
         while not self._stopping.is_set():
-            began = time.monotonic()
+            started_at = time.monotonic()
             code = self._run()
             if self._stopping.is_set():
                 return
-            if time.monotonic() - began > STEADY_SECONDS:
-                pause = FIRST_PAUSE
+            if time.monotonic() - started_at > retry_policy.STEADY_SECONDS:
+                failures = 0
+            failures += 1
             if code is not None and (code < 0 or code == EXIT_HUNG):
-                pause = min(pause, LAST_PAUSE_AFTER_CRASH)
-            logger.warning("The drainer ended with code %s; starting it again", code)
-            self._stopping.wait(pause)
-            pause = min(pause * 2, LAST_PAUSE)
+                failures = min(failures, retry_policy.MAX_COUNTED_CRASHES)
+            logger.warning("The queue worker ended with code %s; starting it again", code)
+            self._stopping.wait(retry_policy.WORKER_RESTART.seconds(failures))
 
     def _run(self) -> int | None:
-        """One drainer from start to end; its exit code, or None where none could be started."""
+        """Run one worker process from start to end; its exit code, or None if none could start."""
         command = [sys.executable, "-m", "django", "process_pending"]
         command += ["--parent", str(os.getpid())]
         try:
-            # In a session of its own: Ctrl-C is for the worker, which then stops it in order.
+            # In a new session: Ctrl-C is for the Celery worker, which then stops this one.
             process = subprocess.Popen(command, start_new_session=True)  # noqa: S603
         except OSError:
-            logger.exception("No drainer could be started")
+            logger.exception("The queue worker could not be started")
             return None
         while process.poll() is None and not self._stopping.wait(WATCH_SECONDS):
             pass
@@ -95,15 +91,26 @@ class DrainerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has 
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
-        asked = time.monotonic()
+        asked_at = time.monotonic()
         while process.poll() is None:
-            if time.monotonic() - asked > self._patience:
-                logger.warning("The drainer's batch takes too long; it is killed")
+            if time.monotonic() - asked_at > self._stop_seconds:
+                logger.warning("The queue worker's batch takes too long; it is killed")
                 process.kill()
                 process.wait()
             time.sleep(WATCH_SECONDS / 4)
 
 
 def install(app: Celery) -> None:
-    """Make every worker of ``app`` keep a drainer; call it in the project's celery.py."""
-    app.steps["worker"].add(DrainerStep)
+    """Make every Celery worker of ``app`` keep a queue worker running.
+
+    Call it once, in the project's celery.py. The queue worker is a child process
+    (``manage.py process_pending``) that is restarted when it ends, and stopped with the Celery
+    worker.
+
+    ``app``: the project's Celery application. Returns nothing and raises nothing.
+
+    >>> from celery import Celery
+    >>> app = Celery("myproject")
+    >>> install(app)
+    """
+    app.steps["worker"].add(QueueWorkerStep)

@@ -1,7 +1,7 @@
-"""Which encoder beside the active one a worker turns to, when that one has nothing to do.
+"""Scheduling of candidate encoders: which one a worker turns to when the active one is idle.
 
-What comes in for the active encoder goes first: it waits for one batch of a candidate at most.
-So of all encoders only one has batches in a worker's hands at a time.
+New rows of the active encoder go first: they wait for at most one batch of a candidate. So of all
+encoders only one has batches in flight at a time.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from marketplace_ai.models import Encoder, EncoderState, QueuedPosting
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.sql import alias
 
-from .candidate_worker import Beside
-from .prefetch import Overlap
+from .candidate_worker import CandidateWorker
+from .prefetch import Prefetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
     from marketplace_ai.queue.write import Written
-    from marketplace_ai.serving.candidate_model import Candidate
-    from marketplace_ai.serving.pipeline import Pipeline
+    from marketplace_ai.serving.active_model import ModelLoader
+    from marketplace_ai.serving.candidate_model import CandidateModel
 
 logger = logging.getLogger(__name__)
 
 
-class Candidates:
-    """All encoders beside the active one, in this worker; ``only`` the one with that key.
+class CandidateScheduler:
+    """All candidate encoders in one worker; ``only``: just the one with that key.
 
-    ``executor`` is the pipeline's too, so that one text at a time is encoded. For the rest see
-    ``Overlap``; ``loader``: a thread of its own, unless given.
+    ``models`` has the text encoders of this process. ``executor`` is the active model's too, so
+    that one batch at a time is encoded; ``loader`` is a separate thread unless given. For the
+    other parameters see ``Prefetcher``.
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        models: ModelLoader,
         *,
         stopping: Callable[[], bool],
         collect: Callable[[], object],
@@ -50,48 +51,50 @@ class Candidates:
         loader: Executor | None = None,
         only: int | None = None,
     ) -> None:
-        self._pipeline, self._only = pipeline, only
+        self._models, self._only = models, only
         self._stopping, self._collect, self._on_batch = stopping, collect, on_batch
         self._executor = executor
         self._loader = loader or ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self._known: dict[int, Beside] = {}
-        self._first: list[int] = []
+        self._workers: dict[int, CandidateWorker] = {}
+        #: Encoders that were looked at before the current one, whose new rows go first.
+        self._more_urgent: list[int] = []
 
     @property
     def is_busy(self) -> bool:
-        """Whether a batch is in hand."""
-        return any(beside.is_busy for beside in self._known.values())
+        """Whether a batch of a candidate is in flight."""
+        return any(worker.is_busy for worker in self._workers.values())
 
     @property
     def is_loading(self) -> bool:
-        return any(beside.is_loading for beside in self._known.values())
+        return any(worker.is_loading for worker in self._workers.values())
 
     @property
-    def in_trouble(self) -> list[int]:
-        """Keys of those that do not work here."""
-        return [key for key, beside in self._known.items() if beside.in_trouble]
+    def failed(self) -> list[int]:
+        """Keys of encoders that do not work here."""
+        return [key for key, worker in self._workers.items() if worker.has_failed]
 
-    def turn(self, worker: int) -> bool:
+    def run_once(self, worker: int) -> bool:
         """A step for the first encoder that has something to do; whether there was one."""
-        found = self._look()
-        self._first = []
-        for encoder, is_due in found:
-            beside = self._known[encoder.pk]
-            # In the middle of a claim of one, those before it wait for its batch in the encoder.
-            at_hand = not (beside.is_resting or beside.is_loading)
-            if self.is_busy and not beside.is_busy and is_due and at_hand:
+        candidates = self._find_candidates()
+        self._more_urgent = []
+        for encoder, is_due in candidates:
+            candidate = self._workers[encoder.pk]
+            # In the middle of one encoder's claim, more urgent ones wait for the batch that is
+            # being encoded.
+            can_run = not (candidate.is_paused or candidate.is_loading)
+            if self.is_busy and not candidate.is_busy and is_due and can_run:
                 self.pause()
-            if beside.turn(worker, is_due=is_due):
+            if candidate.run_once(worker, is_due=is_due):
                 return True
-            if not beside.is_resting:
-                self._first.append(encoder.pk)
+            if not candidate.is_paused:
+                self._more_urgent.append(encoder.pk)
         return False
 
-    def _look(self) -> list[tuple[Encoder, bool]]:
-        """Encoders that there may be something to do for, with whether rows wait for them.
+    def _find_candidates(self) -> list[tuple[Encoder, bool]]:
+        """Encoders that may have something to do, with whether rows wait for them.
 
-        Those that are ready come first: they are to stay so. The active one has rows of its own
-        only where it became so before they were worked off.
+        Ready ones come first, because they must stay up to date. The active encoder has rows of
+        its own only if it was activated before they were encoded.
         """
         rows = QueuedPosting.objects.filter(
             encoder=OuterRef("pk"), token__isnull=True, failed_at__isnull=True,
@@ -106,42 +109,45 @@ class Candidates:
         )
         if self._only is not None:
             encoders = encoders.filter(pk=self._only)
-        found = [(encoder, bool(getattr(encoder, "is_due"))) for encoder in encoders]  # noqa: B009
-        found = [(e, is_due) for e, is_due in found if is_due or e.state != EncoderState.ACTIVE]
-        found.sort(key=lambda pair: pair[0].state == EncoderState.BUILDING)
-        self._forget({encoder.pk for encoder, _ in found})
-        for encoder, _ in found:
-            known = self._known.get(encoder.pk)
-            if known is None:
-                known = self._known[encoder.pk] = Beside(
+        candidates = [
+            (encoder, is_due)
+            for encoder in encoders
+            if (is_due := bool(getattr(encoder, "is_due")))  # noqa: B009
+            or encoder.state != EncoderState.ACTIVE
+        ]
+        candidates.sort(key=lambda pair: pair[0].state == EncoderState.BUILDING)
+        self._release_all_but({encoder.pk for encoder, _ in candidates})
+        for encoder, _ in candidates:
+            if encoder.pk not in self._workers:
+                self._workers[encoder.pk] = CandidateWorker(
                     encoder,
-                    loaded=self._pipeline.loaded,
+                    text_encoders=self._models.text_encoders,
                     loader=self._loader,
-                    overlap=self._overlap,
+                    make_prefetcher=self._make_prefetcher,
                 )
-            known.encoder = encoder
-        return found
+            self._workers[encoder.pk].encoder = encoder
+        return candidates
 
-    def _forget(self, wanted: set[int]) -> None:
-        """Let go of those that are no candidates any more, and of their weights."""
-        for key in self._known.keys() - wanted:
-            self._known.pop(key).pause()
-        active = self._pipeline.encoder
-        kept = wanted if active is None else wanted | {active.pk}
-        released = self._pipeline.loaded.keys() - kept
+    def _release_all_but(self, wanted: set[int]) -> None:
+        """Release encoders that are candidates no longer, and their weights."""
+        for key in self._workers.keys() - wanted:
+            self._workers.pop(key).pause()
+        active = self._models.active
+        needed = wanted if active is None else wanted | {active.encoder.pk}
+        released = self._models.text_encoders.keys() - needed
         for key in released:
-            del self._pipeline.loaded[key]
+            del self._models.text_encoders[key]
             logger.info("Released the encoder %s", key)
         if released:
-            # Models hold themselves in circles, and what is frozen (``Pipeline.settle``) is not
-            # looked at.
+            # Models are reference cycles, and what is frozen (``ActiveModel.tune_process``) is
+            # not collected.
             gc.unfreeze()
             gc.collect()
             gc.freeze()
 
-    def _overlap(self, candidate: Candidate) -> Overlap:
-        return Overlap(
-            candidate,
+    def _make_prefetcher(self, model: CandidateModel) -> Prefetcher:
+        return Prefetcher(
+            model,
             stopping=self._must_yield,
             collect=lambda: None,
             on_batch=self._on_batch,
@@ -149,24 +155,24 @@ class Candidates:
         )
 
     def _must_yield(self) -> bool:
-        """Whether nothing more may be taken up now: what the active encoder, or one that was
-        looked at before, has to do goes first."""
+        """Whether nothing more may be claimed now, because the active encoder, or a more urgent
+        candidate, has something to do."""
         if self._stopping():
             return True
         if self._only is not None:
             return False
         self._collect()
-        return claims.is_due(self._first)
+        return claims.is_due(self._more_urgent)
 
     def pause(self) -> None:
         """Write what is in the encoder and give the rest back."""
-        for beside in self._known.values():
-            beside.pause()
+        for worker in self._workers.values():
+            worker.pause()
 
     def save(self) -> None:
-        """Give all back after a fault of the database; see ``Overlap.save``."""
-        for beside in self._known.values():
-            beside.save()
+        """Give everything back after an infrastructure error; see ``Prefetcher.save``."""
+        for worker in self._workers.values():
+            worker.save()
 
     def close(self) -> None:
         try:

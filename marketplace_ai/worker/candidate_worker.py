@@ -1,20 +1,25 @@
-"""One encoder beside the active one, in a worker: loaded when there is work, and looked after."""
+"""The work for one candidate encoder in a worker: loading it, encoding with it, finishing it."""
 
 from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marketplace_ai.encoders import active, register
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import EncoderState
-from marketplace_ai.queue.scans import Walker
-from marketplace_ai.serving.candidate_model import Candidate
+from marketplace_ai.queue.retry_policy import (
+    CANDIDATE_DATABASE_SECONDS,
+    CANDIDATE_ENCODER_SECONDS,
+)
+from marketplace_ai.queue.scans import TableScanner
+from marketplace_ai.serving.candidate_model import CandidateModel
 from marketplace_ai.text.normalize import one_line
 
-from .prefetch import INFRASTRUCTURE, Overlap
+from .prefetch import INFRASTRUCTURE_ERRORS, Prefetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,47 +30,51 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Pause of one that cannot be loaded or does not work, in seconds: ordinary work goes on.
-TROUBLE_SECONDS = 60.0
-#: Pause after a fault of the database, in seconds, of which the worker's loop takes care.
-FAULT_SECONDS = 5.0
+
+@dataclass(frozen=True, slots=True)
+class LoadedCandidate:
+    """A candidate in memory, and what has its batches encoded."""
+
+    model: CandidateModel
+    prefetcher: Prefetcher
 
 
-class Beside:
-    """What a worker does for one encoder that is not in force, a step at a time.
+class CandidateWorker:
+    """Works for one encoder that is not active, one step at a time.
 
-    ``encoder`` is its row as it is now. ``loaded`` are the encoders of this process by primary
-    key, to which it adds its own; ``loader`` is where it is loaded; ``overlap`` makes what has
-    its batches encoded.
+    ``encoder`` is its current row. ``text_encoders`` are those of this process by primary key,
+    to which it adds its own; ``loader`` runs the loading; ``make_prefetcher`` makes the
+    prefetcher of the loaded candidate.
     """
 
     def __init__(
         self,
         encoder: Encoder,
         *,
-        loaded: dict[int, TextEncoder],
+        text_encoders: dict[int, TextEncoder],
         loader: Executor,
-        overlap: Callable[[Candidate], Overlap],
+        make_prefetcher: Callable[[CandidateModel], Prefetcher],
     ) -> None:
         self.encoder = encoder
-        self._loaded, self._loader, self._make_overlap = loaded, loader, overlap
-        self._walker = Walker()
-        self._candidate: Candidate | None = None
-        self._overlap: Overlap | None = None
+        self._text_encoders, self._loader = text_encoders, loader
+        self._make_prefetcher = make_prefetcher
+        self._scanner = TableScanner()
+        self._loaded: LoadedCandidate | None = None
         self._loading: Future[TextEncoder] | None = None
-        self._complete: tuple[int, int] | None = None
-        self._resting_until = 0.0
-        self._told = ""
+        #: Generation of the exemplars at which none lacked a vector.
+        self._complete_generation: tuple[int, int] | None = None
+        self._paused_until = 0.0
+        self._last_error = ""
 
     @property
-    def is_resting(self) -> bool:
-        """Whether it pauses after something went wrong."""
-        return time.monotonic() < self._resting_until
+    def is_paused(self) -> bool:
+        """Whether it pauses after an error."""
+        return time.monotonic() < self._paused_until
 
     @property
-    def in_trouble(self) -> bool:
-        """Whether it cannot be loaded or does not work, by the last attempt."""
-        return bool(self._told)
+    def has_failed(self) -> bool:
+        """Whether it could not be loaded or did not work at the last attempt."""
+        return bool(self._last_error)
 
     @property
     def is_loading(self) -> bool:
@@ -73,102 +82,105 @@ class Beside:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a batch of it is in hand."""
-        return self._overlap is not None and not self._overlap.is_idle
+        """Whether a batch of it is in flight."""
+        return self._loaded is not None and not self._loaded.prefetcher.is_idle
 
-    def turn(self, worker: int, *, is_due: bool) -> bool:
-        """One step, whatever is next; whether there was one. ``is_due``: rows of it wait.
+    def run_once(self, worker: int, *, is_due: bool) -> bool:
+        """Take the next step, if there is one. ``is_due``: rows wait for this encoder.
 
-        Nothing that goes wrong with it is raised: it pauses, and ordinary work goes on.
+        Raises nothing: after an error it pauses, and ordinary work goes on.
         """
-        if self.is_resting:
+        if self.is_paused:
             return False
         try:
-            return self._turn(worker, is_due)
-        except INFRASTRUCTURE as error:
+            return self._step(worker, is_due)
+        except INFRASTRUCTURE_ERRORS as error:
             logger.warning("The encoder %s pauses: %s", self.encoder, one_line(str(error)))
-            self._resting_until = time.monotonic() + FAULT_SECONDS
+            self._paused_until = time.monotonic() + CANDIDATE_DATABASE_SECONDS
         except EncoderError as error:
-            self._in_trouble(str(error))
+            self._record_failure(str(error))
         except Exception as error:
             logger.exception("The encoder %s does not work", self.encoder)
-            self._in_trouble(f"{type(error).__name__}: {error}")
+            self._record_failure(f"{type(error).__name__}: {error}")
         return False
 
     def pause(self) -> None:
         """Write what is in the encoder and give the rest back."""
-        if self._overlap is not None:
+        if self._loaded is not None:
             try:
-                self._overlap.close()
+                self._loaded.prefetcher.close()
             except EncoderError as error:
-                self._in_trouble(str(error))
+                self._record_failure(str(error))
 
     def save(self) -> None:
-        """Give all back after a fault of the database; see ``Overlap.save``."""
-        if self._overlap is not None:
-            self._overlap.save()
+        """Give everything back after an infrastructure error; see ``Prefetcher.save``."""
+        if self._loaded is not None:
+            self._loaded.prefetcher.save()
 
-    def _turn(self, worker: int, is_due: bool) -> bool:
-        lacking = self._lacks_exemplars()
-        worked = False
-        if lacking or is_due or self.is_busy:
-            if not self._is_there():
+    def _step(self, worker: int, is_due: bool) -> bool:
+        lacks_vectors = self._lacks_exemplar_vectors()
+        has_written = False
+        if lacks_vectors or is_due or self.is_busy:
+            loaded = self._load()
+            if loaded is None:
                 return False
-            assert self._candidate is not None and self._overlap is not None  # noqa: S101
-            if lacking:
-                self._overlap.close()  # it is called by one thread at a time
-                return self._candidate.encode_some()
-            self._candidate.follow(self.encoder)
-            worked = self._overlap.turn(worker)
-        walked = self.encoder.state != EncoderState.ACTIVE and self._walker.step(self.encoder)
-        if not worked and not walked and self.encoder.state == EncoderState.BUILDING:
+            if lacks_vectors:
+                loaded.prefetcher.close()  # the encoder is called by one thread at a time
+                return loaded.model.encode_some()
+            loaded.model.follow(self.encoder)
+            has_written = loaded.prefetcher.run_once(worker)
+        has_scanned = self.encoder.state != EncoderState.ACTIVE and self._scanner.run_once(
+            self.encoder
+        )
+        if not has_written and not has_scanned and self.encoder.state == EncoderState.BUILDING:
             return register.finish(self.encoder)
-        return worked or walked
+        return has_written or has_scanned
 
-    def _lacks_exemplars(self) -> bool:
+    def _lacks_exemplar_vectors(self) -> bool:
         if self.encoder.state == EncoderState.ACTIVE:
-            return False  # the pipeline's own
-        seen = vector_store.generation()
-        if seen != self._complete:
+            return False  # the active model encodes them itself
+        generation = vector_store.generation()
+        if generation != self._complete_generation:
             if vector_store.without_vector(self.encoder.pk, 1):
                 return True
-            self._complete = seen
+            self._complete_generation = generation
         return False
 
-    def _is_there(self) -> bool:
-        """Whether it is loaded; else it is being loaded, beside what the worker does meanwhile."""
-        if self._candidate is not None:
-            return True
-        texts = self._loaded.get(self.encoder.pk)
-        if texts is None:
+    def _load(self) -> LoadedCandidate | None:
+        """The loaded candidate; None while it is being loaded, which takes place in a thread
+        while the worker goes on."""
+        if self._loaded is not None:
+            return self._loaded
+        text_encoder = self._text_encoders.get(self.encoder.pk)
+        if text_encoder is None:
             if self._loading is None:
-                logger.info("Loading the encoder %s beside the active one", self.encoder)
-                self._loading = self._loader.submit(_load, self.encoder)
+                logger.info("Loading the candidate encoder %s", self.encoder)
+                self._loading = self._loader.submit(_load_and_warm_up, self.encoder)
             if not self._loading.done():
-                return False
+                return None
             loading, self._loading = self._loading, None
-            texts = self._loaded.setdefault(self.encoder.pk, loading.result())
-        self._candidate = Candidate(self.encoder, texts)
-        self._overlap = self._make_overlap(self._candidate)
-        self._told = ""
+            text_encoder = self._text_encoders.setdefault(self.encoder.pk, loading.result())
+        model = CandidateModel(self.encoder, text_encoder)
+        self._loaded = LoadedCandidate(model, self._make_prefetcher(model))
+        self._last_error = ""
         register.clear_trouble(self.encoder)
-        return True
+        return self._loaded
 
-    def _in_trouble(self, message: str) -> None:
-        """Tell it, once in the log, and begin anew after a pause."""
-        self._resting_until = time.monotonic() + TROUBLE_SECONDS
+    def _record_failure(self, message: str) -> None:
+        """Log the error once, pause, and load the encoder again afterwards."""
+        self._paused_until = time.monotonic() + CANDIDATE_ENCODER_SECONDS
         message = one_line(message)
-        if message != self._told:
+        if message != self._last_error:
             logger.error("The encoder %s pauses: %s", self.encoder, message)
-            self._told = message
-        if self._overlap is not None:
-            self._overlap.give_back()
-        self._candidate = self._overlap = None
-        self._loaded.pop(self.encoder.pk, None)
+            self._last_error = message
+        if self._loaded is not None:
+            self._loaded.prefetcher.give_back()
+        self._loaded = None
+        self._text_encoders.pop(self.encoder.pk, None)
         register.note_trouble(self.encoder, message)
 
 
-def _load(encoder: Encoder) -> TextEncoder:
-    texts = active.load(encoder)
-    texts.warm_up()
-    return texts
+def _load_and_warm_up(encoder: Encoder) -> TextEncoder:
+    text_encoder = active.load(encoder)
+    text_encoder.warm_up()
+    return text_encoder

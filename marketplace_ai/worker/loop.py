@@ -1,7 +1,7 @@
-"""The one loop that works postings off; it polls, and needs neither Celery nor Redis.
+"""The queue worker's loop. It polls, and needs neither Celery nor Redis.
 
-Each step is small and says whether it found work. Infrastructure errors end a turn, not the
-loop: rows whose write failed are given back or freed by their lease.
+Each step is small and says whether it found work. Infrastructure errors end an iteration, not the
+loop: rows whose write failed are given back, or freed by their lease.
 """
 
 from __future__ import annotations
@@ -17,89 +17,85 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
-from marketplace_ai.db.read_timeout import bound_silence
+from marketplace_ai.db.read_timeout import set_read_timeout
 from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, sql
+from marketplace_ai.queue import intake, retry_policy, sql
 from marketplace_ai.queue.lease import Liveness
+from marketplace_ai.queue.lease_timing import lease_timing
 from marketplace_ai.queue.notify import Listener
-from marketplace_ai.queue.scans import Walker
+from marketplace_ai.queue.scans import TableScanner
 from marketplace_ai.text.normalize import one_line
 
-from .candidate_schedule import Candidates
-from .prefetch import INFRASTRUCTURE, Overlap
+from .candidate_schedule import CandidateScheduler
+from .prefetch import INFRASTRUCTURE_ERRORS, Prefetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
     from marketplace_ai.queue.write import Written
-    from marketplace_ai.serving.pipeline import Pipeline
+    from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
 
 logger = logging.getLogger(__name__)
 
-#: Dead and frozen workers are looked for this often, in seconds.
-RECOVER_SECONDS = 1.0
-#: A waiting drainer notices a stop, or the end of its parent, within this many seconds.
-NOTICE_SECONDS = 0.5
-#: Longest pause after errors of the database, in seconds.
-MAX_BACKOFF = 10.0
-#: A frozen worker must not hold locks in an open transaction; one statement of ours takes
-#: milliseconds, so these bounds only ever end what has gone wrong.
-SESSION = "SET idle_in_transaction_session_timeout = '15s'; SET lock_timeout = '10s'"
+#: Claims of dead and frozen workers are looked for this often, in seconds.
+RELEASE_LOST_SECONDS = 1.0
+#: A waiting worker notices a stop, or the end of its parent, within this many seconds.
+STOP_CHECK_SECONDS = 0.5
+#: With ``until_empty``: how often to look whether the queue is empty, in seconds.
+DRAIN_POLL_SECONDS = 0.1
 
 
-class Drainer:
-    """Works the queue off until told to stop.
+class Worker:
+    """Works the queue until told to stop.
 
-    ``on_batch`` is called after each batch, for progress. ``parent`` is the process to end
-    with (a supervisor that was killed cannot tell us). ``executor`` is where texts are encoded
-    and candidates loaded: threads of their own, unless given. ``only``: the key of a candidate,
-    for which alone this drainer works; the active encoder is not loaded then.
+    ``models`` loads what it works with. ``parent`` is the process to end with (a supervisor that
+    was killed cannot tell us). ``on_batch`` is called after each batch, for progress. ``executor``
+    encodes texts and loads candidates: separate threads unless given. ``only`` is the key of a
+    candidate for which alone this worker works; the active encoder is not loaded then.
+
+    >>> worker = Worker(ModelLoader())   # doctest: +SKIP
+    >>> worker.run(until_empty=True)     # doctest: +SKIP
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        models: ModelLoader,
         *,
         parent: int | None = None,
         on_batch: Callable[[Written], None] = lambda written: None,
         executor: Executor | None = None,
         only: int | None = None,
     ) -> None:
-        self.pipeline = pipeline
+        self._models = models
         self._only = only
         self.liveness = Liveness()
         self.listener = Listener()
         self._parent = parent
+        self._on_batch = on_batch
         self._intake = intake.Intake()
-        self._walker = Walker()
+        self._scanner = TableScanner()
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
-        self._overlap = Overlap(
-            pipeline,
+        #: The active model and what has its batches encoded; None before the first iteration.
+        self._active: tuple[ActiveModel, Prefetcher] | None = None
+        self._candidates = CandidateScheduler(
+            models,
             stopping=lambda: self.stopping,
-            collect=self._intake.step,
-            on_batch=on_batch,
-            executor=self._executor,
-        )
-        self._candidates = Candidates(
-            pipeline,
-            stopping=lambda: self.stopping,
-            collect=self._intake.step,
+            collect=self._intake.collect_next,
             on_batch=on_batch,
             executor=self._executor,
             loader=executor,
             only=only,
         )
-        self._encoder: Encoder | None = None
         self._stopped = False
-        self._next_recovery = 0.0
-        connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.drainer")
+        self._next_release_lost = 0.0
+        connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.worker")
 
     def stop(self, *signal_arguments: Any) -> None:
-        """Finish the batch that is being encoded and return from ``run``; the others go back.
+        """Have ``run`` finish the batch that is being encoded, give the others back, and return.
         Safe in a signal handler."""
-        # A plain mark: an Event that is being waited for would deadlock in a signal handler.
+        # A plain flag: an Event that is being waited for would deadlock in a signal handler.
         self._stopped = True
 
     @property
@@ -107,48 +103,60 @@ class Drainer:
         return self._stopped or (self._parent is not None and os.getppid() != self._parent)
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Turn after turn until stopped, or until nothing is left that is due now."""
+        """Iterate until stopped, or until nothing is left that is due now.
+
+        Raises EncoderError where the active encoder cannot be loaded or fails; errors of the
+        database are logged, and tried again.
+        """
         failures = 0
         # A connection that was open before would lack what _configure_session sets.
         connections[sql.alias()].close()
         try:
             while not self.stopping:
                 try:
-                    found = self.turn()
+                    has_worked = self.run_once()
                     failures = 0
-                    if found:
+                    if has_worked:
                         continue
                     if until_empty and self._is_empty():
                         return
-                    self._wait(0.1 if until_empty else conf.poll_seconds, self.listener.wait)
-                except INFRASTRUCTURE as error:
+                    pause = DRAIN_POLL_SECONDS if until_empty else conf.poll_interval_seconds
+                    self._wait(pause, self.listener.wait)
+                except INFRASTRUCTURE_ERRORS as error:
                     failures += 1
-                    pause = min(0.2 * 2**failures, MAX_BACKOFF)
+                    pause = retry_policy.DATABASE.seconds(failures)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
-                    self._overlap.save()
-                    self._candidates.save()
-                    self._hang_up()
+                    self._save()
+                    self._disconnect()
                     self._wait(pause, _sleep)
         finally:
             self.close()
 
     def close(self) -> None:
-        """Write the batch that is in the encoder, if the database lets us, give the others
-        back, and leave all connections but Django's. Whoever calls ``turn`` calls this at the end:
-        what stays in hand would be renewed, and count as hung after its time."""
+        """Write the batch that is in the encoder, if the database allows it, give the others
+        back, and close all connections but Django's. Whoever calls ``run_once`` must call this at
+        the end: what stays in flight would be renewed, and count as hanging."""
+        closing: list[CandidateScheduler | Prefetcher] = [self._candidates]
+        if self._active is not None:
+            closing.append(self._active[1])
         try:
-            for work in (self._candidates, self._overlap):
+            for work in closing:
                 try:
                     work.close()
-                except INFRASTRUCTURE as error:
+                except INFRASTRUCTURE_ERRORS as error:
                     logger.warning("The last batch was not written: %s", _one_line(error))
         finally:
             self._executor.shutdown()
             self.listener.close()
             self.liveness.close()
 
-    def _hang_up(self) -> None:
-        """Leave all connections: what one lost, the others may have lost without noticing."""
+    def _save(self) -> None:
+        if self._active is not None:
+            self._active[1].save()
+        self._candidates.save()
+
+    def _disconnect(self) -> None:
+        """Close all connections: what one lost, the others may have lost without noticing."""
         connections[sql.alias()].close()
         self.listener.close()
         self.liveness.close()
@@ -157,58 +165,77 @@ class Drainer:
         """Wait until something wakes us; in pieces, so that a stop is noticed in between."""
         until = time.monotonic() + seconds
         while not self.stopping and (left := until - time.monotonic()) > 0:
-            if wait(min(left, NOTICE_SECONDS)):
+            if wait(min(left, STOP_CHECK_SECONDS)):
                 return
 
-    def turn(self) -> bool:
-        """One round of all steps; whether there was anything to do. One batch may still be
-        in the encoder when it returns, to be written by the next turn."""
-        worker = self.liveness.hold()
-        if time.monotonic() >= self._next_recovery:
-            freed = claims.recover()
-            if freed:
-                logger.warning("Freed %d postings of a worker that ended or froze", freed)
-            self._next_recovery = time.monotonic() + RECOVER_SECONDS
-        collected = self._intake.step() > 0 or not self._intake.between_passes
+    def run_once(self) -> bool:
+        """One iteration over all kinds of work; whether there was any. One batch may still be in
+        the encoder when it returns, to be written by the next iteration."""
+        worker = self.liveness.acquire()
+        self._release_lost_claims()
+        has_collected = self._intake.collect_next() > 0 or not self._intake.is_between_passes
         if self._only is not None:
-            return self._build(worker, self._only) or collected
-        worked = self._work(worker)
+            return self._build_candidate(worker, self._only) or has_collected
+        has_written = self._process(worker)
         # After the batch: older postings keep no fresh one waiting.
-        walked = self._walk()
-        if not (worked or walked or self._candidates.is_busy):
-            worked = self._candidates.turn(worker)
-        return worked or walked or collected
+        has_scanned = self._scan()
+        if not (has_written or has_scanned or self._candidates.is_busy):
+            has_written = self._candidates.run_once(worker)
+        return has_written or has_scanned or has_collected
 
-    def _build(self, worker: int, only: int) -> bool:
-        """A turn of the one encoder that this drainer is for, as long as it is a candidate."""
+    def _release_lost_claims(self) -> None:
+        if time.monotonic() < self._next_release_lost:
+            return
+        freed = claims.release_lost()
+        if freed:
+            logger.warning("Freed %d postings of a worker that ended or froze", freed)
+        self._next_release_lost = time.monotonic() + RELEASE_LOST_SECONDS
+
+    def _build_candidate(self, worker: int, only: int) -> bool:
+        """An iteration for the one encoder that this worker is for, while it is a candidate."""
         if not Encoder.objects.using(sql.alias()).candidates().filter(pk=only).exists():
             logger.info("This encoder is a candidate no longer: nothing is left to build")
             self.stop()
-        return self._candidates.turn(worker)
+        return self._candidates.run_once(worker)
 
-    def _work(self, worker: int) -> bool:
-        """A turn of whichever encoder has batches in hand; the active one's, where there are none
-        or something waits for it."""
+    def _process(self, worker: int) -> bool:
+        """One batch: of the candidate that has batches in flight, unless something waits for the
+        active encoder; else of the active encoder."""
         if self._candidates.is_busy:
-            if not claims.is_due() and not self.pipeline.stale():
-                return self._candidates.turn(worker)
+            if not claims.is_due() and self._models.current() is not None:
+                return self._candidates.run_once(worker)
             self._candidates.pause()
-        if self.pipeline.stale():
-            self._overlap.finish()
-            self.pipeline.refresh()
-            if self.pipeline.encoder is not self._encoder:
-                self._overlap.give_back()  # read for another encoder
-                self.pipeline.settle()
-                self._encoder = self.pipeline.encoder
-        return self._overlap.turn(worker)
+        return self._refresh().run_once(worker)
 
-    def _walk(self) -> bool:
-        encoder = self.pipeline.encoder
-        return encoder is not None and self._walker.step(encoder)
+    def _refresh(self) -> Prefetcher:
+        """The prefetcher of the active model, which is up to date."""
+        model = self._models.current()
+        if model is None:
+            if self._active is not None:
+                self._active[1].finish()  # refreshing may use the encoder
+            model = self._models.refresh()
+        if self._active is None or self._active[0] is not model:
+            if self._active is not None:
+                self._active[1].give_back()  # read for another encoder
+            self._active = model, self._make_prefetcher(model)
+            model.tune_process()
+        return self._active[1]
+
+    def _make_prefetcher(self, model: ActiveModel) -> Prefetcher:
+        return Prefetcher(
+            model,
+            stopping=lambda: self.stopping,
+            collect=self._intake.collect_next,
+            on_batch=self._on_batch,
+            executor=self._executor,
+        )
+
+    def _scan(self) -> bool:
+        return self._active is not None and self._scanner.run_once(self._active[0].encoder)
 
     def _is_empty(self) -> bool:
-        """Whether nothing is left to do, but for candidates that do not work."""
-        due = QueuedPosting.objects.remaining().exclude(encoder__in=self._candidates.in_trouble)
+        """Whether nothing is left to do, except for candidates that do not work."""
+        due = QueuedPosting.objects.remaining().exclude(encoder__in=self._candidates.failed)
         if self._only is not None:
             due = due.filter(encoder=self._only)
         return not (
@@ -218,10 +245,10 @@ class Drainer:
         )
 
 
-def handle_signals(drainer: Drainer) -> None:
-    """SIGTERM and SIGINT finish the batch in hand."""
+def handle_signals(worker: Worker) -> None:
+    """SIGTERM and SIGINT finish the batch that is being encoded and end the worker."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, drainer.stop)
+        signal.signal(number, worker.stop)
 
 
 def _sleep(seconds: float) -> bool:
@@ -231,9 +258,10 @@ def _sleep(seconds: float) -> bool:
 
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
     if connection.alias == sql.alias():
-        bound_silence(connection.connection)
+        timing = lease_timing()
+        set_read_timeout(connection.connection, timing.read_timeout)
         with connection.cursor() as cursor:
-            cursor.execute(SESSION)
+            cursor.execute(timing.session_sql())
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,9 +1,9 @@
-"""One batch ahead: while one is encoded, the next is claimed and read, and the last is written.
+"""Prefetching: while one batch is encoded, the next is claimed and read, and the last is written.
 
-A claim is read into batches of texts of like length, of the size that suits the encoder. It works
-in a thread of its own, which touches no database; everything else happens in the caller's
-thread, on its one connection. When the last batch of a claim is in the encoder the next claim is
-taken; what is fresh is taken before the rest of a backfill's claim, which waits in hand.
+A claim is read into batches of texts of similar length, of a size that suits the encoder. The
+encoder runs in a thread of its own, which does not use the database; everything else happens in
+the caller's thread, on its one connection. When the last batch of a claim is in the encoder, the
+next claim is taken; fresh rows are taken before the rest of a backfill's claim, which waits.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from marketplace_ai.models import Priority
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import sql
 from marketplace_ai.queue.lease import Renewal
+from marketplace_ai.queue.retry_policy import RELEASED_CLAIM_SECONDS
 from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
@@ -35,39 +36,50 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Faults of connections, locks, timeouts, or a schema in the middle of a migration: no
-#: posting is to blame. (psycopg's own come from connections that Django does not manage.)
-INFRASTRUCTURE = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
-#: Rows marked alone that are tried between two ordinary claims. A killed worker leaves a thousand.
-ALONE_IN_A_ROW = 16
+#: Errors of connections, locks, timeouts, or a schema in the middle of a migration: no posting is
+#: to blame. (psycopg's own come from connections that Django does not manage.)
+INFRASTRUCTURE_ERRORS = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
+#: Isolated rows that are claimed between two ordinary claims. A killed worker leaves a thousand.
+MAX_ISOLATED_CLAIMS = 16
 
 
 @dataclass(slots=True, eq=False)
-class Hand:
-    """Rows of a claim in this worker's hands: read when ``batch`` is there, encoded or being
-    encoded when ``vectors`` is. The hands of one claim share its renewal."""
+class UnreadClaim:
+    """A claim whose texts are being read."""
 
     claim: claims.Claim
     renewal: Renewal
-    batch: Batch | None = None
-    vectors: Future[Vectors] | None = None
-
-    @property
-    def rows(self) -> list[claims.Claimed]:
-        return self.claim.rows if self.batch is None else [row for row, _ in self.batch.rows]
 
     @property
     def ids(self) -> list[int]:
-        return [row.id for row in self.rows]
+        return [row.id for row in self.claim.rows]
+
+
+@dataclass(slots=True, eq=False)
+class InFlightBatch:
+    """A batch that was claimed and is not yet written. Batches of one claim share its renewal."""
+
+    batch: Batch
+    renewal: Renewal
+    #: Set once the batch is in the encoder.
+    vectors: Future[Vectors] | None = None
+
+    @property
+    def claim(self) -> claims.Claim:
+        return self.batch.claim
+
+    @property
+    def ids(self) -> list[int]:
+        return [row.id for row, _ in self.batch.rows]
 
     @property
     def priority(self) -> int:
-        return self.rows[0].priority  # a batch's rows are equally urgent
+        return self.batch.rows[0][0].priority  # a batch's rows are equally urgent
 
 
-class Work(Protocol):
-    """What is done with claims: ``Pipeline`` with those of the active encoder (``claims_for``
-    None), ``Candidate`` with one other encoder's."""
+class ClaimProcessor(Protocol):
+    """What is done with claims: by ``ActiveModel`` with those of the active encoder
+    (``claims_for`` None), by ``CandidateModel`` with those of one candidate."""
 
     claims_for: int | None
 
@@ -75,82 +87,84 @@ class Work(Protocol):
     def finish(self, batch: Batch, vectors: Vectors) -> Written: ...
 
 
-class Overlap:
-    """Claims, has encoded and writes, in turns that each write one batch.
+class Prefetcher:
+    """Claims, has encoded and writes; each ``run_once`` writes one batch.
 
-    ``stopping`` is asked before anything new is taken up; ``collect`` moves what is new from the
-    log to the queue; ``executor``, a single thread's, is where texts are encoded.
+    ``processor`` reads and writes; ``stopping`` is asked before anything new is claimed;
+    ``collect`` moves changes from the log to the queue; ``on_batch`` is called after each write;
+    texts are encoded in ``executor``, which has a single thread.
     """
 
     def __init__(
         self,
-        work: Work,
+        processor: ClaimProcessor,
         *,
         stopping: Callable[[], bool],
         collect: Callable[[], object],
         on_batch: Callable[[Written], None],
         executor: Executor,
     ) -> None:
-        self._work, self._on_batch = work, on_batch
+        self._processor, self._on_batch = processor, on_batch
         self._stopping, self._collect = stopping, collect
         self._executor = executor
-        self._hands: list[Hand] = []
-        self._alone_left = ALONE_IN_A_ROW
+        self._unread: UnreadClaim | None = None
+        self._in_flight: list[InFlightBatch] = []
+        self._isolated_claims_left = MAX_ISOLATED_CLAIMS
         self._worker = 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is in hand."""
-        return not self._hands
+        """Whether no batch is in flight."""
+        return not self._in_flight
 
-    def turn(self, worker: int) -> bool:
-        """Write one batch, having given the encoder the next one; whether there was one.
+    def run_once(self, worker: int) -> bool:
+        """Write one batch, after giving the encoder the next one; whether there was one.
 
-        Raises what is nobody's fault (``INFRASTRUCTURE``, all claims are given back uncounted)
-        and ``EncoderError`` (its batch is tried one by one by a worker that starts anew).
+        Raises INFRASTRUCTURE_ERRORS, after giving all claims back uncounted, and EncoderError,
+        whose batch a restarted worker tries row by row.
         """
         self._worker = worker
         try:
-            if not self._hands:
-                claim = self._claim(worker)
+            if not self._in_flight:
+                claim = self._claim_first(worker)
                 if claim is None:
                     return False
                 self._take(claim)
-            for current in self._hands[:1]:  # none, where it could not be read
+            for current in self._in_flight[:1]:  # none, if the claim could not be read
                 self._encode(current)
-                if len(self._hands) == 1 and self._may_go_ahead(current):
-                    self._take(self._next(worker))
+                if len(self._in_flight) == 1 and self._may_prefetch(current):
+                    self._take(self._claim(worker))
                 self._complete(current)
         except EncoderError:
             self.give_back()
             raise
-        except INFRASTRUCTURE:
+        except INFRASTRUCTURE_ERRORS:
             self.save()
             raise
         return True
 
     def finish(self) -> None:
-        """Write what is being encoded and take up nothing new: then the encoder is idle."""
+        """Write what is being encoded and claim nothing more; afterwards the encoder is idle."""
         try:
-            for hand in [hand for hand in self._hands if hand.vectors is not None]:
-                self._complete(hand, and_go_on=False)
-        except INFRASTRUCTURE:
+            for batch in [batch for batch in self._in_flight if batch.vectors is not None]:
+                self._complete(batch, encode_next=False)
+        except INFRASTRUCTURE_ERRORS:
             self.save()
             raise
 
     def give_back(self) -> None:
-        """All that is in hand, uncounted; nothing may be in the encoder."""
-        self._release(self._hands)
+        """Release everything in flight, uncounted; nothing may be in the encoder."""
+        self._release(self._in_flight)
 
     def save(self) -> None:
-        """``give_back`` after a fault that was nobody's; what cannot be, its lease frees."""
+        """``give_back`` after an infrastructure error; what cannot be released, its lease frees."""
         connections[sql.alias()].close()
-        for hand in self._hands:
-            if hand.vectors is not None and not hand.vectors.cancel():
-                wait([hand.vectors])  # whoever goes on needs an idle encoder
+        for batch in self._in_flight:
+            if batch.vectors is not None and not batch.vectors.cancel():
+                wait([batch.vectors])  # whoever goes on needs an idle encoder
         try:
-            self._release(self._hands, delay=1.0)
-        except INFRASTRUCTURE:
+            self._release(self._in_flight, delay=RELEASED_CLAIM_SECONDS)
+        except INFRASTRUCTURE_ERRORS:
             logger.info("Batches could not be given back; their leases will free them")
 
     def close(self) -> None:
@@ -160,130 +174,139 @@ class Overlap:
         finally:
             self.give_back()
 
-    # -- taking up -------------------------------------------------------------------------
+    # -- claiming and encoding -------------------------------------------------------------
 
-    def _claim(self, worker: int) -> claims.Claim | None:
-        """With nothing in hand: some of the rows marked alone, then an ordinary claim, so that
+    def _claim_first(self, worker: int) -> claims.Claim | None:
+        """A claim with nothing in flight: some isolated rows, then an ordinary claim, so that
         neither starves the other."""
-        if self._alone_left:
-            self._alone_left -= 1
-            if claim := self._next(worker, alone=True):
+        if self._isolated_claims_left:
+            self._isolated_claims_left -= 1
+            if claim := self._claim(worker, alone=True):
                 return claim
-        self._alone_left = ALONE_IN_A_ROW
-        return self._next(worker) or self._next(worker, alone=True)
+        self._isolated_claims_left = MAX_ISOLATED_CLAIMS
+        return self._claim(worker) or self._claim(worker, alone=True)
 
-    def _next(self, worker: int, *, alone: bool = False, above: int = -1) -> claims.Claim | None:
-        return claims.claim(worker, encoder_id=self._work.claims_for, alone=alone, above=above)
+    def _claim(self, worker: int, *, alone: bool = False, above: int = -1) -> claims.Claim | None:
+        return claims.claim(worker, encoder_id=self._processor.claims_for, alone=alone, above=above)
 
-    def _may_go_ahead(self, current: Hand) -> bool:
-        """Not beside a row that is tried alone: should the process die of it, nothing else
-        may count as lost with it. Nor where such rows wait, which need empty hands."""
+    def _may_prefetch(self, current: InFlightBatch) -> bool:
+        """Not together with an isolated row: should the process die of it, nothing else may count
+        as lost with it. Nor while such rows wait, which need a worker with nothing in flight."""
         claim = current.claim
-        return not (claim.alone or claim.alone_waits or self._stopping())
+        return not (claim.alone or claim.isolated_waiting or self._stopping())
 
-    def _take(self, claim: claims.Claim | None, place: int | None = None) -> None:
-        """Read a claim into batches, before those at ``place`` or behind all others."""
+    def _take(self, claim: claims.Claim | None, position: int | None = None) -> None:
+        """Read a claim into batches, before those at ``position`` or behind all others."""
         if claim is None:
             return
-        place = len(self._hands) if place is None else place
-        unread = Hand(claim, Renewal(claim.token, expire=_end_process))
+        position = len(self._in_flight) if position is None else position
+        unread = self._unread = UnreadClaim(claim, Renewal(claim.token, expire=_end_process))
         unread.renewal.start()
-        self._hands.insert(place, unread)
         try:
-            batches = self._work.read(claim)
-        except INFRASTRUCTURE:
+            batches = self._processor.read(claim)
+        except INFRASTRUCTURE_ERRORS:
             raise
         except Exception as error:
             logger.exception("A batch of %d postings cannot be read", len(unread.ids))
             self._blame(unread, error)
             return
-        read = [Hand(claim, unread.renewal, batch) for batch in batches]
-        self._hands[place:place] = read
+        read = [InFlightBatch(batch, unread.renewal) for batch in batches]
+        self._in_flight[position:position] = read
         self._drop(unread)
 
-    def _encode(self, hand: Hand) -> None:
-        if hand.vectors is None and hand.batch is not None:
-            hand.renewal.begin()
-            hand.vectors = self._executor.submit(_encoded, hand.batch, hand.renewal)
+    def _encode(self, batch: InFlightBatch) -> Future[Vectors]:
+        """The batch's vectors to come; gives it to the encoder unless it is there already."""
+        if batch.vectors is None:
+            batch.renewal.start_timer()
+            batch.vectors = self._executor.submit(_encode_timed, batch.batch, batch.renewal)
+        return batch.vectors
 
-    # -- letting go ------------------------------------------------------------------------
+    # -- writing and releasing -------------------------------------------------------------
 
-    def _complete(self, hand: Hand, *, and_go_on: bool = True) -> None:
+    def _complete(self, batch: InFlightBatch, *, encode_next: bool = True) -> None:
         """Wait for the vectors, give the encoder its next batch, then decide and write."""
-        assert hand.batch is not None and hand.vectors is not None  # noqa: S101
         try:
-            vectors = hand.vectors.result()
+            vectors = self._encode(batch).result()
         except Exception as error:
-            logger.exception("A batch of %d postings cannot be encoded", len(hand.ids))
-            self._blame(hand, error)
+            logger.exception("A batch of %d postings cannot be encoded", len(batch.ids))
+            self._blame(batch, error)
             if isinstance(error, EncoderError):
                 # It worked when it was warmed up, so a text of this batch may have broken it.
                 raise
             return
-        if and_go_on:
-            self._go_on()
+        if encode_next:
+            self._encode_next()
         try:
-            written = self._work.finish(hand.batch, vectors)
-        except INFRASTRUCTURE:
+            written = self._processor.finish(batch.batch, vectors)
+        except INFRASTRUCTURE_ERRORS:
             raise
         except Exception as error:
-            logger.exception("A batch of %d postings cannot be written", len(hand.ids))
-            self._blame(hand, error)
+            logger.exception("A batch of %d postings cannot be written", len(batch.ids))
+            self._blame(batch, error)
             return
-        self._drop(hand)
+        self._drop(batch)
         self._on_batch(written)
 
-    def _go_on(self) -> None:
-        """Give the encoder the next batch: of what has become more urgent meanwhile, if any."""
-        ahead = self._hands[1:]
+    def _encode_next(self) -> None:
+        """Give the encoder the next batch; a more urgent one, if any has come in meanwhile."""
+        prefetched = self._in_flight[1:]
         if self._stopping():
-            self._release(ahead)
-        elif ahead and ahead[0].priority < Priority.FRESH:
-            # A backfill's batch must not stand before what was created while it waited.
+            self._release(prefetched)
+        elif prefetched and prefetched[0].priority < Priority.FRESH:
+            # A backfill's batch must not go before what was created while it waited.
             self._collect()
-            urgent = self._next(self._worker, above=ahead[0].priority)
+            urgent = self._claim(self._worker, above=prefetched[0].priority)
             if urgent is not None:
-                # Kept in hand, it would wait for a flood's end, and rows marked alone with it.
-                if urgent.alone_waits or len(urgent.rows) >= conf.batch_size:
-                    self._release(ahead)
-                self._take(urgent, place=1)
-        for following in self._hands[1:2]:
+                # Kept in flight, the backfill's rows would wait for the end of a flood, and
+                # isolated rows with them.
+                if urgent.isolated_waiting or len(urgent.rows) >= conf.claim_size:
+                    self._release(prefetched)
+                self._take(urgent, position=1)
+        for following in self._in_flight[1:2]:
             self._encode(following)
 
-    def _blame(self, hand: Hand, error: Exception) -> None:
-        """Find the posting that fails: each of a batch is tried alone, one alone is counted."""
-        if hand.claim.alone:
-            claims.fail(hand.claim.token, hand.ids[0], f"{type(error).__name__}: {error}")
+    def _blame(self, failed: InFlightBatch | UnreadClaim, error: Exception) -> None:
+        """Find the posting that fails: isolate each row of a batch, count an isolated one."""
+        claim = failed.claim
+        if claim.alone:
+            claims.fail(claim.token, failed.ids[0], f"{type(error).__name__}: {error}")
         else:
-            claims.isolate(hand.claim.token, hand.ids)
-        self._drop(hand)
+            claims.isolate(claim.token, failed.ids)
+        self._drop(failed)
 
-    def _release(self, hands: list[Hand], delay: float = 0.0) -> None:
-        """Let go of hands, then give their rows back, a claim at a time: rows that are being
-        renewed at that moment would be passed over."""
+    def _release(self, batches: list[InFlightBatch], delay: float = 0.0) -> None:
+        """Stop renewing the batches, then give their rows back, one claim at a time. Rows that
+        are being renewed at that moment would be skipped."""
         ids: dict[UUID, list[int]] = defaultdict(list)
-        for hand in [*hands]:
-            ids[hand.claim.token] += hand.ids
-            self._drop(hand)
+        dropping: list[InFlightBatch | UnreadClaim] = [*batches]
+        if self._unread is not None:
+            dropping.append(self._unread)
+        for dropped in dropping:
+            ids[dropped.claim.token] += dropped.ids
+            self._drop(dropped)
         for token, rows in ids.items():
             claims.release(token, rows, delay=delay)
 
-    def _drop(self, hand: Hand) -> None:
-        self._hands.remove(hand)
-        if all(other.renewal is not hand.renewal for other in self._hands):
-            hand.renewal.stop()
+    def _drop(self, dropped: InFlightBatch | UnreadClaim) -> None:
+        """Forget it, and stop the renewal of its claim after the last batch."""
+        if isinstance(dropped, UnreadClaim):
+            self._unread = None
+        else:
+            self._in_flight.remove(dropped)
+        if all(batch.renewal is not dropped.renewal for batch in self._in_flight):
+            dropped.renewal.stop()
 
 
-def _encoded(batch: Batch, renewal: Renewal) -> Vectors:
-    """In the encoder's thread, whose time is what counts as hanging."""
+def _encode_timed(batch: Batch, renewal: Renewal) -> Vectors:
+    """Runs in the encoder's thread: the time it takes is what counts as hanging."""
     try:
         return batch.encode()
     finally:
-        renewal.rest()
+        renewal.stop_timer()
 
 
 def _end_process() -> None:
-    """A batch hung: no exception can end a device call, so the supervisor starts anew."""
+    """A batch hangs: no exception can end a device call, so the supervisor starts a new worker."""
     logger.error(
         "A batch took longer than MARKETPLACE_AI_ENCODE_TIMEOUT (%s s); this worker ends itself",
         conf.encode_timeout,

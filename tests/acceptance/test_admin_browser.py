@@ -128,7 +128,7 @@ def test_no_page_runs_what_people_wrote(
     page: Page, live_server: Any, world: list[Decision], settings: Any
 ) -> None:
     """All pages that there are, with markup wherever a text can be; the fixture sees the rest."""
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
     made = version(*Category.objects.all())
     audited(made, Category.objects.get(slug="plen"))
     assert stops.stop(made, "automatic", reason=HOSTILE) is not None
@@ -164,7 +164,7 @@ def test_the_form_is_saved_with_nothing_changed(
 def test_pages_fit_every_screen(
     page: Page, live_server: Any, world: list[Decision], scheme: Any, width: int, settings: Any
 ) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
     made = version(*Category.objects.all())
     audited(made, Category.objects.get(slug="plen"))
     stop = stops.stop(made, "automatic", reason=HOSTILE)

@@ -44,7 +44,7 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
     monkeypatch.setattr(activation, "queue_review", lambda: 0)
     url = workers.database()
     served = [fit()]
-    environment = workers.environment(url, batch_size=10, FAULTS_SECONDS=0.01)
+    environment = workers.environment(url, claim_size=10, FAULTS_SECONDS=0.01)
     with workers.celery(tmp_path, environment) as worker:
         create("rom")
         worker.wait_for_batch()

@@ -62,9 +62,9 @@ class Processes:
                     found.append(pid)
         return found
 
-    def drainer(self) -> int:
-        """The one drainer, once it runs."""
-        self.wait_for(lambda: len(self.pids("process_pending")) == 1, "there is no drainer")
+    def queue_worker(self) -> int:
+        """The one worker, once it runs."""
+        self.wait_for(lambda: len(self.pids("process_pending")) == 1, "there is no worker")
         return self.pids("process_pending")[0]
 
     def kill(self, number: signal.Signals = signal.SIGKILL, part: str = "") -> None:
@@ -160,7 +160,7 @@ def celery(folder: Path, environment: dict[str, str], *options: str) -> Iterator
 
 
 @contextmanager
-def drainer(folder: Path, environment: dict[str, str]) -> Iterator[Processes]:
+def queue_worker(folder: Path, environment: dict[str, str]) -> Iterator[Processes]:
     """``process_pending`` by itself."""
     with running(["django", "process_pending"], folder, environment) as processes:
         yield processes

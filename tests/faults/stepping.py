@@ -1,7 +1,7 @@
 """Threads that advance one step at a time, in an order that a seed chooses.
 
 Each actor is a thread with a database connection of its own. It stops at every point it names
-(a drainer at the points of its batch) until it is told to go on; one that waits for a lock of
+(a worker at the points of its batch) until it is told to go on; one that waits for a lock of
 another stays where it is while that one is led on, as in PostgreSQL's own isolation tests.
 """
 
@@ -17,8 +17,8 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.models import QueuedPosting
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import workers
 from tests.faults_app import points
 from tests.inline import Late
@@ -87,15 +87,15 @@ class Actor:
             self._resting.set()
 
 
-def drainer(pipeline: Pipeline | None = None, turns: int = 2) -> Callable[[Actor], None]:
+def queue_worker(models: ModelLoader | None = None, turns: int = 2) -> Callable[[Actor], None]:
     """A worker as an actor; each turn looks for lost claims anew, as one does every second."""
-    resident = pipeline or Pipeline()
+    resident = models or ModelLoader()
 
     def work(actor: Actor) -> None:
         for _ in range(turns):
-            worker = Drainer(resident, executor=Late())
+            worker = Worker(resident, executor=Late())
             try:
-                worker.turn()
+                worker.run_once()
             finally:
                 worker.close()
             actor.pause("between two turns")
@@ -158,13 +158,13 @@ def in_order(*names: str) -> Callable[[list[Actor]], Actor]:
     return choose
 
 
-def drain(pipeline: Pipeline) -> None:
+def drain(models: ModelLoader) -> None:
     """Work off what is left; whatever waits for its time finds that it has come."""
     for _ in range(50):
         QueuedPosting.objects.filter(token=None).update(scheduled_at="2026-01-01T00:00Z")
-        worker = Drainer(pipeline, executor=Late())
+        worker = Worker(models, executor=Late())
         try:
-            found = worker.turn()
+            found = worker.run_once()
         finally:
             worker.close()
         if not found and not QueuedPosting.objects.remaining().exists():
@@ -180,5 +180,13 @@ def deadlocks(url: str) -> int:
 
 
 __all__ = [
-    "Actor", "at_random", "deadlocks", "drain", "drainer", "in_order", "play", "points", "reached",
+    "Actor",
+    "at_random",
+    "deadlocks",
+    "drain",
+    "in_order",
+    "play",
+    "points",
+    "queue_worker",
+    "reached",
 ]  # fmt: skip

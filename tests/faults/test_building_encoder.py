@@ -54,7 +54,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
     building = [(points.ENCODED, passes, signal.SIGKILL) for passes in (3, 4, 5, 6)]
     folder = fates.write(tmp_path / "fates", building)
     environment = workers.environment(
-        url, lease_seconds=3600, batch_size=20, poll_seconds=0.05, FAULTS_SECONDS=0.003,
+        url, lease_seconds=3600, claim_size=20, poll_interval_seconds=0.05, FAULTS_SECONDS=0.003,
         FAULTS_FATES=str(folder),
     )  # fmt: skip
     postings = 0

@@ -25,11 +25,11 @@ def test_workers_whose_clocks_jump_by_an_hour(tmp_path: Path) -> None:
     url = workers.database()
     # A batch takes longer than the second after which lost claims are looked for.
     environment = workers.environment(
-        url, batch_size=10, lease_seconds=20, FAULTS_SECONDS=0.15, FAULTS_CLOCK=3600
+        url, claim_size=10, lease_seconds=20, FAULTS_SECONDS=0.15, FAULTS_CLOCK=3600
     )
     with (
-        workers.drainer(tmp_path / "a", environment) as a,
-        workers.drainer(tmp_path / "b", environment) as b,
+        workers.queue_worker(tmp_path / "a", environment) as a,
+        workers.queue_worker(tmp_path / "b", environment) as b,
     ):
         postings = create(0, each=scaled(8, 100))
         a.wait_for(lambda: settled(url), "the queue does not drain")
@@ -44,7 +44,7 @@ def test_a_failed_posting_waits_by_the_databases_clock(tmp_path: Path) -> None:
     JobPosting.objects.create(title=RAISES)
     url = workers.database()
     environment = workers.environment(url, max_attempts=3, FAULTS_CLOCK=3600)
-    with workers.drainer(tmp_path, environment) as worker:
+    with workers.queue_worker(tmp_path, environment) as worker:
         worker.wait_for(lambda: QueuedPosting.objects.failed().exists(), "it is not set aside")
     row = QueuedPosting.objects.get()
     assert row.failed_at is not None
@@ -54,7 +54,7 @@ def test_a_failed_posting_waits_by_the_databases_clock(tmp_path: Path) -> None:
 
 def test_nothing_on_the_way_of_a_posting_reads_a_wall_clock() -> None:
     files = [
-        APP / "serving/pipeline.py",
+        APP / "serving/active_model.py",
         *(APP / "queue").glob("*.py"),
         *(APP / "worker").glob("*.py"),
     ]

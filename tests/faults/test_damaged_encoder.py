@@ -15,8 +15,8 @@ from marketplace_ai.conf import conf
 from marketplace_ai.encoders import active
 from marketplace_ai.encoding import EncoderError, load_encoder
 from marketplace_ai.models import Decision, Encoder, EncoderState, JobPosting, PostingEmbedding
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create
 from tests.faults.scale import scaled
@@ -77,7 +77,7 @@ def replaced(path: Path, damage: Callable[[Path], None]) -> Path:
 
 
 def run() -> None:
-    Drainer(Pipeline()).run(until_empty=True)
+    Worker(ModelLoader()).run(until_empty=True)
 
 
 @pytest.mark.parametrize("damage", scaled(DAMAGES[1:4], DAMAGES), ids=lambda d: d.__name__)
@@ -96,15 +96,15 @@ def test_damaged_at_the_start(damage: Callable[[Path], None], directory: Path) -
 
 def test_damaged_while_it_is_running(directory: Path) -> None:
     """What was loaded goes on; the files are looked at when a worker starts."""
-    pipeline, postings = Pipeline(), 0
-    pipeline.refresh()
+    models, postings = ModelLoader(), 0
+    models.refresh()
     whole = replaced(directory, lambda path: None)
     for damage in DAMAGES:
         shutil.rmtree(directory, ignore_errors=True)
         shutil.copytree(whole, directory)
         damage(directory)
         postings += create(postings, each=1)
-        Drainer(pipeline).run(until_empty=True)
+        Worker(models).run(until_empty=True)
         assert_all_decided(postings)
 
 

@@ -60,8 +60,8 @@ def test_a_full_disk_loses_nothing(
 ) -> None:
     postgres, place = small_disk
     url = postgres.url() or ""
-    environment = workers.environment(url, batch_size=20, FAULTS_SECONDS=0.01)
-    with workers.drainer(tmp_path, environment) as worker:
+    environment = workers.environment(url, claim_size=20, FAULTS_SECONDS=0.01)
+    with workers.queue_worker(tmp_path, environment) as worker:
         postings = insert(url, 0, 40)
         worker.wait_for(lambda: settled(url), "nothing is decided")
         # More to write than there is room for in what the tables have taken already.

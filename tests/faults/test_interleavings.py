@@ -25,9 +25,8 @@ from marketplace_ai.models import (
     PostingEmbedding,
     QueuedPosting,
 )
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
 from tests.acceptance import ledger, workers
 from tests.faults import stepping
@@ -42,8 +41,8 @@ Program = Callable[[Actor], None]
 
 @pytest.fixture
 def encoded(automatic: None) -> Iterator[list[str]]:
-    """The texts that were encoded, in order; drainers in this process stop at their points."""
-    Pipeline().refresh()
+    """The texts that were encoded, in order; workers in this process stop at their points."""
+    ModelLoader().refresh()
     texts: list[str] = []
     plain = DummyEncoder.encode
 
@@ -62,9 +61,9 @@ def encoded(automatic: None) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def residents(encoded: list[str]) -> list[Pipeline]:
+def residents(encoded: list[str]) -> list[ModelLoader]:
     """What three workers keep in memory from trial to trial."""
-    return [Pipeline() for _ in range(3)]
+    return [ModelLoader() for _ in range(3)]
 
 
 class Host:
@@ -145,19 +144,21 @@ def check(url: str, steps: list[str]) -> None:
     faults = {name: keys for name, keys in ledger.read(url).faults().items() if keys}
     assert not faults, (faults, steps)
     for vector in PostingEmbedding.objects.select_related("posting"):
-        present = digest(prepared_text(get_adapter(), vector.posting))
+        present = digest(get_adapter().encoder_input(vector.posting))
         assert bytes(vector.text_digest) == present, ("an older text", vector.posting_id, steps)
 
 
-def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list[Pipeline]) -> None:
+def test_two_workers_and_a_host_in_any_order(
+    rng: random.Random, residents: list[ModelLoader]
+) -> None:
     """Both workers may hold one row, since its lease may be over; there is one effect."""
     url, world = workers.database(), Host(rng)
     before = stepping.deadlocks(url)
     for _ in range(scaled(30, 300)):
         jobs = [world.insert() for _ in range(2)]
         actors = [
-            Actor("a", stepping.drainer(residents[0])),
-            Actor("b", stepping.drainer(residents[1])),
+            Actor("a", stepping.queue_worker(residents[0])),
+            Actor("b", stepping.queue_worker(residents[1])),
             Actor("host", host(world, jobs)),
             Actor("lease", lease_over),
         ]
@@ -168,7 +169,7 @@ def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list
     assert stepping.deadlocks(url) == before
 
 
-def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) -> None:
+def test_both_hold_one_row_and_the_first_writes_last(residents: list[ModelLoader]) -> None:
     url = workers.database()
     job = JobPosting.objects.create(title="Male stue")
     tokens: list[Any] = []
@@ -183,8 +184,8 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
         late.append(Decision.objects.count())
 
     actors = [
-        Actor("a", stepping.drainer(residents[0], turns=1)),
-        Actor("b", stepping.drainer(residents[1], turns=1)),
+        Actor("a", stepping.queue_worker(residents[0], turns=1)),
+        Actor("b", stepping.queue_worker(residents[1], turns=1)),
         Actor("lease", between),
     ]
     play(url, actors, stepping.in_order("a", "lease", "b", "lease", *["a"] * 6, "lease"))
@@ -197,14 +198,14 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
 
 
 def test_an_edit_while_encoding_costs_one_more_encode(
-    encoded: list[str], residents: list[Pipeline]
+    encoded: list[str], residents: list[ModelLoader]
 ) -> None:
     job = JobPosting.objects.create(title="Male stue")
 
     def edit(actor: Actor) -> None:
         JobPosting.objects.filter(pk=job.pk).update(title="Klippe gress")
 
-    actors = [Actor("a", stepping.drainer(residents[0], turns=1)), Actor("host", edit)]
+    actors = [Actor("a", stepping.queue_worker(residents[0], turns=1)), Actor("host", edit)]
     play(workers.database(), actors, stepping.in_order("a", "host", "a"))
     stepping.drain(residents[2])
     assert encoded == ["Male stue", "Klippe gress"]
@@ -254,7 +255,7 @@ class Person:
 
 
 def test_a_persons_category_stands_whenever_it_is_set(
-    rng: random.Random, residents: list[Pipeline]
+    rng: random.Random, residents: list[ModelLoader]
 ) -> None:
     url, world = workers.database(), Host(rng)
     chosen = Category.objects.create(slug="annet", name="Annet")
@@ -269,8 +270,8 @@ def test_a_persons_category_stands_whenever_it_is_set(
             world.edit(job)
 
         actors = [
-            Actor("a", stepping.drainer(residents[0])),
-            Actor("b", stepping.drainer(residents[1], turns=1)),
+            Actor("a", stepping.queue_worker(residents[0])),
+            Actor("b", stepping.queue_worker(residents[1], turns=1)),
             Actor("person", person.choose(job)),
             Actor("host", edit),
         ]
@@ -286,7 +287,7 @@ def test_a_persons_category_stands_whenever_it_is_set(
 
 
 def test_categories_and_exemplars_change_at_any_step(
-    rng: random.Random, residents: list[Pipeline], catalog: dict[str, Category]
+    rng: random.Random, residents: list[ModelLoader], catalog: dict[str, Category]
 ) -> None:
     """A decision falls to a category that lives, or to a person; old ones stay readable."""
     url, world, machine = workers.database(), Host(rng), 0
@@ -326,7 +327,7 @@ def test_categories_and_exemplars_change_at_any_step(
                 actor.pause("between two transactions")
 
         actors = [
-            Actor("a", stepping.drainer(residents[0])),
+            Actor("a", stepping.queue_worker(residents[0])),
             Actor("host", lambda actor, job=job: world.edit(job)),
             Actor("taxonomist", change),
         ]

@@ -82,8 +82,8 @@ def test_a_dead_workers_postings_are_free_before_its_lease_is_over(tmp_path: Pat
     url = workers.database()
     environment = workers.environment(url, lease_seconds=3600, FAULTS_SECONDS=0.01)
     with (
-        workers.drainer(tmp_path, environment) as victim,
-        workers.drainer(tmp_path / "other", environment) as other,
+        workers.queue_worker(tmp_path, environment) as victim,
+        workers.queue_worker(tmp_path / "other", environment) as other,
     ):
         other.kill(signal.SIGSTOP)  # else it may have claimed all of them
         postings = create(0)
@@ -101,10 +101,10 @@ def test_a_frozen_workers_late_write_is_fenced_off(point: str, tmp_path: Path) -
     folder = fates.write(tmp_path / "fates", [(point, 1, signal.SIGSTOP)])
     environment = workers.environment(url, lease_seconds=1, FAULTS_SECONDS=0.01)
     doomed = {**environment, "FAULTS_FATES": str(folder)}
-    with workers.drainer(tmp_path, doomed) as frozen:
+    with workers.queue_worker(tmp_path, doomed) as frozen:
         postings = create(0, each=2)
         frozen.wait_for(lambda: is_stopped(frozen.process.pid), "it does not freeze")
-        with workers.drainer(tmp_path / "other", environment) as other:
+        with workers.queue_worker(tmp_path / "other", environment) as other:
             other.wait_for(lambda: settled(url), "the frozen worker's postings are not taken over")
             decided = set(Decision.objects.values_list("pk", flat=True))
             frozen.kill(signal.SIGCONT)

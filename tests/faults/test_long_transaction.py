@@ -37,10 +37,10 @@ def test_the_queue_is_worked_off_under_an_open_transaction(
     monkeypatch.setattr(diagnose, "LONG_TRANSACTION", dt.timedelta(0))
     looks: list[float] = []
     with (
-        workers.drainer(tmp_path, workers.environment(url)) as worker,
+        workers.queue_worker(tmp_path, workers.environment(url)) as worker,
         psycopg.connect(url, application_name="a forgotten report") as forgotten,
     ):
-        worker.wait_for(lambda: bool(worker.pids()), "no drainer runs")
+        worker.wait_for(lambda: bool(worker.pids()), "no worker runs")
         forgotten.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         forgotten.execute("SELECT count(*) FROM marketplace_ai_queuedposting")
         until = time.monotonic() + SECONDS

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from marketplace_ai.models import Decision, JobPosting, QueuedPosting
-from marketplace_ai.queue.claim import LOST_ALONE
+from marketplace_ai.queue.claim import LOST_ISOLATED
 from tests.acceptance import ledger, workers
 from tests.faults.postings import titles
 from tests.faults.scale import scaled
@@ -34,7 +34,7 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
     rng.shuffle(texts)
     JobPosting.objects.bulk_create([JobPosting(title=text) for text in texts])
     environment = workers.environment(
-        url, lease_seconds=1, encode_timeout=2, max_attempts=ATTEMPTS, batch_size=64
+        url, lease_seconds=1, encode_timeout=2, max_attempts=ATTEMPTS, claim_size=64
     )
     with workers.celery(tmp_path, environment, "--pool", "solo") as worker:
         worker.wait_for(
@@ -50,7 +50,7 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
         for text in texts:
             allowed = (1 if text in good else ATTEMPTS) + len(POISON) + len(texts).bit_length()
             assert encoded[workers.name(text)] <= allowed, text
-        assert_seen_in_admin({RAISES: "ValueError", KILLS: LOST_ALONE, HANGS: LOST_ALONE})
+        assert_seen_in_admin({RAISES: "ValueError", KILLS: LOST_ISOLATED, HANGS: LOST_ISOLATED})
         assert set(QueuedPosting.objects.values_list("attempts", flat=True)) == {ATTEMPTS}
         assert Decision.objects.count() == len(good)
 
@@ -115,8 +115,8 @@ def test_more_poison_than_a_batch_starves_nobody(tmp_path: Path) -> None:
     """All of it older than what is good, and always due."""
     url, count, good = workers.database(), 20, scaled(40, 1000)
     JobPosting.objects.bulk_create([JobPosting(title=f"{RAISES} {n}") for n in range(count)])
-    environment = workers.environment(url, batch_size=8, max_attempts=30_000)
-    with workers.drainer(tmp_path, environment) as worker:
+    environment = workers.environment(url, claim_size=8, max_attempts=30_000)
+    with workers.queue_worker(tmp_path, environment) as worker:
         worker.wait_for(
             lambda: QueuedPosting.objects.filter(attempts__gt=0).count() == count,
             "the poison is not met",
@@ -132,7 +132,7 @@ def test_memory_runs_out_for_long_batches_and_for_one_text(tmp_path: Path) -> No
     greedy = JobPosting.objects.create(title="Male " * 60).pk
     environment = workers.environment(url, max_attempts=1, FAULTS_MEMORY=250)
     sizes: list[int] = []
-    with workers.drainer(tmp_path, environment) as worker:
+    with workers.queue_worker(tmp_path, environment) as worker:
         for number in range(rounds):
             JobPosting.objects.bulk_create(
                 [JobPosting(title=text) for text in titles(64 * number, 64)]

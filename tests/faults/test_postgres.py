@@ -31,10 +31,10 @@ def test_postgres_is_killed_and_restarted_under_load(
     rng: random.Random, server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     url, postings, back = server.url() or "", 0, []
-    environment = workers.environment(url, batch_size=20, lease_seconds=3600, FAULTS_SECONDS=0.02)
+    environment = workers.environment(url, claim_size=20, lease_seconds=3600, FAULTS_SECONDS=0.02)
     ends = [server.kill, lambda: server.stop("immediate")] * scaled(1, 3)
     rng.shuffle(ends)
-    with workers.drainer(tmp_path, environment) as worker:
+    with workers.queue_worker(tmp_path, environment) as worker:
         for end in ends:
             postings += insert(url, postings, 60)
             before, _ = worker.wait_for_batch()
@@ -43,7 +43,7 @@ def test_postgres_is_killed_and_restarted_under_load(
             assert server.start() == url
             began, further = time.monotonic(), partial(more_than, decisions(url), url)
             postings += insert(url, postings, 20)
-            worker.wait_for(further, "the drainer does not go on")
+            worker.wait_for(further, "the worker does not go on")
             back.append(time.monotonic() - began)
         worker.wait_for(lambda: settled(url), "the queue does not drain")
         assert worker.pids() == [before], "it was started anew"
@@ -87,11 +87,11 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
 ) -> None:
     url, postings = workers.database(), 0
     environment = workers.environment(
-        url, batch_size=20, FAULTS_SECONDS=0.02, PGAPPNAME="the worker"
+        url, claim_size=20, FAULTS_SECONDS=0.02, PGAPPNAME="the worker"
     )
     with (
         statement_timeout(url, 300),
-        workers.drainer(tmp_path, environment) as worker,
+        workers.queue_worker(tmp_path, environment) as worker,
         psycopg.connect(url, autocommit=True) as own,
     ):
         own.execute("SET statement_timeout = 0")
@@ -109,7 +109,7 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
                 own.execute("LOCK TABLE marketplace_ai_decision IN SHARE MODE")
                 time.sleep(0.8)
 
-        worker.wait_for(lambda: sessions() > 0, "no drainer comes")
+        worker.wait_for(lambda: sessions() > 0, "no worker comes")
         faults: list[Callable[[], None]] = [terminated, held_up] * scaled(2, 15)
         rng.shuffle(faults)
         for fault in faults:
@@ -118,7 +118,7 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
             time.sleep(rng.uniform(0, 0.3))
             fault()
             # The batch of that moment was given back, or is written by then.
-            worker.wait_for(lambda: settled(url) or counted(), "the drainer does not go on")
+            worker.wait_for(lambda: settled(url) or counted(), "the worker does not go on")
             assert not counted(), "a posting was blamed"
         # One that works, one that shows that it lives, one that listens; a renewing one at most.
         worker.wait_for(lambda: sessions() <= 4, "sessions are left behind")
@@ -130,15 +130,15 @@ def test_terminated_sessions_and_timeouts_are_nobodys_fault(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("busy", scaled([True], [True, False]), ids=lambda busy: f"busy={busy}")
 def test_a_connection_that_goes_silent_is_left(busy: bool, tmp_path: Path) -> None:
-    """The worker notices within 30 s (5 s in the short form), though both ends of its connections
-    stay open; what it held is free by then, and it goes on in the same process."""
+    """The worker notices within its lease, though both ends of its connections stay open; what it
+    held is free by then, and it goes on in the same process."""
     url = workers.database()
-    patience: dict[str, float] = scaled({"FAULTS_SILENCE": 5}, {})
+    lease = scaled(6, 30)
     with proxy.through(url) as line:
         environment = workers.environment(
-            line.url, batch_size=20, lease_seconds=5, FAULTS_SECONDS=0.05, **patience
+            line.url, claim_size=20, lease_seconds=lease, FAULTS_SECONDS=0.05
         )
-        with workers.drainer(tmp_path, environment) as worker:
+        with workers.queue_worker(tmp_path, environment) as worker:
             postings = create(0, each=1)
             worker.wait_for(lambda: settled(url), "nothing is decided")
             if busy:

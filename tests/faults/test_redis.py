@@ -39,7 +39,7 @@ def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def broken_off_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every save tries Redis again, so that each meets the fault."""
-    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
+    monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
     monkeypatch.setattr(wake_up, "COALESCE_SECONDS", 0.0)
 
 
@@ -59,7 +59,7 @@ def save(first: int, count: int) -> list[float]:
 
 @contextmanager
 def wake_ups(url: str) -> Iterator[Callable[[], bool]]:
-    """Whether a wake-up comes through from a save to the drainers, tried anew at each call."""
+    """Whether a wake-up comes through from a save to the workers, tried anew at each call."""
     with psycopg.connect(url, autocommit=True) as ear:
         ear.execute(f"LISTEN {notify.CHANNEL}")
 
@@ -76,7 +76,7 @@ def test_redis_is_dead_for_a_while(redis: EmbeddedRedis, tmp_path: Path) -> None
     with workers.celery(tmp_path, environment) as worker, wake_ups(url) as arrive:
         worker.wait_for(arrive, "no wake-up arrives while all is well")
         alive = save(0, 20)
-        # An idle drainer, which nothing but its own poll will wake.
+        # An idle worker, which nothing but its own poll will wake.
         worker.wait_for(lambda: settled(url), "nothing is decided")
         redis.kill()
         dead: list[float] = []
@@ -148,8 +148,8 @@ def test_redis_loses_its_keys_its_memory_and_its_connections(
             name = insult.__name__
             with ExitStack() as meanwhile:
                 if insult is full:
-                    # Celery's worker may end as often as it is started, and its drainer with it.
-                    meanwhile.enter_context(workers.drainer(tmp_path / "drainer", environment))
+                    # Celery's worker may end as often as it is started, and its worker with it.
+                    meanwhile.enter_context(workers.queue_worker(tmp_path / "worker", environment))
                 decided = kept(lambda: settled(url))
                 workers.wait_for(decided, partial("nothing is decided: {}".format, name))
             own.config_set("maxmemory", 0)

@@ -14,7 +14,6 @@ from django.apps import AppConfig
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from marketplace_ai.db import read_timeout
 from marketplace_ai.encoding import DummyEncoder
 from tests.faults_app import HANGS, KILLS, RAISES, fates, points
 
@@ -32,8 +31,6 @@ class FaultsConfig(AppConfig):
             points.install(fates.take(Path(folder)))
         if wrong := float(os.environ.get("FAULTS_CLOCK", "0")):
             _set_clock(wrong)
-        if patience := os.environ.get("FAULTS_SILENCE"):
-            read_timeout.SILENCE_SECONDS = float(patience)
         seconds = float(os.environ.get("FAULTS_SECONDS", "0"))
         memory = float(os.environ.get("FAULTS_MEMORY", "inf"))
         encode = DummyEncoder.encode

@@ -51,10 +51,10 @@ def test_a_worker_uses_no_other_gpu_than_its_own(tmp_path: Path) -> None:
     unused = free_memory()
     with ExitStack() as running:
         for number, name in enumerate(["", *names]):
-            folder = tmp_path / f"drainer-{number}"
+            folder = tmp_path / f"worker-{number}"
             configured = environment(url, directory, CUDA_VISIBLE_DEVICES=name)
-            drainer = running.enter_context(workers.drainer(folder, configured))
-            drainer.wait_for(lambda: idle() > number, "it does not start")  # noqa: B023
+            queue_worker = running.enter_context(workers.queue_worker(folder, configured))
+            queue_worker.wait_for(lambda: idle() > number, "it does not start")  # noqa: B023
             used = [
                 before - now > IN_USE for before, now in zip(unused, free_memory(), strict=True)
             ]

@@ -25,7 +25,6 @@ from marketplace_ai.models import (
     QueuedPosting,
 )
 from marketplace_ai.queue import audit_sample
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
 from tests.host.models import Job, Section
 
@@ -43,7 +42,7 @@ def decide(job: Job, section: Section) -> Decision:
     return Decision.objects.create(
         posting=job, category=section, category_key=section.code, category_name=str(section),
         probability=0.8, threshold=0.9, outcome=Outcome.REVIEW,
-        text_digest=digest(prepared_text(get_adapter(), job)),
+        text_digest=digest(get_adapter().encoder_input(job)),
         decided_at=timezone.now(), match_exemplars=[match.pk], match_similarities=[0.9],
         match_shares=[0.5], choice_keys=[section.code, ""], choice_probabilities=[0.8, 0.1],
     )  # fmt: skip
@@ -155,7 +154,7 @@ def test_the_queue_and_a_decision_lead_to_the_hosts_posting(
 def test_the_audit_leads_to_the_hosts_posting_and_on_to_the_next(
     admin_client: Client, sections: dict[str, Section], settings: Any
 ) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
     decisions = add(sections["maling"], 2)
     audit_sample.record([decision.posting_id for decision in decisions])
     audits = reverse("admin:marketplace_ai_auditedposting_changelist")

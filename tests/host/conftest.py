@@ -9,8 +9,8 @@ from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.imports.files import import_catalog, import_exemplars
 from marketplace_ai.models import Outcome
 from marketplace_ai.queue.proposal import Proposal
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.conftest import CATALOG, EXEMPLARS
 
 
@@ -35,18 +35,18 @@ def fitted(sections: dict[str, Any], tmp_path: Any) -> None:
 
 @pytest.fixture
 def drain() -> Any:
-    """Turn after turn while there is work; with one pipeline, as in a worker that lives on."""
-    pipeline = Pipeline()
+    """Turn after turn while there is work; with one models, as in a worker that lives on."""
+    models = ModelLoader()
 
     def turns() -> None:
-        drainer = Drainer(pipeline)
+        queue_worker = Worker(models)
         try:
             for _ in range(30):
-                if not drainer.turn():
+                if not queue_worker.run_once():
                     return
             raise AssertionError("the queue does not drain")
         finally:
-            drainer.close()
+            queue_worker.close()
 
     return turns
 
@@ -58,7 +58,7 @@ def say(monkeypatch: Any) -> Callable[[Any | None, Outcome], None]:
     def always(category: Any | None, outcome: Outcome) -> None:
         proposal = Proposal(outcome, category.pk if category else None, 0.99, 0.9)
         monkeypatch.setattr(
-            Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts)
+            ActiveModel, "propose", lambda self, texts, vectors: [proposal] * len(texts)
         )
 
     return always

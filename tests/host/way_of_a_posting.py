@@ -30,7 +30,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.queue import backfill, trigger
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving import pipeline
+from marketplace_ai.serving import active_model
 from tests.host.adapter import HostAdapter
 from tests.host.models import Job, Section
 
@@ -299,7 +299,7 @@ def older(count: int) -> list[uuid.UUID]:
 
 
 def test_backfill_walks_uuid_keys(fitted: None, drain: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(backfill, "STEP", 3)
+    monkeypatch.setattr(backfill, "SCAN_STEP", 3)
     keys = older(10)
     first = backfilled(limit=4)
     assert (first["missing"], first["queued"]) == (4, 4)
@@ -379,7 +379,7 @@ def test_a_host_that_does_not_say_how_to_make_things_is_told_so(
 def test_the_audit_knows_the_hosts_keys(
     fitted: None, sections: Any, drain: Any, say: Any, settings: Any
 ) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
     say(sections["bygg"], Outcome.AUTOMATIC_PARENT)
     jobs = Job.objects.bulk_create([Job(headline=f"Male {n}") for n in range(3)])
     drain()
@@ -408,7 +408,7 @@ def test_a_section_of_the_hosts_own_is_proposed_by_its_words(
     fitted: None, drain: Any, monkeypatch: Any
 ) -> None:
     drain()
-    monkeypatch.setattr(pipeline, "DESCRIPTIONS_SECONDS", 0.0)
+    monkeypatch.setattr(active_model, "DESCRIPTIONS_SECONDS", 0.0)
     assert set(
         Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).values_list("text", flat=True)
     ) == {"Section Maling", "Section Rørlegger", "Section Gressplen"}

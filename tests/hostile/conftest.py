@@ -28,7 +28,7 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
 @pytest.fixture
 def full(exemplars: None, settings: Any) -> None:
     """Something in every table that admin shows, as the real pipeline and people leave it."""
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
     # A test before this one may have emptied all tables, the counter's row with them.
     ExemplarGeneration.objects.get_or_create(pk=1)
     fit()

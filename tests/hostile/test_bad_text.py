@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Identifier
 from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.models import Decision, JobPosting, PostingEmbedding, QueuedPosting
-from marketplace_ai.text.normalize import digest, prepare
+from marketplace_ai.text.normalize import digest, normalize
 from tests.acceptance import workers
 from tests.faults.scale import SEED, scaled
 from tests.hostile.texts import BAD, MEANING, any_text
@@ -45,11 +45,11 @@ class Bytes(JobAdapter):
 )  # fmt: skip
 @given(st.text(st.characters(codec=None), max_size=300))
 def test_any_text_becomes_one_that_postgres_keeps_as_it_is(text: str) -> None:
-    prepared = prepare(text)
+    prepared = normalize(text)
     with connection.cursor() as cursor:
         cursor.execute("SELECT %s::text", [prepared])
         assert cursor.fetchone() == (prepared,)
-    assert digest(prepare(prepared)) == digest(prepared)
+    assert digest(normalize(prepared)) == digest(prepared)
 
 
 @pytest.mark.django_db
@@ -92,7 +92,7 @@ def embedded() -> Any:
 
 
 def test_neighbors_of_bad_texts_have_the_vectors_that_they_have_alone(embedded: Any) -> None:
-    bad = [text for text in (prepare(text) for text in [*BAD.values(), *MEANING]) if text]
+    bad = [text for text in (normalize(text) for text in [*BAD.values(), *MEANING]) if text]
     alone = np.concatenate([embedded.encode([text]) for text in NEIGHBORS])
     beside = embedded.encode([*bad, *NEIGHBORS])
     np.testing.assert_allclose(beside[-len(NEIGHBORS) :], alone, atol=1e-3)
@@ -100,9 +100,9 @@ def test_neighbors_of_bad_texts_have_the_vectors_that_they_have_alone(embedded: 
 
 def test_a_megabyte_costs_no_more_than_a_text_at_the_limit(embedded: Any) -> None:
     """In tokens, which are what is paid for."""
-    whole = prepare(BAD["1 MB"])
+    whole = normalize(BAD["1 MB"])
     limit = JobAdapter.max_chars
-    assert len(whole) <= limit and len(prepare(BAD["10 MB of one word"])) <= limit
+    assert len(whole) <= limit and len(normalize(BAD["10 MB of one word"])) <= limit
     assert embedded.backend.tokenize([whole]).lengths.tolist() <= [embedded.max_tokens]
 
 
@@ -129,7 +129,7 @@ def test_bytes_that_are_no_text_are_set_aside_alone(tmp_path: Path) -> None:
                     "ORDER BY job.id"
                 ).fetchall()
 
-            with workers.drainer(tmp_path / "drainer", environment) as worker:
+            with workers.queue_worker(tmp_path / "worker", environment) as worker:
                 worker.wait_for(
                     lambda: all(aside or decided for _, aside, decided in fates()),
                     "the queue does not settle",

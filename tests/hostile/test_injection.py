@@ -24,7 +24,7 @@ from marketplace_ai.models import (
     JobPosting,
     QueuedPosting,
 )
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from tests.hostile.texts import MEANING
 from tests.integration.worker_runs import drain, fit
 from tests.unit.encoding.test_sentence_transformer import load, save
@@ -99,19 +99,19 @@ def test_a_posting_that_fails_makes_one_line_in_the_log(
     """Whatever an exception quotes of the text: no line that looks like another record."""
     forged = "male\n2026-01-01 00:00:00 ERROR marketplace_ai: all is lost\r\n\x1b[31m\u2028red\x85"
     fit()
-    pipeline = Pipeline()
-    pipeline.refresh()
-    encode = pipeline.texts.encode  # type: ignore[union-attr]
+    models = ModelLoader()
+    models.refresh()
+    encode = models.active.text_encoder.encode  # type: ignore[union-attr]
 
     def fail(texts: list[str]) -> Any:
         if any("all is lost" in text for text in texts):
             raise ValueError(f"cannot read {forged}")
         return encode(texts)
 
-    monkeypatch.setattr(pipeline.texts, "encode", fail)
+    monkeypatch.setattr(models.active.text_encoder, "encode", fail)
     JobPosting.objects.create(title=forged)
     with caplog.at_level(logging.INFO, logger="marketplace_ai"):
-        drain(pipeline)
+        drain(models)
     records = [r for r in caplog.records if "all is lost" in r.getMessage()]
     assert len(records) == 1
     line = records[0].getMessage()

@@ -76,7 +76,7 @@ def test_web_serves_tells_of_its_database_and_ends(
         assert web.stop() == 0, web.text()
 
 
-def test_a_worker_decides_tells_of_its_drainer_and_ends(
+def test_a_worker_decides_tells_of_its_worker_and_ends(
     tree: Tree, given: dict[str, str], tmp_path: Path
 ) -> None:
     # The encoder is the one that the compose file names, loaded from the image's packages.
@@ -96,16 +96,16 @@ def test_a_worker_decides_tells_of_its_drainer_and_ends(
             encoders = own.execute("SELECT source, dimension FROM marketplace_ai_encoder")
             assert encoders.fetchall() == [("bundled", 384)]
 
-        without_drainer(worker)
+        without_worker(worker)
         assert worker.stop() == 0, worker.text()
 
 
-def without_drainer(worker: Container) -> None:
+def without_worker(worker: Container) -> None:
     """For a moment, in which its health check must fail: the parent cannot start another one."""
-    (drainer,) = worker.pids("process_pending")
+    (queue_worker,) = worker.pids("process_pending")
     worker.process.send_signal(signal.SIGSTOP)
     try:
-        os.kill(drainer, signal.SIGKILL)
+        os.kill(queue_worker, signal.SIGKILL)
         worker.wait_for_health(False)
     finally:
         worker.process.send_signal(signal.SIGCONT)

@@ -32,7 +32,7 @@ def test_w001_names_the_nearest_setting(settings: Any) -> None:
     settings.MARKETPLACE_AI_BACTH_SIZE = 3
     message = only(found(), "W001")
     assert message.msg == "There is no setting MARKETPLACE_AI_BACTH_SIZE."
-    assert message.hint == "Did you mean MARKETPLACE_AI_BATCH_SIZE?"
+    assert message.hint == "Did you mean MARKETPLACE_AI_CLAIM_SIZE?"
 
 
 def test_w001_of_a_name_that_is_near_to_none(settings: Any) -> None:
@@ -42,9 +42,59 @@ def test_w001_of_a_name_that_is_near_to_none(settings: Any) -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, "0.01", None, True, float("nan")])
 def test_e005_a_share_that_is_none(settings: Any, share: object) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = share
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = share
     message = only(found(), "E005")
-    assert message.msg == f"MARKETPLACE_AI_AUDIT_SHARE is {share!r}."
+    assert message.msg == f"MARKETPLACE_AI_AUDIT_SAMPLE_RATE is {share!r}."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEASE_SECONDS", 0),
+        ("LEASE_SECONDS", "30"),
+        ("ENCODE_TIMEOUT", -1),
+        ("ENCODE_TIMEOUT", float("inf")),
+        ("POLL_INTERVAL_SECONDS", None),
+        ("POLL_INTERVAL_SECONDS", True),
+        ("RECONCILE_INTERVAL_HOURS", -0.5),
+    ],
+)
+def test_e007_a_time_that_is_no_positive_number(settings: Any, name: str, value: object) -> None:
+    setattr(settings, f"MARKETPLACE_AI_{name}", value)
+    message = only(found(), "E007")
+    assert message.msg == f"MARKETPLACE_AI_{name} is {value!r}."
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"LEASE_SECONDS": 5}, "shorter than a worker can keep: it leaves a dead connection"),
+        ({"LEASE_SECONDS": 30, "ENCODE_TIMEOUT": 9.9}, "between two renewals of a lease (10 s)"),
+        ({"LEASE_SECONDS": 9, "ENCODE_TIMEOUT": 2.9}, "between two renewals of a lease (3 s)"),
+        ({"LEASE_SECONDS": 3600, "ENCODE_TIMEOUT": 9}, "between two renewals of a lease (10 s)"),
+        ({"POLL_INTERVAL_SECONDS": 31}, "(31) is longer than MARKETPLACE_AI_LEASE_SECONDS (30)"),
+    ],
+)
+def test_w004_times_that_contradict_each_other(
+    settings: Any, values: dict[str, float], part: str
+) -> None:
+    for name, value in values.items():
+        setattr(settings, f"MARKETPLACE_AI_{name}", value)
+    assert part in only(found(), "W004").msg
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"LEASE_SECONDS": 6, "ENCODE_TIMEOUT": 2, "POLL_INTERVAL_SECONDS": 6},
+        {"LEASE_SECONDS": 3600, "ENCODE_TIMEOUT": 10, "POLL_INTERVAL_SECONDS": 3600},
+        {"RECONCILE_INTERVAL_HOURS": 0},
+    ],
+)
+def test_times_that_agree(settings: Any, values: dict[str, float]) -> None:
+    for name, value in values.items():
+        setattr(settings, f"MARKETPLACE_AI_{name}", value)
+    assert found() == []
 
 
 class NoAdapter:
@@ -58,7 +108,7 @@ class NoAdapter:
         ("CATEGORY_MODEL", "Section", "must have the form 'app_label.Model'"),
         ("ADAPTER", "shop.ai.Adapter", "shop"),
         ("ADAPTER", f"{HERE}.Missing", "Missing"),
-        ("ADAPTER", f"{HERE}.NoAdapter", "is no JobAdapter"),
+        ("ADAPTER", f"{HERE}.NoAdapter", "is not a JobAdapter subclass"),
     ],
 )
 def test_e001_a_model_or_adapter_that_cannot_be_had(
@@ -82,8 +132,8 @@ class Declared(JobAdapter):
         ("created_field", "posted", "JobPosting has no field 'posted'."),
         ("category_key_field", "code", "Category has no field 'code'."),
         ("category_parent_field", "above", "Category has no field 'above'."),
-        ("category_field", "title", "is no foreign key to the primary key of"),
-        ("category_parent_field", "name", "is no foreign key to the primary key of"),
+        ("category_field", "title", "is not a foreign key to the primary key of"),
+        ("category_parent_field", "name", "is not a foreign key to the primary key of"),
     ],
 )
 def test_e002_a_declared_field_that_will_not_do(
@@ -105,7 +155,7 @@ def test_e002_a_text_that_lies_in_another_table(settings: Any, monkeypatch: Any)
     monkeypatch.setattr(Declared, "category_field", "parent")
     monkeypatch.setattr(Declared, "set_by_field", None)
     monkeypatch.setattr(Declared, "created_field", None)
-    assert "is no column of the table" in only(found(), "E002").msg
+    assert "is not a column of the table" in only(found(), "E002").msg
 
 
 def test_e002_a_category_that_is_always_wanted(settings: Any, monkeypatch: Any) -> None:

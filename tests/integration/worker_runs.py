@@ -11,8 +11,8 @@ from marketplace_ai.models import (
     JobPosting,
     Outcome,
 )
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.inline import Inline
 
 
@@ -20,16 +20,16 @@ def fit() -> None:
     fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
 
 
-def drain(pipeline: Pipeline | None = None) -> None:
+def drain(models: ModelLoader | None = None) -> None:
     """Turn after turn while there is work; a row that waits for another attempt stays."""
-    drainer = Drainer(pipeline or Pipeline(), executor=Inline())
+    queue_worker = Worker(models or ModelLoader(), executor=Inline())
     try:
         for _ in range(30):
-            if not drainer.turn():
+            if not queue_worker.run_once():
                 return
         raise AssertionError("the queue does not drain")
     finally:
-        drainer.close()
+        queue_worker.close()
 
 
 def current(job: JobPosting) -> Decision:
@@ -41,4 +41,6 @@ def automatic(monkeypatch: Any, category: Category | None, outcome: Outcome) -> 
     from marketplace_ai.queue.proposal import Proposal
 
     proposal = Proposal(outcome, category.pk if category else None, 0.99, 0.9)
-    monkeypatch.setattr(Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts))
+    monkeypatch.setattr(
+        ActiveModel, "propose", lambda self, texts, vectors: [proposal] * len(texts)
+    )

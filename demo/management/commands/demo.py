@@ -24,7 +24,7 @@ from marketplace_ai.queue import stats
 ADMIN = "demo"
 #: Width of the table in a log, in characters.
 LOG_WIDTH = 110
-#: Seconds within which the worker's drainer has loaded its libraries and shows itself.
+#: Seconds within which the worker's worker has loaded its libraries and shows itself.
 WORKER_SECONDS = 120.0
 
 
@@ -99,7 +99,7 @@ class Command(BaseCommand):
 
     def _wait_for_worker(self, worker: Any) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
-        while not stats.drainers():
+        while not stats.worker_names():
             if worker.poll() is not None or time.monotonic() > deadline:
                 fail(f"The worker did not start; see {ROOT / 'worker.log'}.")
             time.sleep(0.1)

@@ -74,9 +74,9 @@ class Command(DatabaseCommand):
             "estimated": estimated,
             "queued": queued,
             "all_queued": walk is not None and walk.finished_at is not None,
-            "pending": backfill.waiting(encoder).count(),
+            "pending": backfill.queued_rows(encoder).count(),
             "set_aside": QueuedPosting.objects.failed()
-            .filter(encoder=backfill.queued_for(encoder))
+            .filter(encoder=backfill.queue_encoder_id(encoder))
             .count(),
             "seconds": round(time.monotonic() - started, 2),
         }
@@ -132,17 +132,17 @@ class Command(DatabaseCommand):
     def _begin(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
         """Go the first steps here, as a worker does: until the queue holds enough of it."""
         with progress("Queueing", walk.total - walk.queued_count, quiet=quiet) as advance:
-            while scans.step(encoder):
+            while scans.advance(encoder):
                 before = walk.queued_count
                 walk.refresh_from_db()
                 advance(walk.queued_count - before)
 
     def _wait(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
         shown = 0
-        waiting = backfill.waiting(encoder).count()
+        waiting = backfill.queued_rows(encoder).count()
         with progress("Encoding", walk.total, quiet=quiet) as advance:
             while waiting or not walk.finished_at:
-                if not stats.drainers():
+                if not stats.worker_names():
                     fail(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
@@ -151,7 +151,7 @@ class Command(DatabaseCommand):
                     fail("The backfill was stopped. Run the same command again to go on with it.")
                 time.sleep(LOOK_SECONDS)
                 walk.refresh_from_db()
-                waiting = backfill.waiting(encoder).count()
+                waiting = backfill.queued_rows(encoder).count()
                 done = scans.progress(walk, waiting).done
                 advance(max(done - shown, 0))
                 shown = max(done, shown)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace_ai.doctor.diagnose import examine, examine_drainer
+from marketplace_ai.doctor.diagnose import examine, examine_worker
 from marketplace_ai.management.console import fail, print_json
 
 
@@ -19,9 +19,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
+            "--worker",
             "--drainer",
             action="store_true",
-            help="look at nothing but this machine's drainer, as a container's health check does",
+            help="check only this machine's worker, as a container's health check does",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         if options["tune"]:
             self._tune(options["json"])
             return
-        findings = [examine_drainer()] if options["drainer"] else list(examine())
+        findings = [examine_worker()] if options["worker"] else list(examine())
         healthy = all(finding.ok for finding in findings)
         if options["json"]:
             print_json(self, {"ok": healthy, "findings": [f.as_dict() for f in findings]})

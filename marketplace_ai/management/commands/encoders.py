@@ -75,7 +75,10 @@ def lines(standing: status.Standing) -> list[str]:
         f"  classifier: {standing.classifier or 'none is in force for it'}",
     ]
     if standing.pending or standing.set_aside:
-        pending, aside = stats.shown(standing.pending), stats.shown(standing.set_aside)
+        pending, aside = (
+            stats.format_count(standing.pending),
+            stats.format_count(standing.set_aside),
+        )
         found.append(f"  in the queue: {pending}, and {aside} set aside")
     if standing.walk is not None and standing.progress is not None:
         known = standing.progress

@@ -32,8 +32,8 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring the encoder's libraries, which --help can do without.
-        from marketplace_ai.serving.pipeline import Pipeline
-        from marketplace_ai.worker.loop import Drainer, handle_signals
+        from marketplace_ai.serving.active_model import ModelLoader
+        from marketplace_ai.worker.loop import Worker, handle_signals
 
         only = None if options["encoder"] is None else _candidate(options["encoder"])
         due = QueuedPosting.objects.remaining()
@@ -45,15 +45,15 @@ class Command(DatabaseCommand):
             def count(written: Written) -> None:
                 advance(written.decided or written.vectors)
 
-            drainer = Drainer(
-                Pipeline(),
+            worker = Worker(
+                ModelLoader(),
                 parent=options["parent"],
                 on_batch=count,
                 only=None if only is None else only.pk,
             )
-            handle_signals(drainer)
+            handle_signals(worker)
             try:
-                drainer.run(until_empty=options["drain"])
+                worker.run(until_empty=options["drain"])
             except EncoderError as error:
                 fail(str(error))
         if only is not None:

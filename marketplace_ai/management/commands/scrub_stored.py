@@ -30,7 +30,7 @@ class Command(DatabaseCommand):
         postings = 0
         if (encoder := Encoder.objects.active()) is not None:
             with progress("Comparing postings", None, quiet=quiet) as advance:
-                postings = backfill.run_changed(encoder, dry_run=dry_run, progress=advance)
+                postings = backfill.queue_changed_texts(encoder, dry_run=dry_run, progress=advance)
         if options["json"]:
             print_json(
                 self, {"exemplars": asdict(exemplars), "postings": postings, "dry_run": dry_run}

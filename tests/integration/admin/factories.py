@@ -19,7 +19,6 @@ from marketplace_ai.models import (
     Outcome,
     QueuedPosting,
 )
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>"""
@@ -80,7 +79,7 @@ def decide(
         category_name=category.name if category else "",
         probability=probability,
         outcome=outcome,
-        text_digest=digest(prepared_text(get_adapter(), job)),
+        text_digest=digest(get_adapter().encoder_input(job)),
         decided_at=timezone.now(),
         match_exemplars=[e.pk for e in matches],
         match_similarities=[0.9 - i / 100 for i in range(len(matches))],

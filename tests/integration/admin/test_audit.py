@@ -34,7 +34,7 @@ AUTOMATION = reverse("admin:marketplace_ai_automationstop_changelist")
 
 @pytest.fixture(autouse=True)
 def everything_drawn(settings: Any) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
 
 
 def page(job: JobPosting, name: str = "change") -> str:

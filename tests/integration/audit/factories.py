@@ -16,7 +16,6 @@ from marketplace_ai.models import (
     Outcome,
 )
 from marketplace_ai.queue import audit_sample
-from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
 from tests.integration.admin.factories import decide, encoder
 
@@ -80,4 +79,4 @@ def judged(
 
 
 def text_digest(job: JobPosting) -> bytes:
-    return digest(prepared_text(get_adapter(), job))
+    return digest(get_adapter().encoder_input(job))

@@ -110,7 +110,7 @@ class TestTheDoctor:
     def test_it_tells_the_share_and_how_many_wait(
         self, catalog: dict[str, Category], settings: Any
     ) -> None:
-        settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+        settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
         audited(version(catalog["maling"]), catalog["maling"])
         found = self.findings()["audit"]
         assert found.ok
@@ -120,8 +120,8 @@ class TestTheDoctor:
         assert "Have somebody answer them" in self.findings()["audit"].cure
 
     def test_it_says_that_nothing_watches_without_a_share(self, settings: Any, db: Any) -> None:
-        settings.MARKETPLACE_AI_AUDIT_SHARE = 0
-        assert "MARKETPLACE_AI_AUDIT_SHARE" in self.findings()["audit"].cure
+        settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0
+        assert "MARKETPLACE_AI_AUDIT_SAMPLE_RATE" in self.findings()["audit"].cure
 
     def test_it_fails_where_automation_has_stopped(
         self, exemplars: None, catalog: dict[str, Category]

@@ -20,12 +20,12 @@ from tests.integration.worker_runs import automatic, drain, fit
 
 from .factories import audited, text_digest, version
 
-EVERY = override_settings(MARKETPLACE_AI_AUDIT_SHARE=1)
+EVERY = override_settings(MARKETPLACE_AI_AUDIT_SAMPLE_RATE=1)
 
 
 @pytest.fixture
 def everything_drawn(settings: Any) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
 
 
 @pytest.fixture
@@ -43,17 +43,17 @@ class TestTheDraw:
     def test_as_many_are_drawn_as_the_share_says(self, share: float, kind: str) -> None:
         number = 20_000
         keys = range(number) if kind == "numbers" else [uuid.UUID(int=n) for n in range(number)]
-        with override_settings(MARKETPLACE_AI_AUDIT_SHARE=share):
-            found = sum(audit_sample.drawn(key) for key in keys) / number
+        with override_settings(MARKETPLACE_AI_AUDIT_SAMPLE_RATE=share):
+            found = sum(audit_sample.is_sampled(key) for key in keys) / number
         assert abs(found - share) < 5 * (share * (1 - share) / number) ** 0.5
 
     @given(st.one_of(st.integers(), st.uuids(), st.text()))
     @settings(max_examples=50)
     def test_0_draws_none_and_1_all(self, key: Any) -> None:
-        with override_settings(MARKETPLACE_AI_AUDIT_SHARE=0):
-            assert not audit_sample.drawn(key)
+        with override_settings(MARKETPLACE_AI_AUDIT_SAMPLE_RATE=0):
+            assert not audit_sample.is_sampled(key)
         with EVERY:
-            assert audit_sample.drawn(key)
+            assert audit_sample.is_sampled(key)
 
     @given(st.uuids(), st.floats(0, 1), st.floats(0, 1))
     @settings(max_examples=50)
@@ -62,16 +62,19 @@ class TestTheDraw:
     ) -> None:
         drawn = []
         for share in sorted((one, other)):
-            with override_settings(MARKETPLACE_AI_AUDIT_SHARE=share):
-                drawn.append(audit_sample.drawn(key))
+            with override_settings(MARKETPLACE_AI_AUDIT_SAMPLE_RATE=share):
+                drawn.append(audit_sample.is_sampled(key))
         assert drawn in ([False, False], [False, True], [True, True])
 
     def test_nobody_foresees_it_without_the_projects_secret(self, settings: Any) -> None:
-        settings.MARKETPLACE_AI_AUDIT_SHARE = 0.5
-        before = [audit_sample.drawn(n) for n in range(200)]
+        settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0.5
+        before = [audit_sample.is_sampled(n) for n in range(200)]
         settings.SECRET_KEY = "another"
         assert (
-            sum(a != b for a, b in zip(before, map(audit_sample.drawn, range(200)), strict=True))
+            sum(
+                a != b
+                for a, b in zip(before, map(audit_sample.is_sampled, range(200)), strict=True)
+            )
             > 60
         )
 
@@ -79,7 +82,7 @@ class TestTheDraw:
     def test_it_does_not_depend_on_what_is_decided(
         self, fitted: None, catalog: dict[str, Category], monkeypatch: Any, settings: Any
     ) -> None:
-        settings.MARKETPLACE_AI_AUDIT_SHARE = 0.3
+        settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0.3
         jobs = [JobPosting(title=f"Male rom {n}") for n in range(60)]
         JobPosting.objects.bulk_create(jobs)
         samples = []
@@ -90,12 +93,14 @@ class TestTheDraw:
             samples.append(set(AuditedPosting.objects.values_list("posting_id", flat=True)))
             assert set(AuditedPosting.objects.values_list("outcome", flat=True)) == {outcome}
             JobPosting.objects.update(description="Ny tekst")
-        assert samples[0] == samples[1] == {job.pk for job in jobs if audit_sample.drawn(job.pk)}
+        assert (
+            samples[0] == samples[1] == {job.pk for job in jobs if audit_sample.is_sampled(job.pk)}
+        )
         assert 5 < len(samples[0]) < 35
 
     @pytest.mark.django_db
     def test_what_is_not_drawn_costs_no_query(self, settings: Any) -> None:
-        settings.MARKETPLACE_AI_AUDIT_SHARE = 0
+        settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0
         with CaptureQueriesContext(connection) as captured:
             audit_sample.record(range(64))
         assert len(captured) == 0

@@ -26,7 +26,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.queue import sql
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.signals import automation_stopped
 from tests.integration.worker_runs import current, drain, fit
 
@@ -39,7 +39,7 @@ Rule = AutomationStop.Rule
 
 @pytest.fixture(autouse=True)
 def everything_drawn(settings: Any) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
 
 
 def wrong_answers(made: ClassifierVersion, category: Category, other: Category, n: int) -> None:
@@ -239,17 +239,17 @@ class TestWhatAStopDoes:
         """One worker all along, which is never told."""
         fit()
         made = ClassifierVersion.objects.get(is_active=True)
-        pipeline = Pipeline()
-        pipeline.refresh()
+        models = ModelLoader()
+        models.refresh()
         label = str(catalog["maling"].pk)
         says = replace(self.VERDICT, label=label, choices=((label, 0.99),))
         monkeypatch.setattr(
-            type(pipeline.classifier), "decide", lambda *args: [says] * len(args[-1])
+            type(models.active.fitted.classifier), "decide", lambda *args: [says] * len(args[-1])
         )
 
         def next_outcome() -> str:
             job = JobPosting.objects.create(title="Male stue")
-            drain(pipeline)
+            drain(models)
             job.refresh_from_db()
             decision = current(job)
             applied = job.category == catalog["maling"]
@@ -267,11 +267,11 @@ class TestWhatAStopDoes:
 
     def test_a_batch_pays_one_query(self, exemplars: None) -> None:
         fit()
-        pipeline = Pipeline()
-        pipeline.refresh()
-        vector = np.ones(pipeline.encoder.dimension, dtype=np.float32)
+        models = ModelLoader()
+        models.refresh()
+        vector = np.ones(models.active.encoder.dimension, dtype=np.float32)
         with CaptureQueriesContext(connection) as captured:
-            pipeline.propose(["Male stue"] * 64, [vector] * 64)
+            models.active.propose(["Male stue"] * 64, [vector] * 64)
         assert len([q for q in captured if "automationstop" in q["sql"]]) == 1
         assert len(captured) == 1
 
@@ -377,4 +377,4 @@ def test_every_statement_is_planned_and_the_test_reads_by_an_index(
         cursor.execute("EXPLAIN " + monitor.WRONG, {"version": made.pk})
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "marketplace_ai_audit_test" in plan
-    assert sql.AUDIT.count("%(jobs)s") == 1
+    assert sql.UPSERT_AUDITED.count("%(jobs)s") == 1

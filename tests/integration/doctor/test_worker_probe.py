@@ -29,27 +29,27 @@ def says(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Exit code of the command, and what it found."""
     code = 0
     try:
-        call_command("doctor", drainer=True, json=True)
+        call_command("doctor", worker=True, json=True)
     except SystemExit as end:
         code = int(end.code or 0)
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
-    assert finding["name"] == "drainer" and bool(finding["cure"]) is bool(code)
+    assert finding["name"] == "worker" and bool(finding["cure"]) is bool(code)
     return code, finding["message"]
 
 
-def test_without_a_drainer_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    assert says(capsys) == (1, "No drainer of this machine is running.")
+def test_without_a_worker_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert says(capsys) == (1, "No worker is running on this machine.")
 
 
-def test_a_drainer_is_well_after_its_first_turn(
+def test_a_worker_is_well_after_its_first_iteration(
     liveness: Liveness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    liveness.hold()
+    liveness.acquire()
     code, message = says(capsys)
     assert code == 1 and message.startswith("It has been starting for ")
-    liveness.hold()
+    liveness.acquire()
     code, message = says(capsys)
-    assert code == 0 and message.startswith("It began its turn ")
+    assert code == 0 and message.startswith("Its loop iteration began ")
     liveness.close()
     workers.wait_for(lambda: says(capsys)[0] == 1, lambda: "its lock is held by nobody")
 
@@ -60,8 +60,8 @@ def test_one_that_hangs_in_a_turn_fails(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    liveness.hold()
-    liveness.hold()
+    liveness.acquire()
+    liveness.acquire()
     assert says(capsys)[0] == 0
     settings.MARKETPLACE_AI_ENCODE_TIMEOUT = 0
     monkeypatch.setattr(diagnose, "PATIENCE", 0.0)
@@ -70,33 +70,39 @@ def test_one_that_hangs_in_a_turn_fails(
 
 
 def test_the_time_is_that_of_the_turn(liveness: Liveness) -> None:
-    liveness.hold()
+    liveness.acquire()
 
     def seconds() -> float:
-        found = liveness_probe.turn()
+        found = liveness_probe.current_iteration()
         assert found is not None
         return found.seconds
 
     workers.wait_for(lambda: seconds() > 1, lambda: "it stands still")
     before = seconds()
     # Without a new turn it could only grow.
-    workers.wait_for(lambda: liveness.hold() > 0 and seconds() < before, lambda: "it goes on")
+    workers.wait_for(lambda: liveness.acquire() > 0 and seconds() < before, lambda: "it goes on")
 
 
-def test_a_drainer_of_another_machine_does_not_count(
+def test_a_worker_of_another_machine_does_not_count(
     liveness: Liveness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    liveness.hold()
+    liveness.acquire()
     name = socket.gethostname()
     # A name that begins with the other's is another one all the same.
     for other in (f"other-{name}", name[:-1]):
         monkeypatch.setattr(socket, "gethostname", lambda other=other: other)
-        assert liveness_probe.turn() is None
+        assert liveness_probe.current_iteration() is None
 
 
 def test_a_host_name_that_postgres_cuts_off_is_found(
     liveness: Liveness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "worker-" + "x" * 56)
-    liveness.hold()
-    assert liveness_probe.turn() is not None
+    liveness.acquire()
+    assert liveness_probe.current_iteration() is not None
+
+
+def test_the_former_name_of_the_option_still_works(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--drainer", "--json")
+    assert json.loads(capsys.readouterr().out)["findings"][0]["name"] == "worker"

@@ -7,8 +7,8 @@ from typing import Any
 from marketplace_ai.encoders import register
 from marketplace_ai.encoding import DummyEncoder, load_encoder
 from marketplace_ai.models import Encoder, EncoderState, PostingEmbedding, QueuedPosting
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.inline import Inline
 
 
@@ -50,9 +50,9 @@ def rows(encoder: Encoder | None) -> dict[Any, QueuedPosting]:
     return {row.posting_id: row for row in QueuedPosting.objects.filter(encoder=encoder)}
 
 
-def drainer(pipeline: Pipeline | None = None, **options: Any) -> Drainer:
+def queue_worker(models: ModelLoader | None = None, **options: Any) -> Worker:
     """One that encodes and loads in this thread."""
-    return Drainer(pipeline or Pipeline(), executor=Inline(), **options)
+    return Worker(models or ModelLoader(), executor=Inline(), **options)
 
 
 class Recorder:

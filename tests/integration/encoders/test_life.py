@@ -183,7 +183,7 @@ class TestIntake:
             advanced_at=sql_now(),
             scheduled_at=sql_now(),
         )
-        assert scans.step(active)
+        assert scans.advance(active)
         assert rows(None).keys() == rows(encoder).keys() == {job.pk}
 
     @pytest.mark.django_db(transaction=True)

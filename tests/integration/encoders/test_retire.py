@@ -194,7 +194,7 @@ def test_a_step_of_its_backfill_that_comes_late_queues_nothing(encoder: Encoder)
     late = Encoder.objects.get(pk=encoder.pk)  # as a worker saw it before
     Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.RETIRED)
     QueuedPosting.objects.all().delete()
-    scans.step(late)
+    scans.advance(late)
     assert not rows(encoder)
 
 
@@ -218,7 +218,7 @@ def test_writes_in_progress_are_waited_for(encoder: Encoder) -> None:
         with writer.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute(
-                kept.sql.KEEP_ENCODER, {"encoder": encoder.pk, "states": ["ready", "building"]}
+                kept.sql.LOCK_ENCODER, {"encoder": encoder.pk, "states": ["ready", "building"]}
             )
             thread = threading.Thread(target=retire)
             thread.start()

@@ -11,7 +11,7 @@ from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoders import active
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Decision, Encoder, EncoderState, JobPosting, PostingEmbedding
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from tests.integration.worker_runs import current, drain
 
 pytestmark = pytest.mark.django_db
@@ -62,9 +62,9 @@ def test_two_encoders_vectors_live_side_by_side(posting: JobPosting, settings: A
 def test_an_encoder_switched_while_encoding_is_not_written(
     posting: JobPosting, settings: Any
 ) -> None:
-    pipeline = Pipeline()
-    pipeline.refresh()
-    encode, first = pipeline.texts.encode, pipeline.encoder
+    models = ModelLoader()
+    models.refresh()
+    encode, first = models.active.text_encoder.encode, models.active.encoder
 
     def switch_meanwhile(texts: Any) -> Any:
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
@@ -73,8 +73,8 @@ def test_an_encoder_switched_while_encoding_is_not_written(
             active.ensure_active()
         return encode(texts)
 
-    pipeline.texts.encode = switch_meanwhile
-    drain(pipeline)
+    models.active.text_encoder.encode = switch_meanwhile
+    drain(models)
     decision = current(posting)
     assert decision.encoder.source == "dummy:32"
     assert Decision.objects.count() == 1

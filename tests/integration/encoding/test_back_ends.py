@@ -30,7 +30,6 @@ from marketplace_ai.models import (
     JobPosting,
     PostingEmbedding,
 )
-from marketplace_ai.queue.write import prepared_text
 from tests.integration.worker_runs import drain
 from tests.unit.encoding.fakes import WORDS, FakeBackend, save
 
@@ -97,7 +96,7 @@ def test_export_check_tune_and_use(
     drain()
     int8 = active.load(encoder)
     exemplar_vectors = dict(ExemplarEmbedding.objects.values_list("exemplar__text", "vector"))
-    posting_vectors = {prepared_text(get_adapter(), posting): PostingEmbedding.objects.get().vector}
+    posting_vectors = {get_adapter().encoder_input(posting): PostingEmbedding.objects.get().vector}
     assert len(exemplar_vectors) == 19  # with the descriptions of categories
     assert are_vectors_of(onnx, exemplar_vectors) and not are_vectors_of(int8, exemplar_vectors)
     assert are_vectors_of(int8, posting_vectors) and not are_vectors_of(onnx, posting_vectors)
@@ -149,9 +148,9 @@ def test_a_registered_name_is_its_source(chosen: Path) -> None:
     [
         ("BACKEND", "tensorrt"),
         ("DTYPE", "int8"),
-        ("TOKEN_BUDGET", 0),
-        ("TOKEN_BUDGET", "1024"),
-        ("TOKEN_BUDGET", True),
+        ("MAX_BATCH_TOKENS", 0),
+        ("MAX_BATCH_TOKENS", "1024"),
+        ("MAX_BATCH_TOKENS", True),
     ],
 )
 def test_e006_an_invalid_setting(settings: Any, name: str, value: Any) -> None:
@@ -217,7 +216,7 @@ def test_int8_is_suggested_with_its_cost() -> None:
 def test_a_better_budget_is_suggested() -> None:
     found = {**measured(torch=1), "token_budget": 2048}
     assert (
-        "MARKETPLACE_AI_TOKEN_BUDGET = 2048 is faster than 1024"
+        "MARKETPLACE_AI_MAX_BATCH_TOKENS = 2048 is faster than 1024"
         in backend_benchmark.report_lines(found)[-1]
     )
 

@@ -32,8 +32,8 @@ from marketplace_ai.models import (
     Outcome,
 )
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving import pipeline as pipelines
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving import active_model as pipelines
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
 from tests.integration.worker_runs import current, drain, fit
 
@@ -43,10 +43,10 @@ TUNING = "Pianostemming / Piano tuning\nStemme piano og flygel"
 
 
 @pytest.fixture
-def pipeline(exemplars: None) -> Pipeline:
+def pipeline(exemplars: None) -> ModelLoader:
     """A running worker's, with a classifier that never saw the category to come."""
     fit()
-    running = Pipeline()
+    running = ModelLoader()
     drain(running)
     return running
 
@@ -56,14 +56,14 @@ def tuning(**fields: Any) -> Category:
     return Category.objects.create(slug="piano", **{**values, **fields})
 
 
-def look(pipeline: Pipeline) -> None:
+def look(models: ModelLoader) -> None:
     """As if the time between two looks at the categories were over."""
-    pipeline._next_look = 0.0
+    models._next_look = 0.0
     ago = dt.timedelta(seconds=pipelines.DESCRIPTIONS_SECONDS)
     Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(
         created_at=F("created_at") - ago
     )
-    pipeline.refresh()
+    models.refresh()
 
 
 def of(category: Category) -> list[str]:
@@ -81,12 +81,12 @@ def exemplars_of(category: Category, count: int) -> None:
 
 
 def test_a_new_category_is_proposed_by_its_description_without_a_restart(
-    pipeline: Pipeline,
+    models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     job = JobPosting.objects.create(title="Stemme piano", description="Et gammelt piano og flygel")
-    drain(pipeline)
+    drain(models)
     decision = current(job)
     assert (decision.category_id, decision.outcome) == (category.pk, Outcome.REVIEW)
     assert decision.threshold is None
@@ -96,31 +96,31 @@ def test_a_new_category_is_proposed_by_its_description_without_a_restart(
 
 
 def test_raw_sql_is_seen_within_the_time_between_two_looks(
-    pipeline: Pipeline, monkeypatch: Any
+    models: ModelLoader, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(pipelines, "DESCRIPTIONS_SECONDS", 0.0)
-    look(pipeline)
+    look(models)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO marketplace_ai_category (slug, name, name_en, scope) "
             "VALUES ('piano', 'Pianostemming', '', 'Stemme piano og flygel')"
         )
     job = JobPosting.objects.create(title="Stemme piano og flygel")
-    drain(pipeline)
+    drain(models)
     assert current(job).category_key == "piano"
 
 
 def test_confirmed_postings_vote_at_once_and_the_description_stays_beside_them(
-    pipeline: Pipeline,
+    models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     for title in ("Stemme piano i Oslo", "Stemme flygel på hytta", "Piano ute av stemme"):
         job = JobPosting.objects.create(title=title)
-        drain(pipeline)
+        drain(models)
         answer(job.pk, category.pk, None)
     job = JobPosting.objects.create(title="Stemme piano i Oslo", description="i mai")
-    drain(pipeline)
+    drain(models)
     decision = current(job)
     assert (decision.category_id, decision.outcome) == (category.pk, Outcome.REVIEW)
     voted = Exemplar.objects.in_bulk(decision.match_exemplars)
@@ -128,57 +128,59 @@ def test_confirmed_postings_vote_at_once_and_the_description_stays_beside_them(
     assert sorted(own) == ["description", "reviewed", "reviewed", "reviewed"]
 
 
-def test_the_description_steps_aside_where_exemplars_are_enough(pipeline: Pipeline) -> None:
+def test_the_description_steps_aside_where_exemplars_are_enough(models: ModelLoader) -> None:
     category = tuning()
     exemplars_of(category, minimum_counts.FOR_A_PATTERN - 1)
-    pipeline.refresh()
+    models.refresh()
     assert of(category) == [TUNING]
     job = JobPosting.objects.create(title="Stemme piano for siste gang")
     answer(job.pk, category.pk, None)
-    drain(pipeline)
+    drain(models)
     assert of(category) == []
-    described = zip(pipeline.index.labels, pipeline.index.described, strict=True)
+    described = zip(
+        models.active.fitted.index.labels, models.active.fitted.index.described, strict=True
+    )
     assert (str(category.pk), True) not in described
     other = JobPosting.objects.create(title="Stemme piano")
-    drain(pipeline)
+    drain(models)
     assert current(other).category_id == category.pk
     # It comes back where they no longer are.
     Exemplar.objects.filter(posting=job).update(state=ExemplarState.QUARANTINED)
-    pipeline.refresh()
+    models.refresh()
     assert of(category) == [TUNING]
 
 
 def test_a_refit_neither_learns_from_descriptions_nor_forgets_the_category(
-    pipeline: Pipeline,
+    models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     fit()
-    drain(pipeline)
+    drain(models)
     figures = ClassifierVersion.objects.get(is_active=True).figures
     assert "piano" not in {row["key"] for row in figures["categories"]}
     assert figures["rows"] == 16
     assert {row["exemplars"] for row in figures["categories"]} == {4}
     job = JobPosting.objects.create(title="Stemme piano og flygel")
-    drain(pipeline)
+    drain(models)
     assert (current(job).category_id, current(job).outcome) == (category.pk, Outcome.REVIEW)
 
 
-def test_an_edited_scope_takes_the_place_of_the_older_one(pipeline: Pipeline) -> None:
+def test_an_edited_scope_takes_the_place_of_the_older_one(models: ModelLoader) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     Category.objects.filter(pk=category.pk).update(scope="Klarinett og obo")
-    look(pipeline)
+    look(models)
     assert of(category) == ["Pianostemming / Piano tuning\nKlarinett og obo"]
     gone = Exemplar.objects.filter(text=TUNING)
     assert not gone.exists()
     job = JobPosting.objects.create(title="Klarinett og obo")
-    drain(pipeline)
+    drain(models)
     assert current(job).category_id == category.pk
 
 
 def test_nothing_is_written_where_nothing_changed(
-    pipeline: Pipeline, django_assert_num_queries: Any
+    models: ModelLoader, django_assert_num_queries: Any
 ) -> None:
     tuning()
     assert descriptions.align()
@@ -201,35 +203,35 @@ def test_parents_have_none_and_one_that_becomes_a_parent_loses_it(
 
 
 def test_a_deleted_categorys_description_goes_and_a_new_one_of_its_name_has_its_own(
-    pipeline: Pipeline,
+    models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     category.delete()
     left = Exemplar.objects.get(source=ExemplarSource.DESCRIPTION, category_key="piano")
     assert (left.category_id, left.state) == (None, ExemplarState.QUARANTINED)
     again = tuning()
-    look(pipeline)
+    look(models)
     assert of(again) == [TUNING]
     assert not Exemplar.objects.filter(pk=left.pk).exists()
     job = JobPosting.objects.create(title="Stemme piano og flygel")
-    drain(pipeline)
+    drain(models)
     assert current(job).category_id == again.pk
 
 
-def test_what_a_person_quarantined_stays_so_until_its_text_changes(pipeline: Pipeline) -> None:
+def test_what_a_person_quarantined_stays_so_until_its_text_changes(models: ModelLoader) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     row = Exemplar.objects.filter(category=category)
     row.update(state=ExemplarState.QUARANTINED)
-    look(pipeline)
+    look(models)
     assert row.get().state == ExemplarState.QUARANTINED
     Category.objects.filter(pk=category.pk).update(scope="Klarinett")
-    look(pipeline)
+    look(models)
     assert row.get().state == ExemplarState.ACTIVE
 
 
-def test_an_exemplar_that_says_the_same_is_enough(pipeline: Pipeline) -> None:
+def test_an_exemplar_that_says_the_same_is_enough(models: ModelLoader) -> None:
     category = tuning()
     Exemplar.objects.create(
         text=TUNING, text_digest=digest(TUNING), category=category, category_key="piano",
@@ -243,10 +245,10 @@ def test_an_exemplar_that_says_the_same_is_enough(pipeline: Pipeline) -> None:
 
 
 def test_an_adapter_that_fails_on_one_category_holds_up_no_other(
-    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+    models: ModelLoader, monkeypatch: Any, caplog: Any
 ) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     whole = JobAdapter.category_description
 
     def failing(self: JobAdapter, asked: Category) -> str:
@@ -257,7 +259,7 @@ def test_an_adapter_that_fails_on_one_category_holds_up_no_other(
     monkeypatch.setattr(JobAdapter, "category_description", failing)
     other = Category.objects.create(slug="fele", name="Felemaking")
     with caplog.at_level(logging.ERROR):
-        look(pipeline)
+        look(models)
     assert of(category) == [TUNING]
     assert of(other) == ["Felemaking"]
     assert f"category {category.pk}" in caplog.text
@@ -270,11 +272,11 @@ def test_no_words_no_description(exemplars: None, monkeypatch: Any) -> None:
 
 
 def test_a_label_that_says_the_same_takes_the_descriptions_place(
-    pipeline: Pipeline, admin_client: Client, tmp_path: Path
+    models: ModelLoader, admin_client: Client, tmp_path: Path
 ) -> None:
     fiddle = Category.objects.create(slug="fele", name="Felemaking")
     lute = Category.objects.create(slug="lutt", name="Luttmaking")
-    look(pipeline)
+    look(models)
     assert (of(fiddle), of(lute)) == (["Felemaking"], ["Luttmaking"])
     file = tmp_path / "labels.csv"
     file.write_text("text,category\nFelemaking,fele\n", encoding="utf-8")
@@ -282,7 +284,7 @@ def test_a_label_that_says_the_same_takes_the_descriptions_place(
     data = {"text": "Luttmaking", "category": lute.pk, "state": "active"}
     response = admin_client.post(reverse("admin:marketplace_ai_exemplar_add"), data)
     assert response.status_code == 302
-    pipeline.refresh()
+    models.refresh()
     assert (of(fiddle), of(lute)) == ([], [])
     labels = Exemplar.objects.filter(category__in=[fiddle, lute])
     assert set(labels.values_list("text", "source")) == {
@@ -292,38 +294,38 @@ def test_a_label_that_says_the_same_takes_the_descriptions_place(
 
 
 def test_words_that_differ_each_time_are_left_alone(
-    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+    models: ModelLoader, monkeypatch: Any, caplog: Any
 ) -> None:
     category = tuning()
-    look(pipeline)
+    look(models)
     numbers = itertools.count()
     monkeypatch.setattr(
         JobAdapter, "category_description", lambda self, category: f"Piano {next(numbers)}"
     )
-    look(pipeline)
+    look(models)
     before = vector_store.generation()
-    pipeline._next_look = 0.0
-    pipeline.refresh()
+    models._next_look = 0.0
+    models.refresh()
     assert vector_store.generation() == before
     assert of(category) == [TUNING]
     assert f"describes category {category.pk} otherwise each time" in caplog.text
 
 
 def test_words_that_change_all_the_time_are_taken_once_in_a_while(
-    pipeline: Pipeline, monkeypatch: Any
+    models: ModelLoader, monkeypatch: Any
 ) -> None:
     """Steady for one who asks twice, as a time of day or another process's order of a set."""
     category = tuning()
-    look(pipeline)
+    look(models)
     words = ["Piano 0"]
     monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: words[0])
-    look(pipeline)
+    look(models)
     for number in range(1, 4):
         words[0] = f"Piano {number}"
-        pipeline._next_look = 0.0
-        pipeline.refresh()
+        models._next_look = 0.0
+        models.refresh()
         assert of(category) == ["Piano 0"]
-    look(pipeline)
+    look(models)
     assert of(category) == ["Piano 3"]
 
 
@@ -351,23 +353,23 @@ def held(statement: str) -> Iterator[None]:
 )
 @pytest.mark.django_db(transaction=True)
 def test_postings_are_decided_while_a_host_holds_what_a_description_needs(
-    pipeline: Pipeline, statement: str
+    models: ModelLoader, statement: str
 ) -> None:
     category = tuning()
-    pipeline._next_look = 0.0
+    models._next_look = 0.0
     job = JobPosting.objects.create(title="Male stue")
     with held(statement), connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '5s'")  # it would be an error, not a hang
-        drain(pipeline)
+        drain(models)
         assert current(job).category_key == "maling"
         assert of(category) == []
         cursor.execute("RESET lock_timeout")
-    look(pipeline)
+    look(models)
     assert of(category) == [TUNING]
 
 
 def test_postings_are_decided_though_the_adapter_fails_on_a_key(
-    pipeline: Pipeline, monkeypatch: Any, caplog: Any
+    models: ModelLoader, monkeypatch: Any, caplog: Any
 ) -> None:
     category = tuning()
     whole = JobAdapter.category_key
@@ -379,12 +381,12 @@ def test_postings_are_decided_though_the_adapter_fails_on_a_key(
 
     monkeypatch.setattr(JobAdapter, "category_key", failing)
     job = JobPosting.objects.create(title="Male stue")
-    pipeline._next_look = 0.0
-    drain(pipeline)
+    models._next_look = 0.0
+    drain(models)
     assert current(job).category_key == "maling"
     assert "Descriptions are left as they are" in caplog.text
     monkeypatch.undo()
-    look(pipeline)
+    look(models)
     assert of(category) == [TUNING]
 
 

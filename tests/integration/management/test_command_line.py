@@ -120,7 +120,7 @@ def test_a_day_of_an_operator(url: str, tmp_path: Path) -> None:
 
 @contextmanager
 def worker(url: str) -> Iterator[None]:
-    """A drainer of its own for the block, ended as a service manager ends it."""
+    """A worker of its own for the block, ended as a service manager ends it."""
     process = subprocess.Popen(
         [*MANAGE, "process_pending"],
         cwd=ROOT,

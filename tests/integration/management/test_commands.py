@@ -162,7 +162,7 @@ class TestDoctor:
 
     def test_all_is_well(self, fitted: None, capsys: Any) -> None:
         worker = Liveness()
-        worker.hold()
+        worker.acquire()
         try:
             healthy, findings = doctor(capsys)
         finally:

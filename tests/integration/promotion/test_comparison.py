@@ -20,7 +20,7 @@ from marketplace_ai.models import (
     PromotionKind,
     QueuedPosting,
 )
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.versions import activation, create, exemplar_set
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.encoders.factories import state
@@ -80,11 +80,11 @@ class TestTheComparison:
     def test_one_that_is_as_good_becomes_active(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], posting: JobPosting
     ) -> None:
-        pipeline = Pipeline()
-        drain(pipeline)
+        models = ModelLoader()
+        drain(models)
         assert current(posting).encoder == big
         waiting = JobPosting.objects.create(title="Hei på deg")
-        drain(pipeline)
+        drain(models)
         said = call("activate_encoder", "small", **asked)
         assert (state(small), state(big)) == (EncoderState.ACTIVE, EncoderState.READY)
         assert big.replaced_at is not None and small.activated_at is not None
@@ -102,10 +102,10 @@ class TestTheComparison:
         assert version.is_active and version.encoder == small
         assert said.splitlines()[-1].startswith("small is active. Workers follow")
         # The same worker follows, and what waited is decided again.
-        drain(pipeline)
+        drain(models)
         assert current(waiting).classifier == version
         fresh = JobPosting.objects.create(title="Sparkle og male")
-        drain(pipeline)
+        drain(models)
         assert (current(fresh).encoder, current(fresh).category_key) == (small, "maling")
 
     def test_the_table(self, small: Encoder, big: Encoder, asked: dict[str, Any]) -> None:

@@ -26,7 +26,14 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.versions import activation
 from tests.integration.command_calls import call_json, refused
-from tests.integration.encoders.factories import Recorder, candidate, drainer, rows, state, switch
+from tests.integration.encoders.factories import (
+    Recorder,
+    candidate,
+    queue_worker,
+    rows,
+    state,
+    switch,
+)
 from tests.integration.queue.scan_helpers import older
 from tests.integration.worker_runs import drain, fit
 
@@ -69,7 +76,7 @@ def shadow_answers() -> dict[str, str]:
 def test_what_comes_in_is_decided_by_both_and_only_one_counts(
     encoder: Encoder, settings: Any
 ) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SHARE = 1.0
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1.0
     assert call_json("encoders", shadow="next") == {"encoder": "next", "shadow": True}
     job = JobPosting.objects.create(title="Klippe gress hver uke")
     drain()
@@ -99,19 +106,19 @@ def test_an_edit_replaces_the_answer(encoder: Encoder) -> None:
 def test_exemplars_of_a_moment_ago_answer(
     encoder: Encoder, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
-    from marketplace_ai.serving.candidate_model import Candidate
+    from marketplace_ai.serving.candidate_model import CandidateModel
 
     voting: list[set[int]] = []
-    propose = Candidate.propose
+    propose = CandidateModel.propose
 
-    def noted(self: Candidate, texts: Any, vectors: Any) -> Any:
+    def noted(self: CandidateModel, texts: Any, vectors: Any) -> Any:
         assert self.index is not None
         voting.append(set(self.index.ids.tolist()))
         return propose(self, texts, vectors)
 
-    monkeypatch.setattr(Candidate, "propose", noted)
+    monkeypatch.setattr(CandidateModel, "propose", noted)
     call_json("encoders", shadow="next")
-    working = drainer()
+    working = queue_worker()
     try:
         for number in range(2):
             added = Exemplar.objects.create(
@@ -119,7 +126,7 @@ def test_exemplars_of_a_moment_ago_answer(
                 text_digest=bytes([number]),
             )  # fmt: skip
             JobPosting.objects.create(title=f"Trapp på hytta {number}")
-            while working.turn():
+            while working.run_once():
                 pass
             assert added.pk in voting[-1]
     finally:
@@ -129,11 +136,11 @@ def test_exemplars_of_a_moment_ago_answer(
 
 def test_a_host_is_not_touched(encoder: Encoder, monkeypatch: Any) -> None:
     from marketplace_ai.queue.proposal import Proposal
-    from marketplace_ai.serving.candidate_model import Candidate
+    from marketplace_ai.serving.candidate_model import CandidateModel
 
     category = Category.objects.get(slug="maling")
     sure = Proposal(Outcome.AUTOMATIC, category.pk, 0.999, 0.9)
-    monkeypatch.setattr(Candidate, "propose", lambda self, texts, vectors: [sure] * len(texts))
+    monkeypatch.setattr(CandidateModel, "propose", lambda self, texts, vectors: [sure] * len(texts))
     call_json("encoders", shadow="next")
     job = JobPosting.objects.create(title="Hei")
     drain()

@@ -58,7 +58,7 @@ def go_on() -> int:
     while went:
         steps += 1
         TableScan.objects.update(scheduled_at=Now())
-        went = scans.step(active())
+        went = scans.advance(active())
     return steps
 
 

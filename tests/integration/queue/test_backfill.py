@@ -32,8 +32,8 @@ from marketplace_ai.models import (
 from marketplace_ai.queue import backfill, scans
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.lease import Liveness
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.integration.command_calls import call, call_json, failed
 from tests.integration.worker_runs import drain
@@ -51,9 +51,9 @@ def encoder(db: Any) -> Any:
 @pytest.fixture
 def small(settings: Any, monkeypatch: Any) -> None:
     """Steps of 5 postings while fewer than 10 wait."""
-    settings.MARKETPLACE_AI_BATCH_SIZE = 10
-    settings.MARKETPLACE_AI_BACKFILL_BATCHES = 1
-    monkeypatch.setattr(backfill, "STEP", 5)
+    settings.MARKETPLACE_AI_CLAIM_SIZE = 10
+    settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
+    monkeypatch.setattr(backfill, "SCAN_STEP", 5)
 
 
 class TestFeeding:
@@ -74,7 +74,7 @@ class TestFeeding:
         living = [Liveness() for _ in range(3)]
         try:
             for liveness in living:
-                liveness.hold()
+                liveness.acquire()
             go_on()
         finally:
             for liveness in living:
@@ -92,7 +92,7 @@ class TestFeeding:
         QueuedPosting.objects.update(priority=Priority.FRESH)
         assert go_on() == 2
 
-    def test_a_drainer_does_all_of_it(self, encoder: Any, small: None) -> None:
+    def test_a_worker_does_all_of_it(self, encoder: Any, small: None) -> None:
         older(43)
         walk, _ = backfill.request(encoder)
         drain()
@@ -103,13 +103,13 @@ class TestFeeding:
     def test_it_goes_on_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
         keys = [job.pk for job in older(40)]
         looked_at: list[Any] = []
-        find = backfill.find
+        find = backfill.find_missing
 
         def noted(walk: TableScan, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
             looked_at.extend(given if not options else [])
             return find(walk, encoder, given, **options)
 
-        monkeypatch.setattr(backfill, "find", noted)
+        monkeypatch.setattr(backfill, "find_missing", noted)
         backfill.request(encoder)
         while go_on():
             worked_off()
@@ -187,7 +187,7 @@ class TestFeeding:
     def test_a_fresh_posting_waits_for_one_batch_at_most(
         self, encoder: Any, small: None, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(backfill, "STEP", 100)
+        monkeypatch.setattr(backfill, "SCAN_STEP", 100)
         older(200)
         backfill.request(encoder)
         fresh: list[int] = []
@@ -198,14 +198,14 @@ class TestFeeding:
                 fresh.append(JobPosting.objects.create(title="Male stue").pk)
             batches.append(Decision.objects.filter(posting_id__in=fresh).exists())
 
-        drainer = Drainer(Pipeline(), on_batch=create)
+        queue_worker = Worker(ModelLoader(), on_batch=create)
         try:
             while not any(batches):
-                assert drainer.turn()
+                assert queue_worker.run_once()
             # Created after the fourth; a fifth may have been in the encoder by then.
             assert len(batches) <= 6
         finally:
-            drainer.close()
+            queue_worker.close()
         assert QueuedPosting.objects.count() > 20
 
     def test_a_walk_that_fails_costs_fresh_postings_nothing(
@@ -216,15 +216,15 @@ class TestFeeding:
         older(1)
         backfill.request(encoder)
         monkeypatch.setattr(JobAdapter, "jobs", lambda self: JobPosting.objects.filter(nope=1))
-        drainer = Drainer(Pipeline())
+        queue_worker = Worker(ModelLoader())
         try:
-            assert not drainer.turn()
+            assert not queue_worker.run_once()
             monkeypatch.undo()
             fresh = JobPosting.objects.create(title="Male stue")
-            assert drainer.turn()
+            assert queue_worker.run_once()
         finally:
-            drainer.close()
-        assert "A walk over the postings failed" in caplog.text
+            queue_worker.close()
+        assert "A table scan failed" in caplog.text
         assert Decision.objects.get().posting_id == fresh.pk
         assert not queued()
 
@@ -235,8 +235,8 @@ class TestFeeding:
         building = active._register("next", DummyEncoder(32))
         assert building.state == EncoderState.BUILDING
         walk, _ = backfill.request(building)
-        assert not scans.step(encoder)  # it is no work of the active one's workers
-        assert scans.step(building)
+        assert not scans.advance(encoder)  # it is no work of the active one's workers
+        assert scans.advance(building)
         assert queued() == keys
         assert claims.claim(1) is None
         claimed = claims.claim(1, encoder_id=building.pk)
@@ -255,7 +255,7 @@ def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> Non
         cursor.execute("ANALYZE marketplace_ai_jobposting")
         backfill.request(encoder)
         with CaptureQueriesContext(connection) as queries:
-            assert scans.step(encoder)
+            assert scans.advance(encoder)
         reads = [q["sql"] for q in queries if '"marketplace_ai_jobposting"' in q["sql"]]
         assert len(reads) == 4  # the next keys, the look, the queueing and the last look
         for statement in reads:
@@ -275,9 +275,9 @@ class TestSeveralWorkers:
             with other.cursor() as cursor:
                 cursor.execute("BEGIN")
                 cursor.execute("SELECT FROM marketplace_ai_tablescan FOR UPDATE")
-                assert not scans.step(encoder)
+                assert not scans.advance(encoder)
                 cursor.execute("ROLLBACK")
-            assert scans.step(encoder)
+            assert scans.advance(encoder)
         finally:
             other.close()
 
@@ -285,15 +285,15 @@ class TestSeveralWorkers:
     def test_feeders_side_by_side_queue_each_posting_once(
         self, encoder: Any, settings: Any, monkeypatch: Any
     ) -> None:
-        settings.MARKETPLACE_AI_BACKFILL_BATCHES = 100
-        monkeypatch.setattr(backfill, "STEP", 7)
+        settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 100
+        monkeypatch.setattr(backfill, "SCAN_STEP", 7)
         keys = [job.pk for job in older(500)]
         walk, _ = backfill.request(encoder)
 
         def feed() -> None:
             try:
                 while TableScan.objects.unfinished().exists():
-                    scans.step(encoder)
+                    scans.advance(encoder)
             finally:
                 connection.close()
 
@@ -321,7 +321,7 @@ class TestSeveralWorkers:
                 )
                 cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [jobs[2].pk])
                 while len(queued()) < 10:
-                    assert scans.step(encoder)
+                    assert scans.advance(encoder)
                 walk.refresh_from_db()
                 assert walk.locked_keys == [str(jobs[1].pk), str(jobs[2].pk)]
                 assert walk.finished_at is None
@@ -339,7 +339,7 @@ class TestSeveralWorkers:
         url = workers.database()
         keys = [job.pk for job in older(2600)]
         walk, _ = backfill.request(encoder)
-        environment = workers.environment(url, batch_size=100)
+        environment = workers.environment(url, claim_size=100)
         with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
             # Its row of the queue is somebody's who has not committed: the step waits for it.
             host.execute(
@@ -348,7 +348,7 @@ class TestSeveralWorkers:
                 "VALUES (%s, 0, false, false, 0, now(), now(), '')",
                 [keys[2500]],
             )
-            with workers.drainer(tmp_path, environment) as worker:
+            with workers.queue_worker(tmp_path, environment) as worker:
                 waits = (
                     "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
                 )
@@ -359,8 +359,8 @@ class TestSeveralWorkers:
         walk.refresh_from_db()
         assert (walk.last_key, walk.queued_count) == (str(keys[1999]), 2000)
         with (
-            workers.drainer(tmp_path / "first", environment) as first,
-            workers.drainer(tmp_path / "second", environment) as second,
+            workers.queue_worker(tmp_path / "first", environment) as first,
+            workers.queue_worker(tmp_path / "second", environment) as second,
         ):
             first.wait_for(lambda: Decision.objects.count() > 2100, "nothing is decided")
             first.kill()
@@ -418,7 +418,7 @@ class TestCommand:
         older(40)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE marketplace_ai_jobposting, marketplace_ai_postingembedding")
-        monkeypatch.setattr(backfill, "COUNTED", 10)
+        monkeypatch.setattr(backfill, "MAX_COUNTED_ROWS", 10)
         result = call_json("backfill_embeddings", dry_run=True)
         assert result["estimated"]
         assert result["missing"] == pytest.approx(40, abs=10)
@@ -441,9 +441,9 @@ class TestCommand:
     @pytest.mark.django_db(transaction=True)
     def test_waiting_for_it(self, encoder: Any, small: None, tmp_path: Path) -> None:
         older(60)
-        environment = workers.environment(workers.database(), batch_size=10)
-        with workers.drainer(tmp_path, environment) as worker:
-            worker.wait_for(lambda: "drainer" in drainers(), "there is no drainer")
+        environment = workers.environment(workers.database(), claim_size=10)
+        with workers.queue_worker(tmp_path, environment) as worker:
+            worker.wait_for(lambda: "worker" in worker_sessions(), "there is no worker")
             result = call_json("backfill_embeddings", wait=True)
         assert (result["queued"], result["all_queued"], result["pending"]) == (60, True, 0)
         assert Decision.objects.count() == 60
@@ -453,7 +453,7 @@ class TestCommand:
     ) -> None:
         older(40)
         worker = Liveness()
-        worker.hold()
+        worker.acquire()
         monkeypatch.setattr("time.sleep", lambda seconds: backfill.stop(encoder))
         try:
             assert "was stopped" in failed("backfill_embeddings", wait=True, json=True)
@@ -461,7 +461,7 @@ class TestCommand:
             worker.close()
 
 
-def drainers() -> str:
+def worker_sessions() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT string_agg(application_name, ' ') FROM pg_stat_activity")
         return str(cursor.fetchone()[0])
@@ -491,7 +491,7 @@ class TestProgress:
         older(40)
         walk, _ = backfill.request(encoder)
         TableScan.objects.update(advanced_at="2026-01-01T00:00Z")
-        scans.step(encoder)
+        scans.advance(encoder)
         walk.refresh_from_db()
         assert walk.time_spent == scans.LONGEST_GAP
 

@@ -32,8 +32,8 @@ def test_text_keys(tmp_path: Path) -> None:
         """
         MARKETPLACE_AI_JOB_MODEL = "shop.Job"
         MARKETPLACE_AI_ADAPTER = "shop_adapter.Adapter"
-        MARKETPLACE_AI_BATCH_SIZE = 3
-        MARKETPLACE_AI_BACKFILL_BATCHES = 1
+        MARKETPLACE_AI_CLAIM_SIZE = 3
+        MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
         """,
     )
     (tmp_path / "shop_adapter.py").write_text(
@@ -57,7 +57,7 @@ def test_text_keys(tmp_path: Path) -> None:
             Job.objects.bulk_create([Job(ref=key, title="Male " + key) for key in keys])
             PostingChange.objects.all().delete()
             encoders.ensure_active()
-            backfill.STEP = 2
+            backfill.SCAN_STEP = 2
             call_command("backfill_embeddings")
             call_command("process_pending", drain=True)
             walk = TableScan.objects.get(purpose="backfill")

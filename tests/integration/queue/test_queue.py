@@ -23,14 +23,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def worker() -> Any:
     liveness = Liveness()
-    yield liveness.hold()
+    yield liveness.acquire()
     liveness.close()
 
 
 def recover_soon() -> int:
     """A lock goes when the server has noticed that its connection ended, some ms later."""
     deadline = time.monotonic() + 10
-    while not (freed := claims.recover()) and time.monotonic() < deadline:
+    while not (freed := claims.release_lost()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return freed
 
@@ -62,7 +62,7 @@ def test_deleting_a_pending_posting_does_no_harm(posting: JobPosting) -> None:
 
 
 def test_more_than_one_batch_is_collected(monkeypatch: Any) -> None:
-    monkeypatch.setattr(intake, "BATCH", 3)
+    monkeypatch.setattr(intake, "STEP_ROWS", 3)
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(10)])
     assert intake.collect() == 10
     assert PostingChange.objects.count() == 0
@@ -91,7 +91,7 @@ def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
 def test_a_batch_is_bounded_whatever_the_planner_thinks(worker: int, settings: Any) -> None:
     """A queue that was empty when it was analyzed is taken for empty: it is the outer side of a
     loop, and a subquery inside is evaluated again for each of its rows."""
-    settings.MARKETPLACE_AI_BATCH_SIZE = 2
+    settings.MARKETPLACE_AI_CLAIM_SIZE = 2
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
     intake.collect()
     with connection.cursor() as cursor:
@@ -105,7 +105,7 @@ def test_a_batch_is_bounded_whatever_the_planner_thinks(worker: int, settings: A
 
 
 def test_a_batch_is_bounded(worker: int, settings: Any) -> None:
-    settings.MARKETPLACE_AI_BATCH_SIZE = 2
+    settings.MARKETPLACE_AI_CLAIM_SIZE = 2
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
     intake.collect()
     claimed = claims.claim(worker)
@@ -126,12 +126,12 @@ def test_rows_marked_alone_are_claimed_one_by_one(worker: int) -> None:
 def test_a_living_workers_rows_are_not_taken(posting: JobPosting, worker: int) -> None:
     intake.collect()
     claims.claim(worker)
-    assert claims.recover() == 0
+    assert claims.release_lost() == 0
 
 
 def test_a_dead_workers_rows_are_free_at_once_uncounted(posting: JobPosting) -> None:
     dead = Liveness()
-    number = dead.hold()
+    number = dead.acquire()
     intake.collect()
     claims.claim(number)
     dead.close()
@@ -144,7 +144,7 @@ def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting
     encoder = candidate()
     intake.collect()
     dead = Liveness()
-    claimed = claims.claim(dead.hold(), encoder_id=encoder.pk)
+    claimed = claims.claim(dead.acquire(), encoder_id=encoder.pk)
     assert claimed is not None
     dead.close()
     assert recover_soon() == 1
@@ -156,7 +156,7 @@ def test_a_frozen_workers_rows_are_free_after_the_lease(posting: JobPosting, wor
     intake.collect()
     claims.claim(worker)
     QueuedPosting.objects.update(lease_expires_at="2026-01-01T00:00Z")
-    assert claims.recover() == 1
+    assert claims.release_lost() == 1
 
 
 def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
@@ -167,12 +167,12 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
         QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")  # its waiting time is over
-        assert claims.claim(dead.hold(), alone=True)
+        assert claims.claim(dead.acquire(), alone=True)
         dead.close()
         recover_soon()
         assert pending().attempts == attempt
     assert pending().failed_at is not None
-    assert pending().last_error == claims.LOST_ALONE
+    assert pending().last_error == claims.LOST_ISOLATED
 
 
 def test_a_failure_is_counted_and_waits(posting: JobPosting, worker: int) -> None:
@@ -256,7 +256,8 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
         for alone in (False, True):
             cursor.execute(
-                f"EXPLAIN {sql.statement(sql.CLAIM)}", {**values, "alone": alone, "above": -1}
+                f"EXPLAIN {sql.statement(sql.CLAIM_QUEUED)}",
+                {**values, "alone": alone, "above": -1},
             )
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_queue_unclaimed" in plan, plan
@@ -283,7 +284,7 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
         )
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
         for alone in (False, True):
-            claim = sql.statement(sql.CLAIM, for_encoder=True)
+            claim = sql.statement(sql.CLAIM_QUEUED, for_encoder=True)
             cursor.execute(f"EXPLAIN {claim}", {**values, "alone": alone, "encoder": encoder.pk})
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_queue_candidate" in plan, plan
@@ -292,6 +293,6 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
         cursor.execute("UPDATE marketplace_ai_queuedposting SET scheduled_at = 'infinity'")
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
         assert not claims.is_due([encoder.pk])
-        cursor.execute(f"EXPLAIN {sql.DUE}", {"encoders": [encoder.pk]})
+        cursor.execute(f"EXPLAIN {sql.HAS_CLAIMABLE}", {"encoders": [encoder.pk]})
         plan = "\n".join(row[0] for row in cursor.fetchall())
         assert "Seq Scan" not in plan, plan

@@ -29,9 +29,9 @@ from marketplace_ai.models import (
     TableScan,
 )
 from marketplace_ai.queue import backfill, reconcile, scans
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import workers
 from tests.integration.command_calls import call
 from tests.integration.databases import fresh_database
@@ -49,10 +49,10 @@ def encoder(db: Any) -> Any:
 
 def search() -> set[Any]:
     """A whole round; the postings that it queued, which are then forgotten."""
-    reconcile.begin(active())  # the first call of all only notes the time
+    reconcile.start_round(active())  # the first call of all only notes the time
     searches = TableScan.objects.filter(purpose=ScanPurpose.RECONCILE)
     searches.update(requested_at="2026-01-01T00:00Z", finished_at=Now())
-    assert reconcile.begin(active())
+    assert reconcile.start_round(active())
     before = set(QueuedPosting.objects.values_list("pk", flat=True))
     go_on()
     assert searches.get().finished_at is not None
@@ -115,14 +115,14 @@ class TestWhatTriggersMiss:
     def test_found_ones_are_decided(self) -> None:
         with unseen():
             JobPosting.objects.create(title="Bytte kran")
-        reconcile.begin(active())
+        reconcile.start_round(active())
         TableScan.objects.update(requested_at="2026-01-01T00:00Z")
         drain()
         assert Decision.objects.filter(is_current=True).count() == 1
 
     def test_a_row_written_straight_into_a_partition(self, tmp_path: Path) -> None:
         with fresh_database("partitions") as url:
-            environment = workers.environment(url, reconcile_hours=1e-6)
+            environment = workers.environment(url, reconcile_interval_hours=1e-6)
             django(tmp_path, environment, "migrate", "marketplace_ai", "0002")
             with psycopg.connect(url) as host:
                 host.execute("ALTER TABLE marketplace_ai_jobposting RENAME TO plain")
@@ -145,7 +145,7 @@ class TestWhatTriggersMiss:
                 decided = (
                     "SELECT array_agg(posting_id ORDER BY posting_id) FROM marketplace_ai_decision"
                 )
-                with workers.drainer(tmp_path, environment) as worker:
+                with workers.queue_worker(tmp_path, environment) as worker:
                     worker.wait_for(
                         lambda: host.execute(decided).fetchone() == ([1, 2],), "it is not found"
                     )
@@ -214,7 +214,7 @@ class TestWhatIsLeftAlone:
         with unseen():
             bad = JobPosting.objects.create(title="Male stue")
         monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: job.nothing)
-        reconcile.begin(active())
+        reconcile.start_round(active())
         TableScan.objects.update(requested_at="2026-01-01T00:00Z")
         drain()
         assert QueuedPosting.objects.failed().get().posting_id == bad.pk
@@ -223,30 +223,30 @@ class TestWhatIsLeftAlone:
 
 class TestRounds:
     def test_the_first_comes_after_an_interval_and_then_each(self, settings: Any) -> None:
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
         walk = TableScan.objects.get()
         assert walk.finished_at is not None
         TableScan.objects.update(requested_at=timezone.now() - dt.timedelta(hours=23))
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
         TableScan.objects.update(requested_at=timezone.now() - dt.timedelta(hours=25))
-        assert reconcile.begin(active())
-        assert not reconcile.begin(active())
+        assert reconcile.start_round(active())
+        assert not reconcile.start_round(active())
         go_on()
-        assert not reconcile.begin(active())
-        settings.MARKETPLACE_AI_RECONCILE_HOURS = 0
+        assert not reconcile.start_round(active())
+        settings.MARKETPLACE_AI_RECONCILE_INTERVAL_HOURS = 0
         TableScan.objects.update(requested_at="2026-01-01T00:00Z")
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
 
     def test_it_takes_a_tenth_of_one_workers_time(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(reconcile, "STEP", 2)
+        monkeypatch.setattr(reconcile, "SCAN_STEP", 2)
         JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
         drain()
-        reconcile.begin(active())
+        reconcile.start_round(active())
         TableScan.objects.update(requested_at="2026-01-01T00:00Z", scheduled_at=Now())
-        reconcile.begin(active())
-        monkeypatch.setattr(reconcile, "PAUSE", 1e6)
-        assert scans.step(active())
-        assert not scans.step(active())
+        reconcile.start_round(active())
+        monkeypatch.setattr(reconcile, "PAUSE_FACTOR", 1e6)
+        assert scans.advance(active())
+        assert not scans.advance(active())
         walk = TableScan.objects.get()
         assert walk.scheduled_at > walk.advanced_at
         assert "Looking for what was missed: 2 of about" in {
@@ -255,24 +255,24 @@ class TestRounds:
         assert go_on() == 2
 
     def test_it_waits_for_room_in_the_queue(self, settings: Any, monkeypatch: Any) -> None:
-        settings.MARKETPLACE_AI_BATCH_SIZE = settings.MARKETPLACE_AI_BACKFILL_BATCHES = 1
-        monkeypatch.setattr(reconcile, "STEP", 2)
+        settings.MARKETPLACE_AI_CLAIM_SIZE = settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 1
+        monkeypatch.setattr(reconcile, "SCAN_STEP", 2)
         with unseen():
             JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(6)])
-        reconcile.begin(active())
+        reconcile.start_round(active())
         TableScan.objects.update(requested_at="2026-01-01T00:00Z")
-        reconcile.begin(active())
+        reconcile.start_round(active())
         assert go_on() == 1
         assert QueuedPosting.objects.count() == 2
 
     def test_it_goes_before_a_backfill(self) -> None:
         older(3)
         backfill.request(active())
-        reconcile.begin(active())
+        reconcile.start_round(active())
         searches = TableScan.objects.filter(purpose=ScanPurpose.RECONCILE)
         searches.update(requested_at="2026-01-01T00:00Z")
-        reconcile.begin(active())
-        assert scans.step(active())
+        reconcile.start_round(active())
+        assert scans.advance(active())
         assert searches.get().finished_at is not None
         assert not QueuedPosting.objects.exists()
 
@@ -294,12 +294,12 @@ class TestRescans:
 
     def test_one_that_comes_during_a_round_begins_another(self) -> None:
         PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
-        assert reconcile.begin(active())
+        assert reconcile.start_round(active())
         PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
-        assert not reconcile.begin(active())
+        assert not reconcile.start_round(active())
         assert PostingChange.objects.count() == 1
         go_on()
-        assert reconcile.begin(active())
+        assert reconcile.start_round(active())
         assert not PostingChange.objects.exists()
 
     def test_where_new_postings_cannot_be_told_a_backfill_comes_first(
@@ -318,7 +318,7 @@ class TestRescans:
         assert Decision.objects.get().posting_id == job.pk
 
     def test_a_trigger_that_fails_in_earnest(self) -> None:
-        drainer = Drainer(Pipeline())
+        queue_worker = Worker(ModelLoader())
         with connection.cursor() as cursor:
             # Its log takes no row that names a posting.
             cursor.execute(
@@ -327,10 +327,10 @@ class TestRescans:
             cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Male')")
         assert PostingChange.objects.get().posting_id is None
         try:
-            while drainer.turn():
+            while queue_worker.run_once():
                 pass
         finally:
-            drainer.close()
+            queue_worker.close()
         assert Decision.objects.get().posting.title == "Male"
         assert not PostingChange.objects.exists()
 

@@ -52,7 +52,7 @@ def test_only_an_edit_of_the_text_is_logged(posting: JobPosting, catalog: Any) -
 
 
 def test_a_mass_edit_is_marked(settings: Any) -> None:
-    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    settings.MARKETPLACE_AI_BULK_UPDATE_THRESHOLD = 2
     assert trigger.install() == ["marketplace_ai_edited"]
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(3)])
     clear()
@@ -108,7 +108,7 @@ def test_status_tells_what_is_wrong_and_install_mends_it(settings: Any) -> None:
     assert states() == {"installed", "disabled"}
     assert trigger.install() == []
     run("ALTER TABLE marketplace_ai_jobposting ENABLE TRIGGER marketplace_ai_created")
-    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 7
+    settings.MARKETPLACE_AI_BULK_UPDATE_THRESHOLD = 7
     assert states() == {"installed", "outdated"}
     run("DROP TRIGGER marketplace_ai_created ON marketplace_ai_jobposting")
     assert states() == {"missing", "outdated"}

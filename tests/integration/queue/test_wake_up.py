@@ -108,7 +108,7 @@ def test_a_frozen_redis_holds_up_one_save_shortly(redis: EmbeddedRedis) -> None:
 def test_wake_ups_flow_again_when_redis_is_back(
     redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
+    monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
     assert wake_up.send()
     redis.kill()
     assert not wake_up.send()
@@ -182,13 +182,15 @@ def test_threads_may_send_at_once(redis: EmbeddedRedis) -> None:
     assert waiting(redis) == sum(results) > 0
 
 
-def test_wake_ups_reach_an_idle_drainer_forged_ones_and_an_outage_notwithstanding(
+def test_wake_ups_reach_an_idle_worker_forged_ones_and_an_outage_notwithstanding(
     redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wake_up, "BREAKER_SECONDS", 0.0)
-    environment = workers.environment(workers.database(), redis.url() or "", poll_seconds=3600)
+    monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
+    environment = workers.environment(
+        workers.database(), redis.url() or "", poll_interval_seconds=3600
+    )
     with workers.celery(tmp_path, environment) as worker:
-        worker.wait_for(idle, "no drainer listens")
+        worker.wait_for(idle, "no worker listens")
         JobPosting.objects.create(title="Male stue")
         worker.wait_for(lambda: Decision.objects.count() == 1, "the wake-up did not arrive")
 
@@ -196,7 +198,7 @@ def test_wake_ups_reach_an_idle_drainer_forged_ones_and_an_outage_notwithstandin
             current_app.send_task(wake_up.TASK, arguments, {"job": "' OR 1=1"})
         current_app.send_task("marketplace_ai.no_such_task")
         JobPosting.objects.create(title="Male gang")
-        worker.wait_for(lambda: Decision.objects.count() == 2, "the drainer is no longer woken")
+        worker.wait_for(lambda: Decision.objects.count() == 2, "the worker is no longer woken")
         worker.wait_for(lambda: waiting(redis) == 0, "messages are left in the queue")
         assert worker.log.read_text().count("TypeError: wake_up() ") == 3
         assert "Received unregistered task of type 'marketplace_ai.no_such_task'" in (

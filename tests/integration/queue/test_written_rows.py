@@ -23,8 +23,8 @@ from marketplace_ai.ownership import Owner, owner
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Liveness
-from marketplace_ai.queue.proposal import Encoded, Proposal
-from marketplace_ai.queue.write import prepared_text, write
+from marketplace_ai.queue.proposal import EncodedPosting, Proposal
+from marketplace_ai.queue.write import write
 from marketplace_ai.text.normalize import digest
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +114,7 @@ def expected(
         "outcome": outcome,
         "machine_category_id": machine,
         "is_answered": answered,
-        "text_digest": digest(prepared_text(get_adapter(), job)),
+        "text_digest": digest(get_adapter().encoder_input(job)),
         "head_share": proposal.own_share,
         "is_current": True,
         "match_exemplars": [m[0] for m in proposal.matches],
@@ -139,7 +139,7 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
 ) -> None:
     random = np.random.default_rng(5)
     found = proposals(categories, random)
-    settings.MARKETPLACE_AI_BATCH_SIZE = len(found)
+    settings.MARKETPLACE_AI_CLAIM_SIZE = len(found)
     encoder, _ = active.ensure_active()
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(len(found))])
     jobs = list(JobPosting.objects.order_by("pk"))
@@ -157,7 +157,7 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
             JobPosting.objects.filter(pk=job.pk).update(category=category)
     intake.collect()
     liveness = Liveness()
-    claimed = claims.claim(liveness.hold())
+    claimed = claims.claim(liveness.acquire())
     liveness.close()
     assert claimed is not None
     rows = {row.job_id: row.id for row in claimed.rows}
@@ -166,8 +166,8 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
     for job, proposal, vector in zip(jobs, found, vectors, strict=True):
         before = Decision.objects.filter(posting=job, is_current=True).first()
         reference[job.pk] = expected(job, encoder, proposal, before)
-        text = digest(prepared_text(get_adapter(), job))
-        batch.append(Encoded(rows[job.pk], job.pk, text, vector, proposal))
+        text = digest(get_adapter().encoder_input(job))
+        batch.append(EncodedPosting(rows[job.pk], job.pk, text, vector, proposal))
 
     written = write(claimed, encoder, None, batch)
 

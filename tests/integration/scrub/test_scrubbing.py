@@ -31,7 +31,7 @@ from marketplace_ai.models import (
 from marketplace_ai.queue import intake
 from marketplace_ai.review.answers import answer
 from marketplace_ai.scrub import MARK
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
 from tests.integration.worker_runs import drain, fit
 
@@ -80,7 +80,7 @@ def test_nothing_planted_in_the_demos_postings_is_encoded_or_kept(
     drain()
     for posting in jobs.values():
         answer(posting.pk, catalog["maling"].pk, None)
-    Pipeline().refresh()
+    ModelLoader().refresh()
     kept = "\n".join([*encoded, *Exemplar.objects.values_list("text", flat=True)])
     assert sum(title in kept for title in jobs) == 16
     for row in planted:
@@ -203,7 +203,7 @@ class TestUpgrade:
             source=ExemplarSource.IMPORTED,
         )  # fmt: skip
         Exemplar.objects.filter(pk=made.pk).update(created_at="2026-01-01T00:00Z")
-        Pipeline().refresh()
+        ModelLoader().refresh()
         job()
         job("Klippe gress\nhver uke")
         drain()
@@ -233,7 +233,7 @@ class TestUpgrade:
     def test_it_is_replaced_and_votes_with_a_vector_of_its_own(
         self, old: Exemplar, encoded: list[str]
     ) -> None:
-        resident = Pipeline()
+        resident = ModelLoader()
         resident.refresh()
         found = self.run()
         assert found["exemplars"] == {
@@ -247,9 +247,9 @@ class TestUpgrade:
         encoded.clear()
         resident.refresh()
         assert encoded == [CLEAN]
-        assert resident.index is not None
-        assert new.pk in resident.index.ids.tolist()
-        assert old.pk not in resident.index.ids.tolist()
+        assert resident.active.fitted.index is not None
+        assert new.pk in resident.active.fitted.index.ids.tolist()
+        assert old.pk not in resident.active.fitted.index.ids.tolist()
         assert self.run()["exemplars"]["found"] == 0
 
     def test_postings_are_encoded_anew_where_their_text_is_another_now(

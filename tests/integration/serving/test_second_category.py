@@ -13,7 +13,7 @@ from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.models import Category, Decision, JobPosting, Outcome, QueuedPosting
 from marketplace_ai.queue.proposal import Proposal
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ActiveModel
 from tests.integration.admin.factories import decide
 from tests.integration.worker_runs import current, drain, fit
 
@@ -48,7 +48,9 @@ def says(
         0.9,
         secondary=tuple(other.pk for other in secondary),
     )
-    monkeypatch.setattr(Pipeline, "propose", lambda self, texts, vectors: [proposal] * len(texts))
+    monkeypatch.setattr(
+        ActiveModel, "propose", lambda self, texts, vectors: [proposal] * len(texts)
+    )
 
 
 def test_the_decision_keeps_it_and_the_host_is_told_once(

@@ -25,7 +25,7 @@ from marketplace_ai.models import (
     QueuedPosting,
 )
 from marketplace_ai.review.answers import answer
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.versions import activation, create
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.worker_runs import current, drain, fit
@@ -227,7 +227,7 @@ class TestActivating:
         assert "only the last 10 versions are kept" in failed("use_classifier", str(old.pk))
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
         Encoder.objects.update(state=EncoderState.READY)
-        Pipeline().refresh()
+        ModelLoader().refresh()
         assert "was fitted for the encoder dummy, and dummy-32" in refused(
             "use_classifier", str(now.pk)
         )
@@ -281,31 +281,31 @@ class TestTagging:
     ) -> None:
         fit()
         first = ClassifierVersion.objects.get()
-        pipeline = Pipeline()
-        drain(pipeline)
+        models = ModelLoader()
+        drain(models)
         fit()
         second = ClassifierVersion.objects.get(is_active=True)
         ClassifierVersion.objects.filter(pk=second.pk).update(artifact=bytes(second.artifact)[:-1])
         with caplog.at_level(logging.ERROR, "marketplace_ai"):
-            drain(pipeline)
-            drain(pipeline)
+            drain(models)
+            drain(models)
         errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
         beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} goes on)"
         assert [text[: len(beginning)] for text in errors] == [beginning]
         job = JobPosting.objects.create(title="Klippe gress")
-        drain(pipeline)
+        drain(models)
         assert (current(job).classifier, current(job).category_key) == (first, "plen")
         fit()
         job = JobPosting.objects.create(title="Klippe gress snart")
-        drain(pipeline)
+        drain(models)
         assert current(job).classifier == ClassifierVersion.objects.get(is_active=True)
 
     def test_another_encoders_classifier_never_stays(
         self, exemplars: None, posting: JobPosting, settings: Any
     ) -> None:
         fit()
-        pipeline = Pipeline()
-        drain(pipeline)
+        models = ModelLoader()
+        drain(models)
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
         Encoder.objects.update(state=EncoderState.READY)
         fit()
@@ -313,21 +313,21 @@ class TestTagging:
             artifact=b"x"
         )
         job = JobPosting.objects.create(title="Klippe gress")
-        drain(pipeline)
+        drain(models)
         assert (current(job).outcome, current(job).classifier) == (Outcome.REVIEW, None)
 
     def test_the_first_exemplar_of_a_new_category_counts_in_the_next_batch(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         fit()
-        pipeline = Pipeline()
+        models = ModelLoader()
         first = JobPosting.objects.create(title="Fjerne vepsebol")
-        drain(pipeline)
+        drain(models)
         assert current(first).category_key != "veps"
         new = Category.objects.create(slug="veps", name="Vepsebol")
         answer(first.pk, new.pk, None)
         second = JobPosting.objects.create(title="Fjerne vepsebol på loftet")
-        drain(pipeline)
+        drain(models)
         assert current(second).category_key == "veps"
         assert current(second).classifier == ClassifierVersion.objects.get()
 
@@ -339,9 +339,9 @@ class TestTagging:
         monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
         fit()
         in_force = [ClassifierVersion.objects.get().pk]
-        pipeline, begun = Pipeline(), []
-        pipeline.refresh()
-        encode = pipeline.texts.encode
+        models, begun = ModelLoader(), []
+        models.refresh()
+        encode = models.active.text_encoder.encode
 
         def refit_meanwhile(texts: Any) -> Any:
             if len(in_force) < 6:
@@ -357,8 +357,8 @@ class TestTagging:
             return encode(texts)
 
         JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(8)])
-        pipeline.texts.encode = refit_meanwhile
-        drain(pipeline)
+        models.active.text_encoder.encode = refit_meanwhile
+        drain(models)
         assert Decision.objects.count() == JobPosting.objects.count() == 48
         assert not Decision.objects.filter(probability=None).exists()
         decided = Decision.objects.order_by("pk").values_list("classifier_id", flat=True)

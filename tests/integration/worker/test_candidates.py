@@ -18,7 +18,7 @@ from marketplace_ai.models import (
     QueuedPosting,
 )
 from marketplace_ai.queue import backfill, intake
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.worker import candidate_worker
 from tests.acceptance import ledger, workers
 from tests.inline import Late
@@ -26,7 +26,7 @@ from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.encoders.factories import (
     Recorder,
     candidate,
-    drainer,
+    queue_worker,
     rows,
     state,
     switch,
@@ -42,7 +42,7 @@ BATCH = 5
 
 @pytest.fixture
 def active(db: None, settings: Any) -> Encoder:
-    settings.MARKETPLACE_AI_BATCH_SIZE = BATCH
+    settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     return encoders.ensure_active()[0]
 
 
@@ -67,7 +67,7 @@ def loads(monkeypatch: Any) -> list[str]:
 
 def run(working: Any, turns: int = 40) -> None:
     for _ in range(turns):
-        if not working.turn():
+        if not working.run_once():
             return
     raise AssertionError("it does not come to an end")
 
@@ -86,9 +86,9 @@ class TestOrder:
 
         seen.calls.clear()
         seen.meanwhile = create
-        from marketplace_ai.worker.loop import Drainer
+        from marketplace_ai.worker.loop import Worker
 
-        working = Drainer(Pipeline(), executor=Late())
+        working = Worker(ModelLoader(), executor=Late())
         try:
             run(working)
         finally:
@@ -111,10 +111,10 @@ class TestOrder:
                 JobPosting.objects.filter(title="Ny 3").update(title="Ny 3!")
 
         seen.meanwhile = look
-        working = drainer()
+        working = queue_worker()
         try:
             for _ in range(12):
-                working.turn()
+                working.run_once()
             seen.meanwhile = lambda dimension, texts: None
             run(working)
         finally:
@@ -129,7 +129,7 @@ class TestOrder:
     ) -> None:
         older(4 * BATCH)
         encoder = candidate()
-        working = drainer()
+        working = queue_worker()
         in_hand: list[set[Any]] = []
 
         def look(dimension: int, texts: list[str]) -> None:
@@ -138,10 +138,10 @@ class TestOrder:
 
         try:
             while not working._candidates.is_busy:
-                assert working.turn()
+                assert working.run_once()
             JobPosting.objects.create(title="Ny")
             seen.meanwhile = look
-            assert working.turn()
+            assert working.run_once()
             assert Decision.objects.get().posting.title == "Ny"
             assert in_hand[0] == {None}
             run(working)
@@ -172,9 +172,9 @@ class TestOrder:
     ) -> None:
         older(3 * BATCH)
         encoder = candidate()
-        from marketplace_ai.worker.loop import Drainer
+        from marketplace_ai.worker.loop import Worker
 
-        working = Drainer(Pipeline(), executor=Late())
+        working = Worker(ModelLoader(), executor=Late())
         seen.meanwhile = lambda dimension, texts: working.stop() if len(texts) == BATCH else None
         try:
             run(working, turns=2)
@@ -258,14 +258,14 @@ class TestTrouble:
         encoder = candidate()
         tried = self.broken(monkeypatch)
         job = JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         try:
             run(working)
-            monkeypatch.setattr(candidate_worker, "TROUBLE_SECONDS", 0)
+            monkeypatch.setattr(candidate_worker, "CANDIDATE_ENCODER_SECONDS", 0)
             run(working)
             assert len(tried) == 1, "it does not pause"
-            for known in working._candidates._known.values():
-                known._resting_until = 0
+            for known in working._candidates._workers.values():
+                known._paused_until = 0
             run(working)
             assert len(tried) == 2
             assert caplog.text.count("its files are gone") == 1
@@ -300,15 +300,15 @@ class TestTrouble:
             return encode(self, texts)
 
         monkeypatch.setattr(DummyEncoder, "encode", fail)
-        working = drainer()
+        working = queue_worker()
         try:
             run(working)
             assert len(vectors(active)) == 3
             left = QueuedPosting.objects.values_list("encoder", "is_isolated", "attempts", "token")
             assert list(left) == [(encoder.pk, True, 0, None)] * 3
             broken.clear()
-            for known in working._candidates._known.values():
-                known._resting_until = 0
+            for known in working._candidates._workers.values():
+                known._paused_until = 0
             run(working)
         finally:
             working.close()
@@ -321,7 +321,7 @@ class TestTrouble:
         candidate()
         self.broken(monkeypatch)
         JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         waits: list[float] = []
 
         def wait(seconds: float, *args: Any) -> None:
@@ -340,7 +340,7 @@ class TestSwitch:
     ) -> None:
         encoder = candidate()
         JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         try:
             run(working)
             assert loads == ["dummy", "next"]
@@ -384,9 +384,9 @@ class TestSwitch:
         """It had vectors to give when it was promoted; no decision is made of those rows."""
         encoder = candidate()
         JobPosting.objects.create(title="Male stue")
-        working = drainer()
+        working = queue_worker()
         try:
-            working.turn()  # decided by the active one
+            working.run_once()  # decided by the active one
             assert len(rows(encoder)) == 1
             switch(encoder)
             run(working)
@@ -398,15 +398,15 @@ class TestSwitch:
 
     def test_one_that_is_no_candidate_any_more_is_released(self, active: Encoder) -> None:
         encoder = candidate()
-        pipeline = Pipeline()
-        working = drainer(pipeline)
+        models = ModelLoader()
+        working = queue_worker(models)
         JobPosting.objects.create(title="Male stue")
         try:
             run(working)
-            assert pipeline.loaded.keys() == {active.pk, encoder.pk}
+            assert models.text_encoders.keys() == {active.pk, encoder.pk}
             Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.RETIRED)
             run(working)
-            assert pipeline.loaded.keys() == {active.pk}
+            assert models.text_encoders.keys() == {active.pk}
         finally:
             working.close()
 
@@ -423,7 +423,7 @@ class TestDedicatedWorker:
         jobs = older(3)
         encoder, other = candidate(), candidate("other", 48)
         JobPosting.objects.create(title="Male stue")
-        working = drainer(only=encoder.pk)
+        working = queue_worker(only=encoder.pk)
         try:
             run(working)
         finally:
@@ -436,10 +436,10 @@ class TestDedicatedWorker:
 
     def test_it_ends_when_that_is_a_candidate_no_longer(self, active: Encoder) -> None:
         encoder = candidate()
-        working = drainer(only=encoder.pk)
+        working = queue_worker(only=encoder.pk)
         switch(encoder)
         try:
-            working.turn()
+            working.run_once()
             assert working.stopping
         finally:
             working.close()
@@ -465,8 +465,8 @@ def test_a_real_worker_builds_one_in_its_own_threads(active: Encoder, tmp_path: 
     encoder = candidate()
     JobPosting.objects.create(title="Male stue")
     url = workers.database()
-    environment = workers.environment(url, batch_size=10, poll_seconds=0.05)
-    with workers.drainer(tmp_path, environment) as worker:
+    environment = workers.environment(url, claim_size=10, poll_interval_seconds=0.05)
+    with workers.queue_worker(tmp_path, environment) as worker:
         worker.wait_for(lambda: state(encoder) == EncoderState.READY, "it is not built")
         worker.process.terminate()
         assert worker.wait_for_end() == 0

@@ -14,9 +14,9 @@ from django.db import OperationalError
 from marketplace_ai.models import Decision, JobPosting, Priority, QueuedPosting
 from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Renewal
-from marketplace_ai.serving.pipeline import Pipeline
+from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
 from marketplace_ai.worker import prefetch
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.inline import Late
 
@@ -37,17 +37,17 @@ def claims() -> dict[Any, int]:
 
 
 class World:
-    """A drainer whose encoder works as late as it can: when its vectors are waited for."""
+    """A worker whose encoder works as late as it can: when its vectors are waited for."""
 
     def __init__(self, settings: Any) -> None:
-        settings.MARKETPLACE_AI_BATCH_SIZE = BATCH
-        self.pipeline = Pipeline()
-        self.pipeline.refresh()
-        self.drainer = Drainer(self.pipeline, executor=Late())
+        settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
+        self.models = ModelLoader()
+        self.models.refresh()
+        self.queue_worker = Worker(self.models, executor=Late())
         #: What is in hand at each call of the encoder.
         self.seen: list[list[int]] = []
-        self._encode = self.pipeline.texts.encode
-        self.pipeline.texts.encode = self.encode
+        self._encode = self.models.active.text_encoder.encode
+        self.models.active.text_encoder.encode = self.encode
         self.meanwhile: Callable[[list[str]], None] = lambda texts: None
 
     def encode(self, texts: Any) -> Any:
@@ -60,12 +60,12 @@ class World:
 def world(db: None, settings: Any) -> Iterator[World]:
     made = World(settings)
     yield made
-    made.drainer.close()
+    made.queue_worker.close()
 
 
 def test_the_next_batch_is_in_hand_while_one_is_encoded(world: World) -> None:
     create(3 * BATCH)
-    while world.drainer.turn():
+    while world.queue_worker.run_once():
         pass
     assert world.seen == [[BATCH, BATCH], [BATCH, BATCH], [BATCH]]
     assert Decision.objects.count() == 3 * BATCH
@@ -74,8 +74,8 @@ def test_the_next_batch_is_in_hand_while_one_is_encoded(world: World) -> None:
 
 def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
     create(3 * BATCH)
-    world.meanwhile = lambda texts: world.drainer.stop()
-    world.drainer.turn()
+    world.meanwhile = lambda texts: world.queue_worker.stop()
+    world.queue_worker.run_once()
     assert world.seen == [[BATCH, BATCH]]
     assert Decision.objects.count() == BATCH
     left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts", "last_error")
@@ -84,9 +84,9 @@ def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
 
 def test_a_batch_that_is_being_encoded_is_written_at_the_end(world: World) -> None:
     create(2 * BATCH)
-    world.drainer.turn()
+    world.queue_worker.run_once()
     assert sorted(claims().values()) == [BATCH]
-    world.drainer.close()
+    world.queue_worker.close()
     assert Decision.objects.count() == 2 * BATCH
 
 
@@ -99,12 +99,11 @@ def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(
 ) -> None:
     """Should the process die of it, that row alone has lost an attempt. Some are tried in a row,
     then an ordinary batch comes, which has nothing ahead while more of them wait."""
-    monkeypatch.setattr(prefetch, "ALONE_IN_A_ROW", in_a_row)
-    world.drainer._overlap._alone_left = in_a_row
+    monkeypatch.setattr(prefetch, "MAX_ISOLATED_CLAIMS", in_a_row)
     create(2 * BATCH)
     lonely = QueuedPosting.objects.order_by("id")[:2].values("id")
     QueuedPosting.objects.filter(id__in=lonely).update(is_isolated=True)
-    while world.drainer.turn():
+    while world.queue_worker.run_once():
         pass
     assert world.seen == seen
 
@@ -117,7 +116,7 @@ def test_a_batch_that_fails_leaves_the_one_ahead_alone(world: World) -> None:
             raise ValueError("cannot")
 
     world.meanwhile = fail
-    while world.drainer.turn():
+    while world.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH - 1
     assert QueuedPosting.objects.get().last_error == "ValueError: cannot"
@@ -127,19 +126,19 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
     world: World, monkeypatch: Any
 ) -> None:
     create(2 * BATCH)
-    finish, calls = Pipeline.finish, []
+    finish, calls = ActiveModel.finish, []
 
-    def fail_once(self: Pipeline, batch: Any, vectors: Any) -> Any:
+    def fail_once(self: ActiveModel, batch: Any, vectors: Any) -> Any:
         calls.append(batch)
         if len(calls) == 1:
             raise ValueError("the host says no")
         return finish(self, batch, vectors)
 
-    monkeypatch.setattr(Pipeline, "finish", fail_once)
-    world.drainer.turn()
+    monkeypatch.setattr(ActiveModel, "finish", fail_once)
+    world.queue_worker.run_once()
     assert QueuedPosting.objects.filter(is_isolated=True, token=None).count() == BATCH
     assert sorted(claims().values()) == [BATCH]
-    while world.drainer.turn():
+    while world.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH
 
@@ -157,7 +156,7 @@ def encoded_beside_a_fresh_one(world: World, backfill: int) -> list[list[str]]:
             JobPosting.objects.create(title="Ny og frisk")
 
     world.meanwhile = remember
-    while world.drainer.turn():
+    while world.queue_worker.run_once():
         pass
     return order
 
@@ -173,7 +172,7 @@ def test_what_is_created_meanwhile_goes_before_a_backfill_that_was_claimed_ahead
 @pytest.fixture
 def narrow(world: World) -> World:
     """An encoder that works on three short texts at a time: a claim is read into two batches."""
-    world.pipeline.texts.tokens_at_once = 3 * 8
+    world.models.active.text_encoder.tokens_at_once = 3 * 8
     return world
 
 
@@ -181,7 +180,7 @@ def test_a_claim_is_worked_off_in_batches_of_the_encoders_size(narrow: World) ->
     create(2 * BATCH)
     sizes: list[int] = []
     narrow.meanwhile = lambda texts: sizes.append(len(texts))
-    while narrow.drainer.turn():
+    while narrow.queue_worker.run_once():
         pass
     assert sizes == [3, 2, 3, 2]
     # What is written has left the claim; the next one is taken beside the last of its batches.
@@ -209,10 +208,10 @@ def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> 
             JobPosting.objects.bulk_create([JobPosting(title=f"Ny {n}") for n in range(BATCH)])
 
     narrow.meanwhile = flood
-    narrow.drainer.turn()
+    narrow.queue_worker.run_once()
     waiting = QueuedPosting.objects.filter(priority=Priority.BACKFILL)
     assert [row.token for row in waiting] == [None, None]
-    while narrow.drainer.turn():
+    while narrow.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH
 
@@ -222,20 +221,20 @@ def test_a_fault_between_two_turns_gives_all_back_uncounted(
     settings: Any, monkeypatch: Any
 ) -> None:
     """As when the connection is lost by which others see that this worker lives."""
-    settings.MARKETPLACE_AI_BATCH_SIZE = BATCH
+    settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     create(3 * BATCH)
-    drainer = Drainer(Pipeline())
-    hold, held = drainer.liveness.hold, []
+    queue_worker = Worker(ModelLoader())
+    hold, held = queue_worker.liveness.acquire, []
 
     def lose() -> int:
         held.append(len(claims()))
         if len(held) == 2:
-            drainer.stop()
+            queue_worker.stop()
             raise OperationalError("the connection is lost")
         return hold()
 
-    monkeypatch.setattr(drainer.liveness, "hold", lose)
-    drainer.run()
+    monkeypatch.setattr(queue_worker.liveness, "acquire", lose)
+    queue_worker.run()
     assert held == [0, 1]
     left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
     assert list(left) == [(None, False, 0)] * 2 * BATCH
@@ -243,8 +242,8 @@ def test_a_fault_between_two_turns_gives_all_back_uncounted(
 
 def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -> None:
     create(2 * BATCH)
-    narrow.drainer.turn()
-    narrow.drainer.close()
+    narrow.queue_worker.run_once()
+    narrow.queue_worker.close()
     assert Decision.objects.count() == BATCH
     left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
     assert list(left) == [(None, False, 0)] * BATCH
@@ -257,11 +256,11 @@ def test_only_the_time_in_the_encoder_counts(settings: Any) -> None:
     renewal = Renewal(uuid.uuid4(), expire=ended.set)
     renewal.start()
     try:
-        renewal.begin()
-        renewal.rest()
+        renewal.start_timer()
+        renewal.stop_timer()
         ended.clear()
         assert not ended.wait(0.3), "a claim that waits counts as hung"
-        renewal.begin()
+        renewal.start_timer()
         assert ended.wait(60)
     finally:
         renewal.stop()
@@ -280,7 +279,7 @@ def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, setting
             active.ensure_active()
 
     world.meanwhile = switch
-    while world.drainer.turn():
+    while world.queue_worker.run_once():
         pass
     assert set(Decision.objects.values_list("encoder__source", flat=True)) == {"dummy:32"}
     assert Decision.objects.count() == 2 * BATCH
@@ -288,25 +287,25 @@ def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, setting
 
 @pytest.mark.django_db(transaction=True)
 def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkeypatch: Any) -> None:
-    settings.MARKETPLACE_AI_BATCH_SIZE = BATCH
+    settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     create(3 * BATCH)
-    drainer = Drainer(Pipeline())
+    queue_worker = Worker(ModelLoader())
 
-    def fail(self: Pipeline, batch: Any, vectors: Any) -> Any:
+    def fail(self: ActiveModel, batch: Any, vectors: Any) -> Any:
         raise OperationalError("the connection is lost")
 
     try:
         with monkeypatch.context() as patch, pytest.raises(OperationalError):
-            patch.setattr(Pipeline, "finish", fail)
-            drainer.turn()
+            patch.setattr(ActiveModel, "finish", fail)
+            queue_worker.run_once()
         left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
         assert list(left) == [(None, False, 0)] * 3 * BATCH
         QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")
-        while drainer.turn():
+        while queue_worker.run_once():
             pass
         assert Decision.objects.count() == 3 * BATCH
     finally:
-        drainer.close()
+        queue_worker.close()
 
 
 def two_in_hand(worker: workers.Processes) -> None:
@@ -317,15 +316,15 @@ def two_in_hand(worker: workers.Processes) -> None:
 def test_a_worker_killed_with_two_batches_in_hand_costs_no_posting(tmp_path: Path) -> None:
     url = workers.database()
     create(60)
-    environment = workers.environment(url, batch_size=20, lease_seconds=3600, FAULTS_SECONDS=0.06)
-    with workers.drainer(tmp_path, environment) as victim:
+    environment = workers.environment(url, claim_size=20, lease_seconds=3600, FAULTS_SECONDS=0.06)
+    with workers.queue_worker(tmp_path, environment) as victim:
         victim.wait_for_batch()
         two_in_hand(victim)
         victim.kill()
         victim.end()
     assert sum(claims().values()) == 40
     environment["FAULTS_SECONDS"] = "0"
-    with workers.drainer(tmp_path / "other", environment) as other:
+    with workers.queue_worker(tmp_path / "other", environment) as other:
         other.wait_for(lambda: ledger.queue(url).settled, "they are not taken over")
     ledger.assert_exactly_once(url, 60)
 
@@ -336,14 +335,14 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
 ) -> None:
     create(60)
     environment = workers.environment(
-        workers.database(), batch_size=20, lease_seconds=2, FAULTS_SECONDS=0.4
+        workers.database(), claim_size=20, lease_seconds=2, FAULTS_SECONDS=0.4
     )
 
     def leases() -> dict[Any, Any]:
         held = QueuedPosting.objects.filter(token__isnull=False)
         return dict(held.values_list("token", "lease_expires_at").distinct())
 
-    with workers.drainer(tmp_path, environment) as worker:
+    with workers.queue_worker(tmp_path, environment) as worker:
         worker.wait_for_batch()
         two_in_hand(worker)
         before = leases()

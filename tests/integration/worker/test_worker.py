@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 
 from marketplace_ai.models import Decision, JobPosting, QueuedPosting
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.faults_app import HANGS
 
@@ -50,15 +50,15 @@ def test_a_stop_finishes_the_batch_in_hand_and_leaves_no_process(
     environment = workers.environment(
         workers.database(),
         os.environ["REDIS_URL"],
-        batch_size=20,
+        claim_size=20,
         lease_seconds=3600,
         FAULTS_SECONDS=0.06,
     )
     with workers.celery(tmp_path, environment) as worker:
-        drainer, texts = worker.wait_for_batch()
+        queue_worker, texts = worker.wait_for_batch()
         stop(worker)
         assert worker.wait_for_end() == code, worker.text()
-        assert worker.batches()[-1] == (drainer, "end", texts)
+        assert worker.batches()[-1] == (queue_worker, "end", texts)
     assert Decision.objects.count() == texts
     assert not QueuedPosting.objects.filter(token__isnull=False).exists()
 
@@ -73,20 +73,20 @@ def test_a_cold_shutdown_does_not_wait_for_the_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_drainer_ends_with_its_killed_parent(tmp_path: Path) -> None:
+def test_a_worker_ends_with_its_killed_parent(tmp_path: Path) -> None:
     create()
-    environment = workers.environment(workers.database(), batch_size=20, FAULTS_SECONDS=0.06)
+    environment = workers.environment(workers.database(), claim_size=20, FAULTS_SECONDS=0.06)
     with workers.celery(tmp_path, environment) as worker:
-        drainer, texts = worker.wait_for_batch()
+        queue_worker, texts = worker.wait_for_batch()
         worker.process.kill()
         worker.wait_for_end()
-        assert worker.batches()[-1] == (drainer, "end", texts)
+        assert worker.batches()[-1] == (queue_worker, "end", texts)
     assert Decision.objects.count() == texts
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
-def test_each_pool_keeps_one_drainer_also_where_redis_is_down(pool: str, tmp_path: Path) -> None:
+def test_each_pool_keeps_one_worker_also_where_redis_is_down(pool: str, tmp_path: Path) -> None:
     url = workers.database()
     environment = workers.environment(url, broker=workers.NO_REDIS)
     with workers.celery(tmp_path, environment, "--pool", pool) as worker:
@@ -99,9 +99,9 @@ def test_each_pool_keeps_one_drainer_also_where_redis_is_down(pool: str, tmp_pat
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_session_of_a_drainer_bounds_its_locks() -> None:
+def test_every_session_of_a_worker_bounds_its_locks() -> None:
     connection.ensure_connection()
-    drainer = Drainer(Pipeline())
+    queue_worker = Worker(ModelLoader())
 
     def bound() -> str:
         with connection.cursor() as cursor:
@@ -109,7 +109,7 @@ def test_every_session_of_a_drainer_bounds_its_locks() -> None:
             return str(cursor.fetchone()[0])
 
     try:
-        drainer.run(until_empty=True)
+        queue_worker.run(until_empty=True)
         assert bound() == "15s"
         connection.close()
         assert bound() == "15s"
@@ -119,13 +119,13 @@ def test_every_session_of_a_drainer_bounds_its_locks() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_stop_is_noticed_while_waiting(settings: Any) -> None:
-    settings.MARKETPLACE_AI_POLL_SECONDS = 60
-    drainer = Drainer(Pipeline())
-    signal.signal(signal.SIGALRM, drainer.stop)
+    settings.MARKETPLACE_AI_POLL_INTERVAL_SECONDS = 60
+    queue_worker = Worker(ModelLoader())
+    signal.signal(signal.SIGALRM, queue_worker.stop)
     signal.setitimer(signal.ITIMER_REAL, 1)
     began = time.monotonic()
     try:
-        drainer.run()
+        queue_worker.run()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

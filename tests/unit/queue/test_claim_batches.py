@@ -7,8 +7,8 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_ai.queue.claim import Claimed
-from marketplace_ai.queue.claim_batches import BESIDES, CHARACTERS, Rows, batches
+from marketplace_ai.queue.claim import ClaimedRow
+from marketplace_ai.queue.claim_batches import CHARACTERS_PER_TOKEN, SPECIAL_TOKENS, Rows, batches
 
 LONGEST = 24
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -16,13 +16,13 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 def rows_of(texts: list[tuple[str, int]]) -> Rows:
     return [
-        (Claimed(number, number, False, 0, priority, NOW), text)
+        (ClaimedRow(number, number, False, 0, priority, NOW), text)
         for number, (text, priority) in enumerate(texts)
     ]
 
 
 def tokens(text: str) -> int:
-    return min(len(text) // CHARACTERS + BESIDES, LONGEST)
+    return min(len(text) // CHARACTERS_PER_TOKEN + SPECIAL_TOKENS, LONGEST)
 
 
 @given(

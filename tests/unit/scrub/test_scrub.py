@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from marketplace_ai.scrub import LONGEST_ITEM, MARK, scrub
-from marketplace_ai.text.normalize import prepare
+from marketplace_ai.text.normalize import normalize
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = Path(__file__).parent / "texts"
@@ -114,8 +114,8 @@ def test_nothing_is_added_but_the_mark(text: str) -> None:
 @ANY
 @given(TEXT)
 def test_a_prepared_text_stays_prepared(text: str) -> None:
-    once = prepare(scrub(prepare(text)))
-    assert prepare(scrub(once)) == once
+    once = normalize(scrub(normalize(text)))
+    assert normalize(scrub(once)) == once
 
 
 @ANY

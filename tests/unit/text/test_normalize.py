@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_ai.text.normalize import digest, is_blank, prepare
+from marketplace_ai.text.normalize import digest, is_blank, normalize
 
 ANYTHING = st.text(st.characters(codec=None))  # lone surrogates and NUL included
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -14,7 +14,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
 @given(ANYTHING, st.integers(1, 60))
 def test_any_string_becomes_clean_and_encodable_within_the_limit(text: str, limit: int) -> None:
-    prepared = prepare(text, limit)
+    prepared = normalize(text, limit)
 
     assert len(prepared) <= limit
     prepared.encode("utf-8")
@@ -29,47 +29,47 @@ def test_any_string_becomes_clean_and_encodable_within_the_limit(text: str, limi
 
 @given(ANYTHING, st.integers(1, 60))
 def test_preparing_twice_changes_nothing(text: str, limit: int) -> None:
-    once = prepare(text, limit)
+    once = normalize(text, limit)
 
-    assert prepare(once, limit) == once
-    assert digest(prepare(once, limit)) == digest(once)
+    assert normalize(once, limit) == once
+    assert digest(normalize(once, limit)) == digest(once)
 
 
 @given(st.text(st.sampled_from("abcæøåÆØÅ0123½²€-.,!? ")))
 def test_ordinary_text_keeps_every_character(text: str) -> None:
-    assert prepare(text) == " ".join(text.split())
+    assert normalize(text) == " ".join(text.split())
 
 
 def test_controls_and_all_kinds_of_blanks_become_single_spaces() -> None:
-    assert prepare("\0Male\t stue\x07\x85ca.\u00a0\u202840 m²\x7f ") == "Male stue ca. 40 m²"
+    assert normalize("\0Male\t stue\x07\x85ca.\u00a0\u202840 m²\x7f ") == "Male stue ca. 40 m²"
 
 
 def test_a_line_end_stays_one_so_that_the_title_can_be_told() -> None:
-    assert prepare("Male stue \r\n\n\t ca. 40 m²\rHaster\n") == "Male stue\nca. 40 m²\nHaster"
+    assert normalize("Male stue \r\n\n\t ca. 40 m²\rHaster\n") == "Male stue\nca. 40 m²\nHaster"
 
 
 def test_surrogates_are_joined_where_they_are_a_pair_and_replaced_where_not() -> None:
-    assert prepare("hus \ud83c\udfe0 \ud83c og \udfe0") == "hus 🏠 \ufffd og \ufffd"
+    assert normalize("hus \ud83c\udfe0 \ud83c og \udfe0") == "hus 🏠 \ufffd og \ufffd"
 
 
 def test_letters_typed_as_letter_and_accent_are_joined_and_nothing_else_is_changed() -> None:
-    assert prepare("kafe\u0301 a\u030a ½ ﬁ ㎡") == "kafé å ½ ﬁ ㎡"
+    assert normalize("kafe\u0301 a\u030a ½ ﬁ ㎡") == "kafé å ½ ﬁ ㎡"
 
 
 def test_invisible_characters_inside_a_word_do_not_make_it_another_word() -> None:
-    assert prepare("\ufeffvaske\u00admaskin vaske\u200bmaskin") == "vaskemaskin vaskemaskin"
+    assert normalize("\ufeffvaske\u00admaskin vaske\u200bmaskin") == "vaskemaskin vaskemaskin"
 
 
 def test_a_cut_leaves_clusters_whole() -> None:
-    assert prepare(f"abc{FAMILY}", 6) == "abc"
-    assert prepare(f"abc{FAMILY}", 8) == f"abc{FAMILY}"
-    assert prepare("ab\U0001f44d\U0001f3fd", 3) == "ab"
-    assert prepare("abx\u0323\u0308", 3) == "ab"
-    assert prepare("abcd ef", 5) == "abcd"
+    assert normalize(f"abc{FAMILY}", 6) == "abc"
+    assert normalize(f"abc{FAMILY}", 8) == f"abc{FAMILY}"
+    assert normalize("ab\U0001f44d\U0001f3fd", 3) == "ab"
+    assert normalize("abx\u0323\u0308", 3) == "ab"
+    assert normalize("abcd ef", 5) == "abcd"
 
 
 def test_a_cut_through_endless_marks_still_keeps_the_limit() -> None:
-    assert len(prepare("a" + "\u0323" * 100, 50)) == 50
+    assert len(normalize("a" + "\u0323" * 100, 50)) == 50
 
 
 def test_only_the_beginning_of_an_endless_text_is_read() -> None:
@@ -81,7 +81,7 @@ def test_only_the_beginning_of_an_endless_text_is_read() -> None:
             Counting.read += len(taken)
             return taken
 
-    assert len(prepare(Counting("Flislegging \0\ud800" * 1_000_000))) <= 4000
+    assert len(normalize(Counting("Flislegging \0\ud800" * 1_000_000))) <= 4000
     assert Counting.read == 32_000
 
 

@@ -24,8 +24,8 @@ from marketplace_ai.models import (
     QueuedPosting,
 )
 from marketplace_ai.queue import trigger
-from marketplace_ai.serving.pipeline import Pipeline
-from marketplace_ai.worker.loop import Drainer
+from marketplace_ai.serving.active_model import ModelLoader
+from marketplace_ai.worker.loop import Worker
 from tests.inline import Inline
 from tests.integration.worker_runs import automatic, current, drain, fit
 
@@ -173,9 +173,9 @@ def test_a_category_that_a_person_took_away_is_only_proposed(
 def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
     fitted: None, posting: JobPosting
 ) -> None:
-    pipeline, encodes = Pipeline(), []
-    pipeline.refresh()
-    encode = pipeline.texts.encode
+    models, encodes = ModelLoader(), []
+    models.refresh()
+    encode = models.active.text_encoder.encode
 
     def edit_meanwhile(texts: Any) -> Any:
         encodes.append(list(texts))
@@ -183,8 +183,8 @@ def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
             JobPosting.objects.update(title="Klippe gress", description="")
         return encode(texts)
 
-    pipeline.texts.encode = edit_meanwhile
-    drain(pipeline)
+    models.active.text_encoder.encode = edit_meanwhile
+    drain(models)
     assert encodes == [["Male stue og gang\nCirka 40 kvm"], ["Klippe gress"]]
     assert Decision.objects.filter(posting=posting).count() == 1
     assert current(posting).category_key == "plen"
@@ -192,16 +192,16 @@ def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
 
 def test_deleting_while_encoding_does_no_harm(fitted: None, posting: JobPosting) -> None:
     other = JobPosting.objects.create(title="Bytte kran")
-    pipeline = Pipeline()
-    pipeline.refresh()
-    encode = pipeline.texts.encode
+    models = ModelLoader()
+    models.refresh()
+    encode = models.active.text_encoder.encode
 
     def delete_meanwhile(texts: Any) -> Any:
         JobPosting.objects.filter(pk=posting.pk).delete()
         return encode(texts)
 
-    pipeline.texts.encode = delete_meanwhile
-    drain(pipeline)
+    models.active.text_encoder.encode = delete_meanwhile
+    drain(models)
     assert list(Decision.objects.values_list("posting_id", flat=True)) == [other.pk]
     assert list(PostingEmbedding.objects.values_list("posting_id", flat=True)) == [other.pk]
 
@@ -221,17 +221,17 @@ def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> Non
     jobs = [JobPosting(title=f"Male rom {n}") for n in range(20)]
     jobs[7].title = "POISON"
     JobPosting.objects.bulk_create(jobs)
-    pipeline = Pipeline()
-    pipeline.refresh()
-    encode = pipeline.texts.encode
+    models = ModelLoader()
+    models.refresh()
+    encode = models.active.text_encoder.encode
 
     def choke(texts: Any) -> Any:
         if any("POISON" in text for text in texts):
             raise ValueError("cannot")
         return encode(texts)
 
-    pipeline.texts.encode = choke
-    drain(pipeline)
+    models.active.text_encoder.encode = choke
+    drain(models)
     assert Decision.objects.filter(is_current=True).count() == 19
     row = QueuedPosting.objects.get()
     assert row.posting.title == "POISON"
@@ -279,11 +279,11 @@ def test_a_strange_text_is_decided(fitted: None, text: str) -> None:
 
 def test_equal_texts_are_encoded_once_and_decided_each(fitted: None) -> None:
     JobPosting.objects.bulk_create([JobPosting(title="Male stue") for _ in range(5)])
-    pipeline, seen = Pipeline(), []
-    pipeline.refresh()
-    encode = pipeline.texts.encode
-    pipeline.texts.encode = lambda texts: seen.extend(texts) or encode(texts)
-    drain(pipeline)
+    models, seen = ModelLoader(), []
+    models.refresh()
+    encode = models.active.text_encoder.encode
+    models.active.text_encoder.encode = lambda texts: seen.extend(texts) or encode(texts)
+    drain(models)
     assert seen == ["Male stue"]
     assert Decision.objects.count() == PostingEmbedding.objects.count() == 5
 
@@ -299,12 +299,12 @@ def test_a_new_exemplar_counts_in_the_next_batch(
 ) -> None:
     from marketplace_ai.review.answers import answer
 
-    pipeline = Pipeline()
+    models = ModelLoader()
     first = JobPosting.objects.create(title="Fjerne vepsebol")
-    drain(pipeline)
+    drain(models)
     answer(first.pk, catalog["hage"].pk, None)
     second = JobPosting.objects.create(title="Fjerne vepsebol")
-    drain(pipeline)
+    drain(models)
     matches = current(second).matches
     assert matches[0].exemplar_id == Exemplar.objects.get(posting=first).pk
 
@@ -312,15 +312,15 @@ def test_a_new_exemplar_counts_in_the_next_batch(
 def test_quarantine_and_deletion_silence_an_exemplar(
     fitted: None, catalog: dict[str, Category]
 ) -> None:
-    pipeline = Pipeline()
-    pipeline.refresh()
-    assert pipeline.index is not None
-    before = len(pipeline.index)
+    models = ModelLoader()
+    models.refresh()
+    assert models.active.fitted.index is not None
+    before = len(models.active.fitted.index)
     Exemplar.objects.get(text="Male stue").delete()
     Exemplar.objects.filter(text="Så ny plen").update(state="quarantined")
     Category.objects.filter(slug="rorlegger").delete()
-    pipeline.refresh()
-    assert len(pipeline.index) == before - 1 - 1 - (4 + 1)  # with its description
+    models.refresh()
+    assert len(models.active.fitted.index) == before - 1 - 1 - (4 + 1)  # with its description
     assert set(
         Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)
     ) == {"quarantined"}
@@ -332,7 +332,7 @@ def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, set
     before = list(
         PostingEmbedding.objects.order_by("posting").values_list("text_digest", flat=True)
     )
-    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    settings.MARKETPLACE_AI_BULK_UPDATE_THRESHOLD = 2
     trigger.install()
     JobPosting.objects.update(description="Ny standardtekst")
     drain()
@@ -342,7 +342,7 @@ def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, set
 
 
 def test_undecided_postings_in_a_mass_edit_are_still_decided(fitted: None, settings: Any) -> None:
-    settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
+    settings.MARKETPLACE_AI_BULK_UPDATE_THRESHOLD = 2
     trigger.install()
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
     JobPosting.objects.update(description="Ny standardtekst")
@@ -379,13 +379,13 @@ def test_an_adapter_whose_text_is_never_twice_the_same_is_set_aside(
     fitted: None, posting: JobPosting, monkeypatch: Any, settings: Any
 ) -> None:
     from marketplace_ai.adapter import JobAdapter
-    from marketplace_ai.queue.write import UNSTEADY
+    from marketplace_ai.queue.write import UNSTABLE_TEXT
 
     settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
     numbers = itertools.count()
     monkeypatch.setattr(JobAdapter, "clean", lambda self, text: f"{text} {next(numbers)}")
     drain()
-    assert QueuedPosting.objects.get().last_error == UNSTEADY
+    assert QueuedPosting.objects.get().last_error == UNSTABLE_TEXT
 
 
 def test_a_damaged_classifier_decides_nothing_and_can_be_replaced(
@@ -406,9 +406,9 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
         [JobPosting(title=t) for t in ("Male stue", "BREAK", "Male tak")]
     )
     for _ in range(8):
-        pipeline, broken = Pipeline(), []
-        pipeline.refresh()
-        encode = pipeline.texts.encode
+        models, broken = ModelLoader(), []
+        models.refresh()
+        encode = models.active.text_encoder.encode
 
         def fragile(texts: Any, encode: Any = encode, broken: Any = broken) -> Any:
             if broken or any("BREAK" in text for text in texts):
@@ -416,10 +416,10 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
                 raise RuntimeError("device-side assert")
             return encode(texts)
 
-        pipeline.texts.encode = fragile
+        models.active.text_encoder.encode = fragile
         QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")
         try:
-            drain(pipeline)
+            drain(models)
         except EncoderError:
             continue
     assert set(Decision.objects.values_list("posting__title", flat=True)) == {
@@ -447,10 +447,10 @@ def test_a_persons_category_that_was_the_machines_once_stands(
 @pytest.mark.django_db(transaction=True)
 def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting) -> None:
     other = JobPosting.objects.create(title="Bytte kran")
-    pipeline = Pipeline()
-    pipeline.refresh()
+    models = ModelLoader()
+    models.refresh()
     host = connections["default"].copy()
-    encode = pipeline.texts.encode
+    encode = models.active.text_encoder.encode
 
     def delete_meanwhile(texts: Any) -> Any:
         with host.cursor() as cursor:
@@ -458,16 +458,16 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
             cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [posting.pk])
         return encode(texts)
 
-    pipeline.texts.encode = delete_meanwhile
-    drainer = Drainer(pipeline, executor=Inline())
+    models.active.text_encoder.encode = delete_meanwhile
+    queue_worker = Worker(models, executor=Inline())
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        drainer.turn()
+        queue_worker.run_once()
         assert current(other).posting_id == other.pk
         assert QueuedPosting.objects.get().posting_id == posting.pk
     finally:
-        drainer.close()
+        queue_worker.close()
         host.close()
 
 

@@ -1,0 +1,130 @@
+"""The active model, and the loader that gives it to a worker and keeps it up to date.
+
+A worker reads, encodes, decides and writes claimed batches with it (``worker.prefetch``). No
+database transaction is open while a batch is encoded, which happens in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from threadpoolctl import threadpool_limits
+
+from marketplace_ai.encoders import active
+from marketplace_ai.exemplars import descriptions, vector_store
+from marketplace_ai.exemplars.encode import encode_exemplars
+from marketplace_ai.models import Encoder
+from marketplace_ai.queue.write import Written, write
+from marketplace_ai.serving.loaded_model import Batch, LoadedModel, Vectors
+from marketplace_ai.versions import activation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marketplace_ai.encoding import TextEncoder
+
+logger = logging.getLogger(__name__)
+
+#: Categories are compared with their descriptions this often, in seconds: a project may change
+#: them in any way.
+DESCRIPTIONS_SECONDS = 30.0
+
+
+class ActiveModel(LoadedModel):
+    """The active encoder, its active classifier version and the exemplars, in memory."""
+
+    #: It claims what waits for the active encoder, whichever that is.
+    claims_for: int | None = None
+
+    def follow(self, progress: Callable[[int], None] = lambda encoded: None) -> None:
+        """Take in a newly activated classifier version and changed exemplars.
+
+        Encodes exemplars without a vector, so nothing else may use the encoder meanwhile.
+        """
+        self._follow_classifier()
+        if not self._has_current_exemplars():
+            encode_exemplars(self.encoder, self.text_encoder, progress)
+            self._update_index()
+
+    def finish(self, batch: Batch, vectors: Vectors) -> Written:
+        """Decide and write an encoded batch.
+
+        Failures of single postings are recorded with them. Errors of the database are raised,
+        and the rows are the caller's to give back.
+        """
+        return write(
+            batch.claim, batch.encoder, self.version_id, self.encoded_postings(batch, vectors)
+        )
+
+    def tune_process(self) -> None:
+        """Save time in a process that does nothing but work the queue; call it after loading."""
+        # Some hundred thousand objects of libraries, which no collection needs to visit again.
+        gc.collect()
+        gc.freeze()
+        if self.text_encoder.uses_all_cores:
+            # Threads of a matrix product keep spinning for some milliseconds when it is done.
+            threadpool_limits(1, user_api="blas")
+
+
+class ModelLoader:
+    """Loads the active model, and keeps the text encoders of this process.
+
+    >>> loader = ModelLoader()
+    >>> model = loader.refresh()          # doctest: +SKIP
+    >>> model.encoder, model.text_encoder # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        #: Text encoders by primary key of their encoder, candidates included: one that becomes
+        #: active, or no longer is, is not loaded again.
+        self.text_encoders: dict[int, TextEncoder] = {}
+        #: The model that ``refresh`` returned last.
+        self.active: ActiveModel | None = None
+        # The exemplars at the last look at descriptions; None: it failed, or was never done.
+        self._described: tuple[int, int] | None = None
+        self._next_look = 0.0
+        self._state: activation.ActiveState | None = None
+
+    def current(self) -> ActiveModel | None:
+        """The active model, or None if ``refresh`` has something to do; one query."""
+        if time.monotonic() >= self._next_look or activation.active_state() != self._state:
+            return None
+        return self.active
+
+    def refresh(self, progress: Callable[[int], None] = lambda encoded: None) -> ActiveModel:
+        """The active model, complete and up to date: encoder, classifier version, exemplars.
+
+        The same object as before, unless another encoder was activated. Cheap when nothing has
+        changed. It may use the encoder, so nothing else may meanwhile.
+
+        Raises EncoderError where the active encoder cannot be loaded.
+        """
+        state = activation.active_state()  # read first: later changes are seen by the next call
+        model = self._load()
+        self._sync_descriptions()
+        model.follow(progress)
+        self.active, self._state = model, state
+        return model
+
+    def _load(self) -> ActiveModel:
+        encoder = Encoder.objects.active()
+        if encoder is not None and self.active is not None and encoder.pk == self.active.encoder.pk:
+            return self.active
+        encoder, text_encoder = active.ensure_active(logger.info, self.text_encoders)
+        text_encoder.warm_up()
+        self.text_encoders[encoder.pk] = text_encoder
+        return ActiveModel(encoder, text_encoder)
+
+    def _sync_descriptions(self) -> None:
+        """Changed exemplars, and from time to time changed categories, may change which
+        descriptions vote."""
+        now, generation = time.monotonic(), vector_store.generation()
+        if self._described in (generation, None) and now < self._next_look:
+            return
+        done = descriptions.look_after(settled=DESCRIPTIONS_SECONDS)
+        # The generation from before: what changed meanwhile is looked at by the next call.
+        self._described = generation if done else None
+        self._next_look = now + DESCRIPTIONS_SECONDS
