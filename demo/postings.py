@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from marketplace_ai.imports.files import NONE
-from marketplace_ai.models import AuditedPosting, Decision, JobPosting, Outcome, PendingJob
+from marketplace_ai.models import AuditedPosting, Decision, JobPosting, Outcome, QueuedPosting
 from marketplace_ai.text.csv_files import Row, read_csv
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -81,7 +81,7 @@ def wait(samples: list[Sample], advance: Callable[[int], None]) -> None:
     done, started = 0, time.monotonic()
     while done < len(ids):
         now = Decision.objects.filter(job_id__in=ids, current=True).count()
-        now += PendingJob.objects.aside().filter(job_id__in=ids).count()
+        now += QueuedPosting.objects.failed().filter(job_id__in=ids).count()
         advance(now - done)
         done = now
         if time.monotonic() - started > PATIENCE:

@@ -48,7 +48,7 @@ def held_transaction() -> float:
     reader = connections["default"].copy()
     with reader.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        cursor.execute("SELECT count(*) FROM marketplace_ai_pendingjob")
+        cursor.execute("SELECT count(*) FROM marketplace_ai_queuedposting")
     worker, taken, created, turns = liveness.hold(), [], 0, []
     start = time.monotonic()
     seconds = HELD * float(os.environ.get("BENCH_SCALE", "1"))
@@ -84,7 +84,7 @@ def _dead_rows() -> int:
         time.sleep(1)
         row = own.execute(
             "SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname IN "
-            "('marketplace_ai_pendingjob', 'marketplace_ai_jobchange')"
+            "('marketplace_ai_queuedposting', 'marketplace_ai_postingchange')"
         ).fetchone()
     return int(row[0]) if row else 0
 

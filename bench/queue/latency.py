@@ -28,7 +28,7 @@ from .world import ROOT, scaled
 
 DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE job_id = %s AND current"
 QUEUED_OLD = """
-INSERT INTO marketplace_ai_pendingjob
+INSERT INTO marketplace_ai_queuedposting
     (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
 SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
 """
@@ -69,7 +69,7 @@ def beside_backfill() -> float:
     active.ensure_active()
     create(scaled(100_000))
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE marketplace_ai_jobchange")
+        cursor.execute("TRUNCATE marketplace_ai_postingchange")
         cursor.execute(QUEUED_OLD)
     waits = []
     with _running("django", "process_pending"):

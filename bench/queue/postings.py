@@ -24,8 +24,8 @@ def empty() -> None:
     """No posting, and nothing in log and queue."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE marketplace_ai_jobposting, marketplace_ai_jobchange, "
-            "marketplace_ai_pendingjob CASCADE"
+            "TRUNCATE marketplace_ai_jobposting, marketplace_ai_postingchange, "
+            "marketplace_ai_queuedposting CASCADE"
         )
 
 

@@ -33,7 +33,7 @@ WAITING, RIGHT, WRONG, UNJUDGED, GONE, ALL = "waiting", "right", "wrong", "unjud
 
 def audits_number() -> str:
     """How many audited postings wait for a person: ``5`` or ``1000+``."""
-    return shown_number(AuditedPosting.objects.waiting())
+    return shown_number(AuditedPosting.objects.unanswered())
 
 
 def audits_url(site: AdminSite) -> str:
@@ -42,7 +42,7 @@ def audits_url(site: AdminSite) -> str:
 
 def after_audit(site: AdminSite, request: HttpRequest, job_id: Any) -> HttpResponse:
     """The audited posting that was drawn next after the one just answered, else the oldest."""
-    waiting = visible(site, request, AuditedPosting.objects.waiting())
+    waiting = visible(site, request, AuditedPosting.objects.unanswered())
     waiting = waiting.order_by("drawn", "pk").only("pk", "job_id")
     done = AuditedPosting.objects.filter(job_id=job_id).only("drawn").first()
     later = Q(drawn__gt=done.drawn) | Q(drawn=done.drawn, pk__gt=done.pk) if done else Q()

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from marketplace_ai.models import Decision, Outcome, PendingJob
+from marketplace_ai.models import Decision, Outcome, QueuedPosting
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -33,7 +33,7 @@ class OutcomeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value in (WAITING, ASIDE):
-            queued = PendingJob.objects.due() if value == WAITING else PendingJob.objects.aside()
+            queued = QueuedPosting.objects.remaining() if value == WAITING else QueuedPosting.objects.failed()
             return queryset.filter(pk__in=queued.filter(encoder__isnull=True).values("job_id"))
         if value in Outcome.values:
             current = Decision.objects.current().filter(job_id=OuterRef("pk"), outcome=value)

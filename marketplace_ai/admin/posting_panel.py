@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.models import Decision, PendingJob
+from marketplace_ai.models import Decision, QueuedPosting
 from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
@@ -51,7 +51,7 @@ class Panel:
     machine: Explanation | None
     history: list[Event]
     text: str
-    pending: PendingJob | None
+    pending: QueuedPosting | None
     outdated: bool = False
     pending_link: SafeString | str = ""
 
@@ -66,7 +66,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
     )
     current = next((row for row in rows if row.current), None)
     machine = next((row for row in rows if row.outcome not in PERSONS), None)
-    pending = PendingJob.objects.filter(job_id=job.pk, encoder__isnull=True).first()
+    pending = QueuedPosting.objects.filter(job_id=job.pk, encoder__isnull=True).first()
     written = machine_categories([current]) if current is not None else set()
     what = proposed(current)
     # An answer that was given already is not there to be confirmed once more.
@@ -90,7 +90,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
         pending=pending,
         outdated=outdated,
         pending_link=link(
-            admin_url(site, PendingJob, "change", pending.pk), _("Its row in the queue")
+            admin_url(site, QueuedPosting, "change", pending.pk), _("Its row in the queue")
         )
         if pending
         else "",

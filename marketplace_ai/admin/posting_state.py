@@ -12,7 +12,7 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.models import (
     Decision,
     Outcome,
-    PendingJob,
+    QueuedPosting,
     get_category_model,
     get_job_model,
 )
@@ -36,7 +36,7 @@ class State:
 
     category_name: str
     decision: Decision | None
-    pending: PendingJob | None
+    pending: QueuedPosting | None
     set_by: str | Promise
     #: What could be confirmed, where it is not the present category.
     proposal: str | Promise | None
@@ -63,7 +63,7 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
     undecided = [job.pk for job in jobs if job.pk not in decisions]
     pending = {
         row.job_id: row
-        for row in PendingJob.objects.filter(job_id__in=undecided, encoder__isnull=True)
+        for row in QueuedPosting.objects.filter(job_id__in=undecided, encoder__isnull=True)
     }
     wanted = {adapter.category_id(job) for job in jobs} | machine_categories(decisions.values())
     categories = get_category_model()._base_manager.in_bulk(list(wanted - {None}))

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from marketplace_ai.models import PendingJob, Walk, get_job_model
+from marketplace_ai.models import QueuedPosting, TableScan, get_job_model
 from marketplace_ai.queue import backfill, scans, stats
 
 from .base import ReadOnlyAdmin
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 COUNTS = ("pending", "claimed", "logged", "set_aside")
 
 
-@admin.register(PendingJob)
-class PendingJobAdmin(ReadOnlyAdmin):
+@admin.register(QueuedPosting)
+class QueuedPostingAdmin(ReadOnlyAdmin):
     list_display = ("number", "posting", "state", "priority", "attempts", "queued", "error")
     list_filter = (QueueStateFilter,)
     list_select_related = ("job",)
     ordering = ("pk",)
     sortable_by = ()
     actions = ("put_back",)
-    change_list_template = "admin/marketplace_ai/pendingjob/change_list.html"
+    change_list_template = "admin/marketplace_ai/queuedposting/change_list.html"
     fields = (
         "posting", "state", "encoder", "vector_only", "priority", "attempts", "alone", "queued",
         "not_before", "lease_until", "set_aside", "error_shown",
@@ -41,7 +41,7 @@ class PendingJobAdmin(ReadOnlyAdmin):
     readonly_fields = fields
 
     def has_put_back_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("marketplace_ai.change_pendingjob"))
+        return bool(request.user.has_perm("marketplace_ai.change_queuedposting"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         queue = stats.queue()
@@ -55,16 +55,16 @@ class PendingJobAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     @admin.display(description=_("number"))
-    def number(self, row: PendingJob) -> Any:
+    def number(self, row: QueuedPosting) -> Any:
         return row.pk
 
     @admin.display(description=_("posting"))
-    def posting(self, row: PendingJob) -> Any:
+    def posting(self, row: QueuedPosting) -> Any:
         label = shortened(str(row.job), 60) or row.job_id
         return object_link(self.admin_site, get_job_model(), row.job_id, label)
 
     @admin.display(description=_("state"))
-    def state(self, row: PendingJob) -> Any:
+    def state(self, row: QueuedPosting) -> Any:
         if row.set_aside is not None:
             return badge(_("set aside"), "bad")
         if row.token is not None:
@@ -72,11 +72,11 @@ class PendingJobAdmin(ReadOnlyAdmin):
         return badge(_("waiting"), "attention" if row.attempts else "quiet")
 
     @admin.display(description=_("last error"), empty_value=NOTHING)
-    def error(self, row: PendingJob) -> Any:
+    def error(self, row: QueuedPosting) -> Any:
         return shortened(row.last_error, 120) or None
 
     @admin.display(description=_("last error"), empty_value=NOTHING)
-    def error_shown(self, row: PendingJob) -> Any:
+    def error_shown(self, row: QueuedPosting) -> Any:
         return row.last_error or None
 
     @admin.action(description=_("Put back what was set aside"), permissions=["put_back"])
@@ -93,7 +93,7 @@ class PendingJobAdmin(ReadOnlyAdmin):
 def _under_way() -> Iterator[dict[str, Any]]:
     """Walks that are not finished, as the page shows them."""
     waiting = backfill.waiting()[: stats.LARGEST_COUNT].count()
-    for walk in Walk.objects.unfinished().order_by("pk"):
+    for walk in TableScan.objects.unfinished().order_by("pk"):
         known = scans.progress(walk, waiting)
         yield {
             "title": walk.get_purpose_display(),

@@ -33,7 +33,7 @@ LARGEST_NUMBER = 1000
 
 def waiting_number() -> str:
     """How many postings wait for a person, for the index: ``37`` or ``1000+``."""
-    return shown_number(Decision.objects.waiting())
+    return shown_number(Decision.objects.in_review())
 
 
 def shown_number(rows: Any) -> str:
@@ -52,7 +52,7 @@ def after_review(site: AdminSite, request: HttpRequest) -> HttpResponse:
         seen = int(request.POST.get("seen") or 0)
     except ValueError:
         seen = 0
-    waiting = visible(site, request, Decision.objects.waiting())
+    waiting = visible(site, request, Decision.objects.in_review())
     waiting = waiting.order_by("pk").only("pk", "job_id")
     following = waiting.filter(pk__gt=seen).first() or waiting.first()
     url = admin_url(site, get_job_model(), "change", following.job_id) if following else None
@@ -81,7 +81,7 @@ class ReviewQueue(ReadOnlyAdmin):
     actions = ("confirm_proposed", "answer_none")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = Decision.objects.waiting().defer(*ARRAYS)
+        rows = Decision.objects.in_review().defer(*ARRAYS)
         return visible(self.admin_site, request, rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ReviewList]:

@@ -29,9 +29,9 @@ from marketplace_ai.models import (
     ExemplarSource,
     ExemplarState,
     Outcome,
-    PendingJob,
-    Walk,
-    WalkPurpose,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
 )
 from marketplace_ai.queue import backfill, scans, stats, trigger, wake_up
 from marketplace_ai.queue import liveness_probe as alive
@@ -66,7 +66,7 @@ def examine() -> Iterator[Finding]:
     # With a broken adapter or model nothing below could be read.
     if not database.ok or not all(finding.ok for finding in checked):
         return
-    if PendingJob._meta.db_table not in connections[alias()].introspection.table_names():
+    if QueuedPosting._meta.db_table not in connections[alias()].introspection.table_names():
         yield Finding("tables", False, "The app's tables are not there.", "Run manage.py migrate.")
         return
     parts: list[Callable[[], Iterator[Finding]]] = [
@@ -202,7 +202,7 @@ def _queue() -> Iterator[Finding]:
     if state.set_aside:
         yield Finding(
             "set aside", False, f"{aside} postings were set aside after failures.",
-            "See their errors in admin under Pending postings, and put them back from there.",
+            "See their errors in admin under Queued postings, and put them back from there.",
         )  # fmt: skip
     if state.rescans:
         yield Finding(
@@ -213,14 +213,14 @@ def _queue() -> Iterator[Finding]:
 
 
 def _walks() -> Iterator[Finding]:
-    for walk in Walk.objects.unfinished().select_related("encoder").order_by("pk"):
+    for walk in TableScan.objects.unfinished().select_related("encoder").order_by("pk"):
         if walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
             continue  # a candidate's, told with it
         known = scans.progress(walk, backfill.waiting()[: stats.LARGEST_COUNT].count())
         about = "about " if walk.estimated else ""
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
         message = f"{known.done:,} of {about}{known.total:,} postings{left}"
-        if walk.purpose == WalkPurpose.RECONCILE:
+        if walk.purpose == ScanPurpose.RECONCILE:
             yield Finding("reconcile", True, f"Looking for what was missed: {message}")
         elif walk.stopped:
             yield Finding(
@@ -366,7 +366,7 @@ def _deciding() -> Iterator[Finding]:
 
 
 def _audit() -> Iterator[Finding]:
-    waiting = AuditedPosting.objects.waiting()
+    waiting = AuditedPosting.objects.unanswered()
     number = waiting.order_by()[: stats.LARGEST_COUNT + 1].count()
     oldest = waiting.order_by("drawn", "pk").values_list("drawn", flat=True).first()
     late = oldest is not None and timezone.now() - oldest > UNANSWERED

@@ -7,7 +7,7 @@ import time
 from django.db import OperationalError, ProgrammingError, connections, transaction
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.models import Encoder, JobEmbedding
+from marketplace_ai.models import Encoder, PostingEmbedding
 from marketplace_ai.queue.sql import alias
 
 #: A halfvec of this many values still fits a page, so it can be stored PLAIN: fetched in
@@ -37,7 +37,7 @@ WHERE inhparent = %(parent)s::regclass AND inhdetachpending
 
 
 def name(encoder: Encoder) -> str:
-    return f"{JobEmbedding._meta.db_table}_{encoder.pk}"
+    return f"{PostingEmbedding._meta.db_table}_{encoder.pk}"
 
 
 def check_dimension(dimension: int) -> None:
@@ -55,7 +55,7 @@ def create(encoder: Encoder) -> None:
     dimension = int(encoder.dimension)
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
         cursor.execute(
-            f"CREATE TABLE {table} PARTITION OF {JobEmbedding._meta.db_table} "
+            f"CREATE TABLE {table} PARTITION OF {PostingEmbedding._meta.db_table} "
             f"FOR VALUES IN ({int(encoder.pk)})"
         )
         cursor.execute(
@@ -76,7 +76,7 @@ def drop(encoder: Encoder) -> bool:
 
     Outside any transaction. False where others held its locks for as long as it was tried.
     """
-    table, parent = name(encoder), JobEmbedding._meta.db_table
+    table, parent = name(encoder), PostingEmbedding._meta.db_table
     with connections[alias()].cursor() as cursor:
         cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT}")
         try:
@@ -107,6 +107,6 @@ def drop(encoder: Encoder) -> bool:
 
 def _state(encoder: Encoder) -> tuple[bool, bool | None]:
     with connections[alias()].cursor() as cursor:
-        cursor.execute(STATE, {"table": name(encoder), "parent": JobEmbedding._meta.db_table})
+        cursor.execute(STATE, {"table": name(encoder), "parent": PostingEmbedding._meta.db_table})
         is_there, detaching = cursor.fetchone()
     return is_there, detaching

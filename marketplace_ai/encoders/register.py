@@ -32,16 +32,16 @@ READY = """
 UPDATE marketplace_ai_encoder SET state = 'ready'
 WHERE id = %(encoder)s AND state = 'building'
   AND NOT EXISTS (
-      SELECT FROM marketplace_ai_pendingjob
+      SELECT FROM marketplace_ai_queuedposting
       WHERE encoder_id = %(encoder)s AND set_aside IS NULL AND queued <= (
-          SELECT max(finished) FROM marketplace_ai_walk
+          SELECT max(finished) FROM marketplace_ai_tablescan
           WHERE encoder_id = %(encoder)s AND purpose = 'backfill'))
   AND EXISTS (
-      SELECT FROM marketplace_ai_walk
+      SELECT FROM marketplace_ai_tablescan
       WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NOT NULL
         AND since IS NULL AND at_most IS NULL)
   AND NOT EXISTS (
-      SELECT FROM marketplace_ai_walk
+      SELECT FROM marketplace_ai_tablescan
       WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NULL)
   AND NOT EXISTS (
       SELECT FROM marketplace_ai_exemplar AS exemplar

@@ -17,10 +17,10 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     ExemplarEmbedding,
-    JobEmbedding,
-    PendingJob,
+    PostingEmbedding,
+    QueuedPosting,
     ShadowDecision,
-    Walk,
+    TableScan,
 )
 from marketplace_ai.promotion.rules import for_the_record
 from marketplace_ai.queue import backfill, sql
@@ -64,12 +64,12 @@ class Stored:
 
 def stored(encoder: Encoder) -> Stored:
     """What retiring this encoder deletes."""
-    vectors = JobEmbedding.objects.using(alias()).filter(encoder=encoder)
+    vectors = PostingEmbedding.objects.using(alias()).filter(encoder=encoder)
     planned = backfill.planned(vectors)
     return Stored(
         vectors=planned if planned > backfill.COUNTED else vectors.count(),
         exemplars=ExemplarEmbedding.objects.using(alias()).filter(encoder=encoder).count(),
-        pending=PendingJob.objects.using(alias()).filter(encoder=encoder).count(),
+        pending=QueuedPosting.objects.using(alias()).filter(encoder=encoder).count(),
         shadow=ShadowDecision.objects.using(alias()).filter(encoder=encoder).count(),
         has_partition=partitions.exists(encoder),
     )
@@ -105,7 +105,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
         )
     encoder.refresh_from_db(using=alias())
     progress("Taking it off the queue")
-    Walk.objects.using(alias()).filter(encoder=encoder).delete()
+    TableScan.objects.using(alias()).filter(encoder=encoder).delete()
     _forget(encoder)
     progress("Deleting its exemplars' vectors and shadow decisions")
     for model in (ExemplarEmbedding, ShadowDecision):
@@ -120,7 +120,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
 
 def _forget(encoder: Encoder) -> None:
     """Take its rows off the queue; one that a host's open DELETE holds is waited for."""
-    waiting = PendingJob.objects.using(alias()).filter(encoder=encoder)
+    waiting = QueuedPosting.objects.using(alias()).filter(encoder=encoder)
     for _ in range(HELD_ATTEMPTS):
         deleted = 1
         while deleted:

@@ -12,10 +12,10 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarEmbedding,
     ExemplarState,
-    JobEmbedding,
-    PendingJob,
-    Walk,
-    WalkPurpose,
+    PostingEmbedding,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
     get_job_model,
 )
 from marketplace_ai.queue import backfill, scans, stats
@@ -38,7 +38,7 @@ class Standing:
     exemplars: tuple[int, int]
     pending: int
     set_aside: int
-    walk: Walk | None
+    walk: TableScan | None
     progress: scans.Progress | None
     classifier: int | None
 
@@ -83,15 +83,15 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     """One encoder, of so many postings and exemplars."""
     if encoder.state == EncoderState.RETIRED:
         return Standing(encoder, (0, postings), False, (0, exemplars), 0, 0, None, None, None)
-    vectors, too = _count(JobEmbedding.objects.using(alias()).filter(encoder=encoder))
+    vectors, too = _count(PostingEmbedding.objects.using(alias()).filter(encoder=encoder))
     given = ExemplarEmbedding.objects.using(alias()).filter(
         encoder=encoder, exemplar__state=ExemplarState.ACTIVE
     )
-    rows = PendingJob.objects.using(alias()).filter(encoder=backfill.queued_for(encoder))
+    rows = QueuedPosting.objects.using(alias()).filter(encoder=backfill.queued_for(encoder))
     walk = (
-        Walk.objects.using(alias())
+        TableScan.objects.using(alias())
         .unfinished()
-        .filter(purpose=WalkPurpose.BACKFILL, encoder=encoder)
+        .filter(purpose=ScanPurpose.BACKFILL, encoder=encoder)
         .order_by("pk")
         .first()
     )
@@ -105,8 +105,8 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
         postings=(vectors, postings),
         estimated=is_estimated or too,
         exemplars=(given.count(), exemplars),
-        pending=rows.due()[: stats.LARGEST_COUNT + 1].count(),
-        set_aside=rows.aside()[: stats.LARGEST_COUNT + 1].count(),
+        pending=rows.remaining()[: stats.LARGEST_COUNT + 1].count(),
+        set_aside=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
         walk=walk,
         progress=progress,
         classifier=in_force.values_list("pk", flat=True).first(),

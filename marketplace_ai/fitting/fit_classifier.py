@@ -87,7 +87,7 @@ def read_audits(target_precision: float, confidence: float) -> Audits:
     """What people said about audited postings, to calibrate on when no file is given."""
     found = [row for row in judge.labelled() if not is_blank(row[0])]
     needed = rows_needed(target_precision, confidence)
-    waiting = AuditedPosting.objects.waiting().count()
+    waiting = AuditedPosting.objects.unanswered().count()
     return Audits(found if len(found) >= needed else [], len(found), needed, waiting)
 
 

@@ -120,20 +120,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='JobChange',
+            name='PostingChange',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('created', 'created'), ('edited', 'edited'), ('mass', 'edited with many others'), ('rescan', 'something changed, it is not known what')], max_length=8, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('created', 'created'), ('edited', 'edited'), ('bulk', 'bulk edit'), ('rescan', 'something changed, it is not known what')], max_length=8, verbose_name='kind')),
                 ('logged', models.DateTimeField(verbose_name='logged')),
                 ('job', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_JOB_MODEL)),
             ],
             options={
-                'verbose_name': 'job change',
-                'verbose_name_plural': 'job changes',
+                'verbose_name': 'posting change',
+                'verbose_name_plural': 'posting changes',
             },
         ),
         CreatePartitionedModel(
-            name='JobEmbedding',
+            name='PostingEmbedding',
             partition_by='encoder',
             fields=[
                 ('pk', models.CompositePrimaryKey('job_id', 'encoder_id', blank=True, editable=False, primary_key=True, serialize=False)),
@@ -143,12 +143,12 @@ class Migration(migrations.Migration):
                 ('job', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_JOB_MODEL)),
             ],
             options={
-                'verbose_name': 'job embedding',
-                'verbose_name_plural': 'job embeddings',
+                'verbose_name': 'posting embedding',
+                'verbose_name_plural': 'posting embeddings',
             },
         ),
         migrations.CreateModel(
-            name='PendingJob',
+            name='QueuedPosting',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('priority', models.SmallIntegerField(choices=[(0, 'backfill'), (100, 'fresh')], default=100, verbose_name='priority')),
@@ -166,8 +166,8 @@ class Migration(migrations.Migration):
                 ('job', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_JOB_MODEL, verbose_name='posting')),
             ],
             options={
-                'verbose_name': 'pending posting',
-                'verbose_name_plural': 'pending postings',
+                'verbose_name': 'queued posting',
+                'verbose_name_plural': 'queued postings',
             },
         ),
         migrations.CreateModel(
@@ -199,7 +199,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'decision',
                 'verbose_name_plural': 'decisions',
-                'indexes': [models.Index(fields=['job', 'id'], name='marketplace_ai_dec_job'), models.Index(condition=models.Q(('decided_by__isnull', False)), fields=['decided_by'], name='marketplace_ai_dec_person'), models.Index(condition=models.Q(('current', True)), fields=['outcome', '-id'], name='marketplace_ai_dec_outcome')],
+                'indexes': [models.Index(fields=['job', 'id'], name='marketplace_ai_dec_posting'), models.Index(condition=models.Q(('decided_by__isnull', False)), fields=['decided_by'], name='marketplace_ai_dec_person'), models.Index(condition=models.Q(('current', True)), fields=['outcome', '-id'], name='marketplace_ai_dec_outcome')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('current', True)), fields=('job',), name='marketplace_ai_one_current')],
             },
         ),
@@ -224,25 +224,25 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('exemplar', 'encoder'), name='marketplace_ai_exemplar_encoder'),
         ),
         migrations.AddIndex(
-            model_name='pendingjob',
-            index=models.Index(models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', True), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_pending_free'),
+            model_name='queuedposting',
+            index=models.Index(models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', True), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_queue_unclaimed'),
         ),
         migrations.AddIndex(
-            model_name='pendingjob',
-            index=models.Index(condition=models.Q(('set_aside__isnull', False)), fields=['set_aside'], name='marketplace_ai_pending_aside'),
+            model_name='queuedposting',
+            index=models.Index(condition=models.Q(('set_aside__isnull', False)), fields=['set_aside'], name='marketplace_ai_queue_failed'),
         ),
         migrations.AddIndex(
-            model_name='pendingjob',
-            index=models.Index(condition=models.Q(('token__isnull', False)), fields=['token'], name='marketplace_ai_pending_claimed'),
+            model_name='queuedposting',
+            index=models.Index(condition=models.Q(('token__isnull', False)), fields=['token'], name='marketplace_ai_queue_claimed'),
         ),
         migrations.AddConstraint(
-            model_name='pendingjob',
-            constraint=models.UniqueConstraint(fields=('job', 'encoder'), name='marketplace_ai_pending_once', nulls_distinct=False),
+            model_name='queuedposting',
+            constraint=models.UniqueConstraint(fields=('job', 'encoder'), name='marketplace_ai_queue_once', nulls_distinct=False),
         ),
-        DropPrimaryKeyIndex("JobChange"),
-        DatabaseForeignKey("JobEmbedding", "job", "CASCADE"),
-        DatabaseForeignKey("JobEmbedding", "encoder", "CASCADE"),
-        DatabaseForeignKey("PendingJob", "job", "CASCADE"),
+        DropPrimaryKeyIndex("PostingChange"),
+        DatabaseForeignKey("PostingEmbedding", "job", "CASCADE"),
+        DatabaseForeignKey("PostingEmbedding", "encoder", "CASCADE"),
+        DatabaseForeignKey("QueuedPosting", "job", "CASCADE"),
         DatabaseForeignKey("Decision", "job", "CASCADE"),
         DatabaseForeignKey("Decision", "category", "SET NULL"),
         DatabaseForeignKey("Exemplar", "job", "CASCADE"),

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Walk',
+            name='TableScan',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('purpose', models.CharField(choices=[('backfill', 'backfill'), ('reconcile', 'search for what was missed')], max_length=9)),
@@ -36,9 +36,9 @@ class Migration(migrations.Migration):
                 ('encoder', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='marketplace_ai.encoder')),
             ],
             options={
-                'verbose_name': 'walk',
-                'verbose_name_plural': 'walks',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('finished__isnull', True), ('purpose', 'backfill')), fields=('encoder', 'vectors_only', 'since', 'at_most'), name='marketplace_ai_one_backfill', nulls_distinct=False), models.UniqueConstraint(condition=models.Q(('purpose', 'reconcile')), fields=('purpose',), name='marketplace_ai_one_search')],
+                'verbose_name': 'table scan',
+                'verbose_name_plural': 'table scans',
+                'constraints': [models.UniqueConstraint(condition=models.Q(('finished__isnull', True), ('purpose', 'backfill')), fields=('encoder', 'vectors_only', 'since', 'at_most'), name='marketplace_ai_one_backfill', nulls_distinct=False), models.UniqueConstraint(condition=models.Q(('purpose', 'reconcile')), fields=('purpose',), name='marketplace_ai_one_reconcile')],
             },
         ),
     ]

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     operations = [
         AddIndexConcurrently(
-            model_name='pendingjob',
-            index=models.Index(models.F('encoder'), models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', False), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_pending_built'),
+            model_name='queuedposting',
+            index=models.Index(models.F('encoder'), models.F('alone'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('encoder__isnull', False), ('set_aside__isnull', True), ('token__isnull', True)), name='marketplace_ai_queue_candidate'),
         ),
     ]

@@ -4,15 +4,15 @@ from .audit import AuditedPosting, AutomationStop
 from .category import Category
 from .classifier_version import ClassifierVersion
 from .decision import Decision, Match, Outcome
-from .embeddings import ExemplarEmbedding, JobEmbedding
+from .embeddings import ExemplarEmbedding, PostingEmbedding
 from .encoder import Encoder, EncoderState
 from .exemplar import Exemplar, ExemplarGeneration, ExemplarSource, ExemplarState
 from .job_posting import JobPosting
 from .promotion import Promotion, PromotionKind
-from .queue import ChangeKind, JobChange, PendingJob, Priority
+from .queue import ChangeKind, PostingChange, Priority, QueuedPosting
 from .shadow import ShadowDecision
 from .swapped import get_category_model, get_job_model
-from .table_scan import Walk, WalkPurpose
+from .table_scan import ScanPurpose, TableScan
 
 __all__ = [
     "AuditedPosting",
@@ -28,18 +28,18 @@ __all__ = [
     "ExemplarGeneration",
     "ExemplarSource",
     "ExemplarState",
-    "JobChange",
-    "JobEmbedding",
     "JobPosting",
     "Match",
     "Outcome",
-    "PendingJob",
+    "PostingChange",
+    "PostingEmbedding",
     "Priority",
     "Promotion",
     "PromotionKind",
+    "QueuedPosting",
+    "ScanPurpose",
     "ShadowDecision",
-    "Walk",
-    "WalkPurpose",
+    "TableScan",
     "get_category_model",
     "get_job_model",
 ]

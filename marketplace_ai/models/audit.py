@@ -15,7 +15,7 @@ from .encoder import Encoder
 
 
 class AuditedPostingQuerySet(models.QuerySet["AuditedPosting"]):
-    def waiting(self) -> AuditedPostingQuerySet:
+    def unanswered(self) -> AuditedPostingQuerySet:
         """What a person should answer; a posting that is gone can't be."""
         return self.filter(answered__isnull=True, job__isnull=False)
 

@@ -45,7 +45,7 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
     def current(self) -> DecisionQuerySet:
         return self.filter(current=True)
 
-    def waiting(self) -> DecisionQuerySet:
+    def in_review(self) -> DecisionQuerySet:
         """What a person should look at."""
         return self.filter(current=True, outcome=Outcome.REVIEW)
 
@@ -121,7 +121,7 @@ class Decision(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["job", "id"], name="marketplace_ai_dec_job"),
+            models.Index(fields=["job", "id"], name="marketplace_ai_dec_posting"),
             models.Index(
                 fields=["decided_by"],
                 condition=Q(decided_by__isnull=False),

@@ -15,7 +15,7 @@ from .encoder import Encoder
 from .exemplar import Exemplar
 
 
-class JobEmbedding(models.Model):
+class PostingEmbedding(models.Model):
     """A posting's vector. The table is partitioned by encoder: retiring one is a DROP.
 
     The key starts with the job so that the cascade of a deleted job finds its rows.
@@ -33,8 +33,8 @@ class JobEmbedding(models.Model):
     text_digest = models.BinaryField(_("digest of the encoded text"))
 
     class Meta:
-        verbose_name = _("job embedding")
-        verbose_name_plural = _("job embeddings")
+        verbose_name = _("posting embedding")
+        verbose_name_plural = _("posting embeddings")
 
     def __str__(self) -> str:
         return f"{self.job_id} / {self.encoder_id}"

@@ -14,11 +14,11 @@ from .encoder import Encoder
 class ChangeKind(models.TextChoices):
     CREATED = "created", _("created")
     EDITED = "edited", _("edited")
-    MASS = "mass", _("edited with many others")
+    BULK = "bulk", _("bulk edit")
     RESCAN = "rescan", _("something changed, it is not known what")
 
 
-class JobChange(models.Model):
+class PostingChange(models.Model):
     """What the trigger saw. No key, index or foreign key in the database: it must cost a
     host's INSERT next to nothing. ``job`` is empty only for a rescan."""
 
@@ -30,8 +30,8 @@ class JobChange(models.Model):
     logged = models.DateTimeField(_("logged"))
 
     class Meta:
-        verbose_name = _("job change")
-        verbose_name_plural = _("job changes")
+        verbose_name = _("posting change")
+        verbose_name_plural = _("posting changes")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.job_id}"
@@ -42,16 +42,16 @@ class Priority(models.IntegerChoices):
     FRESH = 100, _("fresh")
 
 
-class PendingJobQuerySet(models.QuerySet["PendingJob"]):
-    def due(self) -> PendingJobQuerySet:
+class QueuedPostingQuerySet(models.QuerySet["QueuedPosting"]):
+    def remaining(self) -> QueuedPostingQuerySet:
         """Waiting or being worked on."""
         return self.filter(set_aside__isnull=True)
 
-    def aside(self) -> PendingJobQuerySet:
+    def failed(self) -> QueuedPostingQuerySet:
         return self.filter(set_aside__isnull=False)
 
 
-class PendingJob(models.Model):
+class QueuedPosting(models.Model):
     """One posting to be encoded: with the active encoder and decided (``encoder`` empty),
     or for an encoder that is being built (its vector only).
 
@@ -81,14 +81,14 @@ class PendingJob(models.Model):
     last_error = models.TextField(_("last error"), blank=True)
     set_aside = models.DateTimeField(_("set aside"), null=True, blank=True)
 
-    objects = PendingJobQuerySet.as_manager()
+    objects = QueuedPostingQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("pending posting")
-        verbose_name_plural = _("pending postings")
+        verbose_name = _("queued posting")
+        verbose_name_plural = _("queued postings")
         constraints = [
             models.UniqueConstraint(
-                fields=["job", "encoder"], nulls_distinct=False, name="marketplace_ai_pending_once"
+                fields=["job", "encoder"], nulls_distinct=False, name="marketplace_ai_queue_once"
             )
         ]
         indexes = [
@@ -97,7 +97,7 @@ class PendingJob(models.Model):
                 F("priority").desc(),
                 "id",
                 condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=True),
-                name="marketplace_ai_pending_free",
+                name="marketplace_ai_queue_unclaimed",
             ),
             # Few, but for the time in which an encoder is built; those of the active one are above.
             models.Index(
@@ -106,17 +106,17 @@ class PendingJob(models.Model):
                 F("priority").desc(),
                 "id",
                 condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=False),
-                name="marketplace_ai_pending_built",
+                name="marketplace_ai_queue_candidate",
             ),
             models.Index(
                 fields=["set_aside"],
                 condition=Q(set_aside__isnull=False),
-                name="marketplace_ai_pending_aside",
+                name="marketplace_ai_queue_failed",
             ),
             models.Index(
                 fields=["token"],
                 condition=Q(token__isnull=False),
-                name="marketplace_ai_pending_claimed",
+                name="marketplace_ai_queue_claimed",
             ),
         ]
 

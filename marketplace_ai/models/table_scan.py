@@ -12,17 +12,17 @@ from django.utils.translation import gettext_lazy as _
 from .encoder import Encoder
 
 
-class WalkPurpose(models.TextChoices):
+class ScanPurpose(models.TextChoices):
     BACKFILL = "backfill", _("backfill")
     RECONCILE = "reconcile", _("search for what was missed")
 
 
-class WalkQuerySet(models.QuerySet["Walk"]):
-    def unfinished(self) -> WalkQuerySet:
+class TableScanQuerySet(models.QuerySet["TableScan"]):
+    def unfinished(self) -> TableScanQuerySet:
         return self.filter(finished__isnull=True)
 
 
-class Walk(models.Model):
+class TableScan(models.Model):
     """One walk over the postings and where it is; workers take turns to go a step further.
 
     The steps put postings into the queue, at low priority and only while few of them wait
@@ -32,7 +32,7 @@ class Walk(models.Model):
     A search has no encoder: it looks with the one that is active.
     """
 
-    purpose = models.CharField(max_length=9, choices=WalkPurpose.choices)
+    purpose = models.CharField(max_length=9, choices=ScanPurpose.choices)
     encoder = models.ForeignKey(
         Encoder, null=True, on_delete=models.CASCADE, db_index=False, related_name="+"
     )
@@ -52,23 +52,23 @@ class Walk(models.Model):
     stopped = models.DateTimeField(null=True)
     finished = models.DateTimeField(null=True)
 
-    objects = WalkQuerySet.as_manager()
+    objects = TableScanQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("walk")
-        verbose_name_plural = _("walks")
+        verbose_name = _("table scan")
+        verbose_name_plural = _("table scans")
         constraints = [
             # Who asks again for what is under way, or was stopped, goes on with it.
             models.UniqueConstraint(
                 fields=["encoder", "vectors_only", "since", "at_most"],
-                condition=Q(purpose=WalkPurpose.BACKFILL, finished__isnull=True),
+                condition=Q(purpose=ScanPurpose.BACKFILL, finished__isnull=True),
                 nulls_distinct=False,
                 name="marketplace_ai_one_backfill",
             ),
             models.UniqueConstraint(
                 fields=["purpose"],
-                condition=Q(purpose=WalkPurpose.RECONCILE),
-                name="marketplace_ai_one_search",
+                condition=Q(purpose=ScanPurpose.RECONCILE),
+                name="marketplace_ai_one_reconcile",
             ),
         ]
 

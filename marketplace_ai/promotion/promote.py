@@ -14,8 +14,8 @@ from marketplace_ai.models import (
     EncoderState,
     Promotion,
     PromotionKind,
-    Walk,
-    WalkPurpose,
+    ScanPurpose,
+    TableScan,
 )
 from marketplace_ai.queue import encoder_locks
 from marketplace_ai.queue.sql import alias
@@ -72,8 +72,8 @@ def switch(
             rows.filter(pk=active.pk).update(state=EncoderState.READY, replaced=Now())
             # What was still to be decided is the new one's to decide; as walks of the former one
             # these would give vectors alone.
-            Walk.objects.using(alias()).unfinished().filter(
-                purpose=WalkPurpose.BACKFILL, encoder=active, vectors_only=False
+            TableScan.objects.using(alias()).unfinished().filter(
+                purpose=ScanPurpose.BACKFILL, encoder=active, vectors_only=False
             ).update(encoder=encoder)
         # The texts of its comparison have served; nothing would take their place.
         rows.filter(pk=encoder.pk).update(

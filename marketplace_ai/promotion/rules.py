@@ -15,10 +15,10 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarEmbedding,
     ExemplarState,
-    PendingJob,
     Promotion,
     PromotionKind,
-    Walk,
+    QueuedPosting,
+    TableScan,
 )
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions.errors import VersionError
@@ -74,8 +74,8 @@ def lacking(encoder: Encoder) -> str:
     """In words, what an encoder that is being built has yet to encode."""
     has_vector = ExemplarEmbedding.objects.filter(encoder=encoder).values("exemplar_id")
     exemplars = Exemplar.objects.filter(state=ExemplarState.ACTIVE).exclude(pk__in=has_vector)
-    walk = Walk.objects.unfinished().filter(encoder=encoder).order_by("pk").first()
-    waiting = PendingJob.objects.filter(encoder=encoder)[:LARGEST_COUNT].count()
+    walk = TableScan.objects.unfinished().filter(encoder=encoder).order_by("pk").first()
+    waiting = QueuedPosting.objects.filter(encoder=encoder)[:LARGEST_COUNT].count()
     parts = [gettext("%(n)s exemplars without a vector") % {"n": exemplars.count()}]
     if walk is not None:
         parts.append(

@@ -1,6 +1,6 @@
 """Which older postings a backfill queues, and how one is asked for, stopped and counted.
 
-A request is a row (``Walk``); whoever drains the queue goes a step further on it now and then,
+A request is a row (``TableScan``); whoever drains the queue goes a step further on it now and then,
 so it outlives the command that asked for it, and the queue stays short.
 """
 
@@ -21,11 +21,11 @@ from marketplace_ai.models import (
     Decision,
     Encoder,
     EncoderState,
-    JobEmbedding,
-    PendingJob,
+    PostingEmbedding,
     Priority,
-    Walk,
-    WalkPurpose,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
     get_job_model,
 )
 from marketplace_ai.text.normalize import digest
@@ -51,7 +51,7 @@ def missing(
 ) -> QuerySet[Any]:
     """Postings that have no vector of ``encoder``, or where it is active and more than vectors
     are wanted no decision, and are not queued for one."""
-    is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
+    is_queued = QueuedPosting.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
     return _lacking(encoder, since, vectors_only).exclude(Exists(is_queued))
 
 
@@ -65,8 +65,8 @@ def _lacking(encoder: Encoder, since: dt.date | None, vectors_only: bool) -> Que
     return _jobs(since).filter(lacks)
 
 
-def _vectors(encoder: Encoder) -> QuerySet[JobEmbedding]:
-    return JobEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+def _vectors(encoder: Encoder) -> QuerySet[PostingEmbedding]:
+    return PostingEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
 
 
 def _jobs(since: dt.date | None) -> QuerySet[Any]:
@@ -78,7 +78,7 @@ def _jobs(since: dt.date | None) -> QuerySet[Any]:
     return jobs
 
 
-def find(walk: Walk, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
+def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
     """Those of ``keys`` that this backfill queues, in order; with ``queued`` also those that
     are in the queue."""
     if queued:
@@ -136,14 +136,14 @@ def request(
     vectors_only: bool = False,
     total: int = 0,
     estimated: bool = False,
-) -> tuple[Walk, bool]:
+) -> tuple[TableScan, bool]:
     """Ask for a backfill; the row, and whether it is new.
 
     The same one that is still under way, or was stopped, goes on from where it is.
     """
-    walks = Walk.objects.using(sql.alias())
+    walks = TableScan.objects.using(sql.alias())
     walk, is_new = walks.get_or_create(
-        purpose=WalkPurpose.BACKFILL,
+        purpose=ScanPurpose.BACKFILL,
         encoder=encoder,
         since=since,
         at_most=at_most,
@@ -165,16 +165,16 @@ def request(
 
 def stop(encoder: Encoder) -> int:
     """Stop all backfills of this encoder where they are; how many."""
-    walks = Walk.objects.using(sql.alias()).unfinished()
-    return walks.filter(purpose=WalkPurpose.BACKFILL, encoder=encoder, stopped__isnull=True).update(
+    walks = TableScan.objects.using(sql.alias()).unfinished()
+    return walks.filter(purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped__isnull=True).update(
         stopped=Now()
     )
 
 
-def waiting(encoder: Encoder | None = None) -> QuerySet[PendingJob]:
+def waiting(encoder: Encoder | None = None) -> QuerySet[QueuedPosting]:
     """What is queued behind everything fresh and not worked off yet; for the active encoder, or
     the one that is given."""
-    rows = PendingJob.objects.using(sql.alias()).due().filter(priority=Priority.BACKFILL)
+    rows = QueuedPosting.objects.using(sql.alias()).remaining().filter(priority=Priority.BACKFILL)
     return rows.filter(encoder=None if encoder is None else queued_for(encoder))
 
 
@@ -204,7 +204,7 @@ def run_changed(
     adapter = get_adapter()
     total, last = 0, None
     while True:
-        known = JobEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
+        known = PostingEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
         known = known if last is None else known.filter(job_id__gt=last)
         step = dict(known.order_by("job_id").values_list("job_id", "text_digest")[:STEP])
         if not step:

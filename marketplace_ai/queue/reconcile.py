@@ -25,11 +25,11 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.conf import conf
 from marketplace_ai.models import (
     Decision,
-    JobChange,
-    JobEmbedding,
-    PendingJob,
-    Walk,
-    WalkPurpose,
+    PostingChange,
+    PostingEmbedding,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
     get_job_model,
 )
 from marketplace_ai.text.normalize import digest
@@ -56,12 +56,12 @@ def begin(encoder: Encoder) -> bool:
     The first one comes a whole interval after the first worker: nothing can be missed yet. What
     the triggers could not name is the round's to find from then on, and goes from the log.
     """
-    searches = Walk.objects.using(sql.alias()).filter(purpose=WalkPurpose.RECONCILE)
+    searches = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
     searches.get_or_create(
-        purpose=WalkPurpose.RECONCILE,
+        purpose=ScanPurpose.RECONCILE,
         defaults={name: Now() for name in ("requested", "stepped", "not_before", "finished")},
     )
-    changes = JobChange.objects.using(sql.alias())
+    changes = PostingChange.objects.using(sql.alias())
     unnamed = changes.filter(job__isnull=True)
     asked = finds_new_ones(encoder) and unnamed.exists()
     resting = searches.filter(finished__isnull=False)
@@ -90,14 +90,14 @@ def finds_new_ones(encoder: Encoder) -> bool:
     return _newer(get_adapter()) is not None or _all_were_queued(encoder)
 
 
-def find(walk: Walk, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
+def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False) -> list[Any]:
     """Those of ``keys`` that were missed, in order; with ``queued`` also those in the queue."""
     adapter = get_adapter()
     known = _digests(encoder, keys)
     undecided = _undecided(adapter, encoder, keys)
     jobs = adapter.jobs().using(sql.alias()).filter(pk__in=list(known.keys() | undecided))
     if not queued:
-        is_queued = PendingJob.objects.filter(job_id=OuterRef("pk"), encoder__isnull=True)
+        is_queued = QueuedPosting.objects.filter(job_id=OuterRef("pk"), encoder__isnull=True)
         jobs = jobs.exclude(Exists(is_queued))
     return [
         job.pk
@@ -122,7 +122,7 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
     Either will do: a mass edit renews the vector only, a text that became blank the decision.
     """
-    vectors = JobEmbedding.objects.using(sql.alias()).filter(job_id__in=keys, encoder=encoder)
+    vectors = PostingEmbedding.objects.using(sql.alias()).filter(job_id__in=keys, encoder=encoder)
     decisions = Decision.objects.using(sql.alias()).filter(job_id__in=keys, current=True)
     known: dict[Any, set[bytes]] = {}
     for rows in (vectors, decisions):
@@ -137,7 +137,7 @@ def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[An
     expected = newer if newer is not None else Q(pk__in=[])
     if _all_were_queued(encoder):
         # A backfill of vectors only leaves older postings undecided on purpose.
-        vectors = JobEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+        vectors = PostingEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
     decided = Decision.objects.filter(job_id=OuterRef("pk"), current=True)
     jobs = adapter.jobs().using(sql.alias()).filter(expected, ~Exists(decided), pk__in=keys)
@@ -164,9 +164,9 @@ def _newer(adapter: JobAdapter) -> Q | None:
 def _all_were_queued(encoder: Encoder) -> bool:
     """Whether a backfill of everything was finished."""
     return (
-        Walk.objects.using(sql.alias())
+        TableScan.objects.using(sql.alias())
         .filter(
-            purpose=WalkPurpose.BACKFILL, encoder=encoder, vectors_only=False,
+            purpose=ScanPurpose.BACKFILL, encoder=encoder, vectors_only=False,
             since__isnull=True, at_most__isnull=True, finished__isnull=False,
         )
         .exists()

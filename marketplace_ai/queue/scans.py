@@ -17,7 +17,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least, Now
 
 from marketplace_ai.conf import conf
-from marketplace_ai.models import EncoderState, PendingJob, Walk, WalkPurpose, get_job_model
+from marketplace_ai.models import EncoderState, QueuedPosting, ScanPurpose, TableScan, get_job_model
 
 from . import backfill, reconcile, sql
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKS = {WalkPurpose.BACKFILL: backfill, WalkPurpose.RECONCILE: reconcile}
+LOOKS = {ScanPurpose.BACKFILL: backfill, ScanPurpose.RECONCILE: reconcile}
 #: Postings that their host holds locked are looked at again after this many seconds.
 HELD_DELAY = 1.0
 #: A longer time between two steps counts as this long: there was no worker.
@@ -71,7 +71,7 @@ def step(encoder: Encoder) -> bool:
         if walk is None or not _has_room(encoder):
             return False
         began = time.monotonic()
-        look = LOOKS[WalkPurpose(walk.purpose)]
+        look = LOOKS[ScanPurpose(walk.purpose)]
         held = [_key(text) for text in walk.held]
         # Where very many are held, as by a DELETE of millions, those come first.
         window = _keys_after(walk, look.STEP) if len(held) < look.STEP else []
@@ -85,11 +85,11 @@ def step(encoder: Encoder) -> bool:
         queued, held = _queue(walk, encoder, look.find, found)
         enough = walk.at_most is not None and walk.queued + queued >= walk.at_most
         pause = 0.0
-        if walk.purpose == WalkPurpose.RECONCILE:
+        if walk.purpose == ScanPurpose.RECONCILE:
             pause = (time.monotonic() - began) * reconcile.PAUSE
         elif held and (at_end or not window):
             pause = HELD_DELAY
-        Walk.objects.using(sql.alias()).filter(pk=walk.pk).update(
+        TableScan.objects.using(sql.alias()).filter(pk=walk.pk).update(
             last_key=walk.last_key if last is None else str(last),
             held=[str(key) for key in held],
             walked=F("walked") + len(window),
@@ -102,12 +102,12 @@ def step(encoder: Encoder) -> bool:
     return True
 
 
-def _next(encoder: Encoder) -> Walk | None:
+def _next(encoder: Encoder) -> TableScan | None:
     """The walk to go on with, locked."""
     mine = Q(encoder=encoder)
     if encoder.state == EncoderState.ACTIVE:
         mine |= Q(encoder__isnull=True)
-    walks = Walk.objects.using(sql.alias()).unfinished()
+    walks = TableScan.objects.using(sql.alias()).unfinished()
     # A search first: it pauses by itself, and a backfill would leave it no room.
     return (
         walks.filter(mine, stopped__isnull=True, not_before__lte=Now())
@@ -129,7 +129,7 @@ def _has_room(encoder: Encoder) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _keys_after(walk: Walk, number: int) -> list[Any]:
+def _keys_after(walk: TableScan, number: int) -> list[Any]:
     """The next keys of the table itself: the adapter's own choice may be few of them."""
     jobs = get_job_model()._base_manager.using(sql.alias())
     if walk.last_key is not None:
@@ -144,7 +144,7 @@ def _key(text: str) -> Any:
 
 
 def _queue(
-    walk: Walk, encoder: Encoder, find: Callable[..., list[Any]], found: list[Any]
+    walk: TableScan, encoder: Encoder, find: Callable[..., list[Any]], found: list[Any]
 ) -> tuple[int, list[Any]]:
     """How many were queued, and the postings that their host held locked."""
     if not found:
@@ -152,12 +152,12 @@ def _queue(
     rows, held = backfill.queue(
         found, encoder_id=backfill.queued_for(encoder), vectors_only=walk.vectors_only
     )
-    if walk.purpose == WalkPurpose.RECONCILE:
+    if walk.purpose == ScanPurpose.RECONCILE:
         backfill.queue_beside(found)
     # Between the look and its row in the queue another worker may have done all that a posting
     # lacked, and it would be decided twice. From the row on nobody can, so this look is the last.
     lacking = find(walk, encoder, found, queued=True)
-    queued = PendingJob.objects.using(sql.alias()).filter(pk__in=rows)
+    queued = QueuedPosting.objects.using(sql.alias()).filter(pk__in=rows)
     done, _ = queued.exclude(job_id__in=lacking).delete()
     return len(rows) - done, held
 
@@ -172,9 +172,9 @@ class Progress:
     left: dt.timedelta | None
 
 
-def progress(walk: Walk, waiting: int) -> Progress:
+def progress(walk: TableScan, waiting: int) -> Progress:
     """How far a walk is, with ``waiting`` postings of its encoder queued and not worked off."""
-    done = walk.walked if walk.purpose == WalkPurpose.RECONCILE else walk.queued - waiting
+    done = walk.walked if walk.purpose == ScanPurpose.RECONCILE else walk.queued - waiting
     done = max(done, 0)
     seconds = walk.busy.total_seconds()
     rate = done / seconds if seconds > 0 else 0.0

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import connections, router
 
 from marketplace_ai.adapter import job_model_and_pk
-from marketplace_ai.models import PendingJob, get_category_model
+from marketplace_ai.models import QueuedPosting, get_category_model
 
 #: First key of the advisory locks by which drainers show that they live ("mAI1" as a number).
 LIVENESS_CLASS = 0x6D414931
@@ -32,7 +32,7 @@ LIVENESS_CLASS = 0x6D414931
 INTAKE = """
 WITH log AS MATERIALIZED (
     SELECT ctid AS place, job_id, kind, logged
-    FROM marketplace_ai_jobchange
+    FROM marketplace_ai_postingchange
     WHERE ctid > %(after)s::tid AND job_id IS NOT NULL
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -42,7 +42,7 @@ WITH log AS MATERIALIZED (
     ORDER BY {job_key}
     FOR KEY SHARE SKIP LOCKED
 ), done AS (
-    DELETE FROM marketplace_ai_jobchange AS change USING log
+    DELETE FROM marketplace_ai_postingchange AS change USING log
     WHERE change.ctid = log.place AND (
         log.job_id IN (SELECT id FROM job)
         OR NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.job_id)
@@ -50,14 +50,14 @@ WITH log AS MATERIALIZED (
     RETURNING change.job_id
 ), change AS MATERIALIZED (
     SELECT log.job_id, min(log.logged) AS logged,
-           CASE WHEN bool_and(log.kind = 'mass') THEN 0 ELSE 100 END AS priority,
-           bool_and(log.kind = 'mass') AND EXISTS (
+           CASE WHEN bool_and(log.kind = 'bulk') THEN 0 ELSE 100 END AS priority,
+           bool_and(log.kind = 'bulk') AND EXISTS (
                SELECT FROM marketplace_ai_decision AS decision
                WHERE decision.job_id = log.job_id AND decision.current) AS vector_only
     FROM log JOIN job ON job.id = log.job_id
     GROUP BY log.job_id
 ), queued AS (
-    INSERT INTO marketplace_ai_pendingjob AS pending
+    INSERT INTO marketplace_ai_queuedposting AS pending
         (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
     SELECT job_id, priority, vector_only, false, 0, logged, now(), ''
     FROM change
@@ -75,7 +75,7 @@ WITH log AS MATERIALIZED (
     ORDER BY id
     FOR SHARE
 ), beside AS (
-    INSERT INTO marketplace_ai_pendingjob AS pending
+    INSERT INTO marketplace_ai_queuedposting AS pending
         (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
     SELECT change.job_id, candidate.id, 0, change.vector_only OR NOT candidate.shadow,
            false, 0, change.logged, now(), ''
@@ -99,21 +99,21 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 # What is marked alone needs a worker with empty hands, so a batch tells whether such rows wait.
 CLAIM = """
 WITH next AS MATERIALIZED (
-    SELECT id FROM marketplace_ai_pendingjob
+    SELECT id FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
       AND alone = %(alone)s AND priority > %(above)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
-UPDATE marketplace_ai_pendingjob AS pending
+UPDATE marketplace_ai_queuedposting AS pending
 SET token = %(token)s, worker = %(worker)s,
     lease_until = now() + make_interval(secs => %(lease)s)
 FROM next WHERE pending.id = next.id
 RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pending.priority,
           pending.queued,
           (SELECT EXISTS (
-              SELECT FROM marketplace_ai_pendingjob
+              SELECT FROM marketplace_ai_queuedposting
               WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
                 AND alone AND {for_encoder}))
 """
@@ -121,11 +121,11 @@ RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pen
 # Whether anything waits that may be claimed now, for the active encoder or one of some others.
 DUE = """
 SELECT EXISTS (
-    SELECT FROM marketplace_ai_pendingjob
+    SELECT FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
       AND alone IN (false, true) AND encoder_id IS NULL
 ) OR EXISTS (
-    SELECT FROM marketplace_ai_pendingjob
+    SELECT FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
       AND encoder_id = ANY(%(encoders)s::bigint[])
 )
@@ -137,16 +137,16 @@ FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
 # does. A row that a host's DELETE is just taking away is left out instead of waited for: else one
 # open transaction of the host would stop the worker, and with it other postings' saves.
 MINE = """(
-    SELECT id FROM marketplace_ai_pendingjob
+    SELECT id FROM marketplace_ai_queuedposting
     WHERE token = %(token)s AND id = ANY(%(ids)s)
     ORDER BY job_id FOR UPDATE SKIP LOCKED
 )"""
 
 RENEW = """
-UPDATE marketplace_ai_pendingjob
+UPDATE marketplace_ai_queuedposting
 SET lease_until = now() + make_interval(secs => %(lease)s)
 WHERE id IN (
-    SELECT id FROM marketplace_ai_pendingjob WHERE token = %(token)s
+    SELECT id FROM marketplace_ai_queuedposting WHERE token = %(token)s
     ORDER BY job_id FOR UPDATE SKIP LOCKED
 )
 """
@@ -160,12 +160,12 @@ WITH alive AS MATERIALIZED (
     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), lost AS (
-    SELECT id FROM marketplace_ai_pendingjob
+    SELECT id FROM marketplace_ai_queuedposting
     WHERE token IS NOT NULL
       AND (lease_until < now() OR worker NOT IN (SELECT worker FROM alive))
     FOR UPDATE SKIP LOCKED
 )
-UPDATE marketplace_ai_pendingjob AS pending
+UPDATE marketplace_ai_queuedposting AS pending
 SET token = NULL, worker = NULL, lease_until = NULL, alone = true,
     attempts = attempts + alone::int,
     not_before = now() + make_interval(secs => CASE WHEN alone THEN 2 ^ (attempts + 1) ELSE 0 END),
@@ -177,7 +177,7 @@ RETURNING pending.id
 
 # Give claimed rows back, uncounted: their time has not come, or the fault was not theirs.
 RELEASE = """
-UPDATE marketplace_ai_pendingjob
+UPDATE marketplace_ai_queuedposting
 SET token = NULL, worker = NULL, lease_until = NULL,
     not_before = now() + make_interval(secs => %(delay)s)
 WHERE id IN {mine}
@@ -185,14 +185,14 @@ WHERE id IN {mine}
 
 # A batch failed and nobody knows through which of its rows: each is tried alone, uncounted.
 ISOLATE = """
-UPDATE marketplace_ai_pendingjob
+UPDATE marketplace_ai_queuedposting
 SET token = NULL, worker = NULL, lease_until = NULL, alone = true
 WHERE id IN {mine}
 """
 
 # A posting failed by itself: count it, wait longer each time, set it aside at the bound.
 FAIL = """
-UPDATE marketplace_ai_pendingjob
+UPDATE marketplace_ai_queuedposting
 SET token = NULL, worker = NULL, lease_until = NULL, alone = true, attempts = attempts + 1,
     set_aside = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
     not_before = now() + make_interval(secs => 2 ^ least(attempts + 1, 10)),
@@ -207,7 +207,7 @@ WHERE id = %(id)s AND token = %(token)s
 # in the log still when an earlier claim read it.
 LOCK_CLAIMED = """
 WITH mine AS MATERIALIZED (
-    SELECT id, job_id, vector_only, queued FROM marketplace_ai_pendingjob
+    SELECT id, job_id, vector_only, queued FROM marketplace_ai_queuedposting
     WHERE token = %(token)s AND id = ANY(%(ids)s)
     ORDER BY job_id FOR UPDATE
 )
@@ -221,7 +221,7 @@ FROM mine LEFT JOIN marketplace_ai_decision AS decision
        ON decision.job_id = mine.job_id AND decision.current
 """
 
-FINISH = "DELETE FROM marketplace_ai_pendingjob WHERE id IN {mine}"
+FINISH = "DELETE FROM marketplace_ai_queuedposting WHERE id IN {mine}"
 
 # Whether an encoder is in one of these states, kept so until the transaction ends.
 KEEP_ENCODER = """
@@ -233,7 +233,7 @@ FOR SHARE
 # The write of a batch: the following statements are sent together, without waiting in between.
 
 STORE_VECTORS = """
-INSERT INTO marketplace_ai_jobembedding (job_id, encoder_id, vector, text_digest)
+INSERT INTO marketplace_ai_postingembedding (job_id, encoder_id, vector, text_digest)
 SELECT new.job, %(encoder)s, new.vector, new.digest
 FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::halfvec[], %(digests)b::bytea[])
      AS new(job, vector, digest)
@@ -326,13 +326,13 @@ WITH candidate AS MATERIALIZED (
     ORDER BY id
     FOR SHARE
 )
-INSERT INTO marketplace_ai_pendingjob
+INSERT INTO marketplace_ai_queuedposting
     (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
 SELECT new.job, candidate.id, 0, true, false, 0, now(), now(), ''
 FROM candidate CROSS JOIN
      unnest(%(jobs)s::{job_key_type}[], %(digests)b::bytea[]) AS new(job, digest)
 WHERE NOT EXISTS (
-    SELECT FROM marketplace_ai_jobembedding AS known
+    SELECT FROM marketplace_ai_postingembedding AS known
     WHERE known.job_id = new.job AND known.encoder_id = candidate.id
       AND known.text_digest = new.digest)
 ORDER BY candidate.id, new.job
@@ -353,7 +353,7 @@ WITH lives AS MATERIALIZED (
     ORDER BY {job_key}
     FOR KEY SHARE SKIP LOCKED
 ), queued AS (
-    INSERT INTO marketplace_ai_pendingjob
+    INSERT INTO marketplace_ai_queuedposting
         (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
     SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
     FROM there
@@ -369,8 +369,8 @@ SELECT ARRAY(SELECT id FROM queued),
 
 # What waits for an encoder that is retired, some at a time; by others' locks as in MINE.
 FORGET = """
-DELETE FROM marketplace_ai_pendingjob WHERE id IN (
-    SELECT id FROM marketplace_ai_pendingjob WHERE encoder_id = %(encoder)s
+DELETE FROM marketplace_ai_queuedposting WHERE id IN (
+    SELECT id FROM marketplace_ai_queuedposting WHERE encoder_id = %(encoder)s
     ORDER BY job_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 """
@@ -384,7 +384,7 @@ WITH bound AS MATERIALIZED (
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), waiting AS (
     SELECT count(*) AS rows FROM (
-        SELECT FROM marketplace_ai_pendingjob
+        SELECT FROM marketplace_ai_queuedposting
         WHERE token IS NULL AND set_aside IS NULL AND {for_encoder} AND NOT alone AND priority = 0
         LIMIT (SELECT rows FROM bound)
     ) AS row
@@ -416,4 +416,4 @@ def _key_type(label: str) -> str:
 
 def alias() -> str:
     """The database that holds the queue, which is the job table's own."""
-    return router.db_for_write(PendingJob)
+    return router.db_for_write(QueuedPosting)

@@ -19,7 +19,7 @@ from django.db import connections, transaction
 
 from marketplace_ai.adapter import get_adapter, job_model_and_pk
 from marketplace_ai.conf import conf
-from marketplace_ai.models import JobChange
+from marketplace_ai.models import PostingChange
 
 from .sql import alias
 
@@ -57,7 +57,7 @@ CREATED = "SELECT after.{key}, 'created', now() FROM new_rows AS after"
 # Not named old and new, which PL/pgSQL keeps for row triggers. As text, because not every type
 # can be compared; a changed primary key finds no old row.
 EDITED = """SELECT after.{key},
-           CASE WHEN count(*) OVER () > {mass} THEN 'mass' ELSE 'edited' END, now()
+           CASE WHEN count(*) OVER () > {mass} THEN 'bulk' ELSE 'edited' END, now()
     FROM new_rows AS after LEFT JOIN old_rows AS before ON before.{key} = after.{key}
     WHERE before.{key} IS NULL OR {differs}"""
 
@@ -112,7 +112,7 @@ def definitions() -> dict[str, list[str]]:
         function = FUNCTION.format(
             name=name,
             schema=schema,
-            log=quote(JobChange._meta.db_table),
+            log=quote(PostingChange._meta.db_table),
             changed=bodies[name],
             key=column,
             kind=name.removeprefix("marketplace_ai_"),
@@ -184,7 +184,7 @@ def install_after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
         return
     model, _ = job_model_and_pk()
     tables = connections[using].introspection.table_names()
-    if {model._meta.db_table, JobChange._meta.db_table} <= set(tables):
+    if {model._meta.db_table, PostingChange._meta.db_table} <= set(tables):
         changed = install()
         if changed and kwargs.get("verbosity", 1) >= 1:
             print(f"  Installed triggers on {model._meta.db_table}: {', '.join(changed)}")

@@ -99,7 +99,7 @@ def answer(
 #: int8, which exemplars never are (``TextEncoder.exact``).
 REUSE_VECTOR = """
 INSERT INTO marketplace_ai_exemplarembedding (exemplar_id, encoder_id, vector)
-SELECT %(exemplar)s, vector.encoder_id, vector.vector FROM marketplace_ai_jobembedding AS vector
+SELECT %(exemplar)s, vector.encoder_id, vector.vector FROM marketplace_ai_postingembedding AS vector
 JOIN marketplace_ai_encoder AS encoder
      ON encoder.id = vector.encoder_id AND encoder.state <> 'retired'
 WHERE vector.job_id = %(job)s AND vector.text_digest = %(digest)s

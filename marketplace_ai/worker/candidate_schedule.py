@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from marketplace_ai.models import Encoder, EncoderState, PendingJob
+from marketplace_ai.models import Encoder, EncoderState, QueuedPosting
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.sql import alias
 
@@ -93,7 +93,7 @@ class Candidates:
         Those that are ready come first: they are to stay so. The active one has rows of its own
         only where it became so before they were worked off.
         """
-        rows = PendingJob.objects.filter(
+        rows = QueuedPosting.objects.filter(
             encoder=OuterRef("pk"), token__isnull=True, set_aside__isnull=True,
             not_before__lte=Now(),
         )  # fmt: skip

@@ -18,7 +18,7 @@ from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
 from marketplace_ai.db.read_timeout import bound_silence
-from marketplace_ai.models import Encoder, JobChange, PendingJob
+from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
@@ -208,13 +208,13 @@ class Drainer:
 
     def _is_empty(self) -> bool:
         """Whether nothing is left to do, but for candidates that do not work."""
-        due = PendingJob.objects.due().exclude(encoder__in=self._candidates.in_trouble)
+        due = QueuedPosting.objects.remaining().exclude(encoder__in=self._candidates.in_trouble)
         if self._only is not None:
             due = due.filter(encoder=self._only)
         return not (
             self._candidates.is_loading
             or due.exists()
-            or JobChange.objects.filter(job__isnull=False).exists()
+            or PostingChange.objects.filter(job__isnull=False).exists()
         )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 
 QUEUE = """
-SELECT (SELECT count(*) FROM marketplace_ai_jobchange),
+SELECT (SELECT count(*) FROM marketplace_ai_postingchange),
        count(*) FILTER (WHERE set_aside IS NULL), count(*) FILTER (WHERE set_aside IS NOT NULL)
-FROM marketplace_ai_pendingjob
+FROM marketplace_ai_queuedposting
 """
 
 # One row a posting: its decisions, those that are current, equal ones beyond the first, its
@@ -20,10 +20,10 @@ FROM marketplace_ai_pendingjob
 POSTINGS = """
 SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.current),
        count(decision.id) - count(DISTINCT decision.text_digest),
-       (SELECT count(*) FROM marketplace_ai_jobembedding AS vector
+       (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
         JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
         WHERE vector.job_id = job.id AND vector.encoder_id = latest.encoder_id),
-       (SELECT count(*) FROM marketplace_ai_jobembedding AS vector
+       (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
         JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
         WHERE vector.job_id = job.id AND vector.encoder_id = latest.encoder_id
           AND vector.text_digest = latest.text_digest),
@@ -32,7 +32,7 @@ SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.cur
        count(*) FILTER (WHERE classifier.encoder_id <> decision.encoder_id),
        (SELECT count(*) FROM marketplace_ai_encoder AS encoder WHERE encoder.state = 'ready'
         AND NOT EXISTS (
-            SELECT FROM marketplace_ai_jobembedding AS vector
+            SELECT FROM marketplace_ai_postingembedding AS vector
             JOIN marketplace_ai_decision AS latest
                  ON latest.job_id = vector.job_id AND latest.current
             WHERE vector.job_id = job.id AND vector.encoder_id = encoder.id
@@ -49,7 +49,7 @@ STRAY = """
 SELECT job_id FROM marketplace_ai_decision
 WHERE job_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 UNION ALL
-SELECT job_id FROM marketplace_ai_jobembedding
+SELECT job_id FROM marketplace_ai_postingembedding
 WHERE job_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 """
 

@@ -174,7 +174,7 @@ def test_pages_fit_every_screen(
     for path in (
         reverse("admin:marketplace_ai_jobposting_change", args=[world[1].job_id]),
         reverse("admin:marketplace_ai_decision_review"),
-        reverse("admin:marketplace_ai_pendingjob_changelist"),
+        reverse("admin:marketplace_ai_queuedposting_changelist"),
         reverse("admin:marketplace_ai_auditedposting_changelist"),
         reverse("admin:marketplace_ai_automationstop_changelist"),
         reverse("admin:marketplace_ai_automationstop_resume", args=[stop.pk]),

@@ -24,8 +24,8 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     ExemplarGeneration,
-    JobEmbedding,
     JobPosting,
+    PostingEmbedding,
     Promotion,
 )
 from tests.acceptance import ledger, workers
@@ -117,7 +117,7 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
     faults.pop("decided_again")
     assert not any(faults.values()), faults
     for encoder in (first, second):
-        assert JobEmbedding.objects.filter(encoder=encoder).count() == found.postings
+        assert PostingEmbedding.objects.filter(encoder=encoder).count() == found.postings
     kinds = list(Promotion.objects.order_by("pk").values_list("kind", flat=True))
     assert kinds[-1] == "rolled_back"
     assert kinds[0] == ("forced" if compared["comparison"]["objections"] else "promoted")

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from django.db import connections
 
-from marketplace_ai.models import PendingJob
+from marketplace_ai.models import QueuedPosting
 from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import workers
@@ -161,13 +161,13 @@ def in_order(*names: str) -> Callable[[list[Actor]], Actor]:
 def drain(pipeline: Pipeline) -> None:
     """Work off what is left; whatever waits for its time finds that it has come."""
     for _ in range(50):
-        PendingJob.objects.filter(token=None).update(not_before="2026-01-01T00:00Z")
+        QueuedPosting.objects.filter(token=None).update(not_before="2026-01-01T00:00Z")
         worker = Drainer(pipeline, executor=Late())
         try:
             found = worker.turn()
         finally:
             worker.close()
-        if not found and not PendingJob.objects.due().exists():
+        if not found and not QueuedPosting.objects.remaining().exists():
             return
     raise AssertionError("the queue does not drain")
 

@@ -15,8 +15,8 @@ from marketplace_ai.models import (
     EncoderState,
     ExemplarEmbedding,
     JobPosting,
-    PendingJob,
     PromotionKind,
+    QueuedPosting,
     ShadowDecision,
 )
 from marketplace_ai.promotion import promote, shadow_mode
@@ -66,7 +66,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
 
         def fed() -> bool:
             nonlocal postings
-            if fates.left(folder) and PendingJob.objects.due().count() < 100:
+            if fates.left(folder) and QueuedPosting.objects.remaining().count() < 100:
                 postings += create(postings, each=scaled(5, 20))
             return not fates.left(folder) and settled(url)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import marketplace_ai
-from marketplace_ai.models import JobPosting, PendingJob
+from marketplace_ai.models import JobPosting, QueuedPosting
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create, settled
 from tests.faults.scale import scaled
@@ -45,8 +45,8 @@ def test_a_failed_posting_waits_by_the_databases_clock(tmp_path: Path) -> None:
     url = workers.database()
     environment = workers.environment(url, max_attempts=3, FAULTS_CLOCK=3600)
     with workers.drainer(tmp_path, environment) as worker:
-        worker.wait_for(lambda: PendingJob.objects.aside().exists(), "it is not set aside")
-    row = PendingJob.objects.get()
+        worker.wait_for(lambda: QueuedPosting.objects.failed().exists(), "it is not set aside")
+    row = QueuedPosting.objects.get()
     assert row.set_aside is not None
     # It waited 2 s and then 4 s.
     assert 6 <= (row.set_aside - row.queued).total_seconds() < 600

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from marketplace_ai.conf import conf
 from marketplace_ai.encoders import active
 from marketplace_ai.encoding import EncoderError, load_encoder
-from marketplace_ai.models import Decision, Encoder, EncoderState, JobEmbedding, JobPosting
+from marketplace_ai.models import Decision, Encoder, EncoderState, JobPosting, PostingEmbedding
 from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
@@ -112,7 +112,7 @@ def test_what_is_not_a_unit_vector_is_refused_by_the_database_too(directory: Pat
     job = JobPosting.objects.create(title="Male stue").pk
     encoder: Any = Encoder.objects.active()
     with pytest.raises(Exception, match=r"NaN|dimension|violates"):
-        JobEmbedding.objects.create(
+        PostingEmbedding.objects.create(
             job_id=job, encoder=encoder, vector=[float("nan")] * 32, text_digest=b"1"
         )
 
@@ -120,6 +120,6 @@ def test_what_is_not_a_unit_vector_is_refused_by_the_database_too(directory: Pat
 def assert_all_decided(postings: int) -> None:
     assert ledger.queue(workers.database()) == ledger.Queue(0, 0, 0)
     assert Decision.objects.filter(current=True).count() == postings
-    vectors = np.array(JobEmbedding.objects.values_list("vector", flat=True), dtype=np.float64)
+    vectors = np.array(PostingEmbedding.objects.values_list("vector", flat=True), dtype=np.float64)
     assert len(vectors) == postings
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)

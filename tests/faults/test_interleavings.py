@@ -20,10 +20,10 @@ from marketplace_ai.models import (
     Decision,
     Exemplar,
     ExemplarState,
-    JobEmbedding,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingEmbedding,
+    QueuedPosting,
 )
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.review.answers import answer
@@ -136,7 +136,7 @@ class _UndoError(Exception):
 def lease_over(actor: Actor) -> None:
     """As when a worker was frozen for longer than its lease."""
     for _ in range(2):
-        PendingJob.objects.exclude(token=None).update(lease_until="2026-01-01T00:00Z")
+        QueuedPosting.objects.exclude(token=None).update(lease_until="2026-01-01T00:00Z")
         actor.pause("it is over")
 
 
@@ -144,7 +144,7 @@ def check(url: str, steps: list[str]) -> None:
     assert ledger.queue(url) == ledger.Queue(0, 0, 0), steps
     faults = {name: keys for name, keys in ledger.read(url).faults().items() if keys}
     assert not faults, (faults, steps)
-    for vector in JobEmbedding.objects.select_related("job"):
+    for vector in PostingEmbedding.objects.select_related("job"):
         present = digest(prepared_text(get_adapter(), vector.job))
         assert bytes(vector.text_digest) == present, ("an older text", vector.job_id, steps)
 
@@ -175,10 +175,10 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
     late: list[int] = []
 
     def between(actor: Actor) -> None:
-        tokens.append(PendingJob.objects.get().token)
-        PendingJob.objects.update(lease_until="2026-01-01T00:00Z")
+        tokens.append(QueuedPosting.objects.get().token)
+        QueuedPosting.objects.update(lease_until="2026-01-01T00:00Z")
         actor.pause("its lease is over")
-        tokens.append(PendingJob.objects.get().token)
+        tokens.append(QueuedPosting.objects.get().token)
         actor.pause("both hold it")
         late.append(Decision.objects.count())
 

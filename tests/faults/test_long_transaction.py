@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from marketplace_ai.doctor import diagnose
-from marketplace_ai.models import PendingJob
+from marketplace_ai.models import QueuedPosting
 from marketplace_ai.queue import claim as claims
 from tests.acceptance import ledger, workers
 from tests.faults.postings import insert, settled
@@ -26,7 +26,7 @@ SECONDS, RATE = scaled((4, 250), (90, 500))
 
 DEAD = """
 SELECT sum(n_dead_tup)::bigint FROM pg_stat_user_tables
-WHERE relname IN ('marketplace_ai_jobchange', 'marketplace_ai_pendingjob')
+WHERE relname IN ('marketplace_ai_postingchange', 'marketplace_ai_queuedposting')
 """
 
 
@@ -42,7 +42,7 @@ def test_the_queue_is_worked_off_under_an_open_transaction(
     ):
         worker.wait_for(lambda: bool(worker.pids()), "no drainer runs")
         forgotten.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        forgotten.execute("SELECT count(*) FROM marketplace_ai_pendingjob")
+        forgotten.execute("SELECT count(*) FROM marketplace_ai_queuedposting")
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
             second = time.monotonic() + 1
@@ -58,7 +58,7 @@ def test_the_queue_is_worked_off_under_an_open_transaction(
     ledger.assert_exactly_once(url, postings)
     with psycopg.connect(url, autocommit=True) as own:
         dead: Any = own.execute(DEAD).fetchone()
-        own.execute("VACUUM marketplace_ai_jobchange, marketplace_ai_pendingjob")
+        own.execute("VACUUM marketplace_ai_postingchange, marketplace_ai_queuedposting")
     after = [look() for _ in range(5)]
     print(
         f"{postings} postings under a transaction open for {SECONDS} s, {dead[0]} dead rows; a "
@@ -74,7 +74,7 @@ def look() -> float:
     taken = time.monotonic() - began
     if claimed is not None:
         # As if it had never been: nobody's worker number means that it would count as lost.
-        PendingJob.objects.filter(token=claimed.token).update(
+        QueuedPosting.objects.filter(token=claimed.token).update(
             token=None, worker=None, lease_until=None
         )
     return taken

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from marketplace_ai.models import Decision, JobPosting, PendingJob
+from marketplace_ai.models import Decision, JobPosting, QueuedPosting
 from marketplace_ai.queue.claim import LOST_ALONE
 from tests.acceptance import ledger, workers
 from tests.faults.postings import titles
@@ -51,10 +51,10 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
             allowed = (1 if text in good else ATTEMPTS) + len(POISON) + len(texts).bit_length()
             assert encoded[workers.name(text)] <= allowed, text
         assert_seen_in_admin({RAISES: "ValueError", KILLS: LOST_ALONE, HANGS: LOST_ALONE})
-        assert set(PendingJob.objects.values_list("attempts", flat=True)) == {ATTEMPTS}
+        assert set(QueuedPosting.objects.values_list("attempts", flat=True)) == {ATTEMPTS}
         assert Decision.objects.count() == len(good)
 
-        row = PendingJob.objects.get(job__title=RAISES)
+        row = QueuedPosting.objects.get(job__title=RAISES)
         put_back(row)
         worker.wait_for(
             lambda: worker.encoded()[workers.name(RAISES)] > encoded[workers.name(RAISES)],
@@ -78,15 +78,15 @@ def moderator() -> Client:
 
 
 def assert_seen_in_admin(errors: dict[str, str]) -> None:
-    url = reverse("admin:marketplace_ai_pendingjob_changelist")
+    url = reverse("admin:marketplace_ai_queuedposting_changelist")
     page = moderator().get(url).content.decode()
     for text, error in errors.items():
         assert text in page
         assert error[:60] in page
 
 
-def put_back(row: PendingJob) -> None:
-    url = reverse("admin:marketplace_ai_pendingjob_changelist")
+def put_back(row: QueuedPosting) -> None:
+    url = reverse("admin:marketplace_ai_queuedposting_changelist")
     data = {"action": "put_back", "_selected_action": [row.pk]}
     response = moderator().post(url, data, follow=True)
     assert "1 posting is tried again" in response.content.decode()
@@ -95,7 +95,7 @@ def put_back(row: PendingJob) -> None:
 IMPATIENT = """
 CREATE FUNCTION impatient() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NEW.not_before := now(); RETURN NEW; END $$;
-CREATE TRIGGER impatient BEFORE UPDATE ON marketplace_ai_pendingjob
+CREATE TRIGGER impatient BEFORE UPDATE ON marketplace_ai_queuedposting
 FOR EACH ROW EXECUTE FUNCTION impatient();
 """
 
@@ -118,12 +118,12 @@ def test_more_poison_than_a_batch_starves_nobody(tmp_path: Path) -> None:
     environment = workers.environment(url, batch_size=8, max_attempts=30_000)
     with workers.drainer(tmp_path, environment) as worker:
         worker.wait_for(
-            lambda: PendingJob.objects.filter(attempts__gt=0).count() == count,
+            lambda: QueuedPosting.objects.filter(attempts__gt=0).count() == count,
             "the poison is not met",
         )
         JobPosting.objects.bulk_create([JobPosting(title=text) for text in titles(0, good)])
         worker.wait_for(lambda: Decision.objects.count() == good, "what is good starves")
-        assert PendingJob.objects.due().count() == count
+        assert QueuedPosting.objects.remaining().count() == count
 
 
 def test_memory_runs_out_for_long_batches_and_for_one_text(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_memory_runs_out_for_long_batches_and_for_one_text(tmp_path: Path) -> No
     # Not what a first batch takes once and for all, but what every further one would add.
     settled = sizes[len(sizes) // 3 :]
     assert max(settled) <= 1.05 * min(settled), settled
-    row: Any = PendingJob.objects.get()
+    row: Any = QueuedPosting.objects.get()
     assert row.job_id == greedy
     assert "out of memory" in row.last_error
     assert Decision.objects.filter(current=True).count() == 64 * rounds

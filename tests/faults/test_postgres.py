@@ -15,7 +15,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from demo.services import EmbeddedPostgres
-from marketplace_ai.models import PendingJob
+from marketplace_ai.models import QueuedPosting
 from tests.acceptance import ledger, workers
 from tests.faults import proxy
 from tests.faults.postings import create, insert, settled
@@ -61,7 +61,7 @@ def decisions(url: str) -> int:
 
 def counted() -> bool:
     """Whether any posting has an attempt to its name."""
-    return PendingJob.objects.filter(attempts__gt=0).exists()
+    return QueuedPosting.objects.filter(attempts__gt=0).exists()
 
 
 def more_than(count: int, url: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from django.db import connection
 
-from marketplace_ai.models import Encoder, JobEmbedding, JobPosting
+from marketplace_ai.models import Encoder, JobPosting, PostingEmbedding
 from tests.acceptance import ledger, workers
 from tests.gpu import models, needs_cuda
 
@@ -36,7 +36,7 @@ def test_a_worker_drains_on_the_device(tmp_path: Path) -> None:
     ledger.assert_exactly_once(url, len(texts))
     # On a processor it would have computed in float32.
     assert Encoder.objects.get().precision == "bfloat16"
-    found = dict(JobEmbedding.objects.values_list("job_id", "vector"))
+    found = dict(PostingEmbedding.objects.values_list("job_id", "vector"))
     some = JobPosting.objects.order_by("pk")[: len(models.TEXTS)]
     expected = models.reference(directory, [job.description for job in some])
     vectors = np.stack([found[job.pk].to_numpy() for job in some]).astype(np.float32)

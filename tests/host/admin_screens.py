@@ -22,7 +22,7 @@ from marketplace_ai.models import (
     ExemplarSource,
     JobPosting,
     Outcome,
-    PendingJob,
+    QueuedPosting,
 )
 from marketplace_ai.queue import audit_sample
 from marketplace_ai.queue.write import prepared_text
@@ -142,10 +142,10 @@ def test_the_queue_and_a_decision_lead_to_the_hosts_posting(
 ) -> None:
     (decision,) = add(sections["maling"], 1)
     now = timezone.now()
-    PendingJob.objects.create(job_id=decision.job_id, queued=now, not_before=now)
+    QueuedPosting.objects.create(job_id=decision.job_id, queued=now, not_before=now)
     url = page(decision.job_id)
     for name, args in (
-        ("pendingjob_changelist", []), ("decision_changelist", []), ("decision_review", []),
+        ("queuedposting_changelist", []), ("decision_changelist", []), ("decision_review", []),
         ("decision_change", [decision.pk]), ("exemplar_change", [decision.match_exemplars[0]]),
     ):  # fmt: skip
         response = admin_client.get(reverse(f"admin:marketplace_ai_{name}", args=args))

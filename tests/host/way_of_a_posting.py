@@ -21,10 +21,10 @@ from marketplace_ai.models import (
     Decision,
     Exemplar,
     ExemplarSource,
-    JobChange,
-    JobEmbedding,
     Outcome,
-    PendingJob,
+    PostingChange,
+    PostingEmbedding,
+    QueuedPosting,
     get_category_model,
     get_job_model,
 )
@@ -75,8 +75,8 @@ def test_each_way_of_creating_is_decided_and_written(
     assert set(Decision.objects.values_list("category_key", "category_name", "outcome")) == {
         ("maling", "Section Maling", "automatic")
     }
-    assert Decision.objects.filter(current=True).count() == JobEmbedding.objects.count() == 5
-    assert PendingJob.objects.count() == JobChange.objects.count() == 0
+    assert Decision.objects.filter(current=True).count() == PostingEmbedding.objects.count() == 5
+    assert QueuedPosting.objects.count() == PostingChange.objects.count() == 0
 
 
 def test_the_vote_knows_the_hosts_categories(fitted: None, drain: Any) -> None:
@@ -103,7 +103,7 @@ def test_an_edit_of_the_renamed_column_leads_to_a_new_decision(fitted: None, dra
     drain()
     assert Decision.objects.filter(job=job).count() == 2
     Job.objects.update(posted_at=timezone.now())
-    assert JobChange.objects.count() == 0
+    assert PostingChange.objects.count() == 0
 
 
 def test_a_draft_waits_until_it_is_published(
@@ -115,7 +115,7 @@ def test_a_draft_waits_until_it_is_published(
     job.refresh_from_db()
     assert job.section is None
     assert not Decision.objects.exists()
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
     Job.objects.update(status=Job.Status.PUBLISHED)
     drain()
     job.refresh_from_db()
@@ -164,11 +164,11 @@ def test_a_pending_posting_may_be_deleted_by_sql(fitted: None, drain: Any) -> No
     job, other = Job.objects.create(headline="Male tak"), Job.objects.create(headline="Bytte kran")
     assert intake.collect() == 2
     run(f"DELETE FROM {TABLE} WHERE job_uuid = %s", job.pk)
-    assert list(PendingJob.objects.values_list("job_id", flat=True)) == [other.pk]
+    assert list(QueuedPosting.objects.values_list("job_id", flat=True)) == [other.pk]
     drain()
     run(f"DELETE FROM {TABLE}")
     assert not Decision.objects.exists()
-    assert not JobEmbedding.objects.exists()
+    assert not PostingEmbedding.objects.exists()
 
 
 def test_a_deleted_section_leaves_readable_decisions_and_silent_exemplars(
@@ -202,7 +202,7 @@ def test_truncating_the_hosts_table_takes_all_that_hangs_on_it(
     Job.objects.create(headline="Male stue")
     drain()
     run(f"SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE {TABLE} CASCADE")
-    for model in (Decision, JobEmbedding, PendingJob, Exemplar):
+    for model in (Decision, PostingEmbedding, QueuedPosting, Exemplar):
         assert not model.objects.exists()
     assert Section.objects.count() == len(sections)
     job = Job.objects.create(headline="Male stue")
@@ -294,7 +294,7 @@ def backfilled(**options: Any) -> dict[str, Any]:
 def older(count: int) -> list[uuid.UUID]:
     """Postings from before the app was installed; their keys in the database's order."""
     Job.objects.bulk_create([Job(headline=f"Male rom {n}") for n in range(count)])
-    JobChange.objects.all().delete()
+    PostingChange.objects.all().delete()
     return list(Job.objects.order_by("pk").values_list("pk", flat=True))
 
 
@@ -303,12 +303,12 @@ def test_backfill_walks_uuid_keys(fitted: None, drain: Any, monkeypatch: Any) ->
     keys = older(10)
     first = backfilled(limit=4)
     assert (first["missing"], first["queued"]) == (4, 4)
-    queued = PendingJob.objects.order_by("pk").values_list("job_id", flat=True)
+    queued = QueuedPosting.objects.order_by("pk").values_list("job_id", flat=True)
     assert list(queued.all()) == keys[:4]
     assert backfilled()["queued"] == 6
     assert list(queued.all()) == keys
     drain()
-    assert JobEmbedding.objects.count() == 10
+    assert PostingEmbedding.objects.count() == 10
     assert backfilled()["missing"] == 0
 
 
@@ -322,7 +322,7 @@ def test_backfill_since_reads_the_hosts_field(fitted: None) -> None:
     )
     assert backfilled(since="2020-05-17", dry_run=True)["missing"] == 1
     assert backfilled(since="2020-05-16", dry_run=True)["missing"] == 3
-    assert PendingJob.objects.count() == 0
+    assert QueuedPosting.objects.count() == 0
 
 
 def test_since_needs_a_declared_field(fitted: None, monkeypatch: Any) -> None:

@@ -19,14 +19,14 @@ from marketplace_ai.models import (
     Encoder,
     Exemplar,
     JobPosting,
-    PendingJob,
+    QueuedPosting,
 )
 
 MODELS: dict[str, type[Any]] = {
     f"{model._meta.app_label}/{model._meta.model_name}": model
     for model in (
         AuditedPosting, AutomationStop, Category, ClassifierVersion, Decision, Encoder, Exemplar,
-        Group, JobPosting, PendingJob, User,
+        Group, JobPosting, QueuedPosting, User,
     )
 }  # fmt: skip
 
@@ -34,7 +34,7 @@ MODELS: dict[str, type[Any]] = {
 PREFERRED: dict[type[Any], dict[str, Any]] = {
     ClassifierVersion: {"in_force": False, "encoder__state": "active"},
     Encoder: {"state": "ready"},
-    PendingJob: {"set_aside__isnull": False},
+    QueuedPosting: {"set_aside__isnull": False},
     JobPosting: {"title__startswith": "Male"},
 }
 

@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Identifier
 
 from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.encoding import load_encoder
-from marketplace_ai.models import Decision, JobEmbedding, JobPosting, PendingJob
+from marketplace_ai.models import Decision, JobPosting, PostingEmbedding, QueuedPosting
 from marketplace_ai.text.normalize import digest, prepare
 from tests.acceptance import workers
 from tests.faults.scale import SEED, scaled
@@ -68,7 +68,7 @@ def test_bad_texts_in_a_batch_harm_nobody(
     jobs = JobPosting.objects.bulk_create(JobPosting(title=title) for title in titles)
     drain()
 
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
     assert Decision.objects.filter(job__in=jobs, current=True).count() == len(jobs)
     between = {job.title: job for job in jobs}
     for title, (made, probability) in zip(NEIGHBORS, before, strict=True):
@@ -80,7 +80,7 @@ def test_bad_texts_in_a_batch_harm_nobody(
 
 def _made_of(job: JobPosting) -> tuple[tuple[Any, ...], float]:
     """A posting's vector, to the bit, what was decided by it, and how surely."""
-    vector = JobEmbedding.objects.get(job=job).vector
+    vector = PostingEmbedding.objects.get(job=job).vector
     made = Decision.objects.get(job=job, current=True)
     return (list(vector), made.outcome, made.category_key), made.probability
 
@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_are_set_aside_alone(tmp_path: Path) -> None:
                 return own.execute(
                     "SELECT job.id, pending.set_aside IS NOT NULL, decision.id IS NOT NULL "
                     "FROM marketplace_ai_jobposting AS job "
-                    "LEFT JOIN marketplace_ai_pendingjob AS pending ON pending.job_id = job.id "
+                    "LEFT JOIN marketplace_ai_queuedposting AS pending ON pending.job_id = job.id "
                     "LEFT JOIN marketplace_ai_decision AS decision ON decision.job_id = job.id "
                     "ORDER BY job.id"
                 ).fetchall()

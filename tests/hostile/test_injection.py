@@ -22,7 +22,7 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarSource,
     JobPosting,
-    PendingJob,
+    QueuedPosting,
 )
 from marketplace_ai.serving.pipeline import Pipeline
 from tests.hostile.texts import MEANING
@@ -66,7 +66,7 @@ def test_what_is_written_is_stored_and_shown_as_it_is(
     jobs = list(JobPosting.objects.order_by("pk"))
     assert [(job.title, job.description) for job in jobs] == [(text, text) for text in MEANING]
     assert Decision.objects.filter(current=True).count() == len(MEANING)
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
     for job in jobs:
         page = admin_client.get(reverse("admin:marketplace_ai_jobposting_change", args=[job.pk]))
         assert words(page.content.decode()).count(job.title) >= 2  # the panel and the form
@@ -116,7 +116,7 @@ def test_a_posting_that_fails_makes_one_line_in_the_log(
     assert len(records) == 1
     line = records[0].getMessage()
     assert len(line.splitlines()) == 1 and line.isprintable()
-    assert "all is lost" in PendingJob.objects.get().last_error
+    assert "all is lost" in QueuedPosting.objects.get().last_error
 
 
 #: Where a statement is put together, and of what: names of models, tables and types, whole
@@ -133,7 +133,7 @@ PUT_TOGETHER = {
         "name(encoder)",
     },
     "encoders/partitions.py": {
-        "JobEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
+        "PostingEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
         "how", "table",
     },
     "schema.py": {

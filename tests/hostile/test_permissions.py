@@ -18,7 +18,7 @@ from marketplace_ai.models import (
     Decision,
     Encoder,
     Exemplar,
-    PendingJob,
+    QueuedPosting,
 )
 from tests.hostile.addresses import filled, routes
 
@@ -65,7 +65,7 @@ def action(name: str, rows: Callable[[], Any]) -> Data:
 
 
 def waiting() -> Any:
-    return Decision.objects.waiting()[:1]
+    return Decision.objects.in_review()[:1]
 
 
 def some(model: Any) -> Callable[[], Any]:
@@ -99,7 +99,7 @@ EDITABLE: dict[str, dict[str, Data]] = {
     },
 }
 LOOKED_AT = (
-    "auditedposting", "automationstop", "classifierversion", "decision", "encoder", "pendingjob",
+    "auditedposting", "automationstop", "classifierversion", "decision", "encoder", "queuedposting",
 )  # fmt: skip
 #: What a list's actions, and addresses of our own, do beside Django's usual ones.
 ACTIONS: dict[str, tuple[Act, ...]] = {
@@ -113,7 +113,7 @@ ACTIONS: dict[str, tuple[Act, ...]] = {
             },
         ),
     ),
-    "pendingjob": (Act("change_pendingjob", action("put_back", PendingJob.objects.aside)),),
+    "queuedposting": (Act("change_queuedposting", action("put_back", QueuedPosting.objects.failed)),),
 }
 IN_FORCE: Data = lambda: {  # noqa: E731
     "instead_of": ClassifierVersion.objects.get(in_force=True, encoder__state="active").pk

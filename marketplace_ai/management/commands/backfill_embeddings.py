@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
-from marketplace_ai.models import Encoder, EncoderState, PendingJob, Walk
+from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
 from marketplace_ai.queue import backfill, scans, stats
 
 #: Seconds between two looks at a backfill that is being worked off.
@@ -74,7 +74,7 @@ class Command(DatabaseCommand):
             "queued": queued,
             "all_queued": walk is not None and walk.finished is not None,
             "pending": backfill.waiting(encoder).count(),
-            "set_aside": PendingJob.objects.aside()
+            "set_aside": QueuedPosting.objects.failed()
             .filter(encoder=backfill.queued_for(encoder))
             .count(),
             "seconds": round(time.monotonic() - started, 2),
@@ -128,7 +128,7 @@ class Command(DatabaseCommand):
         else:
             self.stdout.write("No backfill is under way.")
 
-    def _begin(self, encoder: Encoder, walk: Walk, *, quiet: bool) -> None:
+    def _begin(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
         """Go the first steps here, as a worker does: until the queue holds enough of it."""
         with progress("Queueing", walk.total - walk.queued, quiet=quiet) as advance:
             while scans.step(encoder):
@@ -136,7 +136,7 @@ class Command(DatabaseCommand):
                 walk.refresh_from_db()
                 advance(walk.queued - before)
 
-    def _wait(self, encoder: Encoder, walk: Walk, *, quiet: bool) -> None:
+    def _wait(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
         shown = 0
         waiting = backfill.waiting(encoder).count()
         with progress("Encoding", walk.total, quiet=quiet) as advance:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import DatabaseCommand, fail, progress, refuse
-from marketplace_ai.models import Encoder, PendingJob
+from marketplace_ai.models import Encoder, QueuedPosting
 
 if TYPE_CHECKING:
     from marketplace_ai.queue.write import Written
@@ -35,7 +35,7 @@ class Command(DatabaseCommand):
         from marketplace_ai.worker.loop import Drainer, handle_signals
 
         only = None if options["encoder"] is None else _candidate(options["encoder"])
-        due = PendingJob.objects.due()
+        due = QueuedPosting.objects.remaining()
         if only is not None:
             due = due.filter(encoder=only)
         total = due.count() if options["drain"] else None

@@ -17,7 +17,7 @@ from marketplace_ai.models import (
     ExemplarSource,
     JobPosting,
     Outcome,
-    PendingJob,
+    QueuedPosting,
 )
 from marketplace_ai.queue.write import prepared_text
 from marketplace_ai.text.normalize import digest
@@ -89,9 +89,9 @@ def decide(
     )
 
 
-def pend(job: JobPosting, **fields: Any) -> PendingJob:
+def pend(job: JobPosting, **fields: Any) -> QueuedPosting:
     now = timezone.now()
-    return PendingJob.objects.create(job=job, queued=now, not_before=now, **fields)
+    return QueuedPosting.objects.create(job=job, queued=now, not_before=now, **fields)
 
 
 def staff(username: str, *permissions: str) -> User:

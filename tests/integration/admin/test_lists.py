@@ -20,8 +20,8 @@ from marketplace_ai.models import (
     ExemplarState,
     JobPosting,
     Outcome,
-    PendingJob,
     Priority,
+    QueuedPosting,
 )
 from marketplace_ai.queue import stats
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 LISTS = {
     name: f"admin:marketplace_ai_{name}_changelist"
     for name in (
-        "jobposting", "decision", "exemplar", "pendingjob", "category", "encoder",
+        "jobposting", "decision", "exemplar", "queuedposting", "category", "encoder",
         "classifierversion",
     )
 }  # fmt: skip
@@ -215,7 +215,7 @@ def test_nothing_that_people_wrote_becomes_markup(
     pages = [reverse(name) for name in LISTS.values()]
     for name, pk in (
         ("jobposting", job.pk), ("decision", decision.pk), ("exemplar", match.pk),
-        ("pendingjob", row.pk), ("category", wicked.pk),
+        ("queuedposting", row.pk), ("category", wicked.pk),
     ):  # fmt: skip
         pages.append(reverse(f"admin:marketplace_ai_{name}_change", args=[pk]))
     for page in pages:
@@ -261,10 +261,10 @@ def test_the_queue_tells_its_health_and_why_postings_were_set_aside(
 ) -> None:
     pend(JobPosting.objects.create(title="En"))
     pend(JobPosting.objects.create(title="To"), set_aside=timezone.now(), last_error="too long")
-    html = admin_client.get(reverse(LISTS["pendingjob"])).content.decode()
+    html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
     assert "none is running" in html
     assert "too long" in html
-    response = admin_client.get(reverse(LISTS["pendingjob"]), {"state": "aside"})
+    response = admin_client.get(reverse(LISTS["queuedposting"]), {"state": "aside"})
     assert [row.job.title for row in response.context["cl"].result_list] == ["To"]
 
 
@@ -274,11 +274,11 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
     monkeypatch.setattr(stats, "LARGEST_COUNT", 2)
     for number in range(4):
         pend(JobPosting.objects.create(title=str(number)), priority=Priority.FRESH)
-    PendingJob.objects.update(queued="2026-01-01T00:00Z")
+    QueuedPosting.objects.update(queued="2026-01-01T00:00Z")
     state = stats.queue()
     assert (state.pending, state.claimed, state.set_aside, state.logged) == (3, 0, 0, 3)
     assert state.oldest.total_seconds() > 0
-    html = admin_client.get(reverse(LISTS["pendingjob"])).content.decode()
+    html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
     assert "<dt>Waiting</dt><dd>2+</dd>" in html
     assert "<dt>Set aside</dt><dd>0</dd>" in html
     assert 'class="mai-alarm"><dt>Set aside' not in html
@@ -290,7 +290,7 @@ def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> 
     )
     claimed = pend(JobPosting.objects.create(title="Tre"), attempts=1, alone=True)
     admin_client.post(
-        reverse(LISTS["pendingjob"]),
+        reverse(LISTS["queuedposting"]),
         {"action": "put_back", "_selected_action": [aside.pk, claimed.pk]},
     )
     aside.refresh_from_db()
@@ -298,10 +298,10 @@ def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> 
     assert aside.not_before <= timezone.now()
     claimed.refresh_from_db()
     assert (claimed.attempts, claimed.alone) == (1, True)
-    assert PendingJob.objects.due().count() == 2
+    assert QueuedPosting.objects.remaining().count() == 2
 
 
-@pytest.mark.parametrize("name", ["decision", "pendingjob", "encoder", "classifierversion"])
+@pytest.mark.parametrize("name", ["decision", "queuedposting", "encoder", "classifierversion"])
 def test_what_happened_cannot_be_edited(
     admin_client: Client, catalog: dict[str, Category], name: str
 ) -> None:

@@ -172,7 +172,7 @@ class TestWhatIsKept:
         for _ in range(2):
             audited(None, catalog["maling"]).delete()
         assert AuditedPosting.objects.filter(job=None).count() == 2
-        assert not AuditedPosting.objects.waiting().exists()
+        assert not AuditedPosting.objects.unanswered().exists()
 
 
 @pytest.mark.django_db
@@ -218,7 +218,7 @@ class TestAnAnswer:
         JobPosting.objects.update(title="Klippe gress")
         answer(job.pk, catalog["plen"].pk, None)
         assert row(job).right is None
-        assert not AuditedPosting.objects.waiting().exists()
+        assert not AuditedPosting.objects.unanswered().exists()
         # A second answer about that text does not make a judgement of it either.
         answer(job.pk, catalog["maling"].pk, None)
         assert (row(job).right, row(job).answer_key) == (None, "plen")

@@ -6,7 +6,7 @@ from typing import Any
 
 from marketplace_ai.encoders import register
 from marketplace_ai.encoding import DummyEncoder, load_encoder
-from marketplace_ai.models import Encoder, EncoderState, JobEmbedding, PendingJob
+from marketplace_ai.models import Encoder, EncoderState, PostingEmbedding, QueuedPosting
 from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.inline import Inline
@@ -40,12 +40,12 @@ def state(encoder: Encoder) -> str:
 
 def vectors(encoder: Encoder) -> set[Any]:
     """Postings that have a vector of it."""
-    return set(JobEmbedding.objects.filter(encoder=encoder).values_list("job_id", flat=True))
+    return set(PostingEmbedding.objects.filter(encoder=encoder).values_list("job_id", flat=True))
 
 
-def rows(encoder: Encoder | None) -> dict[Any, PendingJob]:
+def rows(encoder: Encoder | None) -> dict[Any, QueuedPosting]:
     """What waits for it (None: for the active one), by posting."""
-    return {row.job_id: row for row in PendingJob.objects.filter(encoder=encoder)}
+    return {row.job_id: row for row in QueuedPosting.objects.filter(encoder=encoder)}
 
 
 def drainer(pipeline: Pipeline | None = None, **options: Any) -> Drainer:

@@ -19,10 +19,10 @@ from marketplace_ai.models import (
     EncoderState,
     Exemplar,
     ExemplarEmbedding,
-    JobEmbedding,
     JobPosting,
-    PendingJob,
-    Walk,
+    PostingEmbedding,
+    QueuedPosting,
+    TableScan,
 )
 from marketplace_ai.queue import backfill, intake, scans
 from tests.integration.command_calls import call, call_json, failed, refused
@@ -46,10 +46,10 @@ class TestRegistering:
         encoder = Encoder.objects.get(name="next")
         assert (found["state"], found["dimension"]) == ("building", 32)
         assert (encoder.source, encoder.weights_hash) == ("dummy:32", found["weights_hash"])
-        walk = Walk.objects.get(encoder=encoder)
+        walk = TableScan.objects.get(encoder=encoder)
         assert (walk.vectors_only, walk.total, walk.finished) == (True, 3, None)
         job = JobPosting.objects.earliest("pk")
-        JobEmbedding.objects.create(
+        PostingEmbedding.objects.create(
             job=job, encoder=encoder, vector=[1.0, *[0.0] * 31], text_digest=b"x"
         )
         assert Encoder.objects.active() == active
@@ -135,7 +135,7 @@ def partition_names() -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT inhrelid::regclass::text FROM pg_inherits "
-            "WHERE inhparent = 'marketplace_ai_jobembedding'::regclass"
+            "WHERE inhparent = 'marketplace_ai_postingembedding'::regclass"
         )
         return {name for (name,) in cursor.fetchall()}
 
@@ -154,7 +154,7 @@ class TestIntake:
         encoder = candidate()
         job = JobPosting.objects.create(title="Male stue")
         intake.collect()
-        PendingJob.objects.filter(encoder=encoder).update(set_aside="2026-01-01T00:00Z", attempts=3)
+        QueuedPosting.objects.filter(encoder=encoder).update(set_aside="2026-01-01T00:00Z", attempts=3)
         for text in "abc":
             JobPosting.objects.update(title=text)
         assert intake.collect() == 1
@@ -167,15 +167,15 @@ class TestIntake:
         JobPosting.objects.create(title="Male stue")
         with CaptureQueriesContext(connection) as queries:
             intake.collect()
-        assert [row.encoder_id for row in PendingJob.objects.all()] == [None]
+        assert [row.encoder_id for row in QueuedPosting.objects.all()] == [None]
         assert len([q for q in queries if "SAVEPOINT" not in q["sql"]]) == 1
 
     def test_what_triggers_missed_is_found_for_candidates_too(self, active: Encoder) -> None:
         encoder = candidate()
         with unseen():
             job = JobPosting.objects.create(title="Male stue")
-        Walk.objects.filter(encoder=encoder).delete()
-        Walk.objects.create(
+        TableScan.objects.filter(encoder=encoder).delete()
+        TableScan.objects.create(
             purpose="reconcile", requested=sql_now(), stepped=sql_now(), not_before=sql_now()
         )
         assert scans.step(active)
@@ -257,7 +257,7 @@ class TestBuilding:
         drain()
         JobPosting.objects.update(title="Klippe gress")
         drain()
-        digests = set(JobEmbedding.objects.values_list("text_digest", flat=True))
+        digests = set(PostingEmbedding.objects.values_list("text_digest", flat=True))
         assert vectors(active) == vectors(encoder) == {job.pk}
         assert len({bytes(digest) for digest in digests}) == 1
         assert state(encoder) == EncoderState.READY
@@ -284,7 +284,7 @@ class TestBuilding:
         drain()
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
         if lacking == "the walk":
-            Walk.objects.filter(encoder=encoder).update(finished=None)
+            TableScan.objects.filter(encoder=encoder).update(finished=None)
         elif lacking == "another walk":
             backfill.request(encoder, vectors_only=True, at_most=5)
         elif lacking == "an exemplar":
@@ -292,7 +292,7 @@ class TestBuilding:
         else:
             intake_row = {"alone": True} if "again" in lacking else {}
             backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
-            PendingJob.objects.update(**intake_row)
+            QueuedPosting.objects.update(**intake_row)
         assert not register.finish(encoder)
         assert state(encoder) == EncoderState.BUILDING
         drain()
@@ -306,7 +306,7 @@ class TestBuilding:
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
         backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
         # In a test all is done at one moment, that of its transaction.
-        PendingJob.objects.update(queued=timezone.now() + timedelta(seconds=1))
+        QueuedPosting.objects.update(queued=timezone.now() + timedelta(seconds=1))
         assert register.finish(encoder)
 
     def test_what_was_set_aside_does_not_block_it(
@@ -327,7 +327,7 @@ class TestBuilding:
         row = rows(encoder)[posting.pk]
         assert (row.attempts, row.last_error) == (1, "ValueError: cannot")
         assert state(encoder) == EncoderState.BUILDING
-        PendingJob.objects.update(set_aside="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(set_aside="2026-01-01T00:00Z")
         drain()
         assert state(encoder) == EncoderState.READY
         assert Decision.objects.get().job == posting
@@ -348,7 +348,7 @@ class TestBuilding:
         drain()
         assert seen.of("Male stue og gang\nCirka 40 kvm") == [64, 32]
         assert sorted(seen.of("Klippe gress")) == [32, 64]
-        digests = JobEmbedding.objects.values_list("text_digest", flat=True)
+        digests = PostingEmbedding.objects.values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
 
     def test_a_batch_of_one_that_was_retired_is_not_written(
@@ -370,11 +370,11 @@ class TestBuilding:
     def test_the_backfill_command_is_for_candidates_too(self, active: Encoder) -> None:
         older(4)
         encoder = candidate()
-        Walk.objects.all().delete()
+        TableScan.objects.all().delete()
         found = call_json("backfill_embeddings", encoder="next")
         assert (found["missing"], found["queued"], found["pending"]) == (4, 4, 4)
         assert all(row.vector_only for row in rows(encoder).values())
-        assert Walk.objects.get().vectors_only
+        assert TableScan.objects.get().vectors_only
         assert call_json("backfill_embeddings")["pending"] == 4  # the active one's own
         assert "neither the active" in refused("backfill_embeddings", encoder="other")
 
@@ -418,7 +418,7 @@ def test_an_exemplar_that_a_candidate_cannot_encode_goes_on_voting(
 
 @pytest.mark.parametrize("statement", [register.READY, partitions.STATE])
 def test_every_statement_is_planned(db: None, statement: str) -> None:
-    values = {"encoder": 1, "table": "none", "parent": "marketplace_ai_jobembedding"}
+    values = {"encoder": 1, "table": "none", "parent": "marketplace_ai_postingembedding"}
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + statement, values)
         assert cursor.fetchall()

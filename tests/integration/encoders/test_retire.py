@@ -17,12 +17,12 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     ExemplarEmbedding,
-    JobEmbedding,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingEmbedding,
+    QueuedPosting,
     ShadowDecision,
-    Walk,
+    TableScan,
 )
 from marketplace_ai.queue import backfill, intake, scans
 from tests.acceptance.workers import wait_for
@@ -68,7 +68,7 @@ def assert_gone(encoder: Encoder) -> None:
     assert state(encoder) == EncoderState.RETIRED
     assert encoder.retired is not None
     assert not partitions.exists(encoder)
-    for model in (PendingJob, Walk, ExemplarEmbedding, ShadowDecision, JobEmbedding):
+    for model in (QueuedPosting, TableScan, ExemplarEmbedding, ShadowDecision, PostingEmbedding):
         assert not model.objects.filter(encoder=encoder).exists(), model
 
 
@@ -93,7 +93,7 @@ def test_what_is_stored_of_it_goes_in_steps(encoder: Encoder, monkeypatch: Any) 
         proposed.pk, proposed.job = None, JobPosting.objects.create(title=f"Legge tak {number}")
         proposed.save(force_insert=True)
     intake.collect()
-    assert ShadowDecision.objects.count() == PendingJob.objects.filter(encoder=encoder).count() == 5
+    assert ShadowDecision.objects.count() == QueuedPosting.objects.filter(encoder=encoder).count() == 5
     retiring.retire(encoder)
     assert_gone(encoder)
 
@@ -152,12 +152,12 @@ def test_a_detaching_that_waits_keeps_nobody_out_and_is_finished(
     try:
         with reader.cursor() as reading, other.cursor() as writing:
             reading.execute("BEGIN")
-            reading.execute("SELECT count(*) FROM marketplace_ai_jobembedding")
+            reading.execute("SELECT count(*) FROM marketplace_ai_postingembedding")
             said = failed("retire_encoder", "next", yes=True)
             assert "run the command again" in said
             assert partitions._state(encoder) == (True, True)  # broken off
             writing.execute(f"SET lock_timeout = '{lock_timeout}'")
-            writing.execute("UPDATE marketplace_ai_jobembedding SET text_digest = text_digest")
+            writing.execute("UPDATE marketplace_ai_postingembedding SET text_digest = text_digest")
             assert writing.rowcount == 1
             reading.execute("COMMIT")
     finally:
@@ -191,7 +191,7 @@ def test_a_step_of_its_backfill_that_comes_late_queues_nothing(encoder: Encoder)
     older(3)
     late = Encoder.objects.get(pk=encoder.pk)  # as a worker saw it before
     Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.RETIRED)
-    PendingJob.objects.all().delete()
+    QueuedPosting.objects.all().delete()
     scans.step(late)
     assert not rows(encoder)
 

@@ -13,7 +13,7 @@ from django.db import connection, connections
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoders import active, partitions, search_index
 from marketplace_ai.encoders.search_index import State
-from marketplace_ai.models import Encoder, JobEmbedding, JobPosting
+from marketplace_ai.models import Encoder, JobPosting, PostingEmbedding
 from tests.integration.worker_runs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,7 +56,7 @@ def test_the_nearest_postings_come_by_the_index(encoder: Encoder) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(50)])
     drain()
     search_index.build_search_index(encoder)
-    job = JobEmbedding.objects.order_by("job_id")[7]
+    job = PostingEmbedding.objects.order_by("job_id")[7]
     statement = NEAREST.format(table=partitions.name(encoder), dimension=encoder.dimension)
     vector = str(list(job.vector))
     with connection.cursor() as cursor:
@@ -74,7 +74,7 @@ def test_vectors_are_written_while_it_waits_for_an_older_transaction(encoder: En
     reader = connections["default"].copy()
     with reader.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        cursor.execute("SELECT 1 FROM marketplace_ai_jobembedding")
+        cursor.execute("SELECT 1 FROM marketplace_ai_postingembedding")
     outcome: list[bool] = []
 
     def build() -> None:
@@ -93,7 +93,7 @@ def test_vectors_are_written_while_it_waits_for_an_older_transaction(encoder: En
         assert not search_index.build_search_index(encoder)
         JobPosting.objects.create(title="Male stue")
         drain()
-        assert JobEmbedding.objects.count() == 1
+        assert PostingEmbedding.objects.count() == 1
         assert builder.is_alive()
     finally:
         reader.close()

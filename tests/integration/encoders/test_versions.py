@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoders import active
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.models import Decision, Encoder, EncoderState, JobEmbedding, JobPosting
+from marketplace_ai.models import Decision, Encoder, EncoderState, JobPosting, PostingEmbedding
 from marketplace_ai.serving.pipeline import Pipeline
 from tests.integration.worker_runs import current, drain
 
@@ -35,7 +35,7 @@ def test_afterwards_the_active_one_decides_and_doctor_tells(settings: Any) -> No
 def test_a_partition_holds_its_dimension_only(posting: JobPosting) -> None:
     encoder, _ = active.ensure_active()
     with pytest.raises(IntegrityError), transaction.atomic():
-        JobEmbedding.objects.create(
+        PostingEmbedding.objects.create(
             job=posting, encoder=encoder, vector=[1.0, 0.0], text_digest=b""
         )
 
@@ -55,7 +55,7 @@ def test_two_encoders_vectors_live_side_by_side(posting: JobPosting, settings: A
     second, _ = active.ensure_active()
     JobPosting.objects.update(title="En ny tekst")
     drain()
-    assert JobEmbedding.objects.filter(job=posting).count() == 2
+    assert PostingEmbedding.objects.filter(job=posting).count() == 2
     assert current(posting).encoder == second
 
 
@@ -79,6 +79,6 @@ def test_an_encoder_switched_while_encoding_is_not_written(
     assert decision.encoder.source == "dummy:32"
     assert Decision.objects.count() == 1
     # The former one, which is ready now, is kept current by a row of its own.
-    digests = JobEmbedding.objects.values_list("encoder", "text_digest").order_by("encoder")
+    digests = PostingEmbedding.objects.values_list("encoder", "text_digest").order_by("encoder")
     assert [encoder for encoder, _ in digests] == [first.pk, decision.encoder.pk]
     assert {bytes(digest) for _, digest in digests} == {bytes(decision.text_digest)}

@@ -19,7 +19,7 @@ from marketplace_ai.encoders import active
 from marketplace_ai.encoding import TextEncoder, benchmark, gpu
 from marketplace_ai.encoding.dtype import Device
 from marketplace_ai.encoding.gpu import Gpus
-from marketplace_ai.models import ExemplarEmbedding, JobEmbedding, JobPosting
+from marketplace_ai.models import ExemplarEmbedding, JobPosting, PostingEmbedding
 from marketplace_ai.queue.write import prepared_text
 from tests.integration.worker_runs import drain
 from tests.unit.encoding.fakes import WORDS, Room, save
@@ -87,7 +87,7 @@ def test_export_check_tune_and_use(
     drain()
     rounded = active.load(encoder)
     kept = dict(ExemplarEmbedding.objects.values_list("exemplar__text", "vector"))
-    new = {prepared_text(get_adapter(), posting): JobEmbedding.objects.get().vector}
+    new = {prepared_text(get_adapter(), posting): PostingEmbedding.objects.get().vector}
     assert len(kept) == 19  # with the descriptions of categories
     assert are_of(texts, kept) and not are_of(rounded, kept)
     assert are_of(rounded, new) and not are_of(texts, new)

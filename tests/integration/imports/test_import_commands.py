@@ -12,10 +12,10 @@ from marketplace_ai.models import (
     Decision,
     Exemplar,
     ExemplarSource,
-    JobChange,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingChange,
+    QueuedPosting,
 )
 from tests.integration.command_calls import call, refused
 from tests.integration.worker_runs import automatic, current, drain
@@ -247,7 +247,7 @@ class TestImportJobs:
             cursor.execute("CREATE UNIQUE INDEX ON marketplace_ai_jobposting (title)")
         file = table("title,description\nMale,\nMale,igjen\n")
         assert "line 3: the database refuses it: duplicate key" in refused("import_jobs", file)
-        assert JobPosting.objects.count() == JobChange.objects.count() == 0
+        assert JobPosting.objects.count() == PostingChange.objects.count() == 0
 
     def test_a_dry_run_writes_nothing(self, table: Any) -> None:
         file = table("title,description\nMale,\n")
@@ -276,7 +276,7 @@ class TestHostileTexts:
         jobs = [JobPosting.objects.create(title=t) for t in ("Klippe gress", "Male stue")]
         drain()
         assert [current(job).category_key for job in jobs] == ["plen", "maling"]
-        assert PendingJob.objects.count() == 0
+        assert QueuedPosting.objects.count() == 0
 
     def test_an_adapter_that_fails_on_one_posting_costs_no_other(
         self, fitted: None, monkeypatch: Any, settings: Any
@@ -288,5 +288,5 @@ class TestHostileTexts:
         good, bad = JobPosting.objects.create(title="Male"), JobPosting.objects.create(title="Tak")
         drain()
         assert current(good).category_key == "maling"
-        row = PendingJob.objects.get()
+        row = QueuedPosting.objects.get()
         assert (row.job_id, row.last_error) == (bad.pk, "KeyError: 'Tak'")

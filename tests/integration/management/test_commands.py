@@ -23,11 +23,11 @@ from marketplace_ai.models import (
     ClassifierVersion,
     Decision,
     Exemplar,
-    JobChange,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingChange,
     Priority,
+    QueuedPosting,
 )
 from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Liveness
@@ -43,7 +43,7 @@ def older(*titles: str, category: Category | None = None) -> list[JobPosting]:
     jobs = JobPosting.objects.bulk_create(
         [JobPosting(title=title, category=category) for title in titles]
     )
-    JobChange.objects.all().delete()
+    PostingChange.objects.all().delete()
     return jobs
 
 
@@ -52,7 +52,7 @@ class TestBackfill:
         older("Male", "Kran")
         result = call_json("backfill_embeddings", dry_run=True)
         assert (result["missing"], result["queued"], result["pending"]) == (2, 0, 0)
-        assert PendingJob.objects.count() == 0
+        assert QueuedPosting.objects.count() == 0
         assert call("backfill_embeddings", dry_run=True).startswith("2 postings have no vector")
 
     def test_it_goes_on_where_it_stopped(self, fitted: None) -> None:
@@ -72,7 +72,7 @@ class TestBackfill:
         call("backfill_embeddings")
         fresh = JobPosting.objects.create(title="Bytte kran")
         intake.collect()
-        order = PendingJob.objects.order_by("-priority").values_list("job_id", "priority")
+        order = QueuedPosting.objects.order_by("-priority").values_list("job_id", "priority")
         assert list(order) == [(fresh.pk, Priority.FRESH), (old[0].pk, Priority.BACKFILL)]
         from marketplace_ai.queue.claim import claim
 
@@ -121,7 +121,7 @@ class TestBackfill:
     def test_bad_options(self, fitted: None, options: Any, said: str) -> None:
         older("Male")
         assert said in refused("backfill_embeddings", **options)
-        assert PendingJob.objects.count() == 0
+        assert QueuedPosting.objects.count() == 0
 
     def test_without_an_encoder(self) -> None:
         assert "There is no encoder yet" in refused("backfill_embeddings")
@@ -130,7 +130,7 @@ class TestBackfill:
         older("Male")
         said = failed("backfill_embeddings", wait=True, json=True)
         assert "No worker is running; what is queued stays queued." in said
-        assert PendingJob.objects.count() == 1
+        assert QueuedPosting.objects.count() == 1
 
 
 def doctor(capsys: Any) -> tuple[bool, dict[str, Any]]:
@@ -180,15 +180,15 @@ class TestDoctor:
 
     def test_what_was_set_aside_and_what_waits(self, posting: JobPosting, capsys: Any) -> None:
         intake.collect()
-        PendingJob.objects.update(queued="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(queued="2026-01-01T00:00Z")
         assert not doctor(capsys)[1]["queue"]["ok"]
-        PendingJob.objects.update(set_aside="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(set_aside="2026-01-01T00:00Z")
         findings = doctor(capsys)[1]
         assert findings["queue"]["ok"]
         assert findings["set aside"]["message"].startswith("1 postings")
 
     def test_a_rescan_is_asked_for(self, capsys: Any) -> None:
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
         assert "backfill_embeddings" in doctor(capsys)[1]["rescan"]["cure"]
 
     def test_a_broker_that_is_gone(self, capsys: Any) -> None:

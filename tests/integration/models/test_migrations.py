@@ -119,7 +119,7 @@ def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]
     assert report["unmade_changes"] == ""
     up = report["up"]
     keys = up["foreign_keys"]
-    for table in ("jobembedding", "pendingjob", "decision", "exemplar"):
+    for table in ("postingembedding", "queuedposting", "decision", "exemplar"):
         assert keys[f"marketplace_ai_{table}.job_id"] == [job, CASCADE]
     assert keys["marketplace_ai_auditedposting.job_id"] == [job, SET_NULL]
     for column in (
@@ -127,12 +127,12 @@ def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]
         "auditedposting.answer_id", "automationstop.category_id",
     ):  # fmt: skip
         assert keys[f"marketplace_ai_{column}"] == [category, SET_NULL]
-    assert keys["marketplace_ai_jobembedding.encoder_id"] == ["marketplace_ai_encoder", CASCADE]
+    assert keys["marketplace_ai_postingembedding.encoder_id"] == ["marketplace_ai_encoder", CASCADE]
     # What the machine last wrote is compared, never followed; the log must cost nothing.
     assert "marketplace_ai_decision.machine_category_id" not in keys
-    assert "marketplace_ai_jobchange.job_id" not in keys
-    assert up["tables"]["marketplace_ai_jobchange"] == ["r", []]
-    assert up["tables"]["marketplace_ai_jobembedding"][0] == "p"
+    assert "marketplace_ai_postingchange.job_id" not in keys
+    assert up["tables"]["marketplace_ai_postingchange"] == ["r", []]
+    assert up["tables"]["marketplace_ai_postingembedding"][0] == "p"
 
     assert set(up["triggers"]) == {"marketplace_ai_created", "marketplace_ai_edited"}
     assert {table for table, _ in up["triggers"].values()} == {job}

@@ -16,9 +16,9 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarEmbedding,
     JobPosting,
-    PendingJob,
     Promotion,
     PromotionKind,
+    QueuedPosting,
 )
 from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.versions import activation, create
@@ -44,7 +44,7 @@ class TestFittingForACandidate:
         made = ClassifierVersion.objects.get(pk=result["version"])
         assert (made.encoder, activation.in_force(small)) == (small, made.pk)
         assert activation.standing() == before
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
         said = call("fit_classifier", encoder="small", **asked)
         assert "is in force for small, which does not decide yet" in said
         assert f"Compared with version {made.pk} on 150 labelled rows:" in said
@@ -124,7 +124,7 @@ class TestTheGate:
         stored = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert (stored.encoder, stored.in_force) == (small, False)
         assert activation.in_force(big) == in_force
-        assert not Promotion.objects.exists() and not PendingJob.objects.exists()
+        assert not Promotion.objects.exists() and not QueuedPosting.objects.exists()
 
     def test_both_are_fitted_on_the_same_texts_and_labels(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any

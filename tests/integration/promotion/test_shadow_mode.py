@@ -19,9 +19,9 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     Exemplar,
-    JobEmbedding,
     JobPosting,
     Outcome,
+    PostingEmbedding,
     ShadowDecision,
 )
 from marketplace_ai.versions import activation
@@ -82,7 +82,7 @@ def test_what_comes_in_is_decided_by_both_and_only_one_counts(
     assert decision.encoder != encoder
     assert decision.classifier.encoder == decision.encoder
     assert AuditedPosting.objects.get().encoder == decision.encoder
-    vectors = JobEmbedding.objects.get(encoder=encoder)
+    vectors = PostingEmbedding.objects.get(encoder=encoder)
     assert bytes(shadow.text_digest) == bytes(vectors.text_digest)
 
 
@@ -147,7 +147,7 @@ def test_a_backfill_is_not_decided(encoder: Encoder) -> None:
     older(3)
     call_json("backfill_embeddings", encoder="next", limit=3)
     drain()
-    assert JobEmbedding.objects.filter(encoder=encoder).count() == 3
+    assert PostingEmbedding.objects.filter(encoder=encoder).count() == 3
     assert not ShadowDecision.objects.exists()
 
 
@@ -210,7 +210,7 @@ def test_switched_off_it_gives_vectors_only(encoder: Encoder) -> None:
     JobPosting.objects.create(title="Klippe gress")
     drain()
     assert not said()
-    assert JobEmbedding.objects.filter(encoder=encoder).count() == 1
+    assert PostingEmbedding.objects.filter(encoder=encoder).count() == 1
 
 
 def test_once_it_is_active_it_decides_with_effect(encoder: Encoder) -> None:

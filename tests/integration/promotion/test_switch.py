@@ -13,8 +13,8 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     ExemplarGeneration,
-    JobEmbedding,
     JobPosting,
+    PostingEmbedding,
     Promotion,
     PromotionKind,
 )
@@ -83,7 +83,7 @@ class TestTheWayBack:
         assert (made.kind, made.encoder, made.before) == (PromotionKind.ROLLED_BACK, big, small)
         drain()
         assert (current(waiting).encoder, current(waiting).classifier_id) == (big, in_force)
-        assert JobEmbedding.objects.filter(job=waiting).count() == 2
+        assert PostingEmbedding.objects.filter(job=waiting).count() == 2
 
     def test_twice_is_two_steps_back_and_never_forth_again(
         self, big: Encoder, small: Encoder, third: Encoder, asked: dict[str, Any]

@@ -9,7 +9,14 @@ from typing import Any
 from django.db import connection
 from django.db.models.functions import Now
 
-from marketplace_ai.models import Encoder, JobChange, JobEmbedding, JobPosting, PendingJob, Walk
+from marketplace_ai.models import (
+    Encoder,
+    JobPosting,
+    PostingChange,
+    PostingEmbedding,
+    QueuedPosting,
+    TableScan,
+)
 from marketplace_ai.queue import scans
 
 LONG_AGO = "2020-01-01T12:00Z"
@@ -34,14 +41,14 @@ def older(count: int) -> list[JobPosting]:
 @contextmanager
 def unseen() -> Iterator[None]:
     """What is written in the block is seen by no trigger, as where a replica applies it."""
-    before = JobChange.objects.count()
+    before = PostingChange.objects.count()
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         try:
             yield
         finally:
             cursor.execute("SET session_replication_role = origin")
-    assert JobChange.objects.count() == before
+    assert PostingChange.objects.count() == before
 
 
 def go_on() -> int:
@@ -50,19 +57,19 @@ def go_on() -> int:
     went = True
     while went:
         steps += 1
-        Walk.objects.update(not_before=Now())
+        TableScan.objects.update(not_before=Now())
         went = scans.step(active())
     return steps
 
 
 def queued() -> list[Any]:
-    return list(PendingJob.objects.order_by("pk").values_list("job_id", flat=True))
+    return list(QueuedPosting.objects.order_by("pk").values_list("job_id", flat=True))
 
 
 def worked_off(vectors: bool = True) -> None:
     """What is in the queue, as if a worker had done it."""
-    for row in PendingJob.objects.all():
-        JobEmbedding.objects.create(
+    for row in QueuedPosting.objects.all():
+        PostingEmbedding.objects.create(
             job_id=row.job_id, encoder=active(), vector=[1.0] * 64, text_digest=b"x"
         )
         row.delete()

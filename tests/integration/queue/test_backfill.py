@@ -21,13 +21,13 @@ from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.models import (
     Decision,
     EncoderState,
-    JobEmbedding,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingEmbedding,
     Priority,
-    Walk,
-    WalkPurpose,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
 )
 from marketplace_ai.queue import backfill, scans
 from marketplace_ai.queue import claim as claims
@@ -62,7 +62,7 @@ class TestFeeding:
         walk, _ = backfill.request(encoder)
         assert go_on() == 2
         assert queued() == keys[:10]
-        PendingJob.objects.filter(job_id__in=keys[:5]).delete()
+        QueuedPosting.objects.filter(job_id__in=keys[:5]).delete()
         assert go_on() == 1
         assert queued() == keys[5:15]
         walk.refresh_from_db()
@@ -85,16 +85,16 @@ class TestFeeding:
         older(40)
         backfill.request(encoder)
         go_on()
-        PendingJob.objects.filter(pk__in=PendingJob.objects.values("pk")[:5]).update(alone=True)
+        QueuedPosting.objects.filter(pk__in=QueuedPosting.objects.values("pk")[:5]).update(alone=True)
         assert go_on() == 1
-        PendingJob.objects.update(priority=Priority.FRESH)
+        QueuedPosting.objects.update(priority=Priority.FRESH)
         assert go_on() == 2
 
     def test_a_drainer_does_all_of_it(self, encoder: Any, small: None) -> None:
         older(43)
         walk, _ = backfill.request(encoder)
         drain()
-        assert Decision.objects.count() == JobEmbedding.objects.count() == 43
+        assert Decision.objects.count() == PostingEmbedding.objects.count() == 43
         walk.refresh_from_db()
         assert (walk.finished is not None, walk.queued) == (True, 43)
 
@@ -103,7 +103,7 @@ class TestFeeding:
         looked_at: list[Any] = []
         find = backfill.find
 
-        def noted(walk: Walk, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
+        def noted(walk: TableScan, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
             looked_at.extend(given if not options else [])
             return find(walk, encoder, given, **options)
 
@@ -131,19 +131,19 @@ class TestFeeding:
     ) -> None:
         """As all older postings have, after a candidate became active."""
         (job,) = older(1)
-        JobEmbedding.objects.create(job=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
+        PostingEmbedding.objects.create(job=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
         assert backfill.count(encoder, vectors_only=True) == (0, False)
         assert backfill.count(encoder) == (1, False)
         backfill.request(encoder, vectors_only=True)
         go_on()
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
         backfill.request(encoder)
         go_on()
-        assert list(PendingJob.objects.values_list("job", "vector_only")) == [(job.pk, False)]
+        assert list(QueuedPosting.objects.values_list("job", "vector_only")) == [(job.pk, False)]
 
     def test_what_needs_nothing_is_passed_over(self, encoder: Any, small: None) -> None:
         jobs = older(12)
-        JobEmbedding.objects.create(
+        PostingEmbedding.objects.create(
             job=jobs[0], encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
         )
         for job in jobs[:2]:  # the second is blank
@@ -200,7 +200,7 @@ class TestFeeding:
             assert len(batches) <= 6
         finally:
             drainer.close()
-        assert PendingJob.objects.count() > 20
+        assert QueuedPosting.objects.count() > 20
 
     def test_a_walk_that_fails_costs_fresh_postings_nothing(
         self, encoder: Any, monkeypatch: Any, caplog: Any
@@ -268,7 +268,7 @@ class TestSeveralWorkers:
         try:
             with other.cursor() as cursor:
                 cursor.execute("BEGIN")
-                cursor.execute("SELECT FROM marketplace_ai_walk FOR UPDATE")
+                cursor.execute("SELECT FROM marketplace_ai_tablescan FOR UPDATE")
                 assert not scans.step(encoder)
                 cursor.execute("ROLLBACK")
             assert scans.step(encoder)
@@ -286,7 +286,7 @@ class TestSeveralWorkers:
 
         def feed() -> None:
             try:
-                while Walk.objects.unfinished().exists():
+                while TableScan.objects.unfinished().exists():
                     scans.step(encoder)
             finally:
                 connection.close()
@@ -337,7 +337,7 @@ class TestSeveralWorkers:
         with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
             # Its row of the queue is somebody's who has not committed: the step waits for it.
             host.execute(
-                "INSERT INTO marketplace_ai_pendingjob (job_id, priority, vector_only, alone, "
+                "INSERT INTO marketplace_ai_queuedposting (job_id, priority, vector_only, alone, "
                 "attempts, queued, not_before, last_error) "
                 "VALUES (%s, 0, false, false, 0, now(), now(), '')",
                 [keys[2500]],
@@ -359,7 +359,7 @@ class TestSeveralWorkers:
             first.wait_for(lambda: Decision.objects.count() > 2100, "nothing is decided")
             first.kill()
             second.wait_for(
-                lambda: not Walk.objects.unfinished().exists() and ledger.queue(url).settled,
+                lambda: not TableScan.objects.unfinished().exists() and ledger.queue(url).settled,
                 "it does not end",
             )
         ledger.assert_exactly_once(url, 2600)
@@ -375,7 +375,7 @@ class TestCommand:
         assert result["pending"] == 10
         said = call("backfill_embeddings")
         assert "of 30 the workers queue the rest as they go" in said
-        assert Walk.objects.get().queued == 10
+        assert TableScan.objects.get().queued == 10
         drain()
         assert Decision.objects.count() == 40
         assert call_json("backfill_embeddings")["missing"] == 0
@@ -384,10 +384,10 @@ class TestCommand:
         older(15)
         for options in ({}, {"vectors_only": True}, {"since": "2020-01-01"}, {"limit": 4}, {}):
             call("backfill_embeddings", **options)
-        assert Walk.objects.count() == 4
+        assert TableScan.objects.count() == 4
         drain()
-        assert not Walk.objects.unfinished().exists()
-        assert JobEmbedding.objects.count() == 15
+        assert not TableScan.objects.unfinished().exists()
+        assert PostingEmbedding.objects.count() == 15
 
     def test_a_limit(self, encoder: Any, small: None) -> None:
         keys = [job.pk for job in older(20)]
@@ -411,7 +411,7 @@ class TestCommand:
     def test_a_large_table_is_estimated(self, encoder: Any, monkeypatch: Any) -> None:
         older(40)
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE marketplace_ai_jobposting, marketplace_ai_jobembedding")
+            cursor.execute("ANALYZE marketplace_ai_jobposting, marketplace_ai_postingembedding")
         monkeypatch.setattr(backfill, "COUNTED", 10)
         result = call_json("backfill_embeddings", dry_run=True)
         assert result["estimated"]
@@ -467,21 +467,21 @@ def finding(name: str) -> str:
 
 class TestProgress:
     def test_the_rate_is_of_the_time_under_way(self) -> None:
-        walk = Walk(
-            purpose=WalkPurpose.BACKFILL, total=1000, queued=300, busy=dt.timedelta(seconds=100)
+        walk = TableScan(
+            purpose=ScanPurpose.BACKFILL, total=1000, queued=300, busy=dt.timedelta(seconds=100)
         )
         known = scans.progress(walk, waiting=100)
         assert (known.done, known.total, known.rate) == (200, 1000, 2.0)
         assert known.left == dt.timedelta(seconds=400)
 
     def test_before_anything_was_done_nothing_is_known(self) -> None:
-        walk = Walk(purpose=WalkPurpose.BACKFILL, total=1000, queued=300)
+        walk = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued=300)
         assert scans.progress(walk, waiting=300) == scans.Progress(0, 1000, 0.0, None)
 
     def test_a_night_without_workers_is_left_out(self, encoder: Any, small: None) -> None:
         older(40)
         walk, _ = backfill.request(encoder)
-        Walk.objects.update(stepped="2026-01-01T00:00Z")
+        TableScan.objects.update(stepped="2026-01-01T00:00Z")
         scans.step(encoder)
         walk.refresh_from_db()
         assert walk.busy == scans.LONGEST_GAP
@@ -490,11 +490,11 @@ class TestProgress:
         older(40)
         walk, _ = backfill.request(encoder, total=40)
         go_on()
-        PendingJob.objects.all().delete()
-        Walk.objects.filter(pk=walk.pk).update(busy=dt.timedelta(seconds=2))
+        QueuedPosting.objects.all().delete()
+        TableScan.objects.filter(pk=walk.pk).update(busy=dt.timedelta(seconds=2))
         assert finding("backfill") == "10 of 40 postings, 0:00:06 left at 5/s"
-        page = reverse("admin:marketplace_ai_pendingjob_changelist")
+        page = reverse("admin:marketplace_ai_queuedposting_changelist")
         html = admin_client.get(page).content.decode()
         assert "10 of 40, 5 a second, 0:00:06 left" in html
-        Walk.objects.update(stopped=timezone.now(), estimated=True)
+        TableScan.objects.update(stopped=timezone.now(), estimated=True)
         assert "10 of about 40, stopped" in admin_client.get(page).content.decode()

@@ -50,17 +50,17 @@ def test_text_keys(tmp_path: Path) -> None:
             call_command("migrate", verbosity=0)
             from shop.models import Job
             from marketplace_ai.encoders import active as encoders
-            from marketplace_ai.models import Decision, JobChange, Walk
+            from marketplace_ai.models import Decision, PostingChange, TableScan
             from marketplace_ai.queue import backfill
             keys = ["", " ", "a", "B", "ab", "å", "Æ", "%s", "O'Neil", "10", "9", "{x}", "NULL",
                     '"', "\\\\", "a,b"]
             Job.objects.bulk_create([Job(ref=key, title="Male " + key) for key in keys])
-            JobChange.objects.all().delete()
+            PostingChange.objects.all().delete()
             encoders.ensure_active()
             backfill.STEP = 2
             call_command("backfill_embeddings")
             call_command("process_pending", drain=True)
-            walk = Walk.objects.get(purpose="backfill")
+            walk = TableScan.objects.get(purpose="backfill")
             assert set(Decision.objects.values_list("job_id", flat=True)) == set(keys)
             assert (walk.walked, walk.queued, bool(walk.finished)) == (16, 16, True), vars(walk)
             print("all decided")

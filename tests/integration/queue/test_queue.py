@@ -11,7 +11,7 @@ from django.db import connection, connections
 
 from marketplace_ai.conf import conf
 from marketplace_ai.encoders import active
-from marketplace_ai.models import JobChange, JobPosting, PendingJob, Priority
+from marketplace_ai.models import JobPosting, PostingChange, Priority, QueuedPosting
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import intake, sql
 from marketplace_ai.queue.lease import Liveness
@@ -35,8 +35,8 @@ def recover_soon() -> int:
     return freed
 
 
-def pending() -> PendingJob:
-    return PendingJob.objects.get()
+def pending() -> QueuedPosting:
+    return QueuedPosting.objects.get()
 
 
 def test_changes_of_one_posting_are_folded(posting: JobPosting) -> None:
@@ -45,32 +45,32 @@ def test_changes_of_one_posting_are_folded(posting: JobPosting) -> None:
     assert intake.collect() == 1
     assert pending().job_id == posting.pk
     assert pending().priority == Priority.FRESH
-    assert JobChange.objects.count() == 0
+    assert PostingChange.objects.count() == 0
 
 
 def test_a_deleted_posting_is_forgotten(posting: JobPosting) -> None:
     posting.delete()
     assert intake.collect() == 0
-    assert JobChange.objects.count() == 0
+    assert PostingChange.objects.count() == 0
 
 
 def test_deleting_a_pending_posting_does_no_harm(posting: JobPosting) -> None:
     intake.collect()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM marketplace_ai_jobposting")
-    assert PendingJob.objects.count() == 0
+    assert QueuedPosting.objects.count() == 0
 
 
 def test_more_than_one_batch_is_collected(monkeypatch: Any) -> None:
     monkeypatch.setattr(intake, "BATCH", 3)
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(10)])
     assert intake.collect() == 10
-    assert JobChange.objects.count() == 0
+    assert PostingChange.objects.count() == 0
 
 
 def test_an_edit_revives_what_was_set_aside(posting: JobPosting) -> None:
     intake.collect()
-    PendingJob.objects.update(set_aside="2026-01-01T00:00Z", attempts=3)
+    QueuedPosting.objects.update(set_aside="2026-01-01T00:00Z", attempts=3)
     JobPosting.objects.update(title="nytt")
     intake.collect()
     assert pending().set_aside is None
@@ -80,7 +80,7 @@ def test_an_edit_revives_what_was_set_aside(posting: JobPosting) -> None:
 def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
     intake.collect()
-    PendingJob.objects.filter(job__title__in=["0", "1"]).update(priority=Priority.BACKFILL)
+    QueuedPosting.objects.filter(job__title__in=["0", "1"]).update(priority=Priority.BACKFILL)
     first = claims.claim(worker)
     assert first is not None
     titles = dict(JobPosting.objects.values_list("pk", "title"))
@@ -97,7 +97,7 @@ def test_a_batch_is_bounded_whatever_the_planner_thinks(worker: int, settings: A
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE pg_class SET reltuples = 0, relpages = 300 "
-            "WHERE oid = 'marketplace_ai_pendingjob'::regclass"
+            "WHERE oid = 'marketplace_ai_queuedposting'::regclass"
         )
     claimed = claims.claim(worker)
     assert claimed is not None
@@ -116,7 +116,7 @@ def test_a_batch_is_bounded(worker: int, settings: Any) -> None:
 def test_rows_marked_alone_are_claimed_one_by_one(worker: int) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(3)])
     intake.collect()
-    PendingJob.objects.update(alone=True)
+    QueuedPosting.objects.update(alone=True)
     assert claims.claim(worker) is None
     claimed = claims.claim(worker, alone=True)
     assert claimed is not None
@@ -148,14 +148,14 @@ def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting
     assert claimed is not None
     dead.close()
     assert recover_soon() == 1
-    left = PendingJob.objects.get(encoder=encoder)
+    left = QueuedPosting.objects.get(encoder=encoder)
     assert (left.token, left.alone, left.attempts) == (None, True, 0)
 
 
 def test_a_frozen_workers_rows_are_free_after_the_lease(posting: JobPosting, worker: int) -> None:
     intake.collect()
     claims.claim(worker)
-    PendingJob.objects.update(lease_until="2026-01-01T00:00Z")
+    QueuedPosting.objects.update(lease_until="2026-01-01T00:00Z")
     assert claims.recover() == 1
 
 
@@ -163,10 +163,10 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     posting: JobPosting,
 ) -> None:
     intake.collect()
-    PendingJob.objects.update(alone=True)
+    QueuedPosting.objects.update(alone=True)
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
-        PendingJob.objects.update(not_before="2026-01-01T00:00Z")  # its waiting time is over
+        QueuedPosting.objects.update(not_before="2026-01-01T00:00Z")  # its waiting time is over
         assert claims.claim(dead.hold(), alone=True)
         dead.close()
         recover_soon()
@@ -249,17 +249,17 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
             "SELECT n FROM generate_series(1, 30000) AS n"
         )
         cursor.execute(
-            "INSERT INTO marketplace_ai_pendingjob "
+            "INSERT INTO marketplace_ai_queuedposting "
             "(job_id, priority, vector_only, alone, attempts, queued, not_before, last_error) "
             "SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting"
         )
-        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        cursor.execute("ANALYZE marketplace_ai_queuedposting")
         for alone in (False, True):
             cursor.execute(
                 f"EXPLAIN {sql.statement(sql.CLAIM)}", {**values, "alone": alone, "above": -1}
             )
             plan = "\n".join(row[0] for row in cursor.fetchall())
-            assert "marketplace_ai_pending_free" in plan, plan
+            assert "marketplace_ai_queue_unclaimed" in plan, plan
             assert "Sort" not in plan, plan
             assert "Seq Scan" not in plan, plan
 
@@ -275,22 +275,22 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
             "SELECT n FROM generate_series(1, 30000) AS n"
         )
         cursor.execute(
-            "INSERT INTO marketplace_ai_pendingjob (job_id, encoder_id, priority, vector_only, "
+            "INSERT INTO marketplace_ai_queuedposting (job_id, encoder_id, priority, vector_only, "
             "alone, attempts, queued, not_before, last_error) "
             "SELECT id, CASE WHEN id %% 2 = 0 THEN %s::bigint END, 0, true, false, 0, now(), "
             "now(), '' FROM marketplace_ai_jobposting",
             [encoder.pk],
         )
-        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        cursor.execute("ANALYZE marketplace_ai_queuedposting")
         for alone in (False, True):
             claim = sql.statement(sql.CLAIM, for_encoder=True)
             cursor.execute(f"EXPLAIN {claim}", {**values, "alone": alone, "encoder": encoder.pk})
             plan = "\n".join(row[0] for row in cursor.fetchall())
-            assert "marketplace_ai_pending_built" in plan, plan
+            assert "marketplace_ai_queue_candidate" in plan, plan
             assert "Sort" not in plan, plan
             assert "Seq Scan" not in plan, plan
-        cursor.execute("UPDATE marketplace_ai_pendingjob SET not_before = 'infinity'")
-        cursor.execute("ANALYZE marketplace_ai_pendingjob")
+        cursor.execute("UPDATE marketplace_ai_queuedposting SET not_before = 'infinity'")
+        cursor.execute("ANALYZE marketplace_ai_queuedposting")
         assert not claims.is_due([encoder.pk])
         cursor.execute(f"EXPLAIN {sql.DUE}", {"encoders": [encoder.pk]})
         plan = "\n".join(row[0] for row in cursor.fetchall())

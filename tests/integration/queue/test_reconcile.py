@@ -20,13 +20,13 @@ from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.models import (
     Decision,
-    JobChange,
-    JobEmbedding,
     JobPosting,
-    PendingJob,
+    PostingChange,
+    PostingEmbedding,
     Priority,
-    Walk,
-    WalkPurpose,
+    QueuedPosting,
+    ScanPurpose,
+    TableScan,
 )
 from marketplace_ai.queue import backfill, reconcile, scans
 from marketplace_ai.serving.pipeline import Pipeline
@@ -50,13 +50,13 @@ def encoder(db: Any) -> Any:
 def search() -> set[Any]:
     """A whole round; the postings that it queued, which are then forgotten."""
     reconcile.begin(active())  # the first call of all only notes the time
-    searches = Walk.objects.filter(purpose=WalkPurpose.RECONCILE)
+    searches = TableScan.objects.filter(purpose=ScanPurpose.RECONCILE)
     searches.update(requested="2026-01-01T00:00Z", finished=Now())
     assert reconcile.begin(active())
-    before = set(PendingJob.objects.values_list("pk", flat=True))
+    before = set(QueuedPosting.objects.values_list("pk", flat=True))
     go_on()
     assert searches.get().finished is not None
-    found = PendingJob.objects.exclude(pk__in=before)
+    found = QueuedPosting.objects.exclude(pk__in=before)
     keys = set(found.values_list("job_id", flat=True))
     assert set(found.values_list("priority", flat=True)) <= {Priority.BACKFILL}
     found.delete()
@@ -116,7 +116,7 @@ class TestWhatTriggersMiss:
         with unseen():
             JobPosting.objects.create(title="Bytte kran")
         reconcile.begin(active())
-        Walk.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested="2026-01-01T00:00Z")
         drain()
         assert Decision.objects.filter(current=True).count() == 1
 
@@ -138,7 +138,7 @@ class TestWhatTriggersMiss:
             django(tmp_path, environment, "migrate")
             with psycopg.connect(url, autocommit=True) as host:
                 host.execute("INSERT INTO marketplace_ai_jobposting (id, title) VALUES (1, 'a')")
-                seen = "SELECT count(*) FROM marketplace_ai_jobchange"
+                seen = "SELECT count(*) FROM marketplace_ai_postingchange"
                 assert host.execute(seen).fetchone() == (1,)
                 host.execute("INSERT INTO shard (id, title) VALUES (2, 'b')")
                 assert host.execute(seen).fetchone() == (1,)
@@ -172,7 +172,7 @@ class TestWhatIsLeftAlone:
     def test_a_part_of_a_backfill_says_nothing_about_the_rest(self, part: Any) -> None:
         call("backfill_embeddings", **part)
         drain()
-        assert Walk.objects.filter(finished__isnull=False).exists()
+        assert TableScan.objects.filter(finished__isnull=False).exists()
         older(2)
         assert search() == set()
 
@@ -187,7 +187,7 @@ class TestWhatIsLeftAlone:
         with unseen():
             waiting, aside = (JobPosting.objects.create(title=t) for t in ("Male", "Kran"))
         backfill.queue([waiting.pk, aside.pk])
-        PendingJob.objects.filter(job=aside).update(set_aside=timezone.now())
+        QueuedPosting.objects.filter(job=aside).update(set_aside=timezone.now())
         assert search() == set()
 
     def test_a_mass_edit_renewed_the_vector_alone(self) -> None:
@@ -195,7 +195,7 @@ class TestWhatIsLeftAlone:
         drain()
         with unseen():
             JobPosting.objects.filter(pk=job.pk).update(title="Male gang")
-        JobEmbedding.objects.update(text_digest=digest("Male gang"))
+        PostingEmbedding.objects.update(text_digest=digest("Male gang"))
         assert search() == set()
 
     def test_a_text_that_became_blank(self) -> None:
@@ -213,26 +213,26 @@ class TestWhatIsLeftAlone:
             bad = JobPosting.objects.create(title="Male stue")
         monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: job.nothing)
         reconcile.begin(active())
-        Walk.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested="2026-01-01T00:00Z")
         drain()
-        assert PendingJob.objects.aside().get().job_id == bad.pk
+        assert QueuedPosting.objects.failed().get().job_id == bad.pk
         assert search() == set()
 
 
 class TestRounds:
     def test_the_first_comes_after_an_interval_and_then_each(self, settings: Any) -> None:
         assert not reconcile.begin(active())
-        walk = Walk.objects.get()
+        walk = TableScan.objects.get()
         assert walk.finished is not None
-        Walk.objects.update(requested=timezone.now() - dt.timedelta(hours=23))
+        TableScan.objects.update(requested=timezone.now() - dt.timedelta(hours=23))
         assert not reconcile.begin(active())
-        Walk.objects.update(requested=timezone.now() - dt.timedelta(hours=25))
+        TableScan.objects.update(requested=timezone.now() - dt.timedelta(hours=25))
         assert reconcile.begin(active())
         assert not reconcile.begin(active())
         go_on()
         assert not reconcile.begin(active())
         settings.MARKETPLACE_AI_RECONCILE_HOURS = 0
-        Walk.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested="2026-01-01T00:00Z")
         assert not reconcile.begin(active())
 
     def test_it_takes_a_tenth_of_one_workers_time(self, monkeypatch: Any) -> None:
@@ -240,12 +240,12 @@ class TestRounds:
         JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
         drain()
         reconcile.begin(active())
-        Walk.objects.update(requested="2026-01-01T00:00Z", not_before=Now())
+        TableScan.objects.update(requested="2026-01-01T00:00Z", not_before=Now())
         reconcile.begin(active())
         monkeypatch.setattr(reconcile, "PAUSE", 1e6)
         assert scans.step(active())
         assert not scans.step(active())
-        walk = Walk.objects.get()
+        walk = TableScan.objects.get()
         assert walk.not_before > walk.stepped
         assert "Looking for what was missed: 2 of about" in {
             f.name: f.message for f in examine()
@@ -258,21 +258,21 @@ class TestRounds:
         with unseen():
             JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(6)])
         reconcile.begin(active())
-        Walk.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested="2026-01-01T00:00Z")
         reconcile.begin(active())
         assert go_on() == 1
-        assert PendingJob.objects.count() == 2
+        assert QueuedPosting.objects.count() == 2
 
     def test_it_goes_before_a_backfill(self) -> None:
         older(3)
         backfill.request(active())
         reconcile.begin(active())
-        searches = Walk.objects.filter(purpose=WalkPurpose.RECONCILE)
+        searches = TableScan.objects.filter(purpose=ScanPurpose.RECONCILE)
         searches.update(requested="2026-01-01T00:00Z")
         reconcile.begin(active())
         assert scans.step(active())
         assert searches.get().finished is not None
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
 
 
 class TestRescans:
@@ -284,21 +284,21 @@ class TestRescans:
         with unseen():
             JobPosting.objects.filter(pk=job.pk).update(title="Klippe gress")
             new = JobPosting.objects.create(title="Bytte kran")
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
         drain()
-        assert not JobChange.objects.exists()
+        assert not PostingChange.objects.exists()
         assert Decision.objects.filter(job=job).count() == 2
         assert Decision.objects.filter(job=new).count() == 1
 
     def test_one_that_comes_during_a_round_begins_another(self) -> None:
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
         assert reconcile.begin(active())
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
         assert not reconcile.begin(active())
-        assert JobChange.objects.count() == 1
+        assert PostingChange.objects.count() == 1
         go_on()
         assert reconcile.begin(active())
-        assert not JobChange.objects.exists()
+        assert not PostingChange.objects.exists()
 
     def test_where_new_postings_cannot_be_told_a_backfill_comes_first(
         self, monkeypatch: Any
@@ -306,13 +306,13 @@ class TestRescans:
         monkeypatch.setattr(JobAdapter, "created_field", None)
         with unseen():
             job = JobPosting.objects.create(title="Male stue")
-        JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
         drain()
-        assert JobChange.objects.count() == 1
+        assert PostingChange.objects.count() == 1
         assert "backfill_embeddings" in next(f.cure for f in examine() if f.name == "rescan")
         call("backfill_embeddings", since=None)
         drain()
-        assert not JobChange.objects.exists()
+        assert not PostingChange.objects.exists()
         assert Decision.objects.get().job_id == job.pk
 
     def test_a_trigger_that_fails_in_earnest(self) -> None:
@@ -320,17 +320,17 @@ class TestRescans:
         with connection.cursor() as cursor:
             # Its log takes no row that names a posting.
             cursor.execute(
-                "ALTER TABLE marketplace_ai_jobchange ADD CONSTRAINT broken CHECK (job_id IS NULL)"
+                "ALTER TABLE marketplace_ai_postingchange ADD CONSTRAINT broken CHECK (job_id IS NULL)"
             )
             cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Male')")
-        assert JobChange.objects.get().job_id is None
+        assert PostingChange.objects.get().job_id is None
         try:
             while drainer.turn():
                 pass
         finally:
             drainer.close()
         assert Decision.objects.get().job.title == "Male"
-        assert not JobChange.objects.exists()
+        assert not PostingChange.objects.exists()
 
 
 def test_where_a_host_notes_days_that_of_the_installation_is_left_out(monkeypatch: Any) -> None:

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from marketplace_ai.models import JobChange, JobPosting
+from marketplace_ai.models import JobPosting, PostingChange
 from marketplace_ai.queue import trigger
 
 pytestmark = pytest.mark.django_db
 
 
 def logged() -> list[tuple[Any, str]]:
-    return sorted(JobChange.objects.values_list("job_id", "kind"), key=str)
+    return sorted(PostingChange.objects.values_list("job_id", "kind"), key=str)
 
 
 def clear() -> None:
-    JobChange.objects.all().delete()
+    PostingChange.objects.all().delete()
 
 
 def run(sql: str, *values: Any) -> None:
@@ -60,7 +60,7 @@ def test_a_mass_edit_is_marked(settings: Any) -> None:
     assert {kind for _, kind in logged()} == {"edited"}
     clear()
     JobPosting.objects.update(description="tre")
-    assert [kind for _, kind in logged()] == ["mass"] * 3
+    assert [kind for _, kind in logged()] == ["bulk"] * 3
 
 
 def test_a_changed_primary_key_is_logged(posting: JobPosting) -> None:
@@ -81,12 +81,12 @@ def test_a_function_that_cannot_log_ids_asks_for_a_rescan() -> None:
     run("ALTER TABLE marketplace_ai_jobposting RENAME COLUMN id TO number")
     run("INSERT INTO marketplace_ai_jobposting (title) VALUES ('x')")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT job_id, kind FROM marketplace_ai_jobchange")
+        cursor.execute("SELECT job_id, kind FROM marketplace_ai_postingchange")
         assert cursor.fetchall() == [(None, "rescan")]
 
 
 def test_a_lost_log_never_fails_the_save() -> None:
-    run("DROP TABLE marketplace_ai_jobchange")
+    run("DROP TABLE marketplace_ai_postingchange")
     run("INSERT INTO marketplace_ai_jobposting (title) VALUES ('x')")
     assert JobPosting.objects.count() == 1
 

@@ -14,10 +14,10 @@ from marketplace_ai.models import (
     Category,
     Decision,
     Encoder,
-    JobEmbedding,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingEmbedding,
+    QueuedPosting,
 )
 from marketplace_ai.ownership import Owner, owner
 from marketplace_ai.queue import claim as claims
@@ -179,11 +179,11 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
         row["text_digest"] = bytes(row["text_digest"])
         assert row == fields
     for job, vector in zip(jobs, vectors, strict=True):
-        stored = JobEmbedding.objects.get(job=job, encoder=encoder)
+        stored = PostingEmbedding.objects.get(job=job, encoder=encoder)
         assert np.array_equal(stored.vector, vector.astype(np.float16).astype(np.float32))
         job.refresh_from_db()
         assert job.category_id == reference[job.pk][1]
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
     assert Decision.objects.filter(current=False).count() == sum(
         n % 6 in (1, 2, 3) for n in range(len(found))
     )

@@ -24,9 +24,9 @@ from marketplace_ai.models import (
     ExemplarEmbedding,
     ExemplarSource,
     ExemplarState,
-    JobEmbedding,
     JobPosting,
-    PendingJob,
+    PostingEmbedding,
+    QueuedPosting,
 )
 from marketplace_ai.queue import intake
 from marketplace_ai.review.answers import answer
@@ -96,7 +96,7 @@ def test_a_posting_is_encoded_without_it_and_keeps_it(exemplars: None, encoded: 
     drain()
     assert CLEAN in encoded
     assert not any("900 00 014" in text for text in encoded)
-    assert bytes(JobEmbedding.objects.get(job=posting).text_digest) == digest(CLEAN)
+    assert bytes(PostingEmbedding.objects.get(job=posting).text_digest) == digest(CLEAN)
     assert bytes(Decision.objects.get(job=posting).text_digest) == digest(CLEAN)
     posting.refresh_from_db()
     assert f"{posting.title}\n{posting.description}" == RAW
@@ -228,7 +228,7 @@ class TestUpgrade:
         assert (found["exemplars"]["found"], found["postings"]) == (1, 1)
         assert Exemplar.objects.get(pk=old.pk).text == RAW
         intake.collect()
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
 
     def test_it_is_replaced_and_votes_with_a_vector_of_its_own(
         self, old: Exemplar, encoded: list[str]
@@ -260,7 +260,7 @@ class TestUpgrade:
         drain()
         assert CLEAN in encoded
         changed = JobPosting.objects.get(title="Male stue")
-        assert bytes(JobEmbedding.objects.get(job=changed).text_digest) == digest(CLEAN)
+        assert bytes(PostingEmbedding.objects.get(job=changed).text_digest) == digest(CLEAN)
         assert changed.description == RAW.partition("\n")[2]
         assert self.run()["postings"] == 0
 

@@ -17,11 +17,11 @@ from marketplace_ai.models import (
     ClassifierVersion,
     Decision,
     Exemplar,
-    JobChange,
-    JobEmbedding,
     JobPosting,
     Outcome,
-    PendingJob,
+    PostingChange,
+    PostingEmbedding,
+    QueuedPosting,
 )
 from marketplace_ai.queue import trigger
 from marketplace_ai.serving.pipeline import Pipeline
@@ -43,8 +43,8 @@ def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
             copy.write("Male tak\n")
     drain()
     assert Decision.objects.filter(current=True).count() == 5
-    assert JobEmbedding.objects.count() == 5
-    assert PendingJob.objects.count() == 0
+    assert PostingEmbedding.objects.count() == 5
+    assert QueuedPosting.objects.count() == 0
     proposed = dict(Decision.objects.values_list("job__title", "category_key"))
     assert proposed["Klippe gress"] == "plen"
     assert proposed["Male tak"] == "maling"
@@ -81,13 +81,13 @@ def test_an_edit_that_was_read_before_its_log_entry_is_decided_once(
     drain()
     decided = current(posting).decided
     for seconds, decisions in ((-1, 1), (1, 2)):
-        JobChange.objects.create(
+        PostingChange.objects.create(
             job_id=posting.pk, kind="edited", logged=decided + timedelta(seconds=seconds)
         )
         drain()
         assert Decision.objects.filter(job=posting).count() == decisions
-        assert not PendingJob.objects.exists()
-        assert not JobChange.objects.exists()
+        assert not QueuedPosting.objects.exists()
+        assert not PostingChange.objects.exists()
 
 
 def test_editing_the_text_leads_to_a_new_decision(fitted: None, posting: JobPosting) -> None:
@@ -203,7 +203,7 @@ def test_deleting_while_encoding_does_no_harm(fitted: None, posting: JobPosting)
     pipeline.texts.encode = delete_meanwhile
     drain(pipeline)
     assert list(Decision.objects.values_list("job_id", flat=True)) == [other.pk]
-    assert list(JobEmbedding.objects.values_list("job_id", flat=True)) == [other.pk]
+    assert list(PostingEmbedding.objects.values_list("job_id", flat=True)) == [other.pk]
 
 
 def test_a_category_deleted_while_encoding_falls_to_review(
@@ -233,7 +233,7 @@ def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> Non
     pipeline.texts.encode = choke
     drain(pipeline)
     assert Decision.objects.filter(current=True).count() == 19
-    row = PendingJob.objects.get()
+    row = QueuedPosting.objects.get()
     assert row.job.title == "POISON"
     assert row.set_aside is not None
     assert row.last_error == "ValueError: cannot"
@@ -259,7 +259,7 @@ def test_a_failing_write_is_found_and_set_aside_alone(
     monkeypatch.setattr(JobAdapter, "apply_categories", apply)
     drain()
     assert Decision.objects.filter(current=True).count() == 4
-    assert PendingJob.objects.get().job_id == bad.pk
+    assert QueuedPosting.objects.get().job_id == bad.pk
 
 
 @pytest.mark.parametrize("title", ["", "   ", "!!! ???", "\u200b"])
@@ -267,7 +267,7 @@ def test_a_blank_posting_fits_nothing(fitted: None, title: str) -> None:
     job = JobPosting.objects.create(title=title)
     drain()
     assert current(job).outcome == Outcome.NONE
-    assert not JobEmbedding.objects.filter(job=job).exists()
+    assert not PostingEmbedding.objects.filter(job=job).exists()
 
 
 @pytest.mark.parametrize("text", ["a" * 1_000_000, "</s> query: <mask>", "é" * 50_000, "مرحبا بكم"])
@@ -285,12 +285,12 @@ def test_equal_texts_are_encoded_once_and_decided_each(fitted: None) -> None:
     pipeline.texts.encode = lambda texts: seen.extend(texts) or encode(texts)
     drain(pipeline)
     assert seen == ["Male stue"]
-    assert Decision.objects.count() == JobEmbedding.objects.count() == 5
+    assert Decision.objects.count() == PostingEmbedding.objects.count() == 5
 
 
 def test_stored_vectors_are_unit_vectors(fitted: None, posting: JobPosting) -> None:
     drain()
-    vector = np.array(JobEmbedding.objects.get().vector)
+    vector = np.array(PostingEmbedding.objects.get().vector)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
 
 
@@ -329,12 +329,12 @@ def test_quarantine_and_deletion_silence_an_exemplar(
 def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, settings: Any) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
     drain()
-    before = list(JobEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    before = list(PostingEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
     settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
     trigger.install()
     JobPosting.objects.update(description="Ny standardtekst")
     drain()
-    after = list(JobEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    after = list(PostingEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
     assert all(bytes(a) != bytes(b) for a, b in zip(before, after, strict=True))
     assert Decision.objects.count() == 3
 
@@ -370,7 +370,7 @@ def test_a_posting_withdrawn_while_it_was_encoded_is_left_alone(
     monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: next(answers))
     drain()
     assert not Decision.objects.exists()
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
 
 
 def test_an_adapter_whose_text_is_never_twice_the_same_is_set_aside(
@@ -383,7 +383,7 @@ def test_an_adapter_whose_text_is_never_twice_the_same_is_set_aside(
     numbers = itertools.count()
     monkeypatch.setattr(JobAdapter, "clean", lambda self, text: f"{text} {next(numbers)}")
     drain()
-    assert PendingJob.objects.get().last_error == UNSTEADY
+    assert QueuedPosting.objects.get().last_error == UNSTEADY
 
 
 def test_a_damaged_classifier_decides_nothing_and_can_be_replaced(
@@ -415,14 +415,14 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
             return encode(texts)
 
         pipeline.texts.encode = fragile
-        PendingJob.objects.update(not_before="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(not_before="2026-01-01T00:00Z")
         try:
             drain(pipeline)
         except EncoderError:
             continue
     assert set(Decision.objects.values_list("job__title", flat=True)) == {"Male stue", "Male tak"}
-    assert PendingJob.objects.get().job.title == "BREAK"
-    assert PendingJob.objects.get().set_aside is not None
+    assert QueuedPosting.objects.get().job.title == "BREAK"
+    assert QueuedPosting.objects.get().set_aside is not None
 
 
 def test_a_persons_category_that_was_the_machines_once_stands(
@@ -460,7 +460,7 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
             cursor.execute("SET lock_timeout = '2s'")
         drainer.turn()
         assert current(other).job_id == other.pk
-        assert PendingJob.objects.get().job_id == posting.pk
+        assert QueuedPosting.objects.get().job_id == posting.pk
     finally:
         drainer.close()
         host.close()
@@ -490,8 +490,8 @@ def test_backfill_finds_the_edit_that_a_trigger_could_not_name(
             "UPDATE marketplace_ai_jobposting SET title = 'Klippe gress', description = ''"
         )
         cursor.execute("SET LOCAL session_replication_role = origin")
-    JobChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+    PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
     call_command("backfill_embeddings", json=True)
     drain()
     assert current(posting).category_key == "plen"
-    assert not JobChange.objects.exists()
+    assert not PostingChange.objects.exists()

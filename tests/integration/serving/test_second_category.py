@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from marketplace_ai.adapter import JobAdapter
-from marketplace_ai.models import Category, Decision, JobPosting, Outcome, PendingJob
+from marketplace_ai.models import Category, Decision, JobPosting, Outcome, QueuedPosting
 from marketplace_ai.queue.proposal import Proposal
 from marketplace_ai.review.answers import answer
 from marketplace_ai.serving.pipeline import Pipeline
@@ -181,7 +181,7 @@ def test_where_the_host_fails_neither_is_written(
     posting.refresh_from_db()
     assert posting.category is None
     assert not Decision.objects.filter(job=posting).exists()
-    assert PendingJob.objects.get().last_error == "RuntimeError: the host says no"
+    assert QueuedPosting.objects.get().last_error == "RuntimeError: the host says no"
 
 
 def test_verdicts_bring_it_along(

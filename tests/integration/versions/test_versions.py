@@ -22,7 +22,7 @@ from marketplace_ai.models import (
     ExemplarGeneration,
     JobPosting,
     Outcome,
-    PendingJob,
+    QueuedPosting,
 )
 from marketplace_ai.review.answers import answer
 from marketplace_ai.serving.pipeline import Pipeline
@@ -136,7 +136,7 @@ class TestFitting:
         mislabel(catalog)
         assert "it would be stored and not put in force" in failed("fit_classifier", **options)
         assert [*ClassifierVersion.objects.all()] == [good]
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
 
     def test_forgetting_the_labelled_postings_does_not_end_all_automation(
         self, good: ClassifierVersion, calibration: str
@@ -214,7 +214,7 @@ class TestUsing:
         drain()
         assert current(posting).classifier_id == first
         call("use_classifier", str(first))
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
 
     def test_what_cannot_be_put_in_force(self, exemplars: None, settings: Any) -> None:
         fit()

@@ -13,9 +13,9 @@ from marketplace_ai.models import (
     Decision,
     Encoder,
     EncoderState,
-    JobEmbedding,
     JobPosting,
-    PendingJob,
+    PostingEmbedding,
+    QueuedPosting,
 )
 from marketplace_ai.queue import backfill, intake
 from marketplace_ai.serving.pipeline import Pipeline
@@ -104,7 +104,7 @@ class TestOrder:
         hands: list[set[Any]] = []
 
         def look(dimension: int, texts: list[str]) -> None:
-            claimed = PendingJob.objects.filter(token__isnull=False)
+            claimed = QueuedPosting.objects.filter(token__isnull=False)
             hands.append(set(claimed.values_list("encoder_id", flat=True)))
             if len(hands) % 2:
                 JobPosting.objects.create(title=f"Ny {len(hands)}")
@@ -133,7 +133,7 @@ class TestOrder:
         in_hand: list[set[Any]] = []
 
         def look(dimension: int, texts: list[str]) -> None:
-            claimed = PendingJob.objects.filter(token__isnull=False)
+            claimed = QueuedPosting.objects.filter(token__isnull=False)
             in_hand.append(set(claimed.values_list("encoder_id", flat=True)))
 
         try:
@@ -156,7 +156,7 @@ class TestOrder:
         drain()
         older(6 * BATCH)
         candidate("building")
-        PendingJob.objects.all().delete()
+        QueuedPosting.objects.all().delete()
 
         def create(dimension: int, texts: list[str]) -> None:
             if dimension == 32 and not JobPosting.objects.filter(title="Ny").exists():
@@ -183,7 +183,7 @@ class TestOrder:
         finally:
             working.close()
         assert len(vectors(encoder)) == BATCH
-        left = PendingJob.objects.values_list("token", "alone", "attempts")
+        left = QueuedPosting.objects.values_list("token", "alone", "attempts")
         assert list(left) == [(None, False, 0)] * 2 * BATCH
 
     def test_nothing_of_a_candidate_is_in_hand_beside_a_row_that_is_tried_alone(
@@ -195,11 +195,11 @@ class TestOrder:
 
         def look(dimension: int, texts: list[str]) -> None:
             if "Alene" in texts:
-                alone.append(PendingJob.objects.filter(token__isnull=False).count())
+                alone.append(QueuedPosting.objects.filter(token__isnull=False).count())
             elif dimension == 32 and not JobPosting.objects.filter(title="Alene").exists():
                 JobPosting.objects.create(title="Alene")
                 intake.collect()
-                PendingJob.objects.filter(job__title="Alene").update(alone=True)
+                QueuedPosting.objects.filter(job__title="Alene").update(alone=True)
 
         seen.meanwhile = look
         drain()
@@ -221,7 +221,7 @@ class TestOrder:
         monkeypatch.setattr(DummyEncoder, "encode", choke)
         drain()
         assert len(vectors(encoder)) == BATCH - 1
-        row = PendingJob.objects.get()
+        row = QueuedPosting.objects.get()
         assert (row.job.title, row.attempts, row.encoder) == ("Male rom 3", 1, encoder)
 
 
@@ -304,7 +304,7 @@ class TestTrouble:
         try:
             run(working)
             assert len(vectors(active)) == 3
-            left = PendingJob.objects.values_list("encoder", "alone", "attempts", "token")
+            left = QueuedPosting.objects.values_list("encoder", "alone", "attempts", "token")
             assert list(left) == [(encoder.pk, True, 0, None)] * 3
             broken.clear()
             for known in working._candidates._known.values():
@@ -355,7 +355,7 @@ class TestSwitch:
             working.close()
         assert Decision.objects.get(current=True).encoder == active
         assert loads == ["dummy", "next"]
-        digests = JobEmbedding.objects.values_list("text_digest", flat=True)
+        digests = PostingEmbedding.objects.values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
 
     def test_what_was_queued_before_a_switch_keeps_the_former_one_current(
@@ -372,9 +372,9 @@ class TestSwitch:
         switch(encoder)
         drain()
         assert vectors(active) == vectors(encoder) == {edited.pk, new.pk}
-        digests = JobEmbedding.objects.filter(job=edited).values_list("text_digest", flat=True)
+        digests = PostingEmbedding.objects.filter(job=edited).values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
 
     def test_rows_of_its_own_are_worked_off_after_it_became_active(
         self, active: Encoder, seen: Recorder
@@ -392,7 +392,7 @@ class TestSwitch:
             working.close()
         assert len(vectors(encoder)) == 1
         assert Decision.objects.get().encoder == active
-        assert not PendingJob.objects.exists()
+        assert not QueuedPosting.objects.exists()
 
     def test_one_that_is_no_candidate_any_more_is_released(self, active: Encoder) -> None:
         encoder = candidate()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from marketplace_ai.models import Decision, JobPosting, PendingJob, Priority
+from marketplace_ai.models import Decision, JobPosting, Priority, QueuedPosting
 from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Renewal
 from marketplace_ai.serving.pipeline import Pipeline
@@ -32,7 +32,7 @@ def create(count: int) -> None:
 
 def claims() -> dict[Any, int]:
     """Rows in hand by their token."""
-    tokens = PendingJob.objects.filter(token__isnull=False).values_list("token", flat=True)
+    tokens = QueuedPosting.objects.filter(token__isnull=False).values_list("token", flat=True)
     return {token: list(tokens).count(token) for token in tokens}
 
 
@@ -69,7 +69,7 @@ def test_the_next_batch_is_in_hand_while_one_is_encoded(world: World) -> None:
         pass
     assert world.seen == [[BATCH, BATCH], [BATCH, BATCH], [BATCH]]
     assert Decision.objects.count() == 3 * BATCH
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
 
 
 def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
@@ -78,7 +78,7 @@ def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
     world.drainer.turn()
     assert world.seen == [[BATCH, BATCH]]
     assert Decision.objects.count() == BATCH
-    left = PendingJob.objects.values_list("token", "alone", "attempts", "last_error")
+    left = QueuedPosting.objects.values_list("token", "alone", "attempts", "last_error")
     assert list(left) == [(None, False, 0, "")] * 2 * BATCH
 
 
@@ -102,8 +102,8 @@ def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(
     monkeypatch.setattr(prefetch, "ALONE_IN_A_ROW", in_a_row)
     world.drainer._overlap._alone_left = in_a_row
     create(2 * BATCH)
-    lonely = PendingJob.objects.order_by("id")[:2].values("id")
-    PendingJob.objects.filter(id__in=lonely).update(alone=True)
+    lonely = QueuedPosting.objects.order_by("id")[:2].values("id")
+    QueuedPosting.objects.filter(id__in=lonely).update(alone=True)
     while world.drainer.turn():
         pass
     assert world.seen == seen
@@ -120,7 +120,7 @@ def test_a_batch_that_fails_leaves_the_one_ahead_alone(world: World) -> None:
     while world.drainer.turn():
         pass
     assert Decision.objects.count() == 2 * BATCH - 1
-    assert PendingJob.objects.get().last_error == "ValueError: cannot"
+    assert QueuedPosting.objects.get().last_error == "ValueError: cannot"
 
 
 def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
@@ -137,7 +137,7 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
 
     monkeypatch.setattr(Pipeline, "finish", fail_once)
     world.drainer.turn()
-    assert PendingJob.objects.filter(alone=True, token=None).count() == BATCH
+    assert QueuedPosting.objects.filter(alone=True, token=None).count() == BATCH
     assert sorted(claims().values()) == [BATCH]
     while world.drainer.turn():
         pass
@@ -148,7 +148,7 @@ def encoded_beside_a_fresh_one(world: World, backfill: int) -> list[list[str]]:
     """Batches in the order they are encoded, of a backfill during whose first batch a posting
     is created."""
     create(backfill)
-    PendingJob.objects.update(priority=Priority.BACKFILL)
+    QueuedPosting.objects.update(priority=Priority.BACKFILL)
     order: list[list[str]] = []
 
     def remember(texts: list[str]) -> None:
@@ -187,7 +187,7 @@ def test_a_claim_is_worked_off_in_batches_of_the_encoders_size(narrow: World) ->
     # What is written has left the claim; the next one is taken beside the last of its batches.
     assert narrow.seen == [[5], [2, 5], [5], [2]]
     assert Decision.objects.count() == 2 * BATCH
-    assert not PendingJob.objects.exists()
+    assert not QueuedPosting.objects.exists()
 
 
 def test_what_is_created_meanwhile_goes_before_the_rest_of_a_backfills_claim(
@@ -202,7 +202,7 @@ def test_what_is_created_meanwhile_goes_before_the_rest_of_a_backfills_claim(
 
 def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> None:
     create(BATCH)
-    PendingJob.objects.update(priority=Priority.BACKFILL)
+    QueuedPosting.objects.update(priority=Priority.BACKFILL)
 
     def flood(texts: list[str]) -> None:
         if len(narrow.seen) == 1:
@@ -210,7 +210,7 @@ def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> 
 
     narrow.meanwhile = flood
     narrow.drainer.turn()
-    waiting = PendingJob.objects.filter(priority=Priority.BACKFILL)
+    waiting = QueuedPosting.objects.filter(priority=Priority.BACKFILL)
     assert [row.token for row in waiting] == [None, None]
     while narrow.drainer.turn():
         pass
@@ -237,7 +237,7 @@ def test_a_fault_between_two_turns_gives_all_back_uncounted(
     monkeypatch.setattr(drainer.liveness, "hold", lose)
     drainer.run()
     assert held == [0, 1]
-    left = PendingJob.objects.values_list("token", "alone", "attempts")
+    left = QueuedPosting.objects.values_list("token", "alone", "attempts")
     assert list(left) == [(None, False, 0)] * 2 * BATCH
 
 
@@ -246,7 +246,7 @@ def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -
     narrow.drainer.turn()
     narrow.drainer.close()
     assert Decision.objects.count() == BATCH
-    left = PendingJob.objects.values_list("token", "alone", "attempts")
+    left = QueuedPosting.objects.values_list("token", "alone", "attempts")
     assert list(left) == [(None, False, 0)] * BATCH
 
 
@@ -299,9 +299,9 @@ def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkey
         with monkeypatch.context() as patch, pytest.raises(OperationalError):
             patch.setattr(Pipeline, "finish", fail)
             drainer.turn()
-        left = PendingJob.objects.values_list("token", "alone", "attempts")
+        left = QueuedPosting.objects.values_list("token", "alone", "attempts")
         assert list(left) == [(None, False, 0)] * 3 * BATCH
-        PendingJob.objects.update(not_before="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(not_before="2026-01-01T00:00Z")
         while drainer.turn():
             pass
         assert Decision.objects.count() == 3 * BATCH
@@ -340,7 +340,7 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
     )
 
     def leases() -> dict[Any, Any]:
-        held = PendingJob.objects.filter(token__isnull=False)
+        held = QueuedPosting.objects.filter(token__isnull=False)
         return dict(held.values_list("token", "lease_until").distinct())
 
     with workers.drainer(tmp_path, environment) as worker:
@@ -355,5 +355,5 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
         worker.process.terminate()
         worker.wait_for_end()
     assert Decision.objects.count() == 20
-    left = PendingJob.objects.values_list("token", "alone", "attempts")
+    left = QueuedPosting.objects.values_list("token", "alone", "attempts")
     assert list(left) == [(None, False, 0)] * 40

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from marketplace_ai.models import Decision, JobPosting, PendingJob
+from marketplace_ai.models import Decision, JobPosting, QueuedPosting
 from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.worker.loop import Drainer
 from tests.acceptance import ledger, workers
@@ -60,7 +60,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_leaves_no_process(
         assert worker.wait_for_end() == code, worker.text()
         assert worker.batches()[-1] == (drainer, "end", texts)
     assert Decision.objects.count() == texts
-    assert not PendingJob.objects.filter(token__isnull=False).exists()
+    assert not QueuedPosting.objects.filter(token__isnull=False).exists()
 
 
 @pytest.mark.django_db(transaction=True)
