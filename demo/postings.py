@@ -50,7 +50,7 @@ def rows() -> list[Row]:
 def remove() -> None:
     """Sample postings of an earlier run, with decisions, audits and exemplars made of them."""
     samples = JobPosting.objects.filter(title__in=[row["title"] for row in rows()])
-    AuditedPosting.objects.filter(job__in=samples).delete()  # it would outlive them
+    AuditedPosting.objects.filter(posting__in=samples).delete()  # it would outlive them
     samples.delete()
 
 
@@ -80,8 +80,8 @@ def wait(samples: list[Sample], advance: Callable[[int], None]) -> None:
     ids = [sample.job.pk for sample in samples]
     done, started = 0, time.monotonic()
     while done < len(ids):
-        now = Decision.objects.filter(job_id__in=ids, current=True).count()
-        now += QueuedPosting.objects.failed().filter(job_id__in=ids).count()
+        now = Decision.objects.filter(posting_id__in=ids, is_current=True).count()
+        now += QueuedPosting.objects.failed().filter(posting_id__in=ids).count()
         advance(now - done)
         done = now
         if time.monotonic() - started > PATIENCE:
@@ -93,9 +93,9 @@ def wait(samples: list[Sample], advance: Callable[[int], None]) -> None:
 def summarize(samples: list[Sample]) -> tuple[Summary, list[tuple[Sample, Decision]]]:
     """Counts, and each posting with its decision."""
     decisions = {
-        decision.job_id: decision
+        decision.posting_id: decision
         for decision in Decision.objects.filter(
-            job_id__in=[sample.job.pk for sample in samples], current=True
+            posting_id__in=[sample.job.pk for sample in samples], is_current=True
         )
     }
     decided = [(s, decisions[s.job.pk]) for s in samples if s.job.pk in decisions]

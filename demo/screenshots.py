@@ -44,12 +44,12 @@ def browser() -> str:
 def pictures() -> list[Picture]:
     """What is shown; LookupError where the demo has not run yet."""
     shown = Decision.objects.filter(
-        current=True, outcome=Outcome.REVIEW, category__isnull=False, match_exemplars__len__gte=5
+        is_current=True, outcome=Outcome.REVIEW, category__isnull=False, match_exemplars__len__gte=5
     )
     decision = shown.order_by("-probability").first()
     if decision is None:
         raise LookupError("There is no posting to show: run the demo first (make demo ONCE=1).")
-    posting = reverse("admin:marketplace_ai_jobposting_change", args=[decision.job_id])
+    posting = reverse("admin:marketplace_ai_jobposting_change", args=[decision.posting_id])
     postings = reverse("admin:marketplace_ai_jobposting_changelist")
     return [
         # A search that finds some of each outcome; the last ones added all fit nothing.

@@ -34,7 +34,7 @@ class JobAdapter:
     #: A field that records who set the category ("machine" or "person"); None without one.
     set_by_field: str | None = "category_set_by"
     #: When a posting was created, for ``backfill_embeddings --since``; None without one.
-    created_field: str | None = "created"
+    created_field: str | None = "created_at"
     #: A unique field of the category model that files and people use.
     category_key_field: str = "slug"
     #: The category model's foreign key to itself; None where categories have no parents.

@@ -26,10 +26,10 @@ from ..rows import say
 from .postings import create
 from .world import ROOT, scaled
 
-DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE job_id = %s AND current"
+DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE posting_id = %s AND is_current"
 QUEUED_OLD = """
 INSERT INTO marketplace_ai_queuedposting
-    (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
 SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
 """
 #: Whoever waits for a decision looks this often, in seconds.
@@ -144,7 +144,7 @@ def _rates(begun: float) -> tuple[float, float]:
         cursor.execute(
             "SELECT sum(rows), count(*) FILTER (WHERE rows > 1) FROM ("
             " SELECT count(*) AS rows FROM marketplace_ai_decision"
-            " WHERE decided > now() - make_interval(secs => %s) GROUP BY decided) AS batch",
+            " WHERE decided_at > now() - make_interval(secs => %s) GROUP BY decided_at) AS batch",
             [seconds],
         )
         postings, batches = cursor.fetchone()

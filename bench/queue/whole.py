@@ -92,7 +92,7 @@ def _drained(pipeline: Pipeline, jobs: list[JobPosting]) -> float:
         while drainer.turn():
             pass
         took = time.perf_counter() - start
-    decided = Decision.objects.filter(job__in=[job.pk for job in jobs]).count()
+    decided = Decision.objects.filter(posting__in=[job.pk for job in jobs]).count()
     if decided != len(jobs):
         raise RuntimeError(f"{decided} of {len(jobs)} postings were decided")
     return took

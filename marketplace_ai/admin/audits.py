@@ -43,11 +43,11 @@ def audits_url(site: AdminSite) -> str:
 def after_audit(site: AdminSite, request: HttpRequest, job_id: Any) -> HttpResponse:
     """The audited posting that was drawn next after the one just answered, else the oldest."""
     waiting = visible(site, request, AuditedPosting.objects.unanswered())
-    waiting = waiting.order_by("drawn", "pk").only("pk", "job_id")
-    done = AuditedPosting.objects.filter(job_id=job_id).only("drawn").first()
-    later = Q(drawn__gt=done.drawn) | Q(drawn=done.drawn, pk__gt=done.pk) if done else Q()
+    waiting = waiting.order_by("drawn_at", "pk").only("pk", "posting_id")
+    done = AuditedPosting.objects.filter(posting_id=job_id).only("drawn_at").first()
+    later = Q(drawn_at__gt=done.drawn_at) | Q(drawn_at=done.drawn_at, pk__gt=done.pk) if done else Q()
     following = waiting.filter(later).first() or waiting.first()
-    url = admin_url(site, get_job_model(), "change", following.job_id) if following else None
+    url = admin_url(site, get_job_model(), "change", following.posting_id) if following else None
     return HttpResponseRedirect(f"{url}?{AUDITING}=1" if url else audits_url(site))
 
 
@@ -73,13 +73,13 @@ class AuditFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         conditions = {
-            RIGHT: Q(right=True),
-            WRONG: Q(right=False),
-            UNJUDGED: Q(answered__isnull=False, right__isnull=True),
-            GONE: Q(answered__isnull=True, job__isnull=True),
+            RIGHT: Q(is_correct=True),
+            WRONG: Q(is_correct=False),
+            UNJUDGED: Q(answered_at__isnull=False, is_correct__isnull=True),
+            GONE: Q(answered_at__isnull=True, posting__isnull=True),
             ALL: Q(),
         }
-        waiting = Q(answered__isnull=True, job__isnull=False)
+        waiting = Q(answered_at__isnull=True, posting__isnull=False)
         return queryset.filter(conditions.get(self.value() or "", waiting))
 
 
@@ -88,9 +88,9 @@ class AuditList(ChangeList):
 
     def url_for_result(self, result: Any) -> str:
         url = None
-        if result.job_id is not None:
-            url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.job_id)
-        waits = result.answered is None
+        if result.posting_id is not None:
+            url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.posting_id)
+        waits = result.answered_at is None
         return f"{url}?{AUDITING}=1" if url and waits else super().url_for_result(result)
 
 
@@ -100,14 +100,14 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
 
     list_display = ("posting", "decided", "outcome_shown", "chance", "drawn_on", "answer_shown")
     list_filter = (AuditFilter,)
-    list_select_related = ("job",)
-    ordering = ("drawn", "pk")
+    list_select_related = ("posting",)
+    ordering = ("drawn_at", "pk")
     sortable_by = ()
     actions = None
     change_list_template = "admin/marketplace_ai/auditedposting/change_list.html"
     fields = (
-        "posting_link", "decided", "outcome_shown", "chance", "drawn", "answer_shown",
-        "answered", "answered_by", "version",
+        "posting_link", "decided", "outcome_shown", "chance", "drawn_at", "answer_shown",
+        "answered_at", "answered_by", "version",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -116,7 +116,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
         if job_admin(self.admin_site) is None:
             return rows
         there = visible(self.admin_site, request, AuditedPosting.objects.order_by())
-        return rows.filter(Q(job__isnull=True) | Q(pk__in=there.values("pk")))
+        return rows.filter(Q(posting__isnull=True) | Q(pk__in=there.values("pk")))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         # What waits has no answer to show.
@@ -135,15 +135,15 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("posting"))
     def posting(self, row: AuditedPosting) -> Any:
-        if row.job_id is None:
+        if row.posting_id is None:
             return gettext("deleted since")
-        return shortened(str(row.job)) or row.job_id
+        return shortened(str(row.posting)) or row.posting_id
 
     @admin.display(description=_("posting"))
     def posting_link(self, row: AuditedPosting) -> Any:
-        if row.job_id is None:
+        if row.posting_id is None:
             return gettext("deleted since")
-        return object_link(self.admin_site, get_job_model(), row.job_id, self.posting(row))
+        return object_link(self.admin_site, get_job_model(), row.posting_id, self.posting(row))
 
     @admin.display(description=_("decided"), empty_value=NOTHING)
     def decided(self, row: AuditedPosting) -> Any:
@@ -161,15 +161,15 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("drawn"))
     def drawn_on(self, row: AuditedPosting) -> str:
-        return date_format(localtime(row.drawn), "SHORT_DATETIME_FORMAT")
+        return date_format(localtime(row.drawn_at), "SHORT_DATETIME_FORMAT")
 
     @admin.display(description=_("answer"), empty_value=NOTHING)
     def answer_shown(self, row: AuditedPosting) -> Any:
-        if row.answered is None:
-            return badge(_("waiting"), "attention") if row.job_id is not None else None
-        if row.right:
+        if row.answered_at is None:
+            return badge(_("waiting"), "attention") if row.posting_id is not None else None
+        if row.is_correct:
             return badge(_("right"), "good")
-        if row.right is None:
+        if row.is_correct is None:
             return badge(_("not comparable"))
         name = row.answer_name or gettext("fits none")
         return badge(gettext("wrong: %(name)s") % {"name": name}, "bad")

@@ -35,7 +35,7 @@ def automation_url(site: AdminSite) -> str:
 
 def version_in_force() -> ClassifierVersion | None:
     """The classifier that decides now, without its artifact."""
-    rows = ClassifierVersion.objects.filter(in_force=True, encoder=Encoder.objects.active())
+    rows = ClassifierVersion.objects.filter(is_active=True, encoder=Encoder.objects.active())
     return rows.defer("artifact").first()
 
 
@@ -55,15 +55,15 @@ class ReasonForm(forms.Form):
 
 @admin.register(AutomationStop)
 class AutomationStopAdmin(ReadOnlyAdmin):
-    list_display = ("what", "stopped", "why", "state", "lifted_on", "lift_reason")
-    list_select_related = ("classifier", "stopped_by", "lifted_by")
+    list_display = ("what", "stopped_at", "why", "state", "lifted_on", "resume_reason")
+    list_select_related = ("classifier", "stopped_by", "resumed_by")
     ordering = ("-pk",)
     sortable_by = ()
     actions = None
     change_list_template = "admin/marketplace_ai/automationstop/change_list.html"
     fields = (
-        "what", "stopped", "stopped_by", "why", "rows", "errors", "version", "state",
-        "lifted", "lifted_by", "lift_reason",
+        "what", "stopped_at", "stopped_by", "why", "rows", "errors", "version", "state",
+        "resumed_at", "resumed_by", "resume_reason",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -176,7 +176,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("state"))
     def state(self, stop: Any) -> Any:
-        if stop.lifted is not None:
+        if stop.resumed_at is not None:
             return badge(_("resumed"), "good")
         if stop.holds:
             return badge(_("stopped"), "bad")
@@ -184,7 +184,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("resumed"), empty_value=NOTHING)
     def lifted_on(self, stop: AutomationStop) -> Any:
-        return stop.lifted
+        return stop.resumed_at
 
     @admin.display(description=_("classifier"))
     def version(self, stop: AutomationStop) -> Any:

@@ -92,7 +92,7 @@ def visible(site: AdminSite, request: HttpRequest, rows: Any) -> Any:
     registered = job_admin(site)
     if registered is None:
         return rows
-    return rows.filter(job_id__in=registered.get_queryset(request).order_by().values("pk"))
+    return rows.filter(posting_id__in=registered.get_queryset(request).order_by().values("pk"))
 
 
 def may_answer(site: AdminSite, request: HttpRequest, job: Any = None) -> bool:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
-    list_display = ("posting", "result", "category_shown", "chance", "who", "decided", "current")
-    list_filter = ("outcome", "current")
-    list_select_related = ("job", "decided_by")
+    list_display = ("posting", "result", "category_shown", "chance", "who", "decided_at", "is_current")
+    list_filter = ("outcome", "is_current")
+    list_select_related = ("posting", "decided_by")
     ordering = ("-pk",)
     sortable_by = ()
     change_list_template = "admin/marketplace_ai/decision/change_list.html"
     fields = (
-        "posting", "result", "category_shown", "chance", "threshold_shown", "who", "decided",
-        "current", "encoder", "classifier_version", "votes",
+        "posting", "result", "category_shown", "chance", "threshold_shown", "who", "decided_at",
+        "is_current", "encoder", "classifier_version", "votes",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -50,8 +50,8 @@ class DecisionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("posting"))
     def posting(self, decision: Decision) -> Any:
-        label = shortened(str(decision.job)) or decision.job_id
-        return object_link(self.admin_site, get_job_model(), decision.job_id, label)
+        label = shortened(str(decision.posting)) or decision.posting_id
+        return object_link(self.admin_site, get_job_model(), decision.posting_id, label)
 
     @admin.display(description=_("outcome"))
     def result(self, decision: Decision) -> Any:

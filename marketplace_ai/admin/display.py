@@ -24,7 +24,7 @@ TONES: dict[str, str] = {
     Outcome.AUTOMATIC_PARENT: "good",
     Outcome.REVIEW: "attention",
     Outcome.NONE: "quiet",
-    Outcome.KEPT: "quiet",
+    Outcome.HUMAN_OVERRIDE: "quiet",
     Outcome.CONFIRMED: "person",
     Outcome.CORRECTED: "person",
     ExemplarState.ACTIVE: "good",

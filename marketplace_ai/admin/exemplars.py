@@ -62,7 +62,7 @@ class ExemplarForm(ExemplarModelForm):
         if self.instance.source == ExemplarSource.DESCRIPTION:
             return
         twins = Exemplar.objects.filter(
-            text_digest=digest(text), category_key=key, job_id=self.instance.job_id
+            text_digest=digest(text), category_key=key, posting_id=self.instance.posting_id
         ).exclude(source=ExemplarSource.DESCRIPTION)
         if twins.exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(
@@ -77,7 +77,7 @@ def key_of(category: Any | None) -> str:
 @admin.register(Exemplar)
 class ExemplarAdmin(OwnAdmin):
     form = ExemplarForm
-    list_display = ("text_shown", "category_shown", "source", "state_shown", "created")
+    list_display = ("text_shown", "category_shown", "source", "state_shown", "created_at")
     list_filter = ("state", "source", "is_none")
     list_select_related = ("category",)
     search_fields = ("text", "=category_key")
@@ -85,8 +85,8 @@ class ExemplarAdmin(OwnAdmin):
     ordering = ("-pk",)
     sortable_by = ()
     actions = ("quarantine", "put_back")
-    fields = ("text", "category", "is_none", "state", "source", "made_of", "created_by", "created")
-    readonly_fields = ("source", "made_of", "created_by", "created")
+    fields = ("text", "category", "is_none", "state", "source", "made_of", "created_by", "created_at")
+    readonly_fields = ("source", "made_of", "created_by", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is None:
@@ -135,10 +135,10 @@ class ExemplarAdmin(OwnAdmin):
 
     @admin.display(description=_("made of"), empty_value=NOTHING)
     def made_of(self, exemplar: Exemplar) -> Any:
-        if exemplar.job_id is None:
+        if exemplar.posting_id is None:
             return None
-        label = shortened(str(exemplar.job)) or exemplar.job_id
-        return object_link(self.admin_site, get_job_model(), exemplar.job_id, label)
+        label = shortened(str(exemplar.posting)) or exemplar.posting_id
+        return object_link(self.admin_site, get_job_model(), exemplar.posting_id, label)
 
     @admin.action(description=_("Quarantine: they no longer vote"), permissions=["change"])
     def quarantine(self, request: HttpRequest, queryset: Any) -> None:

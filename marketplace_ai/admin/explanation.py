@@ -87,7 +87,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
         certain=probability is not None and threshold is not None and probability >= threshold,
         also=[
             adapter.category_name(categories[key]) if key in categories else key
-            for key in decision.secondary_keys
+            for key in decision.second_category_keys
         ],
         choices=_choices(decision, categories, adapter),
         matches=_matches(site, decision, adapter),
@@ -97,7 +97,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
 
 def _categories(decision: Decision, adapter: JobAdapter) -> dict[str, Any]:
     """The categories that the decision names as choices or further jobs, by key."""
-    keys = [key for key in (*decision.choice_keys, *decision.secondary_keys) if key]
+    keys = [key for key in (*decision.choice_keys, *decision.second_category_keys) if key]
     if not keys:
         return {}
     found = get_category_model()._base_manager.filter(**{f"{adapter.category_key_field}__in": keys})
@@ -127,7 +127,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
     matches = decision.matches
     exemplars = Exemplar.objects.select_related("category").in_bulk(decision.match_exemplars)
     # Bars are read against the largest part, not against a whole that none comes near.
-    largest = max([decision.own_share, *decision.match_shares], default=0.0)
+    largest = max([decision.head_share, *decision.match_shares], default=0.0)
     rows = []
     for match in matches:
         exemplar = exemplars.get(match.exemplar_id)
@@ -157,20 +157,20 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
                 note="" if active else str(ExemplarState.QUARANTINED.label),
             )
         )
-    if decision.own_share:
+    if decision.head_share:
         rows.append(
             MatchRow(
                 label=_("The category's own pattern, learnt from all its exemplars"),
                 category=category_name(decision),
                 agrees=True,
                 similarity="",
-                bar=bar_value(decision.own_share, largest),
-                share=percent(decision.own_share),
+                bar=bar_value(decision.head_share, largest),
+                share=percent(decision.head_share),
                 own=True,
             )
         )
     rows.sort(key=lambda row: not row.own)
-    rest = 1.0 - decision.own_share - sum(decision.match_shares)
+    rest = 1.0 - decision.head_share - sum(decision.match_shares)
     if rows and rest > LEAST_REST:
         rows.append(
             MatchRow(

@@ -34,9 +34,9 @@ class OutcomeFilter(admin.SimpleListFilter):
         value = self.value()
         if value in (WAITING, ASIDE):
             queued = QueuedPosting.objects.remaining() if value == WAITING else QueuedPosting.objects.failed()
-            return queryset.filter(pk__in=queued.filter(encoder__isnull=True).values("job_id"))
+            return queryset.filter(pk__in=queued.filter(encoder__isnull=True).values("posting_id"))
         if value in Outcome.values:
-            current = Decision.objects.current().filter(job_id=OuterRef("pk"), outcome=value)
+            current = Decision.objects.current().filter(posting_id=OuterRef("pk"), outcome=value)
             return queryset.filter(Exists(current))
         return queryset
 

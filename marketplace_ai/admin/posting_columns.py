@@ -66,7 +66,7 @@ class JobColumns:
                 SHOWN,
                 state.decision.pk,
             )
-        if state.pending is not None and state.pending.set_aside is not None:
+        if state.pending is not None and state.pending.failed_at is not None:
             return badge(_("set aside"), "bad")
         return badge(_("waiting") if state.pending is not None else _("not decided yet"))
 

@@ -60,13 +60,13 @@ def panel(site: AdminSite, job: Any) -> Panel:
     """Read everything about one posting: six queries, however many matches it has."""
     adapter = get_adapter()
     rows = list(
-        Decision.objects.filter(job_id=job.pk)
+        Decision.objects.filter(posting_id=job.pk)
         .select_related("decided_by", "encoder")
         .order_by("-pk")[:HISTORY]
     )
-    current = next((row for row in rows if row.current), None)
+    current = next((row for row in rows if row.is_current), None)
     machine = next((row for row in rows if row.outcome not in PERSONS), None)
-    pending = QueuedPosting.objects.filter(job_id=job.pk, encoder__isnull=True).first()
+    pending = QueuedPosting.objects.filter(posting_id=job.pk, encoder__isnull=True).first()
     written = machine_categories([current]) if current is not None else set()
     what = proposed(current)
     # An answer that was given already is not there to be confirmed once more.
@@ -108,14 +108,14 @@ def _event(site: AdminSite, decision: Decision) -> Event:
     who = _("a person who was deleted since") if person else _("automatic")
     if user is not None:
         who = user.get_username()
-    label = _("in force") if decision.current else _("superseded")
+    label = _("in force") if decision.is_current else _("superseded")
     return Event(
-        when=decision.decided,
+        when=decision.decided_at,
         who=who,
         outcome=outcome_badge(decision.outcome),
         category=category_name(decision),
         chance=percent(decision.probability),
         link=object_link(
-            site, Decision, decision.pk, badge(label, "good") if decision.current else label
+            site, Decision, decision.pk, badge(label, "good") if decision.is_current else label
         ),
     )

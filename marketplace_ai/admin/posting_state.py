@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Columns of a list; the arrays with the matches stay in the database.
 ARRAYS = (
     "match_exemplars", "match_similarities", "match_shares", "choice_keys", "choice_probabilities",
-    "secondary_keys",
+    "second_category_keys",
 )  # fmt: skip
 FITS_NONE = _("fits none")
 
@@ -52,8 +52,8 @@ class Proposed:
 
 def decisions_of(job_ids: Iterable[Any]) -> dict[Any, Decision]:
     """Current decisions by posting, in one query, without their matches."""
-    rows = Decision.objects.current().filter(job_id__in=list(job_ids)).defer(*ARRAYS)
-    return {decision.job_id: decision for decision in rows}
+    rows = Decision.objects.current().filter(posting_id__in=list(job_ids)).defer(*ARRAYS)
+    return {decision.posting_id: decision for decision in rows}
 
 
 def states(jobs: Sequence[Any]) -> dict[Any, State]:
@@ -62,8 +62,8 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
     decisions = decisions_of(job.pk for job in jobs)
     undecided = [job.pk for job in jobs if job.pk not in decisions]
     pending = {
-        row.job_id: row
-        for row in QueuedPosting.objects.filter(job_id__in=undecided, encoder__isnull=True)
+        row.posting_id: row
+        for row in QueuedPosting.objects.filter(posting_id__in=undecided, encoder__isnull=True)
     }
     wanted = {adapter.category_id(job) for job in jobs} | machine_categories(decisions.values())
     categories = get_category_model()._base_manager.in_bulk(list(wanted - {None}))
@@ -123,7 +123,7 @@ def whose_category(
     machine = decision.machine_category_id if decision else None
     if machine not in living:
         machine = None  # deleted since: nobody took it away
-    return owner(category, machine, decision.answered if decision else False)
+    return owner(category, machine, decision.is_answered if decision else False)
 
 
 def proposed(decision: Decision | None) -> Proposed | None:

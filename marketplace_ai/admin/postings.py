@@ -26,16 +26,16 @@ class JobPostingAdmin(JobAdminMixin, ModelAdmin):
     search_fields = ("title",)
     ordering = ("-pk",)
     sortable_by = ("created_on",)
-    fields = ("title", "description", "category", "created", "updated")
-    readonly_fields = ("created", "updated")
+    fields = ("title", "description", "category", "created_at", "updated_at")
+    readonly_fields = ("created_at", "updated_at")
 
     def get_fields(self, request: HttpRequest, obj: JobPosting | None = None) -> Any:
         # A posting that is not there yet has no times.
         return self.fields if obj is not None else ("title", "description", "category")
 
-    @admin.display(description=_("created"), ordering="created")
+    @admin.display(description=_("created"), ordering="created_at")
     def created_on(self, job: JobPosting) -> str:
-        return date_format(localtime(job.created), "DATE_FORMAT")
+        return date_format(localtime(job.created_at), "DATE_FORMAT")
 
     def get_autocomplete_fields(self, request: HttpRequest) -> Any:
         return ("category",) if can_autocomplete(self.admin_site, request) else ()

@@ -27,16 +27,16 @@ COUNTS = ("pending", "claimed", "logged", "set_aside")
 
 @admin.register(QueuedPosting)
 class QueuedPostingAdmin(ReadOnlyAdmin):
-    list_display = ("number", "posting", "state", "priority", "attempts", "queued", "error")
+    list_display = ("number", "posting", "state", "priority", "attempts", "queued_at", "error")
     list_filter = (QueueStateFilter,)
-    list_select_related = ("job",)
+    list_select_related = ("posting",)
     ordering = ("pk",)
     sortable_by = ()
     actions = ("put_back",)
     change_list_template = "admin/marketplace_ai/queuedposting/change_list.html"
     fields = (
-        "posting", "state", "encoder", "vector_only", "priority", "attempts", "alone", "queued",
-        "not_before", "lease_until", "set_aside", "error_shown",
+        "posting", "state", "encoder", "is_vector_only", "priority", "attempts", "is_isolated", "queued_at",
+        "scheduled_at", "lease_expires_at", "failed_at", "error_shown",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -60,12 +60,12 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("posting"))
     def posting(self, row: QueuedPosting) -> Any:
-        label = shortened(str(row.job), 60) or row.job_id
-        return object_link(self.admin_site, get_job_model(), row.job_id, label)
+        label = shortened(str(row.posting), 60) or row.posting_id
+        return object_link(self.admin_site, get_job_model(), row.posting_id, label)
 
     @admin.display(description=_("state"))
     def state(self, row: QueuedPosting) -> Any:
-        if row.set_aside is not None:
+        if row.failed_at is not None:
             return badge(_("set aside"), "bad")
         if row.token is not None:
             return badge(_("being worked on"), "good")
@@ -83,7 +83,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     def put_back(self, request: HttpRequest, queryset: Any) -> None:
         """Have the postings tried again, with all their attempts and in a batch."""
         changed = queryset.filter(set_aside__isnull=False).update(
-            attempts=0, set_aside=None, alone=False, not_before=Now()
+            attempts=0, failed_at=None, is_isolated=False, scheduled_at=Now()
         )
         text = ngettext("%(n)d posting is tried again.", "%(n)d postings are tried again.", changed)
         level = messages.SUCCESS if changed else messages.WARNING
@@ -99,8 +99,8 @@ def _under_way() -> Iterator[dict[str, Any]]:
             "title": walk.get_purpose_display(),
             "done": f"{known.done:,}",
             "total": f"{known.total:,}",
-            "estimated": walk.estimated,
+            "estimated": walk.is_estimated,
             "rate": f"{known.rate:,.0f}" if known.rate else "",
             "left": "" if known.left is None else str(known.left),
-            "stopped": walk.stopped,
+            "stopped": walk.stopped_at,
         }

@@ -53,9 +53,9 @@ def after_review(site: AdminSite, request: HttpRequest) -> HttpResponse:
     except ValueError:
         seen = 0
     waiting = visible(site, request, Decision.objects.in_review())
-    waiting = waiting.order_by("pk").only("pk", "job_id")
+    waiting = waiting.order_by("pk").only("pk", "posting_id")
     following = waiting.filter(pk__gt=seen).first() or waiting.first()
-    url = admin_url(site, get_job_model(), "change", following.job_id) if following else None
+    url = admin_url(site, get_job_model(), "change", following.posting_id) if following else None
     if url is None:
         return HttpResponseRedirect(review_url(site))
     return HttpResponseRedirect(f"{url}?{REVIEWING}=1")
@@ -65,17 +65,17 @@ class ReviewList(ChangeList):
     """Leads to the posting, where the matches and the buttons are."""
 
     def url_for_result(self, result: Any) -> str:
-        url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.job_id)
+        url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.posting_id)
         return f"{url}?{REVIEWING}=1" if url else super().url_for_result(result)
 
 
 class ReviewQueue(ReadOnlyAdmin):
     """A second list of decisions, not registered: what waits, oldest first."""
 
-    list_display = ("posting", "proposal", "chance", "needed", "decided")
-    list_select_related = ("job",)
+    list_display = ("posting", "proposal", "chance", "needed", "decided_at")
+    list_select_related = ("posting",)
     ordering = ("pk",)
-    sortable_by = ("chance", "decided")
+    sortable_by = ("chance", "decided_at")
     change_list_template = "admin/marketplace_ai/review_change_list.html"
     search_help_text = _("By posting or by proposed category.")
     actions = ("confirm_proposed", "answer_none")
@@ -88,7 +88,7 @@ class ReviewQueue(ReadOnlyAdmin):
         return ReviewList
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        return (f"job__{get_adapter().text_columns[0]}", "category_name")
+        return (f"posting__{get_adapter().text_columns[0]}", "category_name")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {"title": gettext("Review queue"), **(extra_context or {})}
@@ -99,7 +99,7 @@ class ReviewQueue(ReadOnlyAdmin):
 
     @admin.display(description=_("posting"))
     def posting(self, decision: Decision) -> Any:
-        return shortened(str(decision.job)) or decision.job_id
+        return shortened(str(decision.posting)) or decision.posting_id
 
     @admin.display(description=_("proposed category"))
     def proposal(self, decision: Decision) -> Any:
@@ -129,7 +129,7 @@ class ReviewQueue(ReadOnlyAdmin):
         decisions = list(queryset[: bulk_review.LARGEST_BULK + 1])
         if bulk_review.too_many(request, len(decisions)):
             return []
-        if not all(may_answer(self.admin_site, request, row.job) for row in decisions):
+        if not all(may_answer(self.admin_site, request, row.posting) for row in decisions):
             raise PermissionDenied
         if request.POST.get("select_across") != "1":
             gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(decisions)
@@ -140,4 +140,4 @@ class ReviewQueue(ReadOnlyAdmin):
                     gone,
                 )
                 messages.warning(request, text % {"n": gone})
-        return [(decision.job_id, decision, decision.pk) for decision in decisions]
+        return [(decision.posting_id, decision, decision.pk) for decision in decisions]

@@ -50,7 +50,7 @@ def take_answer(request: HttpRequest, job_id: Any, widget: forms.Widget | None) 
     if pressed == "none":
         return answer_one(request, job_id, None, seen)
     if pressed == "confirm":
-        what = proposed(Decision.objects.filter(pk=seen, job_id=job_id).first())
+        what = proposed(Decision.objects.filter(pk=seen, posting_id=job_id).first())
         if what is None:
             messages.error(request, gettext("Nothing is proposed that could be confirmed."))
             return False

@@ -27,19 +27,19 @@ def judge(job_id: Any, answer: Any | None, key: str, name: str, text: bytes, use
     same text takes the place of an earlier one; an answer about another text than the one
     that was decided judges nothing. A wrong one may stop automation.
     """
-    row = AuditedPosting.objects.using(alias()).filter(job_id=job_id).first()
+    row = AuditedPosting.objects.using(alias()).filter(posting_id=job_id).first()
     if row is None:
         return
     same_text = bytes(row.text_digest) == text
-    if not same_text and row.answered is not None:
+    if not same_text and row.answered_at is not None:
         return
-    row.right = _is_right(row, answer) if same_text else None
+    row.is_correct = _is_right(row, answer) if same_text else None
     row.answer_id, row.answer_key, row.answer_name = answer, key, name
-    row.answered, row.answered_by = Now(), user
+    row.answered_at, row.answered_by = Now(), user
     row.save(
-        update_fields=["right", "answer", "answer_key", "answer_name", "answered", "answered_by"]
+        update_fields=["is_correct", "answer", "answer_key", "answer_name", "answered_at", "answered_by"]
     )
-    if row.right is False and row.classifier_id is not None:
+    if row.is_correct is False and row.classifier_id is not None:
         stops.examine(row.classifier_id)
 
 
@@ -73,12 +73,12 @@ def labelled() -> list[tuple[str, str | None]]:
     adapter = get_adapter()
     rows = (
         AuditedPosting.objects.using(alias())
-        .filter(answered__isnull=False, job__isnull=False)
+        .filter(answered_at__isnull=False, posting__isnull=False)
         .exclude(answer__isnull=True, answer_key__gt="")  # the answer's category is gone
-        .order_by("drawn", "pk")
+        .order_by("drawn_at", "pk")
     )
     found: list[tuple[str, str | None]] = []
-    known = list(rows.values_list("job_id", "answer_id", "text_digest"))
+    known = list(rows.values_list("posting_id", "answer_id", "text_digest"))
     jobs: Any = get_job_model()._base_manager.using(alias())
     for start in range(0, len(known), STEP):
         step = known[start : start + STEP]

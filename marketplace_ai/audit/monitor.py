@@ -22,26 +22,26 @@ Rule = AutomationStop.Rule
 # the promise, and has no probability.)
 WRONG = """
 WITH counted AS (
-    SELECT outcome, category_id, "right",
-           row_number() OVER (PARTITION BY outcome ORDER BY drawn, id) AS place,
-           row_number() OVER (PARTITION BY outcome, category_id ORDER BY drawn, id) AS own_place
+    SELECT outcome, category_id, is_correct,
+           row_number() OVER (PARTITION BY outcome ORDER BY drawn_at, id) AS place,
+           row_number() OVER (PARTITION BY outcome, category_id ORDER BY drawn_at, id) AS own_place
     FROM marketplace_ai_auditedposting AS audit
     WHERE classifier_id = %(version)s
       AND outcome IN ('automatic', 'automatic_parent', 'none') AND probability IS NOT NULL
       AND NOT EXISTS (
         SELECT FROM marketplace_ai_automationstop AS stop
         WHERE stop.classifier_id = audit.classifier_id AND stop.rule = audit.outcome
-          AND stop.stopped >= audit.drawn
+          AND stop.stopped_at >= audit.drawn_at
           AND (stop.category_key = '' OR stop.category_id = audit.category_id))
 )
 SELECT outcome, category_id, place, own_place FROM counted
-WHERE "right" = false ORDER BY place
+WHERE is_correct = false ORDER BY place
 """
 
 # What people have said so far, whatever the test counts.
 COUNTS = """
-SELECT outcome, category_id, count("right"), count(*) FILTER (WHERE "right" = false),
-       count(*) FILTER (WHERE answered IS NULL AND job_id IS NOT NULL)
+SELECT outcome, category_id, count(is_correct), count(*) FILTER (WHERE is_correct = false),
+       count(*) FILTER (WHERE answered_at IS NULL AND posting_id IS NOT NULL)
 FROM marketplace_ai_auditedposting
 WHERE classifier_id = %(version)s
   AND outcome IN ('automatic', 'automatic_parent', 'none') AND probability IS NOT NULL
@@ -122,7 +122,7 @@ def watch(version: ClassifierVersion) -> Watched:
             waiting=waiting,
             evidence=strongest(wrong[rule, label], allowed),
             allowed=allowed,
-            threshold=log_threshold(version.confidence, tests),
+            threshold=log_threshold(version.confidence_level, tests),
         )
 
     leaf: str = Rule.LEAF

@@ -70,10 +70,10 @@ def standing(classifier_id: int) -> QuerySet[AutomationStop]:
     seen = ClassifierVersion.objects.filter(
         Q(pk=classifier_id) | Q(pk__lt=classifier_id, activated__isnull=False),
         calibrated_on=ClassifierVersion.Calibration.AUDITS,
-        created__gt=OuterRef("stopped"),
+        created_at__gt=OuterRef("stopped_at"),
         encoder__classifiers=classifier_id,
     )
-    return AutomationStop.objects.using(alias()).filter(~Exists(seen), lifted__isnull=True)
+    return AutomationStop.objects.using(alias()).filter(~Exists(seen), resumed_at__isnull=True)
 
 
 def examine(classifier_id: int) -> None:
@@ -91,7 +91,7 @@ def _examine(classifier_id: int) -> None:
     version = (
         ClassifierVersion.objects.using(alias())
         .select_for_update(no_key=True)
-        .filter(pk=classifier_id, in_force=True)
+        .filter(pk=classifier_id, is_active=True)
         .defer("artifact")
         .first()
     )
@@ -141,11 +141,11 @@ def stop(
             classifier=version,
             rule=rule,
             category_key=key[:200],
-            lifted=None,
+            resumed_at=None,
             defaults={
                 "category_id": category_id,
                 "category_name": name[:300],
-                "stopped": Now(),
+                "stopped_at": Now(),
                 "stopped_by": user,
                 "reason": reason,
                 **evidence,
@@ -153,7 +153,7 @@ def stop(
         )
         if not new:
             return None
-        made.refresh_from_db(fields=["stopped"])
+        made.refresh_from_db(fields=["stopped_at"])
         transaction.on_commit(lambda: _tell(made, version), using=alias(), robust=True)
     return made
 
@@ -162,8 +162,8 @@ def lift(stop_id: int, user: Any, reason: str) -> bool:
     """Resume what was stopped; whether it was still stopped. Counting starts anew."""
     return bool(
         AutomationStop.objects.using(alias())
-        .filter(pk=stop_id, lifted__isnull=True)
-        .update(lifted=Now(), lifted_by=user, lift_reason=reason)
+        .filter(pk=stop_id, resumed_at__isnull=True)
+        .update(resumed_at=Now(), resumed_by=user, resume_reason=reason)
     )
 
 

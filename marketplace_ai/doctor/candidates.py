@@ -28,10 +28,10 @@ def candidates() -> Iterator[Finding]:
                 )  # fmt: skip
         elif encoder.state != EncoderState.ACTIVE:
             yield _candidate(standing)
-            if encoder.trouble:
+            if encoder.last_error:
                 yield Finding(
                     "candidate", False,
-                    f"Workers cannot work with {encoder}. {encoder.trouble}",
+                    f"Workers cannot work with {encoder}. {encoder.last_error}",
                     "Cure that where this worker runs, it tries again by itself; or run manage.py "
                     f"retire_encoder {encoder}.",
                 )  # fmt: skip
@@ -44,9 +44,9 @@ def _candidate(standing: Standing) -> Finding:
     queued = f"{stats.shown(standing.pending)} postings in its queue{aside}"
     if encoder.state == EncoderState.BUILDING:
         message = f"{encoder} is being built: {_walked(standing)}{queued}, {lacking} exemplars left"
-        stopped = standing.walk is not None and standing.walk.stopped
+        stopped = standing.walk is not None and standing.walk.stopped_at
         cure = f"Run manage.py backfill_embeddings --encoder {encoder} to go on." if stopped else ""
-    elif encoder.replaced is not None:
+    elif encoder.replaced_at is not None:
         message = (
             f"{encoder} was active before and is kept to go back to: each posting is encoded by "
             f"it too, {standing.postings[0]:,} have its vector; {queued}"
@@ -66,7 +66,7 @@ def _walked(standing: Standing) -> str:
     walk, known = standing.walk, standing.progress
     if walk is None or known is None:
         return ""
-    about = "about " if walk.estimated else ""
+    about = "about " if walk.is_estimated else ""
     left = "" if known.left is None else f" ({known.left} left at {known.rate:,.0f}/s)"
-    stopped = ", where it was stopped" if walk.stopped else ""
+    stopped = ", where it was stopped" if walk.stopped_at else ""
     return f"{known.done:,} of {about}{known.total:,} postings{left}{stopped}, "

@@ -217,12 +217,12 @@ def _walks() -> Iterator[Finding]:
         if walk.encoder is not None and walk.encoder.state != EncoderState.ACTIVE:
             continue  # a candidate's, told with it
         known = scans.progress(walk, backfill.waiting()[: stats.LARGEST_COUNT].count())
-        about = "about " if walk.estimated else ""
+        about = "about " if walk.is_estimated else ""
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
         message = f"{known.done:,} of {about}{known.total:,} postings{left}"
         if walk.purpose == ScanPurpose.RECONCILE:
             yield Finding("reconcile", True, f"Looking for what was missed: {message}")
-        elif walk.stopped:
+        elif walk.stopped_at:
             yield Finding(
                 "backfill", True, f"Stopped after {message}",
                 "Run manage.py backfill_embeddings as it was run, to go on with it.",
@@ -347,13 +347,13 @@ def _deciding() -> Iterator[Finding]:
     if version is None:
         return
     now = timezone.now()
-    since = max((version.activated or version.created) + FOLLOWED, now - RECENT)
+    since = max((version.activated_at or version.created_at) + FOLLOWED, now - RECENT)
     others = (
-        Decision.objects.filter(decided__gt=since, encoder=version.encoder_id)
+        Decision.objects.filter(decided_at__gt=since, encoder=version.encoder_id)
         .exclude(outcome__in=(Outcome.CONFIRMED, Outcome.CORRECTED))  # a person's
         .exclude(classifier=version)
     )
-    found = others.order_by("-decided").values_list("classifier_id").first()
+    found = others.order_by("-decided_at").values_list("classifier_id").first()
     if found is not None:
         by = f"by version {found[0]}" if found[0] else "without a classifier"
         yield Finding(
@@ -368,7 +368,7 @@ def _deciding() -> Iterator[Finding]:
 def _audit() -> Iterator[Finding]:
     waiting = AuditedPosting.objects.unanswered()
     number = waiting.order_by()[: stats.LARGEST_COUNT + 1].count()
-    oldest = waiting.order_by("drawn", "pk").values_list("drawn", flat=True).first()
+    oldest = waiting.order_by("drawn_at", "pk").values_list("drawn_at", flat=True).first()
     late = oldest is not None and timezone.now() - oldest > UNANSWERED
     message = f"{conf.audit_share:.2%} of all postings are drawn, {stats.shown(number)} wait"
     cure = ""
@@ -396,7 +396,7 @@ def _stops() -> Iterator[Finding]:
 
 def _in_force() -> ClassifierVersion | None:
     return (
-        ClassifierVersion.objects.filter(in_force=True, encoder=Encoder.objects.active())
+        ClassifierVersion.objects.filter(is_active=True, encoder=Encoder.objects.active())
         .defer("artifact")
         .first()
     )

@@ -112,8 +112,8 @@ def activate(encoder: Encoder) -> None:
         with connections[alias()].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
         former = Encoder.objects.filter(state=EncoderState.ACTIVE)
-        former.update(state=EncoderState.READY, replaced=Now())
-        Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated=Now())
+        former.update(state=EncoderState.READY, replaced_at=Now())
+        Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated_at=Now())
         encoder.refresh_from_db(using=alias())
 
 

@@ -33,16 +33,16 @@ UPDATE marketplace_ai_encoder SET state = 'ready'
 WHERE id = %(encoder)s AND state = 'building'
   AND NOT EXISTS (
       SELECT FROM marketplace_ai_queuedposting
-      WHERE encoder_id = %(encoder)s AND set_aside IS NULL AND queued <= (
-          SELECT max(finished) FROM marketplace_ai_tablescan
+      WHERE encoder_id = %(encoder)s AND failed_at IS NULL AND queued_at <= (
+          SELECT max(finished_at) FROM marketplace_ai_tablescan
           WHERE encoder_id = %(encoder)s AND purpose = 'backfill'))
   AND EXISTS (
       SELECT FROM marketplace_ai_tablescan
-      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NOT NULL
-        AND since IS NULL AND at_most IS NULL)
+      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished_at IS NOT NULL
+        AND since IS NULL AND row_limit IS NULL)
   AND NOT EXISTS (
       SELECT FROM marketplace_ai_tablescan
-      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished IS NULL)
+      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished_at IS NULL)
   AND NOT EXISTS (
       SELECT FROM marketplace_ai_exemplar AS exemplar
       WHERE exemplar.state = 'active' AND NOT EXISTS (
@@ -126,13 +126,13 @@ def finish(encoder: Encoder) -> bool:
 def note_trouble(encoder: Encoder, message: str) -> None:
     """Have others see why this machine's worker cannot work with it."""
     here = Encoder.objects.using(alias()).filter(pk=encoder.pk)
-    here.update(trouble=f"{_machine()}{one_line(message)}"[:2000])
+    here.update(last_error=f"{_machine()}{one_line(message)}"[:2000])
 
 
 def clear_trouble(encoder: Encoder) -> None:
     """It works here; a machine on which it does not says so again at its next attempt."""
-    if encoder.trouble:
-        Encoder.objects.using(alias()).filter(pk=encoder.pk).update(trouble="")
+    if encoder.last_error:
+        Encoder.objects.using(alias()).filter(pk=encoder.pk).update(last_error="")
 
 
 def _machine() -> str:

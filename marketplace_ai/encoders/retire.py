@@ -98,9 +98,9 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
         # Who writes for it holds its row, so from here on nobody does.
         rows.filter(pk=encoder.pk).exclude(state=EncoderState.RETIRED).update(
             state=EncoderState.RETIRED,
-            retired=Now(),
-            shadow=False,
-            trouble="",
+            retired_at=Now(),
+            is_shadowing=False,
+            last_error="",
             comparison=for_the_record(locked.comparison),
         )
     encoder.refresh_from_db(using=alias())

@@ -59,13 +59,13 @@ class Standing:
                 "total": progress.total,
                 "rate": round(progress.rate, 1),
                 "seconds_left": None if progress.left is None else progress.left.total_seconds(),
-                "stopped": self.walk.stopped is not None,
+                "stopped": self.walk.stopped_at is not None,
             },
-            "shadow": encoder.shadow,
+            "shadow": encoder.is_shadowing,
             "classifier": self.classifier,
-            "activated": encoder.activated,
-            "retired": encoder.retired,
-            "trouble": encoder.trouble,
+            "activated": encoder.activated_at,
+            "retired": encoder.retired_at,
+            "trouble": encoder.last_error,
         }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     if walk is not None:
         waiting = backfill.waiting(encoder)[: stats.LARGEST_COUNT].count()
         progress = scans.progress(walk, waiting)
-    in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, in_force=True)
+    in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
     return Standing(
         encoder=encoder,
         postings=(vectors, postings),

@@ -100,7 +100,7 @@ def _plan(settled: float) -> Plan:
     said = _labels().filter(text_digest=OuterRef("text_digest"), category=OuterRef("category"))
     rows = list(
         descriptions.annotate(said=Exists(said)).values_list(
-            "pk", "category_id", "text_digest", "created", "said"
+            "pk", "category_id", "text_digest", "created_at", "said"
         )
     )
     there = {row[1]: row for row in rows if row[1] is not None}
@@ -172,7 +172,7 @@ def _without_twins(new: dict[Any, str]) -> dict[Any, str]:
 
 def _labels() -> QuerySet[Exemplar]:
     """What people gave as examples, without the postings that they were asked about."""
-    labels = Exemplar.objects.using(alias()).filter(job__isnull=True)
+    labels = Exemplar.objects.using(alias()).filter(posting__isnull=True)
     return labels.exclude(source=ExemplarSource.DESCRIPTION)
 
 

@@ -89,7 +89,7 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
     rows = Exemplar.objects.using(alias())
     if not rows.filter(pk=old.pk).delete()[0]:
         return None  # an answer has replaced it meanwhile
-    same = rows.filter(text_digest=digest(text), category_key=old.category_key, job_id=old.job_id)
+    same = rows.filter(text_digest=digest(text), category_key=old.category_key, posting_id=old.posting_id)
     if same.exists():
         return None
     says_nothing = is_blank(text) and not old.is_none
@@ -101,9 +101,9 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
         is_none=old.is_none,
         source=old.source,
         state=ExemplarState.QUARANTINED if says_nothing else old.state,
-        job_id=old.job_id,
+        posting_id=old.posting_id,
         created_by_id=old.created_by_id,
     )
     new.save(using=alias())
-    rows.filter(pk=new.pk).update(created=old.created)
+    rows.filter(pk=new.pk).update(created_at=old.created_at)
     return new

@@ -23,15 +23,15 @@ SOURCE = "the database"
 CORRECTIONS = """
 SELECT answer.category_id, proposal.category_id, count(*)
 FROM (
-    SELECT DISTINCT ON (job_id) job_id, id, category_id, category_key, text_digest
+    SELECT DISTINCT ON (posting_id) posting_id, id, category_id, category_key, text_digest
     FROM marketplace_ai_decision
     WHERE outcome = ANY(%(persons)s)
-    ORDER BY job_id, id DESC
+    ORDER BY posting_id, id DESC
 ) AS answer
 CROSS JOIN LATERAL (
     SELECT category_id, category_key, text_digest, probability
     FROM marketplace_ai_decision
-    WHERE job_id = answer.job_id AND id < answer.id AND NOT outcome = ANY(%(persons)s)
+    WHERE posting_id = answer.posting_id AND id < answer.id AND NOT outcome = ANY(%(persons)s)
     ORDER BY id DESC
     LIMIT 1
 ) AS proposal

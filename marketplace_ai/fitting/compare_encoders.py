@@ -81,7 +81,7 @@ def promise_in_force(encoder: Encoder | None) -> tuple[float, float]:
     version = _in_force(encoder)
     if version is None:
         return create.TARGET_PRECISION, create.CONFIDENCE
-    return version.target_precision, version.confidence
+    return version.target_precision, version.confidence_level
 
 
 def examine(
@@ -228,5 +228,5 @@ def _promise(version: int | None) -> Promise | None:
 
 
 def _in_force(encoder: Encoder | None) -> ClassifierVersion | None:
-    rows = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, in_force=True)
+    rows = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
     return rows.defer("artifact").first()

@@ -145,7 +145,7 @@ def fit(
         force=force,
         dry_run=dry_run,
     )
-    if version.in_force and active:
+    if version.is_active and active:
         activation.queue_review()
     return version
 

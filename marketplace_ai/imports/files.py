@@ -191,7 +191,7 @@ def exemplars_from_jobs(*, per_category: int, dry_run: bool = False) -> Exemplar
         newest.insert(0, F(adapter.created_field).desc(nulls_last=True))
     field = adapter.category_field
     machines = Decision.objects.filter(
-        job_id=OuterRef("pk"), current=True, answered=False,
+        posting_id=OuterRef("pk"), is_current=True, is_answered=False,
         machine_category_id=OuterRef(f"{field}_id"),
     )  # fmt: skip
     added = already = 0
@@ -202,7 +202,7 @@ def exemplars_from_jobs(*, per_category: int, dry_run: bool = False) -> Exemplar
             for job in jobs.order_by(*newest)[:per_category]:
                 text = _job_text(adapter, job)
                 if not is_blank(text):
-                    exemplars.append(_exemplar(text, category, key, ExemplarSource.HOST, job.pk))
+                    exemplars.append(_exemplar(text, category, key, ExemplarSource.POSTING, job.pk))
             new, old = _add(exemplars, dry_run)
             added, already = added + new, already + old
     return ExemplarCounts(added, already, 0)
@@ -278,20 +278,20 @@ def _exemplar(
         category_key=key[:200],
         is_none=not key,
         source=source,
-        job_id=job_id,
+        posting_id=job_id,
     )
 
 
 def _add(exemplars: Iterable[Exemplar], dry_run: bool) -> tuple[int, int]:
     """Add what is not there yet; (added, known)."""
-    wanted = list({(e.text_digest, e.category_key, e.job_id): e for e in exemplars}.values())
+    wanted = list({(e.text_digest, e.category_key, e.posting_id): e for e in exemplars}.values())
     there = {
         (bytes(d), k, j)
         for d, k, j in Exemplar.objects.filter(text_digest__in=[e.text_digest for e in wanted])
         .exclude(source=ExemplarSource.DESCRIPTION)  # nobody's label
-        .values_list("text_digest", "category_key", "job_id")
+        .values_list("text_digest", "category_key", "posting_id")
     }
-    new = [e for e in wanted if (e.text_digest, e.category_key, e.job_id) not in there]
+    new = [e for e in wanted if (e.text_digest, e.category_key, e.posting_id) not in there]
     if not dry_run:
         Exemplar.objects.bulk_create(new, ignore_conflicts=True, batch_size=1000)
     return len(new), len(wanted) - len(new)

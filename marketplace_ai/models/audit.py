@@ -17,7 +17,7 @@ from .encoder import Encoder
 class AuditedPostingQuerySet(models.QuerySet["AuditedPosting"]):
     def unanswered(self) -> AuditedPostingQuerySet:
         """What a person should answer; a posting that is gone can't be."""
-        return self.filter(answered__isnull=True, job__isnull=False)
+        return self.filter(answered_at__isnull=True, posting__isnull=False)
 
 
 class AuditedPosting(models.Model):
@@ -31,7 +31,7 @@ class AuditedPosting(models.Model):
     there is an answer, and stays so when the answer is about another text.
     """
 
-    job = models.ForeignKey(
+    posting = models.ForeignKey(
         conf.job_model, verbose_name=_("posting"), null=True, on_delete=models.DO_NOTHING,
         db_constraint=False, db_index=False, related_name="+",
     )  # fmt: skip
@@ -52,9 +52,9 @@ class AuditedPosting(models.Model):
     category_name = models.CharField(_("category name"), max_length=300, blank=True)
     probability = models.FloatField(_("probability"), null=True)
     text_digest = models.BinaryField(_("digest of the text"))
-    drawn = models.DateTimeField(_("drawn"))
+    drawn_at = models.DateTimeField(_("drawn"))
 
-    answered = models.DateTimeField(_("answered"), null=True)
+    answered_at = models.DateTimeField(_("answered"), null=True)
     answered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("answered by"), null=True,
         on_delete=models.SET_NULL, related_name="+",
@@ -65,7 +65,7 @@ class AuditedPosting(models.Model):
     )  # fmt: skip
     answer_key = models.CharField(max_length=200, db_default="", blank=True)
     answer_name = models.CharField(max_length=300, db_default="", blank=True)
-    right = models.BooleanField(_("right"), null=True)
+    is_correct = models.BooleanField(_("correct"), null=True)
 
     objects = AuditedPostingQuerySet.as_manager()
 
@@ -73,25 +73,25 @@ class AuditedPosting(models.Model):
         verbose_name = _("audited posting")
         verbose_name_plural = _("audited postings")
         constraints = [
-            models.UniqueConstraint(fields=["job"], name="marketplace_ai_audited_once"),
+            models.UniqueConstraint(fields=["posting"], name="marketplace_ai_audited_once"),
             models.CheckConstraint(
-                condition=Q(right__isnull=True) | Q(answered__isnull=False),
-                name="marketplace_ai_audit_right_by_answer",
+                condition=Q(is_correct__isnull=True) | Q(answered_at__isnull=False),
+                name="marketplace_ai_audit_correct_by_answer",
             ),
         ]
         indexes = [
             models.Index(
-                fields=["drawn", "id"],
-                condition=Q(answered__isnull=True, job__isnull=False),
+                fields=["drawn_at", "id"],
+                condition=Q(answered_at__isnull=True, posting__isnull=False),
                 name="marketplace_ai_audit_waiting",
             ),
             models.Index(
-                fields=["classifier", "outcome", "drawn", "id"], name="marketplace_ai_audit_test"
+                fields=["classifier", "outcome", "drawn_at", "id"], name="marketplace_ai_audit_test"
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
 
 
 class AutomationStop(models.Model):
@@ -119,7 +119,7 @@ class AutomationStop(models.Model):
     )  # fmt: skip
     category_key = models.CharField(_("category key"), max_length=200, blank=True)
     category_name = models.CharField(_("category name"), max_length=300, blank=True)
-    stopped = models.DateTimeField(_("stopped"))
+    stopped_at = models.DateTimeField(_("stopped"))
     stopped_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("stopped by"), null=True,
         on_delete=models.SET_NULL, related_name="+",
@@ -128,12 +128,12 @@ class AutomationStop(models.Model):
     errors = models.PositiveIntegerField(_("errors"), null=True)
     e_value = models.FloatField(_("e value"), null=True)
     reason = models.TextField(_("reason"), blank=True)
-    lifted = models.DateTimeField(_("resumed"), null=True)
-    lifted_by = models.ForeignKey(
+    resumed_at = models.DateTimeField(_("resumed"), null=True)
+    resumed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("resumed by"), null=True,
         on_delete=models.SET_NULL, related_name="+",
     )  # fmt: skip
-    lift_reason = models.TextField(_("reason to resume"), blank=True)
+    resume_reason = models.TextField(_("reason to resume"), blank=True)
 
     class Meta:
         verbose_name = _("automation stop")
@@ -141,7 +141,7 @@ class AutomationStop(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["classifier", "rule", "category_key"],
-                condition=Q(lifted__isnull=True),
+                condition=Q(resumed_at__isnull=True),
                 name="marketplace_ai_one_stop",
             ),
         ]

@@ -13,7 +13,7 @@ class ClassifierVersion(models.Model):
     """A fitted classifier with its figures; at most one is in force for an encoder."""
 
     class Calibration(models.TextChoices):
-        POSTINGS = "postings", _("labelled postings")
+        POSTINGS = "postings", _("labeled postings")
         AUDITS = "audits", _("audited postings")
         EXEMPLARS = "exemplars", _("cross-validation on exemplars")
 
@@ -21,21 +21,23 @@ class ClassifierVersion(models.Model):
         Encoder, verbose_name=_("encoder"), on_delete=models.PROTECT, related_name="classifiers"
     )
     artifact = models.BinaryField(_("artifact"), help_text=_("safetensors; never pickle"))
-    target_precision = models.FloatField(_("promised precision"))
-    confidence = models.FloatField(_("confidence of the promise"))
+    target_precision = models.FloatField(_("target precision"))
+    confidence_level = models.FloatField(_("confidence level"))
     calibrated_on = models.CharField(_("calibrated on"), max_length=10, choices=Calibration.choices)
     figures = models.JSONField(_("figures"), default=dict)
     exemplar_generation = models.BigIntegerField(_("fitted at exemplar generation"))
     comparison = models.JSONField(
-        _("comparison"), default=dict, help_text=_("With the version in force when it was fitted.")
+        _("comparison"),
+        default=dict,
+        help_text=_("With the version that was active when it was fitted."),
     )
-    in_force = models.BooleanField(_("in force"), default=False)
-    created = models.DateTimeField(_("created"), auto_now_add=True)
+    is_active = models.BooleanField(_("active"), default=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
     # The last time that it was put in force, and that another one took its place.
-    activated = models.DateTimeField(_("put in force"), null=True)
-    replaced = models.DateTimeField(_("replaced"), null=True)
-    discarded = models.BooleanField(
-        _("no longer stored"),
+    activated_at = models.DateTimeField(_("activated"), null=True)
+    replaced_at = models.DateTimeField(_("replaced"), null=True)
+    is_discarded = models.BooleanField(
+        _("discarded"),
         default=False,
         help_text=_("The artifact was deleted; the row stays, for decisions name it."),
     )
@@ -46,8 +48,8 @@ class ClassifierVersion(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["encoder"],
-                condition=Q(in_force=True),
-                name="marketplace_ai_one_classifier_in_force",
+                condition=Q(is_active=True),
+                name="marketplace_ai_one_active_version",
             )
         ]
 

@@ -24,7 +24,7 @@ class Outcome(models.TextChoices):
     AUTOMATIC_PARENT = "automatic_parent", _("automatic, parent only")
     REVIEW = "review", _("to review")
     NONE = "none", _("fits none")
-    KEPT = "kept", _("kept a person's category")
+    HUMAN_OVERRIDE = "human_override", _("human category kept")
     CONFIRMED = "confirmed", _("confirmed")
     CORRECTED = "corrected", _("corrected")
 
@@ -43,11 +43,11 @@ class Match:
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def current(self) -> DecisionQuerySet:
-        return self.filter(current=True)
+        return self.filter(is_current=True)
 
     def in_review(self) -> DecisionQuerySet:
         """What a person should look at."""
-        return self.filter(current=True, outcome=Outcome.REVIEW)
+        return self.filter(is_current=True, outcome=Outcome.REVIEW)
 
 
 class Decision(models.Model):
@@ -60,7 +60,7 @@ class Decision(models.Model):
     alone tells whether a category on the posting is the machine's own.
     """
 
-    job = models.ForeignKey(
+    posting = models.ForeignKey(
         conf.job_model, verbose_name=_("posting"), on_delete=models.DO_NOTHING,
         db_constraint=False, db_index=False, related_name="+",
     )  # fmt: skip
@@ -79,7 +79,7 @@ class Decision(models.Model):
     category_key = models.CharField(_("category key"), max_length=200, blank=True)
     category_name = models.CharField(_("category name"), max_length=300, blank=True)
     probability = models.FloatField(_("probability"), null=True)
-    threshold = models.FloatField(_("threshold in force"), null=True)
+    threshold = models.FloatField(_("threshold"), null=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
     # Compared with, never followed: it needs neither an index nor a constraint, which would
     # cost every insert. A deleted category leaves a key that equals no other.
@@ -87,28 +87,28 @@ class Decision(models.Model):
         conf.category_model, null=True, on_delete=models.DO_NOTHING, db_constraint=False,
         db_index=False, related_name="+",
     )  # fmt: skip
-    answered = models.BooleanField(_("answered by a person"), default=False)
+    is_answered = models.BooleanField(_("answered by a person"), default=False)
     text_digest = models.BinaryField(_("digest of the text"))
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("decided by"), null=True,
         on_delete=models.SET_NULL, db_index=False, related_name="+",
     )  # fmt: skip
-    decided = models.DateTimeField(_("decided"), db_index=True)
-    current = models.BooleanField(_("current"), default=True)
+    decided_at = models.DateTimeField(_("decided"), db_index=True)
+    is_current = models.BooleanField(_("current"), default=True)
 
     # As they were when it was decided: exemplars that voted, largest share first, and the
     # share of the category's own pattern. Arrays, because a row a match costs 24 times more.
     match_exemplars = ArrayField(models.BigIntegerField(), default=list)
     match_similarities = ArrayField(RealField(), default=list)
     match_shares = ArrayField(RealField(), default=list)
-    own_share = models.FloatField(_("the category's own share"), default=0.0)
+    head_share = models.FloatField(_("share of the linear heads"), default=0.0)
     # The best choices with their probabilities; the key is empty for "fits none".
     choice_keys = ArrayField(models.TextField(), default=list)
     choice_probabilities = ArrayField(RealField(), default=list)
     # Categories of further jobs in the same posting; said of a proposal too, but written to
     # the host where the outcome is *automatic* alone.
     # A default in the database, for workers of the last version that still write meanwhile.
-    secondary_keys = ArrayField(models.TextField(), default=list, db_default=[])
+    second_category_keys = ArrayField(models.TextField(), default=list, db_default=[])
 
     objects = DecisionQuerySet.as_manager()
 
@@ -117,11 +117,11 @@ class Decision(models.Model):
         verbose_name_plural = _("decisions")
         constraints = [
             models.UniqueConstraint(
-                fields=["job"], condition=Q(current=True), name="marketplace_ai_one_current"
+                fields=["posting"], condition=Q(is_current=True), name="marketplace_ai_one_current"
             ),
         ]
         indexes = [
-            models.Index(fields=["job", "id"], name="marketplace_ai_dec_posting"),
+            models.Index(fields=["posting", "id"], name="marketplace_ai_dec_posting"),
             models.Index(
                 fields=["decided_by"],
                 condition=Q(decided_by__isnull=False),
@@ -129,13 +129,13 @@ class Decision(models.Model):
             ),
             models.Index(
                 fields=["outcome", "-id"],
-                condition=Q(current=True),
+                condition=Q(is_current=True),
                 name="marketplace_ai_dec_outcome",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
 
     @property
     def matches(self) -> list[Match]:

@@ -21,8 +21,8 @@ class PostingEmbedding(models.Model):
     The key starts with the job so that the cascade of a deleted job finds its rows.
     """
 
-    pk = models.CompositePrimaryKey("job_id", "encoder_id")
-    job = models.ForeignKey(
+    pk = models.CompositePrimaryKey("posting_id", "encoder_id")
+    posting = models.ForeignKey(
         conf.job_model, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False,
         related_name="+",
     )  # fmt: skip
@@ -37,7 +37,7 @@ class PostingEmbedding(models.Model):
         verbose_name_plural = _("posting embeddings")
 
     def __str__(self) -> str:
-        return f"{self.job_id} / {self.encoder_id}"
+        return f"{self.posting_id} / {self.encoder_id}"
 
 
 class ExemplarEmbedding(models.Model):

@@ -46,19 +46,19 @@ class Encoder(models.Model):
         _("state"), max_length=10, choices=EncoderState.choices, default=EncoderState.BUILDING
     )
     metrics = models.JSONField(_("metrics"), default=dict, blank=True)
-    registered = models.DateTimeField(_("registered"), auto_now_add=True)
+    registered_at = models.DateTimeField(_("registered"), auto_now_add=True)
     # The last time that it was put in force, and that another one took its place.
-    activated = models.DateTimeField(_("activated"), null=True, blank=True)
-    replaced = models.DateTimeField(_("replaced"), null=True, blank=True)
-    retired = models.DateTimeField(_("retired"), null=True, blank=True)
-    shadow = models.BooleanField(
-        _("decides in the shadow"),
+    activated_at = models.DateTimeField(_("activated"), null=True, blank=True)
+    replaced_at = models.DateTimeField(_("replaced"), null=True, blank=True)
+    retired_at = models.DateTimeField(_("retired"), null=True, blank=True)
+    is_shadowing = models.BooleanField(
+        _("shadow mode"),
         default=False,
         db_default=False,
         help_text=_("It decides what comes in as well, without effect, to be compared."),
     )
-    trouble = models.TextField(
-        _("trouble"),
+    last_error = models.TextField(
+        _("last error"),
         blank=True,
         default="",
         db_default="",
@@ -69,7 +69,7 @@ class Encoder(models.Model):
         default=dict,
         blank=True,
         db_default={},
-        help_text=_("With the encoder that was active then, on the same labelled rows."),
+        help_text=_("With the encoder that was active then, on the same labeled rows."),
     )
 
     objects = EncoderQuerySet.as_manager()

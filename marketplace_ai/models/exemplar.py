@@ -12,7 +12,7 @@ from marketplace_ai.conf import conf
 
 class ExemplarSource(models.TextChoices):
     IMPORTED = "imported", _("imported")
-    HOST = "host", _("a posting's own category")
+    POSTING = "posting", _("a posting's own category")
     REVIEWED = "reviewed", _("reviewed")
     DESCRIPTION = "description", _("the category's description")
 
@@ -51,9 +51,9 @@ class Exemplar(models.Model):
     state = models.CharField(
         _("state"), max_length=12, choices=ExemplarState.choices, default=ExemplarState.ACTIVE
     )
-    job = models.ForeignKey(
+    posting = models.ForeignKey(
         conf.job_model,
-        verbose_name=_("made of"),
+        verbose_name=_("source posting"),
         null=True,
         blank=True,
         editable=False,
@@ -70,7 +70,7 @@ class Exemplar(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
-    created = models.DateTimeField(_("created"), auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
     generation = models.BigIntegerField(default=0, editable=False, db_default=0, db_index=True)
 
     class Meta:
@@ -86,7 +86,7 @@ class Exemplar(models.Model):
             # answer changed its mind replaces the exemplar of the same posting. A description
             # is nobody's label: it comes and goes, and must not keep one out.
             models.UniqueConstraint(
-                fields=["text_digest", "category_key", "job"],
+                fields=["text_digest", "category_key", "posting"],
                 condition=~Q(source=ExemplarSource.DESCRIPTION),
                 nulls_distinct=False,
                 name="marketplace_ai_exemplar_once",

@@ -37,8 +37,10 @@ class JobPosting(models.Model):
         editable=False,
     )
     # Defaults of the database too: postings also come by COPY and by raw SQL.
-    created = models.DateTimeField(_("created"), auto_now_add=True, db_default=Now(), db_index=True)
-    updated = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
+    created_at = models.DateTimeField(
+        _("created"), auto_now_add=True, db_default=Now(), db_index=True
+    )
+    updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
 
     class Meta:
         swappable = "MARKETPLACE_AI_JOB_MODEL"

@@ -22,12 +22,16 @@ class Promotion(models.Model):
     encoder = models.ForeignKey(
         Encoder, verbose_name=_("encoder"), on_delete=models.PROTECT, related_name="promotions"
     )
-    before = models.ForeignKey(
-        Encoder, verbose_name=_("instead of"), null=True, on_delete=models.PROTECT, related_name="+"
+    previous_encoder = models.ForeignKey(
+        Encoder,
+        verbose_name=_("previous encoder"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     reason = models.TextField(_("reason"), blank=True)
     comparison = models.JSONField(_("comparison"), default=dict, blank=True)
-    switched = models.DateTimeField(_("switched"))
+    switched_at = models.DateTimeField(_("switched"))
     switched_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("switched by"), null=True, blank=True,
         on_delete=models.SET_NULL, related_name="+",

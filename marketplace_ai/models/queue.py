@@ -22,19 +22,19 @@ class PostingChange(models.Model):
     """What the trigger saw. No key, index or foreign key in the database: it must cost a
     host's INSERT next to nothing. ``job`` is empty only for a rescan."""
 
-    job = models.ForeignKey(
+    posting = models.ForeignKey(
         conf.job_model, null=True, on_delete=models.DO_NOTHING, db_constraint=False,
         db_index=False, related_name="+",
     )  # fmt: skip
     kind = models.CharField(_("kind"), max_length=8, choices=ChangeKind.choices)
-    logged = models.DateTimeField(_("logged"))
+    logged_at = models.DateTimeField(_("logged"))
 
     class Meta:
         verbose_name = _("posting change")
         verbose_name_plural = _("posting changes")
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.job_id}"
+        return f"{self.kind} {self.posting_id}"
 
 
 class Priority(models.IntegerChoices):
@@ -45,10 +45,10 @@ class Priority(models.IntegerChoices):
 class QueuedPostingQuerySet(models.QuerySet["QueuedPosting"]):
     def remaining(self) -> QueuedPostingQuerySet:
         """Waiting or being worked on."""
-        return self.filter(set_aside__isnull=True)
+        return self.filter(failed_at__isnull=True)
 
     def failed(self) -> QueuedPostingQuerySet:
-        return self.filter(set_aside__isnull=False)
+        return self.filter(failed_at__isnull=False)
 
 
 class QueuedPosting(models.Model):
@@ -59,7 +59,7 @@ class QueuedPosting(models.Model):
     batch with this row in it was lost, so it is claimed by itself from then on.
     """
 
-    job = models.ForeignKey(
+    posting = models.ForeignKey(
         conf.job_model, verbose_name=_("posting"), on_delete=models.DO_NOTHING,
         db_constraint=False, db_index=False, related_name="+",
     )  # fmt: skip
@@ -70,16 +70,16 @@ class QueuedPosting(models.Model):
     priority = models.SmallIntegerField(
         _("priority"), choices=Priority.choices, default=Priority.FRESH
     )
-    vector_only = models.BooleanField(_("vector only"), default=False)
-    alone = models.BooleanField(_("claimed alone"), default=False)
+    is_vector_only = models.BooleanField(_("vector only"), default=False)
+    is_isolated = models.BooleanField(_("isolated"), default=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    queued = models.DateTimeField(_("queued"))
-    not_before = models.DateTimeField(_("not before"))
+    queued_at = models.DateTimeField(_("queued"))
+    scheduled_at = models.DateTimeField(_("scheduled"))
     token = models.UUIDField(_("claim"), null=True, editable=False)
     worker = models.IntegerField(_("worker"), null=True, editable=False)
-    lease_until = models.DateTimeField(_("lease until"), null=True, editable=False)
+    lease_expires_at = models.DateTimeField(_("lease expires"), null=True, editable=False)
     last_error = models.TextField(_("last error"), blank=True)
-    set_aside = models.DateTimeField(_("set aside"), null=True, blank=True)
+    failed_at = models.DateTimeField(_("failed"), null=True, blank=True)
 
     objects = QueuedPostingQuerySet.as_manager()
 
@@ -88,29 +88,31 @@ class QueuedPosting(models.Model):
         verbose_name_plural = _("queued postings")
         constraints = [
             models.UniqueConstraint(
-                fields=["job", "encoder"], nulls_distinct=False, name="marketplace_ai_queue_once"
+                fields=["posting", "encoder"],
+                nulls_distinct=False,
+                name="marketplace_ai_queue_once",
             )
         ]
         indexes = [
             models.Index(
-                "alone",
+                "is_isolated",
                 F("priority").desc(),
                 "id",
-                condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=True),
+                condition=Q(token__isnull=True, failed_at__isnull=True, encoder__isnull=True),
                 name="marketplace_ai_queue_unclaimed",
             ),
             # Few, but for the time in which an encoder is built; those of the active one are above.
             models.Index(
                 "encoder",
-                "alone",
+                "is_isolated",
                 F("priority").desc(),
                 "id",
-                condition=Q(token__isnull=True, set_aside__isnull=True, encoder__isnull=False),
+                condition=Q(token__isnull=True, failed_at__isnull=True, encoder__isnull=False),
                 name="marketplace_ai_queue_candidate",
             ),
             models.Index(
-                fields=["set_aside"],
-                condition=Q(set_aside__isnull=False),
+                fields=["failed_at"],
+                condition=Q(failed_at__isnull=False),
                 name="marketplace_ai_queue_failed",
             ),
             models.Index(
@@ -121,4 +123,4 @@ class QueuedPosting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}"
+        return f"{self.posting_id}"

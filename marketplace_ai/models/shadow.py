@@ -15,7 +15,7 @@ from .encoder import Encoder
 class ShadowDecision(models.Model):
     """A candidate's answer about one posting, the last one; it has no effect."""
 
-    job = models.ForeignKey(
+    posting = models.ForeignKey(
         conf.job_model, verbose_name=_("posting"), on_delete=models.DO_NOTHING,
         db_constraint=False, db_index=False, related_name="+",
     )  # fmt: skip
@@ -37,17 +37,19 @@ class ShadowDecision(models.Model):
     probability = models.FloatField(_("probability"), null=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
     text_digest = models.BinaryField(_("digest of the text"))
-    decided = models.DateTimeField(_("decided"))
+    decided_at = models.DateTimeField(_("decided"))
 
     class Meta:
         verbose_name = _("shadow decision")
         verbose_name_plural = _("shadow decisions")
         constraints = [
-            models.UniqueConstraint(fields=["job", "encoder"], name="marketplace_ai_one_shadow"),
+            models.UniqueConstraint(
+                fields=["posting", "encoder"], name="marketplace_ai_one_shadow"
+            ),
         ]
         indexes = [
-            models.Index(fields=["encoder", "-decided"], name="marketplace_ai_shadow_last"),
+            models.Index(fields=["encoder", "-decided_at"], name="marketplace_ai_shadow_last"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"

@@ -14,12 +14,12 @@ from .encoder import Encoder
 
 class ScanPurpose(models.TextChoices):
     BACKFILL = "backfill", _("backfill")
-    RECONCILE = "reconcile", _("search for what was missed")
+    RECONCILE = "reconcile", _("reconcile")
 
 
 class TableScanQuerySet(models.QuerySet["TableScan"]):
     def unfinished(self) -> TableScanQuerySet:
-        return self.filter(finished__isnull=True)
+        return self.filter(finished_at__isnull=True)
 
 
 class TableScan(models.Model):
@@ -36,21 +36,21 @@ class TableScan(models.Model):
     encoder = models.ForeignKey(
         Encoder, null=True, on_delete=models.CASCADE, db_index=False, related_name="+"
     )
-    vectors_only = models.BooleanField(default=False)
+    is_vector_only = models.BooleanField(default=False)
     since = models.DateField(null=True)
-    at_most = models.PositiveBigIntegerField(null=True)
+    row_limit = models.PositiveBigIntegerField(null=True)
     total = models.BigIntegerField(default=0)
-    estimated = models.BooleanField(default=False)
+    is_estimated = models.BooleanField(default=False)
     last_key = models.TextField(null=True)
-    held = ArrayField(models.TextField(), default=list)
-    walked = models.BigIntegerField(default=0)
-    queued = models.BigIntegerField(default=0)
-    busy = models.DurationField(default=dt.timedelta)
-    requested = models.DateTimeField()
-    stepped = models.DateTimeField()
-    not_before = models.DateTimeField()
-    stopped = models.DateTimeField(null=True)
-    finished = models.DateTimeField(null=True)
+    locked_keys = ArrayField(models.TextField(), default=list)
+    scanned_count = models.BigIntegerField(default=0)
+    queued_count = models.BigIntegerField(default=0)
+    time_spent = models.DurationField(default=dt.timedelta)
+    requested_at = models.DateTimeField()
+    advanced_at = models.DateTimeField()
+    scheduled_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
 
     objects = TableScanQuerySet.as_manager()
 
@@ -60,8 +60,8 @@ class TableScan(models.Model):
         constraints = [
             # Who asks again for what is under way, or was stopped, goes on with it.
             models.UniqueConstraint(
-                fields=["encoder", "vectors_only", "since", "at_most"],
-                condition=Q(purpose=ScanPurpose.BACKFILL, finished__isnull=True),
+                fields=["encoder", "is_vector_only", "since", "row_limit"],
+                condition=Q(purpose=ScanPurpose.BACKFILL, finished_at__isnull=True),
                 nulls_distinct=False,
                 name="marketplace_ai_one_backfill",
             ),

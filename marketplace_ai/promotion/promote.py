@@ -69,29 +69,29 @@ def switch(
         if version is not None:
             activation.put_in_force(version, instead_of=version_before)
         if active is not None:
-            rows.filter(pk=active.pk).update(state=EncoderState.READY, replaced=Now())
+            rows.filter(pk=active.pk).update(state=EncoderState.READY, replaced_at=Now())
             # What was still to be decided is the new one's to decide; as walks of the former one
             # these would give vectors alone.
             TableScan.objects.using(alias()).unfinished().filter(
-                purpose=ScanPurpose.BACKFILL, encoder=active, vectors_only=False
+                purpose=ScanPurpose.BACKFILL, encoder=active, is_vector_only=False
             ).update(encoder=encoder)
         # The texts of its comparison have served; nothing would take their place.
         rows.filter(pk=encoder.pk).update(
             state=EncoderState.ACTIVE,
-            activated=Now(),
-            shadow=False,
+            activated_at=Now(),
+            is_shadowing=False,
             comparison=for_the_record(now.comparison),
         )
         made = Promotion.objects.using(alias()).create(
             kind=kind,
             encoder=encoder,
-            before=active,
+            previous_encoder=active,
             reason=reason,
             comparison=comparison or {},
-            switched=Now(),
+            switched_at=Now(),
             switched_by=user,
         )
-        made.refresh_from_db(using=alias(), fields=["switched"])
+        made.refresh_from_db(using=alias(), fields=["switched_at"])
         encoder.refresh_from_db(using=alias())
     activation.queue_review()
     return made

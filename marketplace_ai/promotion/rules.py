@@ -51,7 +51,7 @@ def why_not(encoder: Encoder) -> str | None:
             "The encoder %(name)s is still being built (%(lacking)s). It becomes ready by itself "
             "while workers run."
         ) % {"name": encoder, "lacking": lacking(encoder)}
-    if encoder.trouble and encoder.state == EncoderState.READY:
+    if encoder.last_error and encoder.state == EncoderState.READY:
         return _unloadable(encoder)
     return None
 
@@ -60,7 +60,7 @@ def _unloadable(encoder: Encoder) -> str:
     return gettext(
         "The encoder %(name)s cannot be loaded (%(trouble)s), so nothing could be decided: mend "
         "that first."
-    ) % {"name": encoder, "trouble": encoder.trouble}
+    ) % {"name": encoder, "trouble": encoder.last_error}
 
 
 def _retired(encoder: Encoder) -> str:
@@ -80,7 +80,7 @@ def lacking(encoder: Encoder) -> str:
     if walk is not None:
         parts.append(
             gettext("backfill: %(done)s of %(total)s postings queued")
-            % {"done": walk.queued, "total": walk.total}
+            % {"done": walk.queued_count, "total": walk.total}
         )
     parts.append(gettext("%(n)s postings in the queue") % {"n": waiting})
     return ", ".join(parts)
@@ -98,26 +98,26 @@ def previous(active: Encoder | None) -> Encoder:
     steps back and never forth again. VersionError says why there is no way back.
     """
     undone = 0
-    history = Promotion.objects.using(alias()).select_related("before").order_by("-pk")
-    for row in history.defer("comparison", "before__comparison", "before__metrics"):
+    history = Promotion.objects.using(alias()).select_related("previous_encoder").order_by("-pk")
+    for row in history.defer("comparison", "previous_encoder__comparison", "previous_encoder__metrics"):
         if row.kind == PromotionKind.ROLLED_BACK:
             undone += 1
         elif undone:
             undone -= 1
-        elif active is not None and row.encoder_id == active.pk and row.before is not None:
-            if row.before.trouble:
-                raise VersionError(_unloadable(row.before))
-            if row.before.state == EncoderState.READY:
-                return row.before
+        elif active is not None and row.encoder_id == active.pk and row.previous_encoder is not None:
+            if row.previous_encoder.last_error:
+                raise VersionError(_unloadable(row.previous_encoder))
+            if row.previous_encoder.state == EncoderState.READY:
+                return row.previous_encoder
             raise VersionError(
                 gettext(
                     "The encoder %(name)s, which was active before %(active)s, is %(state)s: "
                     "there is no way back to it. Promote another one with activate_encoder."
                 )
                 % {
-                    "name": row.before,
+                    "name": row.previous_encoder,
                     "active": active,
-                    "state": row.before.get_state_display(),
+                    "state": row.previous_encoder.get_state_display(),
                 }
             )
         else:

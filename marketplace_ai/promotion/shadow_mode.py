@@ -29,10 +29,10 @@ def switch(encoder: Encoder, on: bool) -> None:
             f"--encoder {encoder.name} first."
         )
     candidates = Encoder.objects.using(alias()).candidates()
-    if not candidates.filter(pk=encoder.pk).update(shadow=on):
+    if not candidates.filter(pk=encoder.pk).update(is_shadowing=on):
         encoder.refresh_from_db(using=alias(), fields=["state"])
         _refuse_others(encoder)
-    encoder.shadow = on
+    encoder.is_shadowing = on
 
 
 def _refuse_others(encoder: Encoder) -> None:

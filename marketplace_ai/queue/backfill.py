@@ -51,12 +51,12 @@ def missing(
 ) -> QuerySet[Any]:
     """Postings that have no vector of ``encoder``, or where it is active and more than vectors
     are wanted no decision, and are not queued for one."""
-    is_queued = QueuedPosting.objects.filter(job_id=OuterRef("pk"), encoder=queued_for(encoder))
+    is_queued = QueuedPosting.objects.filter(posting_id=OuterRef("pk"), encoder=queued_for(encoder))
     return _lacking(encoder, since, vectors_only).exclude(Exists(is_queued))
 
 
 def _lacking(encoder: Encoder, since: dt.date | None, vectors_only: bool) -> QuerySet[Any]:
-    decisions = Decision.objects.filter(job_id=OuterRef("pk"), current=True)
+    decisions = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
     # A blank posting has a decision and never a vector.
     lacks = Q(~Exists(_vectors(encoder)), ~Exists(decisions.filter(encoder=encoder)))
     if encoder.state == EncoderState.ACTIVE and not vectors_only:
@@ -66,7 +66,7 @@ def _lacking(encoder: Encoder, since: dt.date | None, vectors_only: bool) -> Que
 
 
 def _vectors(encoder: Encoder) -> QuerySet[PostingEmbedding]:
-    return PostingEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+    return PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
 
 
 def _jobs(since: dt.date | None) -> QuerySet[Any]:
@@ -82,9 +82,9 @@ def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = F
     """Those of ``keys`` that this backfill queues, in order; with ``queued`` also those that
     are in the queue."""
     if queued:
-        jobs = _lacking(encoder, walk.since, walk.vectors_only)
+        jobs = _lacking(encoder, walk.since, walk.is_vector_only)
     else:
-        jobs = missing(encoder, walk.since, vectors_only=walk.vectors_only)
+        jobs = missing(encoder, walk.since, vectors_only=walk.is_vector_only)
     return list(jobs.filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
 
 
@@ -146,19 +146,19 @@ def request(
         purpose=ScanPurpose.BACKFILL,
         encoder=encoder,
         since=since,
-        at_most=at_most,
-        vectors_only=vectors_only,
-        finished=None,
+        row_limit=at_most,
+        is_vector_only=vectors_only,
+        finished_at=None,
         defaults={
             "total": total,
-            "estimated": estimated,
-            "requested": Now(),
-            "stepped": Now(),
-            "not_before": Now(),
+            "is_estimated": estimated,
+            "requested_at": Now(),
+            "advanced_at": Now(),
+            "scheduled_at": Now(),
         },
     )
     if not is_new:
-        walks.filter(pk=walk.pk, stopped__isnull=False).update(stopped=None, stepped=Now())
+        walks.filter(pk=walk.pk, stopped_at__isnull=False).update(stopped_at=None, advanced_at=Now())
     walk.refresh_from_db(using=sql.alias())
     return walk, is_new
 
@@ -166,8 +166,8 @@ def request(
 def stop(encoder: Encoder) -> int:
     """Stop all backfills of this encoder where they are; how many."""
     walks = TableScan.objects.using(sql.alias()).unfinished()
-    return walks.filter(purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped__isnull=True).update(
-        stopped=Now()
+    return walks.filter(purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True).update(
+        stopped_at=Now()
     )
 
 
@@ -205,8 +205,8 @@ def run_changed(
     total, last = 0, None
     while True:
         known = PostingEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
-        known = known if last is None else known.filter(job_id__gt=last)
-        step = dict(known.order_by("job_id").values_list("job_id", "text_digest")[:STEP])
+        known = known if last is None else known.filter(posting_id__gt=last)
+        step = dict(known.order_by("posting_id").values_list("posting_id", "text_digest")[:STEP])
         if not step:
             return total
         last = next(reversed(step))

@@ -124,7 +124,7 @@ def decide(
             if category != present:
                 result.to_apply[item.job_id] = category
             machine_category = category
-        elif outcome == Outcome.KEPT:
+        elif outcome == Outcome.HUMAN_OVERRIDE:
             # A person has spoken: even their clearing it later is not for us to undo.
             machine_category, answered = None, True
         elif outcome == Outcome.REVIEW and present is not None:
@@ -168,7 +168,7 @@ def decide(
 
 def _outcome(proposal: Proposal, category_lives: bool, owned_by: Owner) -> Outcome:
     if owned_by is Owner.PERSON:
-        return Outcome.KEPT
+        return Outcome.HUMAN_OVERRIDE
     if proposal.category is not None and not category_lives:
         return Outcome.REVIEW  # deleted between encoding and now
     if owned_by is Owner.CLEARED:

@@ -59,25 +59,25 @@ def begin(encoder: Encoder) -> bool:
     searches = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
     searches.get_or_create(
         purpose=ScanPurpose.RECONCILE,
-        defaults={name: Now() for name in ("requested", "stepped", "not_before", "finished")},
+        defaults={name: Now() for name in ("requested_at", "advanced_at", "scheduled_at", "finished_at")},
     )
     changes = PostingChange.objects.using(sql.alias())
-    unnamed = changes.filter(job__isnull=True)
+    unnamed = changes.filter(posting__isnull=True)
     asked = finds_new_ones(encoder) and unnamed.exists()
-    resting = searches.filter(finished__isnull=False)
+    resting = searches.filter(finished_at__isnull=False)
     if not asked:
         if not conf.reconcile_hours:
             return False
         interval = dt.timedelta(hours=conf.reconcile_hours)
-        resting = resting.filter(requested__lte=Now() - interval)
+        resting = resting.filter(requested_at__lte=Now() - interval)
     # Most looks end here, without a transaction.
     if not resting.exists():
         return False
     total = backfill.planned(get_job_model()._base_manager.using(sql.alias()).all())
     with transaction.atomic(using=sql.alias()):
         begun = resting.update(
-            finished=None, last_key=None, held=[], walked=0, queued=0, busy=dt.timedelta(),
-            total=total, estimated=True, requested=Now(), stepped=Now(), not_before=Now(),
+            finished_at=None, last_key=None, locked_keys=[], scanned_count=0, queued_count=0, time_spent=dt.timedelta(),
+            total=total, is_estimated=True, requested_at=Now(), advanced_at=Now(), scheduled_at=Now(),
         )  # fmt: skip
         if begun and asked:
             unnamed.delete()
@@ -97,7 +97,7 @@ def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = F
     undecided = _undecided(adapter, encoder, keys)
     jobs = adapter.jobs().using(sql.alias()).filter(pk__in=list(known.keys() | undecided))
     if not queued:
-        is_queued = QueuedPosting.objects.filter(job_id=OuterRef("pk"), encoder__isnull=True)
+        is_queued = QueuedPosting.objects.filter(posting_id=OuterRef("pk"), encoder__isnull=True)
         jobs = jobs.exclude(Exists(is_queued))
     return [
         job.pk
@@ -122,11 +122,11 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
     Either will do: a mass edit renews the vector only, a text that became blank the decision.
     """
-    vectors = PostingEmbedding.objects.using(sql.alias()).filter(job_id__in=keys, encoder=encoder)
-    decisions = Decision.objects.using(sql.alias()).filter(job_id__in=keys, current=True)
+    vectors = PostingEmbedding.objects.using(sql.alias()).filter(posting_id__in=keys, encoder=encoder)
+    decisions = Decision.objects.using(sql.alias()).filter(posting_id__in=keys, is_current=True)
     known: dict[Any, set[bytes]] = {}
     for rows in (vectors, decisions):
-        for key, value in rows.values_list("job_id", "text_digest"):
+        for key, value in rows.values_list("posting_id", "text_digest"):
             known.setdefault(key, set()).add(bytes(value))
     return known
 
@@ -137,9 +137,9 @@ def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[An
     expected = newer if newer is not None else Q(pk__in=[])
     if _all_were_queued(encoder):
         # A backfill of vectors only leaves older postings undecided on purpose.
-        vectors = PostingEmbedding.objects.filter(job_id=OuterRef("pk"), encoder=encoder)
+        vectors = PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
-    decided = Decision.objects.filter(job_id=OuterRef("pk"), current=True)
+    decided = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
     jobs = adapter.jobs().using(sql.alias()).filter(expected, ~Exists(decided), pk__in=keys)
     return set(jobs.values_list("pk", flat=True))
 
@@ -166,8 +166,8 @@ def _all_were_queued(encoder: Encoder) -> bool:
     return (
         TableScan.objects.using(sql.alias())
         .filter(
-            purpose=ScanPurpose.BACKFILL, encoder=encoder, vectors_only=False,
-            since__isnull=True, at_most__isnull=True, finished__isnull=False,
+            purpose=ScanPurpose.BACKFILL, encoder=encoder, is_vector_only=False,
+            since__isnull=True, row_limit__isnull=True, finished_at__isnull=False,
         )
         .exists()
     )  # fmt: skip

@@ -72,18 +72,18 @@ def step(encoder: Encoder) -> bool:
             return False
         began = time.monotonic()
         look = LOOKS[ScanPurpose(walk.purpose)]
-        held = [_key(text) for text in walk.held]
+        held = [_key(text) for text in walk.locked_keys]
         # Where very many are held, as by a DELETE of millions, those come first.
         window = _keys_after(walk, look.STEP) if len(held) < look.STEP else []
         at_end = len(window) < look.STEP and len(held) < look.STEP
         found = look.find(walk, encoder, [*held, *window])
         last = window[-1] if window else None
-        room = len(found) if walk.at_most is None else walk.at_most - walk.queued
+        room = len(found) if walk.row_limit is None else walk.row_limit - walk.queued_count
         if room < len(found):
             found, at_end = found[:room], False
             last = found[-1]
         queued, held = _queue(walk, encoder, look.find, found)
-        enough = walk.at_most is not None and walk.queued + queued >= walk.at_most
+        enough = walk.row_limit is not None and walk.queued_count + queued >= walk.row_limit
         pause = 0.0
         if walk.purpose == ScanPurpose.RECONCILE:
             pause = (time.monotonic() - began) * reconcile.PAUSE
@@ -91,13 +91,13 @@ def step(encoder: Encoder) -> bool:
             pause = HELD_DELAY
         TableScan.objects.using(sql.alias()).filter(pk=walk.pk).update(
             last_key=walk.last_key if last is None else str(last),
-            held=[str(key) for key in held],
-            walked=F("walked") + len(window),
-            queued=F("queued") + queued,
-            busy=F("busy") + Least(Now() - F("stepped"), Value(LONGEST_GAP)),
-            stepped=Now(),
-            not_before=Now() + dt.timedelta(seconds=pause),
-            finished=Now() if enough or (at_end and not held) else None,
+            locked_keys=[str(key) for key in held],
+            scanned_count=F("scanned_count") + len(window),
+            queued_count=F("queued_count") + queued,
+            time_spent=F("time_spent") + Least(Now() - F("advanced_at"), Value(LONGEST_GAP)),
+            advanced_at=Now(),
+            scheduled_at=Now() + dt.timedelta(seconds=pause),
+            finished_at=Now() if enough or (at_end and not held) else None,
         )
     return True
 
@@ -110,7 +110,7 @@ def _next(encoder: Encoder) -> TableScan | None:
     walks = TableScan.objects.using(sql.alias()).unfinished()
     # A search first: it pauses by itself, and a backfill would leave it no room.
     return (
-        walks.filter(mine, stopped__isnull=True, not_before__lte=Now())
+        walks.filter(mine, stopped_at__isnull=True, scheduled_at__lte=Now())
         .order_by("-purpose", "pk")
         .select_for_update(skip_locked=True)
         .first()
@@ -150,7 +150,7 @@ def _queue(
     if not found:
         return 0, []
     rows, held = backfill.queue(
-        found, encoder_id=backfill.queued_for(encoder), vectors_only=walk.vectors_only
+        found, encoder_id=backfill.queued_for(encoder), vectors_only=walk.is_vector_only
     )
     if walk.purpose == ScanPurpose.RECONCILE:
         backfill.queue_beside(found)
@@ -158,7 +158,7 @@ def _queue(
     # lacked, and it would be decided twice. From the row on nobody can, so this look is the last.
     lacking = find(walk, encoder, found, queued=True)
     queued = QueuedPosting.objects.using(sql.alias()).filter(pk__in=rows)
-    done, _ = queued.exclude(job_id__in=lacking).delete()
+    done, _ = queued.exclude(posting_id__in=lacking).delete()
     return len(rows) - done, held
 
 
@@ -174,9 +174,9 @@ class Progress:
 
 def progress(walk: TableScan, waiting: int) -> Progress:
     """How far a walk is, with ``waiting`` postings of its encoder queued and not worked off."""
-    done = walk.walked if walk.purpose == ScanPurpose.RECONCILE else walk.queued - waiting
+    done = walk.scanned_count if walk.purpose == ScanPurpose.RECONCILE else walk.queued_count - waiting
     done = max(done, 0)
-    seconds = walk.busy.total_seconds()
+    seconds = walk.time_spent.total_seconds()
     rate = done / seconds if seconds > 0 else 0.0
     rest = max(walk.total - done, 0)
     return Progress(

@@ -31,61 +31,61 @@ LIVENESS_CLASS = 0x6D414931
 #   write.
 INTAKE = """
 WITH log AS MATERIALIZED (
-    SELECT ctid AS place, job_id, kind, logged
+    SELECT ctid AS place, posting_id, kind, logged_at
     FROM marketplace_ai_postingchange
-    WHERE ctid > %(after)s::tid AND job_id IS NOT NULL
+    WHERE ctid > %(after)s::tid AND posting_id IS NOT NULL
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), job AS MATERIALIZED (
     SELECT {job_key} AS id FROM {job_table}
-    WHERE {job_key} IN (SELECT job_id FROM log)
+    WHERE {job_key} IN (SELECT posting_id FROM log)
     ORDER BY {job_key}
     FOR KEY SHARE SKIP LOCKED
 ), done AS (
     DELETE FROM marketplace_ai_postingchange AS change USING log
     WHERE change.ctid = log.place AND (
-        log.job_id IN (SELECT id FROM job)
-        OR NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.job_id)
+        log.posting_id IN (SELECT id FROM job)
+        OR NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.posting_id)
     )
-    RETURNING change.job_id
+    RETURNING change.posting_id
 ), change AS MATERIALIZED (
-    SELECT log.job_id, min(log.logged) AS logged,
+    SELECT log.posting_id, min(log.logged_at) AS logged_at,
            CASE WHEN bool_and(log.kind = 'bulk') THEN 0 ELSE 100 END AS priority,
            bool_and(log.kind = 'bulk') AND EXISTS (
                SELECT FROM marketplace_ai_decision AS decision
-               WHERE decision.job_id = log.job_id AND decision.current) AS vector_only
-    FROM log JOIN job ON job.id = log.job_id
-    GROUP BY log.job_id
+               WHERE decision.posting_id = log.posting_id AND decision.is_current) AS is_vector_only
+    FROM log JOIN job ON job.id = log.posting_id
+    GROUP BY log.posting_id
 ), queued AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
-        (job_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
-    SELECT job_id, priority, vector_only, false, 0, logged, now(), ''
+        (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+    SELECT posting_id, priority, is_vector_only, false, 0, logged_at, now(), ''
     FROM change
-    ORDER BY job_id
-    ON CONFLICT (job_id, encoder_id) DO UPDATE SET
+    ORDER BY posting_id
+    ON CONFLICT (posting_id, encoder_id) DO UPDATE SET
         priority = greatest(pending.priority, excluded.priority),
-        vector_only = pending.vector_only AND excluded.vector_only,
-        attempts = CASE WHEN pending.set_aside IS NULL THEN pending.attempts ELSE 0 END,
-        set_aside = NULL,
-        not_before = least(pending.not_before, excluded.not_before)
+        is_vector_only = pending.is_vector_only AND excluded.is_vector_only,
+        attempts = CASE WHEN pending.failed_at IS NULL THEN pending.attempts ELSE 0 END,
+        failed_at = NULL,
+        scheduled_at = least(pending.scheduled_at, excluded.scheduled_at)
     RETURNING 1
 ), candidate AS MATERIALIZED (
-    SELECT id, shadow FROM marketplace_ai_encoder
+    SELECT id, is_shadowing FROM marketplace_ai_encoder
     WHERE state IN ('building', 'ready') AND (SELECT count(*) FROM queued) > 0
     ORDER BY id
     FOR SHARE
 ), beside AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
-        (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
-    SELECT change.job_id, candidate.id, 0, change.vector_only OR NOT candidate.shadow,
-           false, 0, change.logged, now(), ''
+        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+    SELECT change.posting_id, candidate.id, 0, change.is_vector_only OR NOT candidate.is_shadowing,
+           false, 0, change.logged_at, now(), ''
     FROM candidate CROSS JOIN change
-    ORDER BY candidate.id, change.job_id
-    ON CONFLICT (job_id, encoder_id) DO UPDATE SET
-        vector_only = pending.vector_only AND excluded.vector_only,
-        attempts = CASE WHEN pending.set_aside IS NULL THEN pending.attempts ELSE 0 END,
-        set_aside = NULL,
-        not_before = least(pending.not_before, excluded.not_before)
+    ORDER BY candidate.id, change.posting_id
+    ON CONFLICT (posting_id, encoder_id) DO UPDATE SET
+        is_vector_only = pending.is_vector_only AND excluded.is_vector_only,
+        attempts = CASE WHEN pending.failed_at IS NULL THEN pending.attempts ELSE 0 END,
+        failed_at = NULL,
+        scheduled_at = least(pending.scheduled_at, excluded.scheduled_at)
 )
 SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
        (SELECT count(*) FROM done), (SELECT count(*) FROM queued)
@@ -100,33 +100,33 @@ SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
 CLAIM = """
 WITH next AS MATERIALIZED (
     SELECT id FROM marketplace_ai_queuedposting
-    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
-      AND alone = %(alone)s AND priority > %(above)s AND {for_encoder}
+    WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
+      AND is_isolated = %(alone)s AND priority > %(above)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
 UPDATE marketplace_ai_queuedposting AS pending
 SET token = %(token)s, worker = %(worker)s,
-    lease_until = now() + make_interval(secs => %(lease)s)
+    lease_expires_at = now() + make_interval(secs => %(lease)s)
 FROM next WHERE pending.id = next.id
-RETURNING pending.id, pending.job_id, pending.vector_only, pending.attempts, pending.priority,
-          pending.queued,
+RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attempts, pending.priority,
+          pending.queued_at,
           (SELECT EXISTS (
               SELECT FROM marketplace_ai_queuedposting
-              WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
-                AND alone AND {for_encoder}))
+              WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
+                AND is_isolated AND {for_encoder}))
 """
 
 # Whether anything waits that may be claimed now, for the active encoder or one of some others.
 DUE = """
 SELECT EXISTS (
     SELECT FROM marketplace_ai_queuedposting
-    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
-      AND alone IN (false, true) AND encoder_id IS NULL
+    WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
+      AND is_isolated IN (false, true) AND encoder_id IS NULL
 ) OR EXISTS (
     SELECT FROM marketplace_ai_queuedposting
-    WHERE token IS NULL AND set_aside IS NULL AND not_before <= now()
+    WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
       AND encoder_id = ANY(%(encoders)s::bigint[])
 )
 """
@@ -139,15 +139,15 @@ FOR_ENCODER = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
 MINE = """(
     SELECT id FROM marketplace_ai_queuedposting
     WHERE token = %(token)s AND id = ANY(%(ids)s)
-    ORDER BY job_id FOR UPDATE SKIP LOCKED
+    ORDER BY posting_id FOR UPDATE SKIP LOCKED
 )"""
 
 RENEW = """
 UPDATE marketplace_ai_queuedposting
-SET lease_until = now() + make_interval(secs => %(lease)s)
+SET lease_expires_at = now() + make_interval(secs => %(lease)s)
 WHERE id IN (
     SELECT id FROM marketplace_ai_queuedposting WHERE token = %(token)s
-    ORDER BY job_id FOR UPDATE SKIP LOCKED
+    ORDER BY posting_id FOR UPDATE SKIP LOCKED
 )
 """
 
@@ -162,15 +162,15 @@ WITH alive AS MATERIALIZED (
 ), lost AS (
     SELECT id FROM marketplace_ai_queuedposting
     WHERE token IS NOT NULL
-      AND (lease_until < now() OR worker NOT IN (SELECT worker FROM alive))
+      AND (lease_expires_at < now() OR worker NOT IN (SELECT worker FROM alive))
     FOR UPDATE SKIP LOCKED
 )
 UPDATE marketplace_ai_queuedposting AS pending
-SET token = NULL, worker = NULL, lease_until = NULL, alone = true,
-    attempts = attempts + alone::int,
-    not_before = now() + make_interval(secs => CASE WHEN alone THEN 2 ^ (attempts + 1) ELSE 0 END),
-    set_aside = CASE WHEN alone AND attempts + 1 >= %(max_attempts)s THEN now() END,
-    last_error = CASE WHEN alone THEN %(reason)s ELSE last_error END
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+    attempts = attempts + is_isolated::int,
+    scheduled_at = now() + make_interval(secs => CASE WHEN is_isolated THEN 2 ^ (attempts + 1) ELSE 0 END),
+    failed_at = CASE WHEN is_isolated AND attempts + 1 >= %(max_attempts)s THEN now() END,
+    last_error = CASE WHEN is_isolated THEN %(reason)s ELSE last_error END
 FROM lost WHERE pending.id = lost.id
 RETURNING pending.id
 """
@@ -178,24 +178,24 @@ RETURNING pending.id
 # Give claimed rows back, uncounted: their time has not come, or the fault was not theirs.
 RELEASE = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_until = NULL,
-    not_before = now() + make_interval(secs => %(delay)s)
+SET token = NULL, worker = NULL, lease_expires_at = NULL,
+    scheduled_at = now() + make_interval(secs => %(delay)s)
 WHERE id IN {mine}
 """
 
 # A batch failed and nobody knows through which of its rows: each is tried alone, uncounted.
 ISOLATE = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_until = NULL, alone = true
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true
 WHERE id IN {mine}
 """
 
 # A posting failed by itself: count it, wait longer each time, set it aside at the bound.
 FAIL = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_until = NULL, alone = true, attempts = attempts + 1,
-    set_aside = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
-    not_before = now() + make_interval(secs => 2 ^ least(attempts + 1, 10)),
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true, attempts = attempts + 1,
+    failed_at = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
+    scheduled_at = now() + make_interval(secs => 2 ^ least(attempts + 1, 10)),
     last_error = %(error)s
 WHERE id = %(id)s AND token = %(token)s
 """
@@ -207,25 +207,25 @@ WHERE id = %(id)s AND token = %(token)s
 # in the log still when an earlier claim read it.
 LOCK_CLAIMED = """
 WITH mine AS MATERIALIZED (
-    SELECT id, job_id, vector_only, queued FROM marketplace_ai_queuedposting
+    SELECT id, posting_id, is_vector_only, queued_at FROM marketplace_ai_queuedposting
     WHERE token = %(token)s AND id = ANY(%(ids)s)
-    ORDER BY job_id FOR UPDATE
+    ORDER BY posting_id FOR UPDATE
 )
-SELECT mine.id, mine.vector_only, mine.job_id,
-       decision.id, decision.machine_category_id, decision.answered,
-       decision.outcome = 'automatic' AND cardinality(decision.secondary_keys) > 0,
-       CASE WHEN decision.decided > mine.queued AND decision.encoder_id = %(encoder)s
+SELECT mine.id, mine.is_vector_only, mine.posting_id,
+       decision.id, decision.machine_category_id, decision.is_answered,
+       decision.outcome = 'automatic' AND cardinality(decision.second_category_keys) > 0,
+       CASE WHEN decision.decided_at > mine.queued_at AND decision.encoder_id = %(encoder)s
                  AND decision.classifier_id IS NOT DISTINCT FROM %(classifier)s
             THEN decision.text_digest END
 FROM mine LEFT JOIN marketplace_ai_decision AS decision
-       ON decision.job_id = mine.job_id AND decision.current
+       ON decision.posting_id = mine.posting_id AND decision.is_current
 """
 
 FINISH = "DELETE FROM marketplace_ai_queuedposting WHERE id IN {mine}"
 
 # Whether an encoder is in one of these states, kept so until the transaction ends.
 KEEP_ENCODER = """
-SELECT activated FROM marketplace_ai_encoder
+SELECT activated_at FROM marketplace_ai_encoder
 WHERE id = %(encoder)s AND state = ANY(%(states)s::text[])
 FOR SHARE
 """
@@ -233,27 +233,27 @@ FOR SHARE
 # The write of a batch: the following statements are sent together, without waiting in between.
 
 STORE_VECTORS = """
-INSERT INTO marketplace_ai_postingembedding (job_id, encoder_id, vector, text_digest)
+INSERT INTO marketplace_ai_postingembedding (posting_id, encoder_id, vector, text_digest)
 SELECT new.job, %(encoder)s, new.vector, new.digest
 FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::halfvec[], %(digests)b::bytea[])
      AS new(job, vector, digest)
-ON CONFLICT (job_id, encoder_id)
+ON CONFLICT (posting_id, encoder_id)
 DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
 """
 
 # Before the new ones come: a partial unique index allows one current decision a posting.
 RETIRE = (
-    "UPDATE marketplace_ai_decision SET current = false WHERE id = ANY(%(decisions)s::bigint[])"
+    "UPDATE marketplace_ai_decision SET is_current = false WHERE id = ANY(%(decisions)s::bigint[])"
 )
 
 # A row's matches and choices are slices of arrays over the whole batch: unnest would flatten
 # arrays of arrays, and a parameter for each row would be a round trip for each.
 DECIDE = """
 INSERT INTO marketplace_ai_decision
-    (job_id, encoder_id, classifier_id, category_id, category_key, category_name,
-     probability, threshold, outcome, machine_category_id, answered, text_digest, own_share,
+    (posting_id, encoder_id, classifier_id, category_id, category_key, category_name,
+     probability, threshold, outcome, machine_category_id, is_answered, text_digest, head_share,
      match_exemplars, match_similarities, match_shares, choice_keys, choice_probabilities,
-     secondary_keys, decided, current)
+     second_category_keys, decided_at, is_current)
 SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        new.probability, new.threshold, new.outcome, new.machine, new.answered, new.digest,
        new.own,
@@ -282,27 +282,27 @@ FROM unnest(
 # posting that a person has answered about keeps what was judged.
 AUDIT = """
 INSERT INTO marketplace_ai_auditedposting AS audit
-    (job_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
-     probability, text_digest, drawn)
-SELECT job_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
-       probability, text_digest, decided
+    (posting_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
+     probability, text_digest, drawn_at)
+SELECT posting_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
+       probability, text_digest, decided_at
 FROM marketplace_ai_decision
-WHERE job_id = ANY(%(jobs)s::{job_key_type}[]) AND current
-ORDER BY job_id
-ON CONFLICT (job_id) DO UPDATE SET
+WHERE posting_id = ANY(%(jobs)s::{job_key_type}[]) AND is_current
+ORDER BY posting_id
+ON CONFLICT (posting_id) DO UPDATE SET
     encoder_id = excluded.encoder_id, classifier_id = excluded.classifier_id,
     outcome = excluded.outcome, category_id = excluded.category_id,
     category_key = excluded.category_key, category_name = excluded.category_name,
     probability = excluded.probability, text_digest = excluded.text_digest,
-    drawn = excluded.drawn
-WHERE audit.answered IS NULL
+    drawn_at = excluded.drawn_at
+WHERE audit.answered_at IS NULL
 """
 
 # A candidate's answers, of which the last one about a posting is kept.
 SHADOW = """
 INSERT INTO marketplace_ai_shadowdecision
-    (job_id, encoder_id, classifier_id, category_id, category_key, category_name, probability,
-     outcome, text_digest, decided)
+    (posting_id, encoder_id, classifier_id, category_id, category_key, category_name, probability,
+     outcome, text_digest, decided_at)
 SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name, new.probability,
        new.outcome, new.digest, now()
 FROM unnest(
@@ -311,11 +311,11 @@ FROM unnest(
     %(digests)b::bytea[]
 ) AS new(job, category, key, name, probability, outcome, digest)
 ORDER BY new.job
-ON CONFLICT (job_id, encoder_id) DO UPDATE SET
+ON CONFLICT (posting_id, encoder_id) DO UPDATE SET
     classifier_id = excluded.classifier_id, category_id = excluded.category_id,
     category_key = excluded.category_key, category_name = excluded.category_name,
     probability = excluded.probability, outcome = excluded.outcome,
-    text_digest = excluded.text_digest, decided = excluded.decided
+    text_digest = excluded.text_digest, decided_at = excluded.decided_at
 """
 
 # What was queued before this encoder was put in force got no row for the one that was in force
@@ -327,16 +327,16 @@ WITH candidate AS MATERIALIZED (
     FOR SHARE
 )
 INSERT INTO marketplace_ai_queuedposting
-    (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+    (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
 SELECT new.job, candidate.id, 0, true, false, 0, now(), now(), ''
 FROM candidate CROSS JOIN
      unnest(%(jobs)s::{job_key_type}[], %(digests)b::bytea[]) AS new(job, digest)
 WHERE NOT EXISTS (
     SELECT FROM marketplace_ai_postingembedding AS known
-    WHERE known.job_id = new.job AND known.encoder_id = candidate.id
+    WHERE known.posting_id = new.job AND known.encoder_id = candidate.id
       AND known.text_digest = new.digest)
 ORDER BY candidate.id, new.job
-ON CONFLICT (job_id, encoder_id) DO NOTHING
+ON CONFLICT (posting_id, encoder_id) DO NOTHING
 """
 
 # Put postings into the queue behind everything fresh, in the order of their keys, as the intake
@@ -354,12 +354,12 @@ WITH lives AS MATERIALIZED (
     FOR KEY SHARE SKIP LOCKED
 ), queued AS (
     INSERT INTO marketplace_ai_queuedposting
-        (job_id, encoder_id, priority, vector_only, alone, attempts, queued, not_before, last_error)
+        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
     SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
     FROM there
     WHERE %(queue_encoder)s::bigint IS NULL OR EXISTS (SELECT FROM lives)
     ORDER BY id
-    ON CONFLICT (job_id, encoder_id) DO NOTHING
+    ON CONFLICT (posting_id, encoder_id) DO NOTHING
     RETURNING id
 )
 SELECT ARRAY(SELECT id FROM queued),
@@ -371,7 +371,7 @@ SELECT ARRAY(SELECT id FROM queued),
 FORGET = """
 DELETE FROM marketplace_ai_queuedposting WHERE id IN (
     SELECT id FROM marketplace_ai_queuedposting WHERE encoder_id = %(encoder)s
-    ORDER BY job_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ORDER BY posting_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 """
 
@@ -385,7 +385,7 @@ WITH bound AS MATERIALIZED (
 ), waiting AS (
     SELECT count(*) AS rows FROM (
         SELECT FROM marketplace_ai_queuedposting
-        WHERE token IS NULL AND set_aside IS NULL AND {for_encoder} AND NOT alone AND priority = 0
+        WHERE token IS NULL AND failed_at IS NULL AND {for_encoder} AND NOT is_isolated AND priority = 0
         LIMIT (SELECT rows FROM bound)
     ) AS row
 )

@@ -25,31 +25,31 @@ LARGEST_COUNT = 100_000
 # What is fresh is looked for by the two partial indexes of the claim and of what is claimed.
 QUEUE = """
 SELECT (SELECT count(*) FROM (
-            SELECT FROM marketplace_ai_queuedposting WHERE set_aside IS NULL LIMIT %(bound)s
+            SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NULL LIMIT %(bound)s
         ) AS pending),
        (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting
-            WHERE set_aside IS NULL AND token IS NOT NULL LIMIT %(bound)s
+            WHERE failed_at IS NULL AND token IS NOT NULL LIMIT %(bound)s
         ) AS claimed),
        (SELECT count(*) FROM (
-            SELECT FROM marketplace_ai_queuedposting WHERE set_aside IS NOT NULL LIMIT %(bound)s
+            SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NOT NULL LIMIT %(bound)s
         ) AS aside),
-       (SELECT now() - min(queued) FROM (
-            (SELECT queued FROM marketplace_ai_queuedposting
-             WHERE token IS NULL AND set_aside IS NULL AND encoder_id IS NULL
-               AND alone IN (false, true) AND priority > 0
+       (SELECT now() - min(queued_at) FROM (
+            (SELECT queued_at FROM marketplace_ai_queuedposting
+             WHERE token IS NULL AND failed_at IS NULL AND encoder_id IS NULL
+               AND is_isolated IN (false, true) AND priority > 0
              LIMIT %(bound)s)
             UNION ALL
-            (SELECT queued FROM marketplace_ai_queuedposting
-             WHERE token IS NOT NULL AND set_aside IS NULL AND priority > 0 LIMIT %(bound)s)
+            (SELECT queued_at FROM marketplace_ai_queuedposting
+             WHERE token IS NOT NULL AND failed_at IS NULL AND priority > 0 LIMIT %(bound)s)
         ) AS fresh)
 """
 
 # The log has no index and is read from its beginning, where the oldest changes are.
 LOG = """
-SELECT count(*) FILTER (WHERE job_id IS NOT NULL), count(*) FILTER (WHERE job_id IS NULL),
-       now() - min(logged) FILTER (WHERE job_id IS NOT NULL)
-FROM (SELECT job_id, logged FROM marketplace_ai_postingchange LIMIT %(bound)s) AS change
+SELECT count(*) FILTER (WHERE posting_id IS NOT NULL), count(*) FILTER (WHERE posting_id IS NULL),
+       now() - min(logged_at) FILTER (WHERE posting_id IS NOT NULL)
+FROM (SELECT posting_id, logged_at FROM marketplace_ai_postingchange LIMIT %(bound)s) AS change
 """
 
 # Whose snapshot is so old that no dead row since can be cleared away. Without the right to see

@@ -32,17 +32,17 @@ FUNCTION = """
 CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '100ms' AS $body$
 BEGIN
-    INSERT INTO {log} (job_id, kind, logged)
+    INSERT INTO {log} (posting_id, kind, logged_at)
     {changed};
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'marketplace_ai: % (%); see manage.py doctor', SQLERRM, SQLSTATE;
     BEGIN
-        INSERT INTO {log} (job_id, kind, logged)
+        INSERT INTO {log} (posting_id, kind, logged_at)
         SELECT after.{key}, '{kind}', now() FROM new_rows AS after;
     EXCEPTION WHEN OTHERS THEN
         BEGIN
-            INSERT INTO {log} (job_id, kind, logged) VALUES (NULL, 'rescan', now());
+            INSERT INTO {log} (posting_id, kind, logged_at) VALUES (NULL, 'rescan', now());
         EXCEPTION WHEN OTHERS THEN
             NULL;
         END;

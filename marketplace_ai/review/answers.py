@@ -63,7 +63,7 @@ def answer(
             category = keep_categories([category_id]).get(category_id)
             if category is None:
                 raise AnswerError(gettext("The category does not exist any more."))
-        before = Decision.objects.using(alias()).filter(job_id=job_id, current=True).first()
+        before = Decision.objects.using(alias()).filter(posting_id=job_id, is_current=True).first()
         if seen is not None and (before is None or before.pk != seen):
             raise AnswerError(
                 gettext("Somebody else or a new text has changed the decision meanwhile.")
@@ -73,25 +73,25 @@ def answer(
         proposed = before is not None and before.category_id == category_id
         text = prepared_text(adapter, job)
         if before is not None:
-            Decision.objects.filter(pk=before.pk).update(current=False)
+            Decision.objects.filter(pk=before.pk).update(is_current=False)
         decision = Decision.objects.create(
-            job_id=job_id,
+            posting_id=job_id,
             encoder_id=before.encoder_id if before else None,
             classifier_id=before.classifier_id if before else None,
             category_id=category_id,
             category_key=key,
             category_name=adapter.category_name(category)[:300] if category is not None else "",
             outcome=Outcome.CONFIRMED if proposed else Outcome.CORRECTED,
-            answered=True,
+            is_answered=True,
             text_digest=digest(text),
             decided_by=user,
-            decided=Now(),
+            decided_at=Now(),
         )
         judge.judge(job_id, category_id, key, decision.category_name, digest(text), user)
         adapter.apply_categories({job_id: category_id}, by="person")
         if not is_blank(text):
             _learn(job_id, text, category_id, key, user)
-    decision.refresh_from_db(fields=["decided"])
+    decision.refresh_from_db(fields=["decided_at"])
     return decision
 
 
@@ -102,14 +102,14 @@ INSERT INTO marketplace_ai_exemplarembedding (exemplar_id, encoder_id, vector)
 SELECT %(exemplar)s, vector.encoder_id, vector.vector FROM marketplace_ai_postingembedding AS vector
 JOIN marketplace_ai_encoder AS encoder
      ON encoder.id = vector.encoder_id AND encoder.state <> 'retired'
-WHERE vector.job_id = %(job)s AND vector.text_digest = %(digest)s
+WHERE vector.posting_id = %(job)s AND vector.text_digest = %(digest)s
 ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 """
 
 
 def _learn(job_id: Any, text: str, category_id: Any | None, key: str, user: Any) -> None:
     """Make the posting an exemplar, in place of what it taught before."""
-    Exemplar.objects.filter(job_id=job_id).delete()
+    Exemplar.objects.filter(posting_id=job_id).delete()
     exemplar = Exemplar.objects.create(
         text=text,
         text_digest=digest(text),
@@ -117,7 +117,7 @@ def _learn(job_id: Any, text: str, category_id: Any | None, key: str, user: Any)
         category_key=key,
         is_none=category_id is None,
         source=ExemplarSource.REVIEWED,
-        job_id=job_id,
+        posting_id=job_id,
         created_by=user,
     )
     if conf.backend == "onnx-int8":

@@ -30,7 +30,7 @@ class Candidate(Resident):
     def follow(self, encoder: Encoder) -> None:
         """Be as its row is now; where it decides in the shadow, with what is in force for it."""
         self.encoder = encoder
-        if not encoder.shadow:
+        if not encoder.is_shadowing:
             self._followed = self.classifier_id = self.classifier = self.index = None
             return
         self._follow_classifier()

@@ -35,7 +35,7 @@ SWITCH_LOCK = 0x6D414933
 STANDING = """
 SELECT encoder.id,
        (SELECT id FROM marketplace_ai_classifierversion AS version
-        WHERE version.encoder_id = encoder.id AND version.in_force),
+        WHERE version.encoder_id = encoder.id AND version.is_active),
        generation.value, generation.removals
 FROM (SELECT) AS always
 LEFT JOIN marketplace_ai_encoder AS encoder ON encoder.state = %(active)s
@@ -58,7 +58,7 @@ def in_force(encoder: Encoder) -> int | None:
     """Primary key of the version that decides with this encoder."""
     return (
         ClassifierVersion.objects.using(alias())
-        .filter(encoder=encoder, in_force=True)
+        .filter(encoder=encoder, is_active=True)
         .values_list("pk", flat=True)
         .first()
     )
@@ -68,7 +68,7 @@ def load(version: int) -> Classifier:
     """A stored classifier; ArtifactError (a ValueError) where its bytes cannot be used."""
     stored, discarded, dimension = (
         ClassifierVersion.objects.using(alias())
-        .values_list("artifact", "discarded", "encoder__dimension")
+        .values_list("artifact", "is_discarded", "encoder__dimension")
         .get(pk=version)
     )
     if discarded:
@@ -149,26 +149,26 @@ def put_in_force(version: ClassifierVersion, *, instead_of: int | None = ANY) ->
             )
         if before != version.pk:
             versions = ClassifierVersion.objects.using(alias())
-            versions.filter(encoder=version.encoder_id, in_force=True).update(
-                in_force=False, replaced=Now()
+            versions.filter(encoder=version.encoder_id, is_active=True).update(
+                is_active=False, replaced_at=Now()
             )
-            versions.filter(pk=version.pk).update(in_force=True, activated=Now())
+            versions.filter(pk=version.pk).update(is_active=True, activated_at=Now())
             _discard(version.encoder)
-        version.refresh_from_db(fields=["in_force", "activated", "replaced"])
+        version.refresh_from_db(fields=["is_active", "activated_at", "replaced_at"])
     return before
 
 
 def queue_review() -> int:
     """Queue what waits for a person: a new classifier may need none. How many were queued."""
     waiting = Decision.objects.filter(
-        job_id=OuterRef("pk"), current=True, outcome=Outcome.REVIEW, answered=False
+        posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False
     )
     return backfill.run(get_adapter().jobs().filter(Exists(waiting)))
 
 
 def _discard(encoder: Encoder) -> None:
     """Delete the artifacts of all but the last versions; the one in force stays anyway."""
-    stored = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, discarded=False)
-    last = Greatest("created", "activated", "replaced")
-    newest = stored.order_by("-in_force", last.desc(), "-pk").values_list("pk", flat=True)[:KEPT]
-    stored.exclude(pk__in=list(newest)).update(artifact=b"", discarded=True)
+    stored = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_discarded=False)
+    last = Greatest("created_at", "activated_at", "replaced_at")
+    newest = stored.order_by("-is_active", last.desc(), "-pk").values_list("pk", flat=True)[:KEPT]
+    stored.exclude(pk__in=list(newest)).update(artifact=b"", is_discarded=True)

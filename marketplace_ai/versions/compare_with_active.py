@@ -59,6 +59,6 @@ def compare(
 def _learnt(version: int, ids: Sequence[int]) -> Bools:
     """Which exemplars were there when the version was stored. Their text never changes; their
     label may have, and then the version knows the text all the same."""
-    stored = ClassifierVersion.objects.using(alias()).values_list("created", flat=True)
-    newer = Exemplar.objects.using(alias()).filter(created__gt=stored.get(pk=version))
+    stored = ClassifierVersion.objects.using(alias()).values_list("created_at", flat=True)
+    newer = Exemplar.objects.using(alias()).filter(created_at__gt=stored.get(pk=version))
     return ~np.isin(ids, list(newer.values_list("pk", flat=True)))

@@ -145,7 +145,7 @@ def describe(
         encoder=encoder,
         artifact=classifier.to_bytes(),
         target_precision=figures["target_precision"],
-        confidence=figures["confidence"],
+        confidence_level=figures["confidence"],
         calibrated_on=figures["calibrated_on"],
         figures=figures,
         exemplar_generation=generation,

@@ -94,8 +94,8 @@ class Candidates:
         only where it became so before they were worked off.
         """
         rows = QueuedPosting.objects.filter(
-            encoder=OuterRef("pk"), token__isnull=True, set_aside__isnull=True,
-            not_before__lte=Now(),
+            encoder=OuterRef("pk"), token__isnull=True, failed_at__isnull=True,
+            scheduled_at__lte=Now(),
         )  # fmt: skip
         encoders = (
             Encoder.objects.using(alias())

@@ -214,7 +214,7 @@ class Drainer:
         return not (
             self._candidates.is_loading
             or due.exists()
-            or PostingChange.objects.filter(job__isnull=False).exists()
+            or PostingChange.objects.filter(posting__isnull=False).exists()
         )
 
 

@@ -9,7 +9,7 @@ import psycopg
 
 QUEUE = """
 SELECT (SELECT count(*) FROM marketplace_ai_postingchange),
-       count(*) FILTER (WHERE set_aside IS NULL), count(*) FILTER (WHERE set_aside IS NOT NULL)
+       count(*) FILTER (WHERE failed_at IS NULL), count(*) FILTER (WHERE failed_at IS NOT NULL)
 FROM marketplace_ai_queuedposting
 """
 
@@ -18,27 +18,27 @@ FROM marketplace_ai_queuedposting
 # category is the decision's (none, where that one was deleted since), decisions by a classifier
 # of another encoder than theirs, and encoders that are ready and lack the vector of this text.
 POSTINGS = """
-SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.current),
+SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.is_current),
        count(decision.id) - count(DISTINCT decision.text_digest),
        (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
-        JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
-        WHERE vector.job_id = job.id AND vector.encoder_id = latest.encoder_id),
+        JOIN marketplace_ai_decision AS latest ON latest.posting_id = vector.posting_id AND latest.is_current
+        WHERE vector.posting_id = job.id AND vector.encoder_id = latest.encoder_id),
        (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
-        JOIN marketplace_ai_decision AS latest ON latest.job_id = vector.job_id AND latest.current
-        WHERE vector.job_id = job.id AND vector.encoder_id = latest.encoder_id
+        JOIN marketplace_ai_decision AS latest ON latest.posting_id = vector.posting_id AND latest.is_current
+        WHERE vector.posting_id = job.id AND vector.encoder_id = latest.encoder_id
           AND vector.text_digest = latest.text_digest),
        bool_and((SELECT id FROM marketplace_ai_category WHERE id = decision.machine_category_id)
-                IS NOT DISTINCT FROM job.category_id) FILTER (WHERE decision.current),
+                IS NOT DISTINCT FROM job.category_id) FILTER (WHERE decision.is_current),
        count(*) FILTER (WHERE classifier.encoder_id <> decision.encoder_id),
        (SELECT count(*) FROM marketplace_ai_encoder AS encoder WHERE encoder.state = 'ready'
         AND NOT EXISTS (
             SELECT FROM marketplace_ai_postingembedding AS vector
             JOIN marketplace_ai_decision AS latest
-                 ON latest.job_id = vector.job_id AND latest.current
-            WHERE vector.job_id = job.id AND vector.encoder_id = encoder.id
+                 ON latest.posting_id = vector.posting_id AND latest.is_current
+            WHERE vector.posting_id = job.id AND vector.encoder_id = encoder.id
               AND vector.text_digest = latest.text_digest))
 FROM marketplace_ai_jobposting AS job
-LEFT JOIN marketplace_ai_decision AS decision ON decision.job_id = job.id
+LEFT JOIN marketplace_ai_decision AS decision ON decision.posting_id = job.id
 LEFT JOIN marketplace_ai_classifierversion AS classifier ON classifier.id = decision.classifier_id
 GROUP BY job.id, job.category_id
 ORDER BY job.id
@@ -46,11 +46,11 @@ ORDER BY job.id
 
 # Effects of postings that are gone.
 STRAY = """
-SELECT job_id FROM marketplace_ai_decision
-WHERE job_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
+SELECT posting_id FROM marketplace_ai_decision
+WHERE posting_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 UNION ALL
-SELECT job_id FROM marketplace_ai_postingembedding
-WHERE job_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
+SELECT posting_id FROM marketplace_ai_postingembedding
+WHERE posting_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 """
 
 

@@ -115,7 +115,7 @@ def test_a_moderator_goes_through_the_queue(
     page.get_by_role("button", name="Use this category").click()
     expect(page.locator("#content")).to_contain_text("Nothing waits for a person")
 
-    answers = Decision.objects.filter(current=True).order_by("job_id")
+    answers = Decision.objects.filter(is_current=True).order_by("posting_id")
     assert [(a.outcome, a.category_key) for a in answers] == [
         (Outcome.CONFIRMED, "maling"),
         (Outcome.CORRECTED, "plen"),
@@ -132,7 +132,7 @@ def test_no_page_runs_what_people_wrote(
     made = version(*Category.objects.all())
     audited(made, Category.objects.get(slug="plen"))
     assert stops.stop(made, "automatic", reason=HOSTILE) is not None
-    pend(JobPosting.objects.create(title="Vent litt"), set_aside=timezone.now())
+    pend(JobPosting.objects.create(title="Vent litt"), failed_at=timezone.now())
     write_everywhere(HOSTILE)
     User.objects.filter(is_superuser=True).update(username="admin")
     looked_at = tuple(f"/{name}/{what}" for name in LOOKED_AT for what in ("add", "<path"))
@@ -152,7 +152,7 @@ def test_the_form_is_saved_with_nothing_changed(
     page: Page, live_server: Any, world: list[Decision]
 ) -> None:
     """The hidden twin of the category field must not read as a change."""
-    url = reverse("admin:marketplace_ai_jobposting_change", args=[world[0].job_id])
+    url = reverse("admin:marketplace_ai_jobposting_change", args=[world[0].posting_id])
     page.goto(live_server.url + url)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
@@ -172,7 +172,7 @@ def test_pages_fit_every_screen(
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     for path in (
-        reverse("admin:marketplace_ai_jobposting_change", args=[world[1].job_id]),
+        reverse("admin:marketplace_ai_jobposting_change", args=[world[1].posting_id]),
         reverse("admin:marketplace_ai_decision_review"),
         reverse("admin:marketplace_ai_queuedposting_changelist"),
         reverse("admin:marketplace_ai_auditedposting_changelist"),

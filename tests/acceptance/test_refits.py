@@ -55,7 +55,7 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
             worker.wait_for(decided.exists, "no decision by the new version")
         cut = bytes(served[-1].artifact)[:-1]
         damaged = ClassifierVersion.objects.get(pk=served[-1].pk)
-        damaged.pk, damaged.in_force, damaged.artifact = None, False, cut
+        damaged.pk, damaged.is_active, damaged.artifact = None, False, cut
         damaged.save()
         activation.put_in_force(damaged)
         create("etter")
@@ -68,4 +68,4 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
     # One worker: it follows each new version and never falls back to an older one.
     assert all(before.pk <= after.pk for before, after in pairwise(by))
     assert {version.pk for version in by} == {version.pk for version in served}
-    assert all(version.activated <= d.decided for d, version in zip(decisions, by, strict=True))
+    assert all(version.activated_at <= d.decided_at for d, version in zip(decisions, by, strict=True))

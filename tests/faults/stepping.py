@@ -161,7 +161,7 @@ def in_order(*names: str) -> Callable[[list[Actor]], Actor]:
 def drain(pipeline: Pipeline) -> None:
     """Work off what is left; whatever waits for its time finds that it has come."""
     for _ in range(50):
-        QueuedPosting.objects.filter(token=None).update(not_before="2026-01-01T00:00Z")
+        QueuedPosting.objects.filter(token=None).update(scheduled_at="2026-01-01T00:00Z")
         worker = Drainer(pipeline, executor=Late())
         try:
             found = worker.turn()

@@ -47,9 +47,9 @@ def test_a_failed_posting_waits_by_the_databases_clock(tmp_path: Path) -> None:
     with workers.drainer(tmp_path, environment) as worker:
         worker.wait_for(lambda: QueuedPosting.objects.failed().exists(), "it is not set aside")
     row = QueuedPosting.objects.get()
-    assert row.set_aside is not None
+    assert row.failed_at is not None
     # It waited 2 s and then 4 s.
-    assert 6 <= (row.set_aside - row.queued).total_seconds() < 600
+    assert 6 <= (row.failed_at - row.queued_at).total_seconds() < 600
 
 
 def test_nothing_on_the_way_of_a_posting_reads_a_wall_clock() -> None:

@@ -113,13 +113,13 @@ def test_what_is_not_a_unit_vector_is_refused_by_the_database_too(directory: Pat
     encoder: Any = Encoder.objects.active()
     with pytest.raises(Exception, match=r"NaN|dimension|violates"):
         PostingEmbedding.objects.create(
-            job_id=job, encoder=encoder, vector=[float("nan")] * 32, text_digest=b"1"
+            posting_id=job, encoder=encoder, vector=[float("nan")] * 32, text_digest=b"1"
         )
 
 
 def assert_all_decided(postings: int) -> None:
     assert ledger.queue(workers.database()) == ledger.Queue(0, 0, 0)
-    assert Decision.objects.filter(current=True).count() == postings
+    assert Decision.objects.filter(is_current=True).count() == postings
     vectors = np.array(PostingEmbedding.objects.values_list("vector", flat=True), dtype=np.float64)
     assert len(vectors) == postings
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)

@@ -136,7 +136,7 @@ class _UndoError(Exception):
 def lease_over(actor: Actor) -> None:
     """As when a worker was frozen for longer than its lease."""
     for _ in range(2):
-        QueuedPosting.objects.exclude(token=None).update(lease_until="2026-01-01T00:00Z")
+        QueuedPosting.objects.exclude(token=None).update(lease_expires_at="2026-01-01T00:00Z")
         actor.pause("it is over")
 
 
@@ -144,9 +144,9 @@ def check(url: str, steps: list[str]) -> None:
     assert ledger.queue(url) == ledger.Queue(0, 0, 0), steps
     faults = {name: keys for name, keys in ledger.read(url).faults().items() if keys}
     assert not faults, (faults, steps)
-    for vector in PostingEmbedding.objects.select_related("job"):
-        present = digest(prepared_text(get_adapter(), vector.job))
-        assert bytes(vector.text_digest) == present, ("an older text", vector.job_id, steps)
+    for vector in PostingEmbedding.objects.select_related("posting"):
+        present = digest(prepared_text(get_adapter(), vector.posting))
+        assert bytes(vector.text_digest) == present, ("an older text", vector.posting_id, steps)
 
 
 def test_two_workers_and_a_host_in_any_order(rng: random.Random, residents: list[Pipeline]) -> None:
@@ -176,7 +176,7 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
 
     def between(actor: Actor) -> None:
         tokens.append(QueuedPosting.objects.get().token)
-        QueuedPosting.objects.update(lease_until="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(lease_expires_at="2026-01-01T00:00Z")
         actor.pause("its lease is over")
         tokens.append(QueuedPosting.objects.get().token)
         actor.pause("both hold it")
@@ -193,7 +193,7 @@ def test_both_hold_one_row_and_the_first_writes_last(residents: list[Pipeline]) 
     assert late == [0], "the late write counted, though its claim was lost"
     stepping.drain(residents[2])
     ledger.assert_exactly_once(url, 1)
-    assert Decision.objects.get().job_id == job.pk
+    assert Decision.objects.get().posting_id == job.pk
 
 
 def test_an_edit_while_encoding_costs_one_more_encode(

@@ -52,7 +52,7 @@ def test_workers_killed_at_any_point(rng: random.Random, tmp_path: Path) -> None
         killed = sum(worker.log.read_text().count("ended with code -9") for worker in both)
         assert killed >= kills - len(both)
     ledger.assert_exactly_once(url, postings)
-    assert Decision.objects.filter(current=True, outcome=Outcome.AUTOMATIC).exists()
+    assert Decision.objects.filter(is_current=True, outcome=Outcome.AUTOMATIC).exists()
 
 
 def test_redis_dies_too_while_postings_are_edited_and_deleted(tmp_path: Path) -> None:

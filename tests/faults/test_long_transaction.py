@@ -75,6 +75,6 @@ def look() -> float:
     if claimed is not None:
         # As if it had never been: nobody's worker number means that it would count as lost.
         QueuedPosting.objects.filter(token=claimed.token).update(
-            token=None, worker=None, lease_until=None
+            token=None, worker=None, lease_expires_at=None
         )
     return taken

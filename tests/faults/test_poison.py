@@ -54,7 +54,7 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
         assert set(QueuedPosting.objects.values_list("attempts", flat=True)) == {ATTEMPTS}
         assert Decision.objects.count() == len(good)
 
-        row = QueuedPosting.objects.get(job__title=RAISES)
+        row = QueuedPosting.objects.get(posting__title=RAISES)
         put_back(row)
         worker.wait_for(
             lambda: worker.encoded()[workers.name(RAISES)] > encoded[workers.name(RAISES)],
@@ -94,7 +94,7 @@ def put_back(row: QueuedPosting) -> None:
 
 IMPATIENT = """
 CREATE FUNCTION impatient() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN NEW.not_before := now(); RETURN NEW; END $$;
+BEGIN NEW.scheduled_at := now(); RETURN NEW; END $$;
 CREATE TRIGGER impatient BEFORE UPDATE ON marketplace_ai_queuedposting
 FOR EACH ROW EXECUTE FUNCTION impatient();
 """
@@ -146,9 +146,9 @@ def test_memory_runs_out_for_long_batches_and_for_one_text(tmp_path: Path) -> No
     settled = sizes[len(sizes) // 3 :]
     assert max(settled) <= 1.05 * min(settled), settled
     row: Any = QueuedPosting.objects.get()
-    assert row.job_id == greedy
+    assert row.posting_id == greedy
     assert "out of memory" in row.last_error
-    assert Decision.objects.filter(current=True).count() == 64 * rounds
+    assert Decision.objects.filter(is_current=True).count() == 64 * rounds
     JobPosting.objects.filter(pk=greedy).delete()
     ledger.assert_exactly_once(url, 64 * rounds)
 

@@ -36,7 +36,7 @@ def test_a_worker_drains_on_the_device(tmp_path: Path) -> None:
     ledger.assert_exactly_once(url, len(texts))
     # On a processor it would have computed in float32.
     assert Encoder.objects.get().precision == "bfloat16"
-    found = dict(PostingEmbedding.objects.values_list("job_id", "vector"))
+    found = dict(PostingEmbedding.objects.values_list("posting_id", "vector"))
     some = JobPosting.objects.order_by("pk")[: len(models.TEXTS)]
     expected = models.reference(directory, [job.description for job in some])
     vectors = np.stack([found[job.pk].to_numpy() for job in some]).astype(np.float32)

@@ -38,13 +38,13 @@ def decide(job: Job, section: Section) -> Decision:
     text = f"Male {job.pk}"
     match = Exemplar.objects.create(
         text=text, text_digest=digest(text), category=section, category_key=section.code,
-        source=ExemplarSource.IMPORTED, job=job,
+        source=ExemplarSource.IMPORTED, posting=job,
     )  # fmt: skip
     return Decision.objects.create(
-        job=job, category=section, category_key=section.code, category_name=str(section),
+        posting=job, category=section, category_key=section.code, category_name=str(section),
         probability=0.8, threshold=0.9, outcome=Outcome.REVIEW,
         text_digest=digest(prepared_text(get_adapter(), job)),
-        decided=timezone.now(), match_exemplars=[match.pk], match_similarities=[0.9],
+        decided_at=timezone.now(), match_exemplars=[match.pk], match_similarities=[0.9],
         match_shares=[0.5], choice_keys=[section.code, ""], choice_probabilities=[0.8, 0.1],
     )  # fmt: skip
 
@@ -103,14 +103,14 @@ def test_a_posting_is_answered_in_the_hosts_own_admin(
     admin_client: Client, sections: dict[str, Section]
 ) -> None:
     (decision,) = add(sections["maling"], 1)
-    html = admin_client.get(page(decision.job_id)).content.decode()
+    html = admin_client.get(page(decision.posting_id)).content.decode()
     assert "Confirm: Section Maling" in html
     assert 'name="choice" value="s-maling"' in html
     data = {"seen": decision.pk, "answer": "correct", "category": "s-plen"}
-    admin_client.post(page(decision.job_id, "answer"), data)
+    admin_client.post(page(decision.posting_id, "answer"), data)
     job = Job.objects.get()
     assert job.section == sections["plen"]
-    assert Decision.objects.get(current=True).outcome == Outcome.CORRECTED
+    assert Decision.objects.get(is_current=True).outcome == Outcome.CORRECTED
     assert admin_client.post(page(uuid.uuid4(), "answer"), data).status_code == 404
 
 
@@ -118,7 +118,7 @@ def test_many_are_confirmed_in_the_hosts_list(
     admin_client: Client, sections: dict[str, Section]
 ) -> None:
     decisions = add(sections["maling"], 2)
-    data = {"action": "confirm_proposed", "_selected_action": [d.job_id for d in decisions]}
+    data = {"action": "confirm_proposed", "_selected_action": [d.posting_id for d in decisions]}
     admin_client.post(reverse(LIST), data)
     assert Job.objects.filter(section=sections["maling"]).count() == 2
 
@@ -130,10 +130,10 @@ def test_a_category_changed_in_the_hosts_form_is_an_answer(
     data = {
         "headline": "Male", "body": "", "section": "s-plen", "initial-section": "",
         "status": "published", "posted_at_0": "2026-01-01", "posted_at_1": "10:00:00",
-        "ident": str(decision.job_id),
+        "ident": str(decision.posting_id),
     }  # fmt: skip
-    assert admin_client.post(page(decision.job_id), data).status_code == 302
-    assert Decision.objects.get(current=True).category_id == "s-plen"
+    assert admin_client.post(page(decision.posting_id), data).status_code == 302
+    assert Decision.objects.get(is_current=True).category_id == "s-plen"
     assert Job.objects.get().section == sections["plen"]
 
 
@@ -142,8 +142,8 @@ def test_the_queue_and_a_decision_lead_to_the_hosts_posting(
 ) -> None:
     (decision,) = add(sections["maling"], 1)
     now = timezone.now()
-    QueuedPosting.objects.create(job_id=decision.job_id, queued=now, not_before=now)
-    url = page(decision.job_id)
+    QueuedPosting.objects.create(posting_id=decision.posting_id, queued_at=now, scheduled_at=now)
+    url = page(decision.posting_id)
     for name, args in (
         ("queuedposting_changelist", []), ("decision_changelist", []), ("decision_review", []),
         ("decision_change", [decision.pk]), ("exemplar_change", [decision.match_exemplars[0]]),
@@ -157,13 +157,15 @@ def test_the_audit_leads_to_the_hosts_posting_and_on_to_the_next(
 ) -> None:
     settings.MARKETPLACE_AI_AUDIT_SHARE = 1
     decisions = add(sections["maling"], 2)
-    audit_sample.record([decision.job_id for decision in decisions])
+    audit_sample.record([decision.posting_id for decision in decisions])
     audits = reverse("admin:marketplace_ai_auditedposting_changelist")
     html = admin_client.get(audits).content.decode()
     for decision in decisions:
-        assert f'href="{page(decision.job_id)}?_audit=1"' in html
-    places = [page(row.job_id) for row in AuditedPosting.objects.order_by("drawn", "pk")]
-    first = Decision.objects.get(job_id=AuditedPosting.objects.earliest("drawn", "pk").job_id)
+        assert f'href="{page(decision.posting_id)}?_audit=1"' in html
+    places = [page(row.posting_id) for row in AuditedPosting.objects.order_by("drawn_at", "pk")]
+    first = Decision.objects.get(
+        posting_id=AuditedPosting.objects.earliest("drawn_at", "pk").posting_id
+    )
     data = {"seen": first.pk, "answer": "confirm"}
-    answered = admin_client.post(f"{page(first.job_id, 'answer')}?_audit=1", data)
+    answered = admin_client.post(f"{page(first.posting_id, 'answer')}?_audit=1", data)
     assert answered["Location"] == f"{places[1]}?_audit=1"

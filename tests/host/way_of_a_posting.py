@@ -45,7 +45,7 @@ def run(sql: str, *values: Any) -> None:
 
 
 def current(job: Job) -> Decision:
-    return Decision.objects.get(job=job, current=True)
+    return Decision.objects.get(posting=job, is_current=True)
 
 
 def test_the_hosts_models_are_in_force() -> None:
@@ -75,7 +75,7 @@ def test_each_way_of_creating_is_decided_and_written(
     assert set(Decision.objects.values_list("category_key", "category_name", "outcome")) == {
         ("maling", "Section Maling", "automatic")
     }
-    assert Decision.objects.filter(current=True).count() == PostingEmbedding.objects.count() == 5
+    assert Decision.objects.filter(is_current=True).count() == PostingEmbedding.objects.count() == 5
     assert QueuedPosting.objects.count() == PostingChange.objects.count() == 0
 
 
@@ -93,7 +93,7 @@ def test_the_cleaned_text_is_what_counts(fitted: None, drain: Any) -> None:
     job = Job.objects.create(headline="Klippe gress", body="ring 98765432")
     drain()
     answer(job.pk, "s-plen", None)
-    assert Exemplar.objects.get(job=job).text == "Klippe gress\nring"
+    assert Exemplar.objects.get(posting=job).text == "Klippe gress\nring"
 
 
 def test_an_edit_of_the_renamed_column_leads_to_a_new_decision(fitted: None, drain: Any) -> None:
@@ -101,7 +101,7 @@ def test_an_edit_of_the_renamed_column_leads_to_a_new_decision(fitted: None, dra
     drain()
     Job.objects.update(body="Klippe gress hver uke")
     drain()
-    assert Decision.objects.filter(job=job).count() == 2
+    assert Decision.objects.filter(posting=job).count() == 2
     Job.objects.update(posted_at=timezone.now())
     assert PostingChange.objects.count() == 0
 
@@ -131,7 +131,7 @@ def test_a_persons_section_is_kept(
     drain()
     job.refresh_from_db()
     assert job.section == sections["plen"]
-    assert current(job).outcome == Outcome.KEPT
+    assert current(job).outcome == Outcome.HUMAN_OVERRIDE
 
 
 def test_an_automatic_section_that_no_longer_holds_is_taken_back(
@@ -155,7 +155,7 @@ def test_an_answer_is_written_and_teaches(fitted: None, sections: Any, drain: An
     assert job.section == sections["hage"]
     again = Job.objects.create(headline="Fjerne vepsebol")
     drain()
-    assert current(again).matches[0].exemplar_id == Exemplar.objects.get(job=job).pk
+    assert current(again).matches[0].exemplar_id == Exemplar.objects.get(posting=job).pk
 
 
 def test_a_pending_posting_may_be_deleted_by_sql(fitted: None, drain: Any) -> None:
@@ -164,7 +164,7 @@ def test_a_pending_posting_may_be_deleted_by_sql(fitted: None, drain: Any) -> No
     job, other = Job.objects.create(headline="Male tak"), Job.objects.create(headline="Bytte kran")
     assert intake.collect() == 2
     run(f"DELETE FROM {TABLE} WHERE job_uuid = %s", job.pk)
-    assert list(QueuedPosting.objects.values_list("job_id", flat=True)) == [other.pk]
+    assert list(QueuedPosting.objects.values_list("posting_id", flat=True)) == [other.pk]
     drain()
     run(f"DELETE FROM {TABLE}")
     assert not Decision.objects.exists()
@@ -251,7 +251,7 @@ def test_exemplars_from_the_hosts_own_postings(
     labelled = Exemplar.objects.exclude(source=ExemplarSource.DESCRIPTION)
     exemplar = labelled.get()
     assert (exemplar.text, exemplar.category_id) == ("Klippe gress", "s-plen")
-    assert exemplar.source == ExemplarSource.HOST
+    assert exemplar.source == ExemplarSource.POSTING
     machines.refresh_from_db()
     assert machines.section == sections["maling"]
     call_command("import_exemplars", from_jobs=True, stdout=Sink())
@@ -303,7 +303,7 @@ def test_backfill_walks_uuid_keys(fitted: None, drain: Any, monkeypatch: Any) ->
     keys = older(10)
     first = backfilled(limit=4)
     assert (first["missing"], first["queued"]) == (4, 4)
-    queued = QueuedPosting.objects.order_by("pk").values_list("job_id", flat=True)
+    queued = QueuedPosting.objects.order_by("pk").values_list("posting_id", flat=True)
     assert list(queued.all()) == keys[:4]
     assert backfilled()["queued"] == 6
     assert list(queued.all()) == keys
@@ -387,17 +387,17 @@ def test_the_audit_knows_the_hosts_keys(
     assert set(AuditedPosting.objects.values_list("category_id", flat=True)) == {"s-bygg"}
     for job, section in zip(jobs, ("s-maling", "s-plen", None), strict=True):
         answer(job.pk, section, None)
-    rows = {row.job_id: row for row in AuditedPosting.objects.all()}
-    assert [rows[job.pk].right for job in jobs] == [True, False, False]
+    rows = {row.posting_id: row for row in AuditedPosting.objects.all()}
+    assert [rows[job.pk].is_correct for job in jobs] == [True, False, False]
     assert ("Male 0", "s-maling") in judge.labelled()
     run(f"DELETE FROM {TABLE}")
-    assert AuditedPosting.objects.filter(job=None, right=False).count() == 2
+    assert AuditedPosting.objects.filter(posting=None, is_correct=False).count() == 2
     Section.objects.all().delete()
     assert set(AuditedPosting.objects.values_list("category_key", "category")) == {("bygg", None)}
 
 
 def test_a_stop_of_a_section_holds_for_its_text_key(fitted: None, sections: Any) -> None:
-    version = ClassifierVersion.objects.get(in_force=True)
+    version = ClassifierVersion.objects.get(is_active=True)
     stops.stop(version, "automatic", "s-maling", key="maling")
     assert stops.in_force(version.pk).labels == {"s-maling"}
     keys = {line.label: line.category_id for line in monitor.watch(version).categories}

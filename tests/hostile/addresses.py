@@ -32,9 +32,9 @@ MODELS: dict[str, type[Any]] = {
 
 #: Rows that something can be done with.
 PREFERRED: dict[type[Any], dict[str, Any]] = {
-    ClassifierVersion: {"in_force": False, "encoder__state": "active"},
+    ClassifierVersion: {"is_active": False, "encoder__state": "active"},
     Encoder: {"state": "ready"},
-    QueuedPosting: {"set_aside__isnull": False},
+    QueuedPosting: {"failed_at__isnull": False},
     JobPosting: {"title__startswith": "Male"},
 }
 

@@ -48,7 +48,7 @@ def full(exemplars: None, settings: Any) -> None:
     answers.answer(jobs[2].pk, Category.objects.get(slug="rorlegger").pk, user)
     for title in ("Vent litt", "Går ikke"):
         waiting = JobPosting.objects.create(title=title)
-        pend(waiting, set_aside=timezone.now() if title == "Går ikke" else None, last_error="nei")
+        pend(waiting, failed_at=timezone.now() if title == "Går ikke" else None, last_error="nei")
     version = version_in_force()
     assert version is not None
     row = version.figures["categories"][0]

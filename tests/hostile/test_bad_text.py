@@ -69,7 +69,7 @@ def test_bad_texts_in_a_batch_harm_nobody(
     drain()
 
     assert not QueuedPosting.objects.exists()
-    assert Decision.objects.filter(job__in=jobs, current=True).count() == len(jobs)
+    assert Decision.objects.filter(posting__in=jobs, is_current=True).count() == len(jobs)
     between = {job.title: job for job in jobs}
     for title, (made, probability) in zip(NEIGHBORS, before, strict=True):
         now, probably = _made_of(between[title])
@@ -80,8 +80,8 @@ def test_bad_texts_in_a_batch_harm_nobody(
 
 def _made_of(job: JobPosting) -> tuple[tuple[Any, ...], float]:
     """A posting's vector, to the bit, what was decided by it, and how surely."""
-    vector = PostingEmbedding.objects.get(job=job).vector
-    made = Decision.objects.get(job=job, current=True)
+    vector = PostingEmbedding.objects.get(posting=job).vector
+    made = Decision.objects.get(posting=job, is_current=True)
     return (list(vector), made.outcome, made.category_key), made.probability
 
 
@@ -122,10 +122,10 @@ def test_bytes_that_are_no_text_are_set_aside_alone(tmp_path: Path) -> None:
 
             def fates() -> list[tuple[int, bool, bool]]:
                 return own.execute(
-                    "SELECT job.id, pending.set_aside IS NOT NULL, decision.id IS NOT NULL "
+                    "SELECT job.id, pending.failed_at IS NOT NULL, decision.id IS NOT NULL "
                     "FROM marketplace_ai_jobposting AS job "
-                    "LEFT JOIN marketplace_ai_queuedposting AS pending ON pending.job_id = job.id "
-                    "LEFT JOIN marketplace_ai_decision AS decision ON decision.job_id = job.id "
+                    "LEFT JOIN marketplace_ai_queuedposting AS pending ON pending.posting_id = job.id "
+                    "LEFT JOIN marketplace_ai_decision AS decision ON decision.posting_id = job.id "
                     "ORDER BY job.id"
                 ).fetchall()
 

@@ -65,12 +65,12 @@ def test_what_is_written_is_stored_and_shown_as_it_is(
     assert set(labelled.values_list("text", flat=True)) == {text for text, _ in rows}
     jobs = list(JobPosting.objects.order_by("pk"))
     assert [(job.title, job.description) for job in jobs] == [(text, text) for text in MEANING]
-    assert Decision.objects.filter(current=True).count() == len(MEANING)
+    assert Decision.objects.filter(is_current=True).count() == len(MEANING)
     assert not QueuedPosting.objects.exists()
     for job in jobs:
         page = admin_client.get(reverse("admin:marketplace_ai_jobposting_change", args=[job.pk]))
         assert words(page.content.decode()).count(job.title) >= 2  # the panel and the form
-        made = Decision.objects.get(job=job, current=True)
+        made = Decision.objects.get(posting=job, is_current=True)
         page = admin_client.get(reverse("admin:marketplace_ai_decision_change", args=[made.pk]))
         assert words(page.content.decode()).count(made.category_name) >= 2  # and its choices
 

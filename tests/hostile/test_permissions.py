@@ -109,21 +109,21 @@ ACTIONS: dict[str, tuple[Act, ...]] = {
             "change_jobposting",
             lambda: {
                 "action": "answer_none",
-                "_selected_action": [row.job_id for row in waiting()],
+                "_selected_action": [row.posting_id for row in waiting()],
             },
         ),
     ),
     "queuedposting": (Act("change_queuedposting", action("put_back", QueuedPosting.objects.failed)),),
 }
 IN_FORCE: Data = lambda: {  # noqa: E731
-    "instead_of": ClassifierVersion.objects.get(in_force=True, encoder__state="active").pk
+    "instead_of": ClassifierVersion.objects.get(is_active=True, encoder__state="active").pk
 }
 
 
 def seen(what: str) -> dict[str, Any]:
     """The hidden fields of the page that asks whether to ``promote`` or to go back."""
     ready = Encoder.objects.get(state="ready")
-    decides = ClassifierVersion.objects.get(in_force=True, encoder=ready).pk
+    decides = ClassifierVersion.objects.get(is_active=True, encoder=ready).pk
     return {
         "instead_of": Encoder.objects.get(state="active").pk,
         "version": ready.comparison["version"] if what == "promote" else decides,

@@ -88,7 +88,7 @@ def test_a_worker_decides_tells_of_its_drainer_and_ends(
             def decided() -> bool:
                 found = own.execute(
                     "SELECT count(*) FROM marketplace_ai_decision AS decision "
-                    "JOIN marketplace_ai_postingembedding AS vector USING (job_id)"
+                    "JOIN marketplace_ai_postingembedding AS vector USING (posting_id)"
                 ).fetchone()
                 return found == (1,)
 

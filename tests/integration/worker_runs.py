@@ -33,7 +33,7 @@ def drain(pipeline: Pipeline | None = None) -> None:
 
 
 def current(job: JobPosting) -> Decision:
-    return Decision.objects.get(job=job, current=True)
+    return Decision.objects.get(posting=job, is_current=True)
 
 
 def automatic(monkeypatch: Any, category: Category | None, outcome: Outcome) -> None:

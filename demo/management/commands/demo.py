@@ -91,7 +91,7 @@ class Command(BaseCommand):
         call_command("import_catalog", str(data / "home_services.csv"), stdout=out)
         call_command("import_exemplars", str(data / "exemplars_nb.csv"), stdout=out)
         if not ClassifierVersion.objects.filter(
-            in_force=True, encoder=Encoder.objects.active()
+            is_active=True, encoder=Encoder.objects.active()
         ).exists():
             console.print("Preparing the encoder and fitting the classifier, once …")
             call_command("fit_classifier", calibration=str(data / "calibration_nb.csv"), stdout=out)

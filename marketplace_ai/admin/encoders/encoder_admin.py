@@ -46,15 +46,15 @@ RULES = {
 class EncoderAdmin(Promoting):
     list_display = (
         "name", "state_shown", "first_choice", "automatic_share", "compared",
-        "registered", "activated",
+        "registered_at", "activated_at",
     )  # fmt: skip
     ordering = ("-pk",)
     sortable_by = ()
     readonly_fields = (
         "name", "state_shown", "classifier_shown", "shadow_shown", "comparison_shown",
         "history_shown", "source", "revision", "dimension", "max_tokens", "precision",
-        "weights_hash", "prompts_shown", "metrics_shown", "registered", "activated", "replaced",
-        "retired",
+        "weights_hash", "prompts_shown", "metrics_shown", "registered_at", "activated_at", "replaced_at",
+        "retired_at",
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("name", "state_shown", "classifier_shown", "shadow_shown")}),
@@ -69,7 +69,7 @@ class EncoderAdmin(Promoting):
         if match and "object_id" in match.kwargs:
             return rows
         # A list needs none of the texts that were compared, and of the figures only two.
-        figures = ClassifierVersion.objects.filter(encoder=OuterRef("pk"), in_force=True)
+        figures = ClassifierVersion.objects.filter(encoder=OuterRef("pk"), is_active=True)
         return rows.defer("comparison", "metrics").annotate(
             objections=F("comparison__objections"),
             first_right=Subquery(figures.values("figures__first_choice")[:1]),
@@ -80,7 +80,7 @@ class EncoderAdmin(Promoting):
     def state_shown(self, encoder: Encoder) -> Any:
         state = EncoderState(encoder.state)
         shown = badge(state.label, STATES.get(state, "quiet"))
-        if encoder.shadow and state in CANDIDATES:
+        if encoder.is_shadowing and state in CANDIDATES:
             shown = format_html("{} {}", shown, badge(_("decides in the shadow")))
         return shown
 
@@ -102,7 +102,7 @@ class EncoderAdmin(Promoting):
 
     @admin.display(description=_("classifier"))
     def classifier_shown(self, encoder: Encoder) -> Any:
-        rows = ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+        rows = ClassifierVersion.objects.filter(encoder=encoder, is_active=True)
         found = rows.values_list(
             "pk", "figures__first_choice", "figures__automatic__coverage"
         ).first()
@@ -145,8 +145,8 @@ class EncoderAdmin(Promoting):
     @admin.display(description=_("history"))
     def history_shown(self, encoder: Encoder) -> Any:
         rows = Promotion.objects.filter(Q(encoder=encoder) | Q(before=encoder)).order_by("-pk")
-        shown = rows.select_related("encoder", "before", "switched_by").defer(
-            "comparison", "encoder__comparison", "before__comparison"
+        shown = rows.select_related("encoder", "previous_encoder", "switched_by").defer(
+            "comparison", "encoder__comparison", "previous_encoder__comparison"
         )
         promotions = [
             {"row": row, "objections": objections({"objections": row.spoke or ()})}
@@ -168,15 +168,15 @@ class EncoderAdmin(Promoting):
 @admin.register(ClassifierVersion)
 class ClassifierVersionAdmin(PuttingInForce):
     list_display = (
-        "version", "in_force_shown", "first_choice", "automatic_share", "target_shown", "created",
+        "version", "in_force_shown", "first_choice", "automatic_share", "target_shown", "created_at",
         "replaced_shown", "calibrated_on", "encoder",
     )  # fmt: skip
     list_select_related = ("encoder",)
     ordering = ("-pk",)
     sortable_by = ()
     fields = (
-        "version", "encoder", "in_force_shown", "activated", "replaced_shown", "promised",
-        "calibrated_on", "exemplar_generation", "created", "comparison_shown", "promise",
+        "version", "encoder", "in_force_shown", "activated_at", "replaced_shown", "promised",
+        "calibrated_on", "exemplar_generation", "created_at", "comparison_shown", "promise",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -197,7 +197,7 @@ class ClassifierVersionAdmin(PuttingInForce):
             "admin/marketplace_ai/promise.html",
             {
                 "target": percent(version.target_precision),
-                "confidence": percent(version.confidence),
+                "confidence": percent(version.confidence_level),
                 "first_choice": percent(figures.get("first_choice")),
                 "rows": figures.get("rows"),
                 "rules": [_rule(name, figures[name]) for name in RULES if name in figures],

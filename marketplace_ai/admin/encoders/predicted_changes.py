@@ -102,7 +102,7 @@ class Changing(ReadOnlyAdmin):
             differing = differing.filter(was_key=old)
         if new is not None:
             differing = differing.filter(category_key=new)
-        pages = CappedPaginator(differing.select_related("job"), PER_PAGE)
+        pages = CappedPaginator(differing.select_related("posting"), PER_PAGE)
         page = pages.get_page(request.GET.get("p"))
         return {
             "page": page,
@@ -113,9 +113,9 @@ class Changing(ReadOnlyAdmin):
         }
 
     def _line(self, row: Any) -> dict[str, Any]:
-        label = shortened(str(row.job)) or row.job_id
+        label = shortened(str(row.posting)) or row.posting_id
         return {
-            "text": object_link(self.admin_site, get_job_model(), row.job_id, label),
+            "text": object_link(self.admin_site, get_job_model(), row.posting_id, label),
             "old": _decided(row.was_name, row.was_outcome, row.was_probability),
             "new": _decided(row.category_name, row.outcome, row.probability),
         }

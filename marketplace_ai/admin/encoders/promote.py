@@ -231,7 +231,7 @@ class Promoting(Changing):
 
 def classifier_of(encoder: Encoder | None) -> int | None:
     """Key of the version in force for an encoder."""
-    rows = ClassifierVersion.objects.filter(encoder=encoder, in_force=True)
+    rows = ClassifierVersion.objects.filter(encoder=encoder, is_active=True)
     return rows.values_list("pk", flat=True).first()
 
 
@@ -278,7 +278,7 @@ def why_not(encoder: Encoder) -> str | None:
             )
             % name
         )
-    stored = ClassifierVersion.objects.filter(pk=found["version"], encoder=encoder, discarded=False)
+    stored = ClassifierVersion.objects.filter(pk=found["version"], encoder=encoder, is_discarded=False)
     if not stored.exists():
         return (
             gettext(

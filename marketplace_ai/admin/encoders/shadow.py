@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from marketplace_ai.models import Encoder
 
 #: Outcomes of which only the category says whether the machine would have said the same.
-OF_PEOPLE = (*PERSONS, Outcome.KEPT)
+OF_PEOPLE = (*PERSONS, Outcome.HUMAN_OVERRIDE)
 NO_CATEGORY = _("no category")
 #: The most frequent changes of category, offered to look at alone.
 PAIRS = 12
@@ -43,9 +43,9 @@ def last(encoder: Encoder) -> QuerySet[Any]:
     """The last ``LARGEST_COUNT`` of them, each with what is current of the same text: ``was_key``
     and so on, all None where the posting or its text is another by now."""
     rows: QuerySet[Any] = ShadowDecision.objects.filter(encoder=encoder)
-    newest = rows.order_by("-decided").values("pk")[:LARGEST_COUNT]
+    newest = rows.order_by("-decided_at").values("pk")[:LARGEST_COUNT]
     current = Decision.objects.current().filter(
-        job_id=OuterRef("job_id"), text_digest=OuterRef("text_digest")
+        posting_id=OuterRef("posting_id"), text_digest=OuterRef("text_digest")
     )
     found: QuerySet[Any] = rows.filter(pk__in=newest).annotate(
         was_key=Subquery(current.values("category_key")[:1]),
@@ -64,7 +64,7 @@ DIFFERS = Q(was_outcome__isnull=False) & (
 
 def differing(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Those of ``last`` that say something else than was decided, newest first."""
-    return rows.filter(DIFFERS).order_by("-decided", "-pk")
+    return rows.filter(DIFFERS).order_by("-decided_at", "-pk")
 
 
 def agreement(encoder: Encoder) -> Agreement:

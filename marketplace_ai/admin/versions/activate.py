@@ -72,7 +72,7 @@ class PuttingInForce(ReadOnlyAdmin):
             if form.is_valid():
                 self._use(request, version, form.cleaned_data["instead_of"])
             return HttpResponseRedirect(page)
-        now = self.get_queryset(request).filter(encoder=version.encoder_id, in_force=True).first()
+        now = self.get_queryset(request).filter(encoder=version.encoder_id, is_active=True).first()
         columns = [shown for shown in (version, now) if shown is not None]
         context = {
             **self.admin_site.each_context(request),
@@ -95,7 +95,7 @@ class PuttingInForce(ReadOnlyAdmin):
     def _facts(self) -> list[tuple[Any, Callable[[ClassifierVersion], Any]]]:
         """What a person should see of both versions before answering."""
         return [
-            (_("created"), lambda version: version.created),
+            (_("created"), lambda version: version.created_at),
             (_("promise"), self.promised),
             (_("calibrated on"), lambda version: version.get_calibrated_on_display()),
             (_("first choice right"), self.first_choice),
@@ -132,17 +132,17 @@ class PuttingInForce(ReadOnlyAdmin):
 
     @admin.display(description=_("in force"))
     def in_force_shown(self, version: ClassifierVersion) -> Any:
-        if version.in_force:
+        if version.is_active:
             return badge(_("in force"), "good")
-        if version.discarded:
+        if version.is_discarded:
             return badge(_("no longer stored"))
-        if version.activated is None and version.comparison.get("objections"):
+        if version.activated_at is None and version.comparison.get("objections"):
             return badge(_("not put in force"), "attention")
         return NOTHING
 
     @admin.display(description=_("replaced"), empty_value=NOTHING)
     def replaced_shown(self, version: ClassifierVersion) -> Any:
-        return None if version.in_force else version.replaced
+        return None if version.is_active else version.replaced_at
 
     @admin.display(description=_("promise"))
     def target_shown(self, version: ClassifierVersion) -> Any:
@@ -152,7 +152,7 @@ class PuttingInForce(ReadOnlyAdmin):
     def promised(self, version: ClassifierVersion) -> Any:
         return _("%(target)s right with %(confidence)s confidence") % {
             "target": percent(version.target_precision),
-            "confidence": percent(version.confidence),
+            "confidence": percent(version.confidence_level),
         }
 
     @admin.display(description=_("first choice right"), empty_value=NOTHING)
@@ -174,9 +174,9 @@ class PuttingInForce(ReadOnlyAdmin):
 
 def why_not(version: ClassifierVersion) -> str | None:
     """Why a version cannot be put in force; None where it can."""
-    if version.in_force:
+    if version.is_active:
         return gettext("Version %(n)s is in force already.") % {"n": version.pk}
-    if version.discarded:
+    if version.is_discarded:
         return gettext("Version %(n)s is no longer stored: only the last ones are.") % {
             "n": version.pk
         }

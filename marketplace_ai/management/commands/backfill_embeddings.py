@@ -62,17 +62,17 @@ class Command(DatabaseCommand):
                 encoder, since=since, at_most=limit, vectors_only=vectors_only,
                 total=total, estimated=estimated,
             )  # fmt: skip
-            before = walk.queued
+            before = walk.queued_count
             self._begin(encoder, walk, quiet=options["json"])
             if options["wait"]:
                 self._wait(encoder, walk, quiet=options["json"])
-            queued = walk.queued - before
+            queued = walk.queued_count - before
         result = {
             "encoder": encoder.name,
             "missing": total,
             "estimated": estimated,
             "queued": queued,
-            "all_queued": walk is not None and walk.finished is not None,
+            "all_queued": walk is not None and walk.finished_at is not None,
             "pending": backfill.waiting(encoder).count(),
             "set_aside": QueuedPosting.objects.failed()
             .filter(encoder=backfill.queued_for(encoder))
@@ -84,7 +84,7 @@ class Command(DatabaseCommand):
             print_json(self, result)
         elif walk is None:
             self.stdout.write(f"{about}{total:,} postings have no vector of {encoder.name}.")
-        elif walk.finished:
+        elif walk.finished_at:
             self.stdout.write(f"{queued:,} postings queued for {encoder.name}.")
         else:
             self.stdout.write(
@@ -130,23 +130,23 @@ class Command(DatabaseCommand):
 
     def _begin(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
         """Go the first steps here, as a worker does: until the queue holds enough of it."""
-        with progress("Queueing", walk.total - walk.queued, quiet=quiet) as advance:
+        with progress("Queueing", walk.total - walk.queued_count, quiet=quiet) as advance:
             while scans.step(encoder):
-                before = walk.queued
+                before = walk.queued_count
                 walk.refresh_from_db()
-                advance(walk.queued - before)
+                advance(walk.queued_count - before)
 
     def _wait(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
         shown = 0
         waiting = backfill.waiting(encoder).count()
         with progress("Encoding", walk.total, quiet=quiet) as advance:
-            while waiting or not walk.finished:
+            while waiting or not walk.finished_at:
                 if not stats.drainers():
                     fail(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
                     )
-                if walk.stopped:
+                if walk.stopped_at:
                     fail("The backfill was stopped. Run the same command again to go on with it.")
                 time.sleep(LOOK_SECONDS)
                 walk.refresh_from_db()

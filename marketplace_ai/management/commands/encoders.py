@@ -49,7 +49,7 @@ class Command(DatabaseCommand):
         except shadow_mode.ShadowError as error:
             refuse(str(error))
         if as_json:
-            print_json(self, {"encoder": encoder.name, "shadow": encoder.shadow})
+            print_json(self, {"encoder": encoder.name, "shadow": encoder.is_shadowing})
         elif on:
             self.stdout.write(f"{name} decides in the shadow what comes in from now on.")
         else:
@@ -60,12 +60,12 @@ def lines(standing: status.Standing) -> list[str]:
     """An encoder for people."""
     encoder = standing.encoder
     head = f"{encoder.name}: {encoder.get_state_display()}, {encoder.dimension} dimensions"
-    if encoder.shadow:
+    if encoder.is_shadowing:
         head += ", decides in the shadow"
     if encoder.state == EncoderState.RETIRED:
-        return [f"{head}, retired {encoder.retired:%Y-%m-%d %H:%M}"]
-    if encoder.activated:
-        head += f", activated {encoder.activated:%Y-%m-%d %H:%M}"
+        return [f"{head}, retired {encoder.retired_at:%Y-%m-%d %H:%M}"]
+    if encoder.activated_at:
+        head += f", activated {encoder.activated_at:%Y-%m-%d %H:%M}"
     about = "about " if standing.estimated else ""
     found = [
         head,
@@ -79,10 +79,10 @@ def lines(standing: status.Standing) -> list[str]:
     if standing.walk is not None and standing.progress is not None:
         known = standing.progress
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
-        stopped = " (stopped)" if standing.walk.stopped else ""
+        stopped = " (stopped)" if standing.walk.stopped_at else ""
         found.append(f"  backfill: {known.done:,} of {known.total:,}{left}{stopped}")
-    if encoder.trouble:
-        found.append(f"  trouble: {encoder.trouble}")
+    if encoder.last_error:
+        found.append(f"  trouble: {encoder.last_error}")
     return found
 
 

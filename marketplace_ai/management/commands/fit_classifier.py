@@ -106,7 +106,7 @@ class Command(DatabaseCommand):
         except (TableError, ImproperlyConfigured, ValueError) as error:
             refuse(str(error))
         if options["json"]:
-            found = {"in_force": version.in_force, "comparison": version.comparison}
+            found = {"in_force": version.is_active, "comparison": version.comparison}
             print_json(self, {"version": version.pk, **found, **version.figures})
         else:
             self._tell(version)
@@ -115,7 +115,7 @@ class Command(DatabaseCommand):
 
     def _tell(self, version: ClassifierVersion) -> None:
         name = "What was fitted" if version.pk is None else f"Classifier {version.pk}"
-        state = "in force" if version.in_force else "not in force"
+        state = "in force" if version.is_active else "not in force"
         if version.encoder.state != EncoderState.ACTIVE:
             state += f" for {version.encoder}, which does not decide yet"
         self.stdout.write(

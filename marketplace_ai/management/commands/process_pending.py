@@ -57,8 +57,8 @@ class Command(DatabaseCommand):
                 fail(str(error))
         if only is not None:
             only.refresh_from_db()
-            if options["drain"] and only.trouble:
-                fail(f"The encoder {only.name!r} was not built. {only.trouble}")
+            if options["drain"] and only.last_error:
+                fail(f"The encoder {only.name!r} was not built. {only.last_error}")
 
 
 def _candidate(name: str) -> Encoder:

@@ -9,8 +9,14 @@ from django.utils import timezone
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
 from marketplace_ai.models import ClassifierVersion
 
-#: Columns of the list that a program gets as they are.
-PLAIN = ("in_force", "discarded", "calibrated_on", "target_precision", "confidence")
+#: JSON keys of a version that a program gets as they are, by the field they come from.
+PLAIN = {
+    "in_force": "is_active",
+    "discarded": "is_discarded",
+    "calibrated_on": "calibrated_on",
+    "target_precision": "target_precision",
+    "confidence": "confidence_level",
+}
 
 
 class Command(DatabaseCommand):
@@ -78,8 +84,10 @@ def _row(version: ClassifierVersion) -> dict[str, Any]:
     return {
         "version": version.pk,
         "encoder": version.encoder.name,
-        **{name: _moment(getattr(version, name)) for name in ("created", "activated", "replaced")},
-        **{name: getattr(version, name) for name in PLAIN},
+        "created": _moment(version.created_at),
+        "activated": _moment(version.activated_at),
+        "replaced": _moment(version.replaced_at),
+        **{key: getattr(version, field) for key, field in PLAIN.items()},
         "rows": figures.get("rows"),
         "first_choice": figures.get("first_choice"),
         "automatic": figures.get("automatic", {}).get("coverage"),

@@ -60,20 +60,20 @@ def decide(
     **fields: Any,
 ) -> Decision:
     """A decision of the machine's, applied to the posting where that is automatic."""
-    Decision.objects.filter(job=job, current=True).update(current=False)
+    Decision.objects.filter(posting=job, is_current=True).update(is_current=False)
     automatic = outcome in (Outcome.AUTOMATIC, Outcome.AUTOMATIC_PARENT)
     if automatic:
         JobPosting.objects.filter(pk=job.pk).update(category=category, category_set_by="machine")
     values: dict[str, Any] = {
         "threshold": 0.95,
         "machine_category_id": category.pk if automatic and category else None,
-        "own_share": 0.4,
+        "head_share": 0.4,
         "choice_keys": [category.slug if category else ""],
         "choice_probabilities": [probability or 0.0],
         **fields,
     }
     return Decision.objects.create(
-        job=job,
+        posting=job,
         encoder=encoder(),
         category=category,
         category_key=category.slug if category else "",
@@ -81,7 +81,7 @@ def decide(
         probability=probability,
         outcome=outcome,
         text_digest=digest(prepared_text(get_adapter(), job)),
-        decided=timezone.now(),
+        decided_at=timezone.now(),
         match_exemplars=[e.pk for e in matches],
         match_similarities=[0.9 - i / 100 for i in range(len(matches))],
         match_shares=[0.2 / (i + 1) for i in range(len(matches))],
@@ -91,7 +91,7 @@ def decide(
 
 def pend(job: JobPosting, **fields: Any) -> QueuedPosting:
     now = timezone.now()
-    return QueuedPosting.objects.create(job=job, queued=now, not_before=now, **fields)
+    return QueuedPosting.objects.create(posting=job, queued_at=now, scheduled_at=now, **fields)
 
 
 def staff(username: str, *permissions: str) -> User:

@@ -39,7 +39,7 @@ def answer_url(job: JobPosting) -> str:
 
 
 def current(job: JobPosting) -> Decision:
-    return Decision.objects.get(job=job, current=True)
+    return Decision.objects.get(posting=job, is_current=True)
 
 
 def press(client: Client, job: JobPosting, decision: Decision | None, **data: Any) -> Any:
@@ -149,8 +149,8 @@ def test_the_page_costs_as_many_queries_for_20_matches_as_for_1(
     ("fields", "expected"),
     [
         ({}, "Waiting to be decided since"),
-        ({"token": "0" * 32, "worker": 1, "lease_until": timezone.now()}, "Being worked on now"),
-        ({"set_aside": timezone.now(), "last_error": "out of memory"}, "out of memory"),
+        ({"token": "0" * 32, "worker": 1, "lease_expires_at": timezone.now()}, "Being worked on now"),
+        ({"failed_at": timezone.now(), "last_error": "out of memory"}, "out of memory"),
         (None, "No decision yet"),
     ],
 )
@@ -173,7 +173,7 @@ def test_confirming_is_recorded_with_its_exemplar(
     answered = current(posting)
     assert (answered.outcome, answered.category_id) == (Outcome.CONFIRMED, painting.pk)
     assert answered.decided_by == admin_user
-    assert Exemplar.objects.get(job=posting).category == painting
+    assert Exemplar.objects.get(posting=posting).category == painting
     posting.refresh_from_db()
     assert (posting.category, posting.category_set_by) == (painting, "person")
     html = response.content.decode()
@@ -198,7 +198,7 @@ def test_none_fits_is_recorded(
 ) -> None:
     press(admin_client, posting, decide(posting, painting), answer="none")
     assert current(posting).category_id is None
-    assert Exemplar.objects.get(job=posting).is_none
+    assert Exemplar.objects.get(posting=posting).is_none
 
 
 def test_a_proposal_that_nothing_fits_is_confirmed_as_such(
@@ -206,7 +206,7 @@ def test_a_proposal_that_nothing_fits_is_confirmed_as_such(
 ) -> None:
     press(admin_client, posting, decide(posting, None, probability=0.8), answer="confirm")
     assert current(posting).outcome == Outcome.CONFIRMED
-    assert Exemplar.objects.get(job=posting).is_none
+    assert Exemplar.objects.get(posting=posting).is_none
 
 
 @pytest.mark.parametrize(
@@ -282,8 +282,8 @@ def test_confirming_many_leaves_alone_what_it_must(
     painting, lawns = catalog["maling"], catalog["plen"]
     shown = [decide(good, painting)]
     JobPosting.objects.filter(pk=own.pk).update(category=lawns)
-    shown.append(decide(own, painting, Outcome.KEPT))
-    shown.append(decide(done, painting, Outcome.CONFIRMED, None, answered=True))
+    shown.append(decide(own, painting, Outcome.HUMAN_OVERRIDE))
+    shown.append(decide(done, painting, Outcome.CONFIRMED, None, is_answered=True))
     shown.append(decide(changed, painting))
     newer = decide(changed, lawns)
     decide_nothing = decide(without, None, probability=None)

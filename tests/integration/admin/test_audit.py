@@ -60,7 +60,7 @@ class TestTheAudit:
         answered = audited(made, catalog["maling"])
         answer(answered.pk, catalog["maling"].pk, None)
         response = admin_client.get(AUDIT)
-        shown = [row.job_id for row in response.context["cl"].result_list]
+        shown = [row.posting_id for row in response.context["cl"].result_list]
         assert shown == [jobs[1].pk, jobs[2].pk, jobs[0].pk]
         assert f'href="{page(jobs[1])}?_audit=1"' in response.content.decode()
 
@@ -73,7 +73,7 @@ class TestTheAudit:
         rows = {}
         for kind in kinds:
             job = audited(made, catalog["maling"])
-            rows[kind] = AuditedPosting.objects.get(job=job).pk
+            rows[kind] = AuditedPosting.objects.get(posting=job).pk
             if kind == "unjudged":
                 JobPosting.objects.filter(pk=job.pk).update(title="Ny tekst")
             if kind in ("right", "wrong", "unjudged"):
@@ -91,7 +91,7 @@ class TestTheAudit:
         first, second, third = (audited(made, catalog["maling"], age=age) for age in (30, 20, 10))
 
         def press(job: JobPosting, **data: Any) -> str:
-            seen = Decision.objects.get(job=job, current=True).pk
+            seen = Decision.objects.get(posting=job, is_current=True).pk
             response = admin_client.post(f"{page(job, 'answer')}?_audit=1", {"seen": seen, **data})
             return str(response["Location"])
 
@@ -102,7 +102,7 @@ class TestTheAudit:
         assert press(third, answer="none") == f"{page(first)}?_audit=1"
         data = {"answer": "correct", "category": catalog["plen"].pk}
         assert press(first, **data) == AUDIT
-        right = dict(AuditedPosting.objects.values_list("job_id", "right"))
+        right = dict(AuditedPosting.objects.values_list("posting_id", "is_correct"))
         assert [right[job.pk] for job in (first, second, third)] == [False, True, False]
 
     def test_it_is_not_mixed_into_the_review_queue_but_reached_from_it(
@@ -209,11 +209,11 @@ class TestAutomation:
 
         assert "required" in admin_client.post(url, {"reason": " "}).content.decode()
         stop.refresh_from_db()
-        assert stop.lifted is None
+        assert stop.resumed_at is None
         done = admin_client.post(url, {"reason": "New exemplars"}, follow=True)
         assert "is resumed" in messages_of(done)[0]
         stop.refresh_from_db()
-        assert (stop.lifted_by, stop.lift_reason) == (admin_user, "New exemplars")
+        assert (stop.resumed_by, stop.resume_reason) == (admin_user, "New exemplars")
         assert "New exemplars" in LogEntry.objects.latest("pk").change_message
         assert "running" in self.row(done, catalog["maling"].name)
         assert "New exemplars" in text(done)
@@ -271,9 +271,9 @@ class TestAutomation:
             assert client.post(url, {"reason": "x"}).status_code == 403
         client.force_login(staff("lead", "view_automationstop", "change_automationstop"))
         assert client.get(urls[0]).status_code == 200
-        assert AutomationStop.objects.get().lifted is None
+        assert AutomationStop.objects.get().resumed_at is None
         assert client.post(urls[0], {"reason": "x"}).status_code == 302
-        assert AutomationStop.objects.get().lifted is not None
+        assert AutomationStop.objects.get().resumed_at is not None
 
     def test_a_stop_that_a_new_fit_ended_reads_so(
         self, admin_client: Client, catalog: dict[str, Category]

@@ -82,13 +82,13 @@ def shadow(
     encoder: Encoder, job: JobPosting, category: Category | None, outcome: str = Outcome.REVIEW
 ) -> ShadowDecision:
     """What the candidate says of the text that was decided."""
-    now = Decision.objects.get(job=job, current=True)
+    now = Decision.objects.get(posting=job, is_current=True)
     classifier = ClassifierVersion.objects.order_by("pk")[0]
     return ShadowDecision.objects.create(
-        job=job, encoder=encoder, classifier=classifier, category=category,
+        posting=job, encoder=encoder, classifier=classifier, category=category,
         category_key=category.slug if category else "",
         category_name=category.name if category else "",
-        probability=0.7, outcome=outcome, text_digest=now.text_digest, decided=timezone.now(),
+        probability=0.7, outcome=outcome, text_digest=now.text_digest, decided_at=timezone.now(),
     )  # fmt: skip
 
 
@@ -284,7 +284,7 @@ class TestPromoting:
         ]
         assert Encoder.objects.active() == compared
         made = Promotion.objects.get()
-        assert (made.kind, made.before, made.switched_by) == (
+        assert (made.kind, made.previous_encoder, made.switched_by) == (
             PromotionKind.PROMOTED, big, admin_user,
         )  # fmt: skip
         assert activation.in_force(compared) == compared.comparison["version"]
@@ -311,7 +311,7 @@ class TestPromoting:
             said = "another encoder or classifier has come in force"
         elif case == "gone":
             rows = ClassifierVersion.objects.filter(pk=compared.comparison["version"])
-            rows.update(artifact=b"", discarded=True)
+            rows.update(artifact=b"", is_discarded=True)
             said = "no longer stored"
         elif case == "building":
             Encoder.objects.filter(pk=compared.pk).update(state=EncoderState.BUILDING)
@@ -448,6 +448,6 @@ class TestRollingBack:
         self, admin_client: Client, compared: Encoder, big: Encoder
     ) -> None:
         call("activate_encoder", "small")
-        ClassifierVersion.objects.filter(encoder=big).update(in_force=False)
+        ClassifierVersion.objects.filter(encoder=big).update(is_active=False)
         html = html_of(admin_client, page(compared, "rollback"))
         assert "No classifier is in force for it" in html

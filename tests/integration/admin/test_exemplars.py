@@ -94,7 +94,7 @@ def test_a_label_that_its_twin_has_is_refused(
 def test_an_exemplar_leads_to_the_posting_it_was_made_of(
     admin_client: Client, catalog: dict[str, Category], posting: JobPosting
 ) -> None:
-    row = exemplar("Male stue", catalog["maling"], job=posting)
+    row = exemplar("Male stue", catalog["maling"], posting=posting)
     url = reverse("admin:marketplace_ai_jobposting_change", args=[posting.pk])
     assert f'href="{url}"' in admin_client.get(page(row)).content.decode()
 

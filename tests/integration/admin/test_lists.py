@@ -47,14 +47,14 @@ def fill(catalog: dict[str, Category], start: int, stop: int) -> None:
         decide(job, catalog["maling"], outcomes[number % len(outcomes)])
         decide(JobPosting.objects.create(title=f"Se over {number}"), catalog["plen"])
         pend(JobPosting.objects.create(title=f"Vent {number}"))
-        exemplar(f"Male vegg {number}", catalog["maling"], job=job)
+        exemplar(f"Male vegg {number}", catalog["maling"], posting=job)
         Category.objects.create(slug=f"c{number}", name=f"C {number}", parent=catalog["bygg"])
         made = Encoder.objects.create(
             name=f"e{number}", source="dummy", dimension=8, max_tokens=16, precision="float32",
             weights_hash="0" * 64,
         )  # fmt: skip
         ClassifierVersion.objects.create(
-            encoder=made, artifact=b"x", target_precision=0.97, confidence=0.95,
+            encoder=made, artifact=b"x", target_precision=0.97, confidence_level=0.95,
             calibrated_on="postings", exemplar_generation=1,
         )  # fmt: skip
 
@@ -114,7 +114,7 @@ def test_postings_show_their_category_who_set_it_and_what_became_of_them(
     automatic = JobPosting.objects.create(title="Automatisk")
     decide(automatic, painting, Outcome.AUTOMATIC, 0.991)
     by_hand = JobPosting.objects.create(title="Egen", category=painting)
-    decide(by_hand, catalog["plen"], Outcome.KEPT, 0.7)
+    decide(by_hand, catalog["plen"], Outcome.HUMAN_OVERRIDE, 0.7)
     # The host's own code changed it behind the field that says who did.
     overruled = JobPosting.objects.create(title="Overstyrt")
     decide(overruled, painting, Outcome.AUTOMATIC, 0.99)
@@ -122,7 +122,7 @@ def test_postings_show_their_category_who_set_it_and_what_became_of_them(
     waiting = JobPosting.objects.create(title="Venter")
     pend(waiting)
     aside = JobPosting.objects.create(title="Lagt bort")
-    pend(aside, set_aside=timezone.now(), last_error="boom")
+    pend(aside, failed_at=timezone.now(), last_error="boom")
     JobPosting.objects.create(title="Gammel")
 
     html = admin_client.get(reverse(LISTS["jobposting"])).content.decode()
@@ -180,7 +180,7 @@ def test_postings_are_filtered_by_outcome(
     decide(automatic, catalog["plen"])  # superseded: it must not be found as one to review
     decide(automatic, catalog["maling"], Outcome.AUTOMATIC)
     pend(JobPosting.objects.create(title="Venter"))
-    pend(JobPosting.objects.create(title="Lagt bort"), set_aside=timezone.now())
+    pend(JobPosting.objects.create(title="Lagt bort"), failed_at=timezone.now())
     response = admin_client.get(reverse(LISTS["jobposting"]), {"outcome": value})
     assert {job.title for job in response.context["cl"].result_list} == expected
 
@@ -210,7 +210,7 @@ def test_nothing_that_people_wrote_becomes_markup(
         job, wicked, probability=0.5, matches=(match,), choice_keys=["wicked"],
         choice_probabilities=[0.5],
     )  # fmt: skip
-    row = pend(job, set_aside=timezone.now(), last_error=HOSTILE)
+    row = pend(job, failed_at=timezone.now(), last_error=HOSTILE)
     encoder()
     pages = [reverse(name) for name in LISTS.values()]
     for name, pk in (
@@ -260,12 +260,12 @@ def test_the_queue_tells_its_health_and_why_postings_were_set_aside(
     admin_client: Client, db: Any
 ) -> None:
     pend(JobPosting.objects.create(title="En"))
-    pend(JobPosting.objects.create(title="To"), set_aside=timezone.now(), last_error="too long")
+    pend(JobPosting.objects.create(title="To"), failed_at=timezone.now(), last_error="too long")
     html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
     assert "none is running" in html
     assert "too long" in html
     response = admin_client.get(reverse(LISTS["queuedposting"]), {"state": "aside"})
-    assert [row.job.title for row in response.context["cl"].result_list] == ["To"]
+    assert [row.posting.title for row in response.context["cl"].result_list] == ["To"]
 
 
 def test_the_queue_is_counted_no_further_than_anybody_reads(
@@ -274,7 +274,7 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
     monkeypatch.setattr(stats, "LARGEST_COUNT", 2)
     for number in range(4):
         pend(JobPosting.objects.create(title=str(number)), priority=Priority.FRESH)
-    QueuedPosting.objects.update(queued="2026-01-01T00:00Z")
+    QueuedPosting.objects.update(queued_at="2026-01-01T00:00Z")
     state = stats.queue()
     assert (state.pending, state.claimed, state.set_aside, state.logged) == (3, 0, 0, 3)
     assert state.oldest.total_seconds() > 0
@@ -286,18 +286,18 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
 
 def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> None:
     aside = pend(
-        JobPosting.objects.create(title="To"), set_aside=timezone.now(), attempts=3, alone=True
+        JobPosting.objects.create(title="To"), failed_at=timezone.now(), attempts=3, is_isolated=True
     )
-    claimed = pend(JobPosting.objects.create(title="Tre"), attempts=1, alone=True)
+    claimed = pend(JobPosting.objects.create(title="Tre"), attempts=1, is_isolated=True)
     admin_client.post(
         reverse(LISTS["queuedposting"]),
         {"action": "put_back", "_selected_action": [aside.pk, claimed.pk]},
     )
     aside.refresh_from_db()
-    assert (aside.attempts, aside.set_aside, aside.alone) == (0, None, False)
-    assert aside.not_before <= timezone.now()
+    assert (aside.attempts, aside.failed_at, aside.is_isolated) == (0, None, False)
+    assert aside.scheduled_at <= timezone.now()
     claimed.refresh_from_db()
-    assert (claimed.attempts, claimed.alone) == (1, True)
+    assert (claimed.attempts, claimed.is_isolated) == (1, True)
     assert QueuedPosting.objects.remaining().count() == 2
 
 
@@ -330,8 +330,8 @@ def test_a_classifier_version_shows_each_categorys_promise(
         ],
     }  # fmt: skip
     version = ClassifierVersion.objects.create(
-        encoder=encoder(), artifact=b"x" * 9, target_precision=0.97, confidence=0.95,
-        calibrated_on="postings", exemplar_generation=1, figures=figures, in_force=True,
+        encoder=encoder(), artifact=b"x" * 9, target_precision=0.97, confidence_level=0.95,
+        calibrated_on="postings", exemplar_generation=1, figures=figures, is_active=True,
     )  # fmt: skip
     url = reverse("admin:marketplace_ai_classifierversion_change", args=[version.pk])
     count, sql = queries(admin_client, url)

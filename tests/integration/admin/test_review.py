@@ -35,7 +35,7 @@ def answer_url(job: JobPosting) -> str:
 
 
 def current(job: JobPosting) -> Decision:
-    return Decision.objects.get(job=job, current=True)
+    return Decision.objects.get(posting=job, is_current=True)
 
 
 def press(client: Client, job: JobPosting, decision: Decision | None, **data: Any) -> Any:
@@ -69,12 +69,12 @@ def test_the_review_queue_has_the_oldest_first_and_nothing_else(
     decide(old, catalog["maling"], probability=0.9)
     decide(new, catalog["plen"], probability=0.2)
     response = admin_client.get(reverse(REVIEW))
-    assert [d.job.title for d in response.context["cl"].result_list] == ["Gammel", "Ny"]
+    assert [d.posting.title for d in response.context["cl"].result_list] == ["Gammel", "Ny"]
     assert f'href="{page(old)}?_review=1"' in response.content.decode()
     least_certain = admin_client.get(reverse(REVIEW), {"o": "3"})
-    assert [d.job.title for d in least_certain.context["cl"].result_list] == ["Ny", "Gammel"]
+    assert [d.posting.title for d in least_certain.context["cl"].result_list] == ["Ny", "Gammel"]
     found = admin_client.get(reverse(REVIEW), {"q": "gressplen"})
-    assert [d.job.title for d in found.context["cl"].result_list] == ["Ny"]
+    assert [d.posting.title for d in found.context["cl"].result_list] == ["Ny"]
 
 
 @pytest.fixture
@@ -174,9 +174,9 @@ def test_a_category_changed_in_the_form_is_an_answer(
     decide(posting, catalog["maling"])
     response = save(admin_client, posting, None, category=catalog["plen"].pk, title="Klippe")
     assert response.status_code == 302
-    assert Decision.objects.filter(job=posting).count() == 2
+    assert Decision.objects.filter(posting=posting).count() == 2
     assert current(posting).outcome == Outcome.CORRECTED
-    learnt = Exemplar.objects.get(job=posting)
+    learnt = Exemplar.objects.get(posting=posting)
     assert learnt.category == catalog["plen"]
     assert learnt.text.startswith("Klippe")  # what was saved with it
     posting.refresh_from_db()
@@ -225,7 +225,7 @@ def test_a_posting_made_in_the_admin_is_answered_only_with_a_category(
     data = {"title": "Ny", "description": "", "category": painting.pk if given else ""}
     admin_client.post(reverse("admin:marketplace_ai_jobposting_add"), data)
     job = JobPosting.objects.get(title="Ny")
-    assert Decision.objects.filter(job=job).count() == int(given)
+    assert Decision.objects.filter(posting=job).count() == int(given)
     assert job.category_set_by == ("person" if given else "")
 
 

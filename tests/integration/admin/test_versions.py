@@ -43,7 +43,7 @@ def put_in_force(client: Client, version: ClassifierVersion, instead_of: Any) ->
 
 
 def in_force() -> ClassifierVersion:
-    return ClassifierVersion.objects.get(in_force=True)
+    return ClassifierVersion.objects.get(is_active=True)
 
 
 def test_back_and_forth_with_a_question_before_and_the_way_back_after(
@@ -95,7 +95,7 @@ def test_what_cannot_be_put_in_force_has_no_button(
     if case == "in force":
         version = now
     elif case == "discarded":
-        ClassifierVersion.objects.filter(pk=version.pk).update(artifact=b"", discarded=True)
+        ClassifierVersion.objects.filter(pk=version.pk).update(artifact=b"", is_discarded=True)
     else:
         Encoder.objects.update(state=EncoderState.READY)
     assert page(version, "use") not in admin_client.get(page(version)).content.decode()
@@ -146,7 +146,7 @@ def test_the_comparison_is_shown_and_what_spoke_against_it(
     admin_client: Client, both: tuple[ClassifierVersion, ClassifierVersion]
 ) -> None:
     older, _now = both
-    ClassifierVersion.objects.filter(pk=older.pk).update(comparison=COMPARED, activated=None)
+    ClassifierVersion.objects.filter(pk=older.pk).update(comparison=COMPARED, activated_at=None)
     html = " ".join(admin_client.get(page(older)).content.decode().split())
     for text in (
         "on the same 200 labelled rows", "12 more were left out", "75.0%", "90.0%", "30.0%",

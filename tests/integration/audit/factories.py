@@ -25,11 +25,11 @@ RULE = {"threshold": 0.9, "rows": 120, "errors": 1, "coverage": 0.6, "rows_neede
 
 def version(*categories: Category, calibrated_on: str = "postings") -> ClassifierVersion:
     """A version in force that automates these categories, their parents and "none"."""
-    ClassifierVersion.objects.filter(encoder=encoder()).update(in_force=False)
+    ClassifierVersion.objects.filter(encoder=encoder()).update(is_active=False)
     return ClassifierVersion.objects.create(
-        encoder=encoder(), artifact=b"x", target_precision=0.97, confidence=0.95,
-        calibrated_on=calibrated_on, exemplar_generation=1, in_force=True,
-        activated=timezone.now(),
+        encoder=encoder(), artifact=b"x", target_precision=0.97, confidence_level=0.95,
+        calibrated_on=calibrated_on, exemplar_generation=1, is_active=True,
+        activated_at=timezone.now(),
         figures={
             "automatic": RULE, "parent": RULE, "none": RULE,
             "categories": [
@@ -56,7 +56,7 @@ def audited(
     job = JobPosting.objects.create(title=f"Male stue {JobPosting.objects.count()}")
     decided = timezone.now() - dt.timedelta(minutes=age)
     decision = decide(job, category, outcome, 0.97, classifier=made, **fields)
-    type(decision).objects.filter(pk=decision.pk).update(decided=decided)
+    type(decision).objects.filter(pk=decision.pk).update(decided_at=decided)
     audit_sample.record([job.pk])
     return job
 
@@ -72,8 +72,8 @@ def judged(
             classifier=made, encoder=made.encoder, outcome=outcome, category=category,
             category_key=category.slug if category else "",
             category_name=category.name if category else "", probability=0.97,
-            text_digest=b"x", drawn=drawn + dt.timedelta(seconds=n), answered=timezone.now(),
-            right=n < right, **fields,
+            text_digest=b"x", drawn_at=drawn + dt.timedelta(seconds=n), answered_at=timezone.now(),
+            is_correct=n < right, **fields,
         )
         for n in range(right + wrong)
     )  # fmt: skip

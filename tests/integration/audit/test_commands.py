@@ -34,18 +34,18 @@ class TestFittingOnAudits:
         for n in range(number):
             job = JobPosting.objects.create(title=f"{texts[n % 3]} {n}")
             AuditedPosting.objects.create(
-                job=job, outcome=Outcome.REVIEW, text_digest=b"",
-                drawn=timezone.now() - dt.timedelta(minutes=number - n),
+                posting=job, outcome=Outcome.REVIEW, text_digest=b"",
+                drawn_at=timezone.now() - dt.timedelta(minutes=number - n),
             )  # fmt: skip
-            AuditedPosting.objects.filter(job=job).update(text_digest=text_digest(job))
+            AuditedPosting.objects.filter(posting=job).update(text_digest=text_digest(job))
             key = keys[n % 3]
             answer(job.pk, catalog[key].pk if key else None, None)
 
     def test_what_they_say(self, exemplars: None, catalog: dict[str, Category]) -> None:
         self.answered(catalog, 6)
-        changed, gone, homeless = AuditedPosting.objects.order_by("drawn")[:3]
-        JobPosting.objects.filter(pk=changed.job_id).update(title="Noe annet")
-        JobPosting.objects.filter(pk=gone.job_id).delete()
+        changed, gone, homeless = AuditedPosting.objects.order_by("drawn_at")[:3]
+        JobPosting.objects.filter(pk=changed.posting_id).update(title="Noe annet")
+        JobPosting.objects.filter(pk=gone.posting_id).delete()
         AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
         found = fit_classifier.read_audits(0.97, 0.95)
         assert (found.labelled, found.usable, found.needed) == ([], 3, 99)
@@ -81,8 +81,8 @@ class TestFittingOnAudits:
     ) -> None:
         self.answered(catalog, 12)
         AuditedPosting.objects.create(
-            job=JobPosting.objects.create(title="Venter"), outcome=Outcome.REVIEW,
-            text_digest=b"", drawn=timezone.now(),
+            posting=JobPosting.objects.create(title="Venter"), outcome=Outcome.REVIEW,
+            text_digest=b"", drawn_at=timezone.now(),
         )  # fmt: skip
         promise = {"target_precision": 0.8, "confidence": 0.8}
         said = call("fit_classifier", **promise)
@@ -116,7 +116,7 @@ class TestTheDoctor:
         assert found.ok
         assert found.message == "100.00% of all postings are drawn, 1 wait"
         assert found.cure == ""
-        AuditedPosting.objects.update(drawn=timezone.now() - dt.timedelta(days=8))
+        AuditedPosting.objects.update(drawn_at=timezone.now() - dt.timedelta(days=8))
         assert "Have somebody answer them" in self.findings()["audit"].cure
 
     def test_it_says_that_nothing_watches_without_a_share(self, settings: Any, db: Any) -> None:
@@ -152,7 +152,7 @@ class TestTheDoctor:
         stored = ClassifierVersion.objects.filter(pk=damaged.pk)
         audited(older, catalog["maling"], age=1)
         assert "deciding" not in self.findings()  # a worker may not have followed yet
-        stored.update(activated=timezone.now() - dt.timedelta(hours=1))
+        stored.update(activated_at=timezone.now() - dt.timedelta(hours=1))
         found = self.findings()["deciding"]
         assert not found.ok
         assert f"decided by version {older.pk} in the last 10 minutes" in found.message
@@ -162,5 +162,5 @@ class TestTheDoctor:
         assert "deciding" not in self.findings()
         Decision.objects.update(outcome=Outcome.AUTOMATIC, classifier=damaged)
         assert "deciding" not in self.findings()
-        Decision.objects.update(classifier=older, decided=timezone.now() - dt.timedelta(minutes=11))
+        Decision.objects.update(classifier=older, decided_at=timezone.now() - dt.timedelta(minutes=11))
         assert "deciding" not in self.findings()

@@ -34,7 +34,7 @@ def fitted(exemplars: None) -> None:
 
 
 def row(job: JobPosting) -> AuditedPosting:
-    return AuditedPosting.objects.get(job=job)
+    return AuditedPosting.objects.get(posting=job)
 
 
 class TestTheDraw:
@@ -87,7 +87,7 @@ class TestTheDraw:
             AuditedPosting.objects.all().delete()
             automatic(monkeypatch, catalog["maling"], outcome)
             drain()
-            samples.append(set(AuditedPosting.objects.values_list("job_id", flat=True)))
+            samples.append(set(AuditedPosting.objects.values_list("posting_id", flat=True)))
             assert set(AuditedPosting.objects.values_list("outcome", flat=True)) == {outcome}
             JobPosting.objects.update(description="Ny tekst")
         assert samples[0] == samples[1] == {job.pk for job in jobs if audit_sample.drawn(job.pk)}
@@ -117,7 +117,7 @@ class TestWhatIsKept:
         )  # fmt: skip
         assert kept.classifier is not None and kept.encoder is not None
         assert bytes(kept.text_digest) == text_digest(posting)
-        assert kept.answered is None
+        assert kept.answered_at is None
 
     @pytest.mark.parametrize("category", [None, "plen"])
     def test_where_a_person_has_spoken_there_is_nothing_to_audit(
@@ -138,14 +138,14 @@ class TestWhatIsKept:
     ) -> None:
         automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
         drain()
-        AuditedPosting.objects.update(drawn="2026-01-01T00:00Z")
+        AuditedPosting.objects.update(drawn_at="2026-01-01T00:00Z")
         first = row(posting)
         JobPosting.objects.update(description="Ny tekst")
         automatic(monkeypatch, catalog["plen"], Outcome.REVIEW)
         drain()
         second = row(posting)
         assert (second.pk, second.outcome, second.category_key) == (first.pk, "review", "plen")
-        assert second.drawn > first.drawn
+        assert second.drawn_at > first.drawn_at
         posting.refresh_from_db()
         assert bytes(second.text_digest) == text_digest(posting)
 
@@ -153,7 +153,7 @@ class TestWhatIsKept:
         job = audited(version(catalog["maling"]), catalog["maling"])
         answer(job.pk, catalog["maling"].pk, None)
         audit_sample.record([job.pk])
-        assert (row(job).outcome, row(job).right) == (Outcome.AUTOMATIC, True)
+        assert (row(job).outcome, row(job).is_correct) == (Outcome.AUTOMATIC, True)
 
     def test_the_evidence_outlives_the_posting_and_its_category(
         self, catalog: dict[str, Category]
@@ -164,14 +164,14 @@ class TestWhatIsKept:
             cursor.execute("DELETE FROM marketplace_ai_jobposting")
         Category.objects.filter(slug__in=["maling", "plen"]).delete()
         kept = AuditedPosting.objects.get()
-        assert (kept.job_id, kept.right) == (None, False)
+        assert (kept.posting_id, kept.is_correct) == (None, False)
         assert (kept.category_id, kept.category_key) == (None, "maling")
         assert (kept.answer_id, kept.answer_key) == (None, "plen")
 
     def test_two_postings_that_are_gone_are_two_rows(self, catalog: dict[str, Category]) -> None:
         for _ in range(2):
             audited(None, catalog["maling"]).delete()
-        assert AuditedPosting.objects.filter(job=None).count() == 2
+        assert AuditedPosting.objects.filter(posting=None).count() == 2
         assert not AuditedPosting.objects.unanswered().exists()
 
 
@@ -207,9 +207,9 @@ class TestAnAnswer:
         job = audited(version(), catalog[decided] if decided else None, outcome)
         answer(job.pk, catalog[answered].pk if answered else None, user)
         found = row(job)
-        assert found.right is right
+        assert found.is_correct is right
         assert (found.answer_key, found.answered_by) == (answered or "", user)
-        assert found.answered is not None
+        assert found.answered_at is not None
 
     def test_about_another_text_it_judges_nothing_but_no_longer_waits(
         self, catalog: dict[str, Category]
@@ -217,17 +217,17 @@ class TestAnAnswer:
         job = audited(version(), catalog["maling"])
         JobPosting.objects.update(title="Klippe gress")
         answer(job.pk, catalog["plen"].pk, None)
-        assert row(job).right is None
+        assert row(job).is_correct is None
         assert not AuditedPosting.objects.unanswered().exists()
         # A second answer about that text does not make a judgement of it either.
         answer(job.pk, catalog["maling"].pk, None)
-        assert (row(job).right, row(job).answer_key) == (None, "plen")
+        assert (row(job).is_correct, row(job).answer_key) == (None, "plen")
 
     def test_a_person_may_think_better_of_it(self, catalog: dict[str, Category]) -> None:
         job = audited(version(), catalog["maling"])
         answer(job.pk, catalog["plen"].pk, None)
         answer(job.pk, catalog["maling"].pk, None)
-        assert (row(job).right, row(job).answer_key) == (True, "maling")
+        assert (row(job).is_correct, row(job).answer_key) == (True, "maling")
 
     def test_what_no_classifier_decided_is_neither_right_nor_wrong(
         self, catalog: dict[str, Category]
@@ -235,10 +235,10 @@ class TestAnAnswer:
         job = audited(None, None, Outcome.REVIEW)
         AuditedPosting.objects.update(probability=None)
         answer(job.pk, catalog["plen"].pk, None)
-        assert (row(job).right, row(job).answer_key) == (None, "plen")
+        assert (row(job).is_correct, row(job).answer_key) == (None, "plen")
 
     def test_a_ring_of_parents_ends(self, catalog: dict[str, Category]) -> None:
         Category.objects.filter(slug="hage").update(parent=catalog["plen"])
         job = audited(version(), catalog["bygg"], Outcome.AUTOMATIC_PARENT)
         answer(job.pk, catalog["plen"].pk, None)
-        assert row(job).right is False
+        assert row(job).is_correct is False

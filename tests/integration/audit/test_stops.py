@@ -138,7 +138,7 @@ class TestWhenItStops:
         """So nobody can refute the promise by answering only what is wrong."""
         made = version(catalog["maling"])
         judged(made, catalog["maling"], right=300, wrong=0)
-        AuditedPosting.objects.update(answered=None, right=None)
+        AuditedPosting.objects.update(answered_at=None, is_correct=None)
         wrong_answers(made, catalog["maling"], catalog["plen"], errors_to_stop(0))
         assert not AutomationStop.objects.exists()
 
@@ -204,7 +204,7 @@ class TestWhenItStops:
             while not waits_for_a_lock() and time.monotonic() < until:
                 time.sleep(0.01)
         thread.join(20)
-        assert AuditedPosting.objects.filter(right=False, job__in=jobs).count() == 2
+        assert AuditedPosting.objects.filter(is_correct=False, posting__in=jobs).count() == 2
         assert AutomationStop.objects.filter(category_key="").count() == 1
 
 
@@ -238,7 +238,7 @@ class TestWhatAStopDoes:
     ) -> None:
         """One worker all along, which is never told."""
         fit()
-        made = ClassifierVersion.objects.get(in_force=True)
+        made = ClassifierVersion.objects.get(is_active=True)
         pipeline = Pipeline()
         pipeline.refresh()
         label = str(catalog["maling"].pk)
@@ -303,7 +303,7 @@ class TestHowItGoesOn:
         # Drawn since.
         for _ in range(errors_to_stop(0)):
             answer(audited(made, catalog["maling"], age=-1).pk, catalog["plen"].pk, None)
-        assert AutomationStop.objects.filter(lifted=None).exists()
+        assert AutomationStop.objects.filter(resumed_at=None).exists()
 
     def test_it_outlives_a_refit_but_not_one_that_saw_the_errors(
         self, catalog: dict[str, Category]
@@ -341,7 +341,7 @@ class TestHowItGoesOn:
     ) -> None:
         self.stopped(catalog["maling"])
         refused = version(catalog["maling"], calibrated_on="audits")
-        ClassifierVersion.objects.filter(pk=refused.pk).update(in_force=False, activated=None)
+        ClassifierVersion.objects.filter(pk=refused.pk).update(is_active=False, activated_at=None)
         later = version(catalog["maling"])
         assert stops.in_force(later.pk).labels == {str(catalog["maling"].pk)}
         assert stops.in_force(refused.pk).labels == frozenset()

@@ -49,7 +49,7 @@ class TestDoctor:
 
     def test_trouble(self, active: Encoder) -> None:
         encoder = candidate()
-        Encoder.objects.filter(pk=encoder.pk).update(trouble="here: its files are gone")
+        Encoder.objects.filter(pk=encoder.pk).update(last_error="here: its files are gone")
         _, (ok, message, cure) = self.told()
         assert (ok, "its files are gone" in message) == (False, True)
         assert "retire_encoder next" in cure
@@ -59,7 +59,7 @@ class TestDoctor:
         JobPosting.objects.create(title="Male stue")
         drain()
         switch(encoder)
-        Encoder.objects.filter(pk=active.pk).update(replaced="2026-01-01T00:00Z")
+        Encoder.objects.filter(pk=active.pk).update(replaced_at="2026-01-01T00:00Z")
         ((ok, message, cure),) = self.told()
         assert ok
         assert "dummy was active before" in message

@@ -21,7 +21,7 @@ def switch(encoder: Encoder) -> None:
     """Put another one in force, as a promotion does."""
     Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
     now = Encoder.objects.filter(pk=encoder.pk)
-    now.update(state=EncoderState.ACTIVE, activated=database_now())
+    now.update(state=EncoderState.ACTIVE, activated_at=database_now())
     encoder.refresh_from_db()
 
 
@@ -40,12 +40,12 @@ def state(encoder: Encoder) -> str:
 
 def vectors(encoder: Encoder) -> set[Any]:
     """Postings that have a vector of it."""
-    return set(PostingEmbedding.objects.filter(encoder=encoder).values_list("job_id", flat=True))
+    return set(PostingEmbedding.objects.filter(encoder=encoder).values_list("posting_id", flat=True))
 
 
 def rows(encoder: Encoder | None) -> dict[Any, QueuedPosting]:
     """What waits for it (None: for the active one), by posting."""
-    return {row.job_id: row for row in QueuedPosting.objects.filter(encoder=encoder)}
+    return {row.posting_id: row for row in QueuedPosting.objects.filter(encoder=encoder)}
 
 
 def drainer(pipeline: Pipeline | None = None, **options: Any) -> Drainer:

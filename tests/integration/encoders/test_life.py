@@ -47,10 +47,10 @@ class TestRegistering:
         assert (found["state"], found["dimension"]) == ("building", 32)
         assert (encoder.source, encoder.weights_hash) == ("dummy:32", found["weights_hash"])
         walk = TableScan.objects.get(encoder=encoder)
-        assert (walk.vectors_only, walk.total, walk.finished) == (True, 3, None)
+        assert (walk.is_vector_only, walk.total, walk.finished_at) == (True, 3, None)
         job = JobPosting.objects.earliest("pk")
         PostingEmbedding.objects.create(
-            job=job, encoder=encoder, vector=[1.0, *[0.0] * 31], text_digest=b"x"
+            posting=job, encoder=encoder, vector=[1.0, *[0.0] * 31], text_digest=b"x"
         )
         assert Encoder.objects.active() == active
 
@@ -145,21 +145,21 @@ class TestIntake:
         both = [candidate("one"), candidate("two", 48)]
         job = JobPosting.objects.create(title="Male stue")
         intake.collect()
-        assert (rows(None)[job.pk].priority, rows(None)[job.pk].vector_only) == (100, False)
+        assert (rows(None)[job.pk].priority, rows(None)[job.pk].is_vector_only) == (100, False)
         for encoder in both:
             row = rows(encoder)[job.pk]
-            assert (row.priority, row.vector_only, row.set_aside) == (0, True, None)
+            assert (row.priority, row.is_vector_only, row.failed_at) == (0, True, None)
 
     def test_changes_are_folded_and_revive_what_was_set_aside(self, active: Encoder) -> None:
         encoder = candidate()
         job = JobPosting.objects.create(title="Male stue")
         intake.collect()
-        QueuedPosting.objects.filter(encoder=encoder).update(set_aside="2026-01-01T00:00Z", attempts=3)
+        QueuedPosting.objects.filter(encoder=encoder).update(failed_at="2026-01-01T00:00Z", attempts=3)
         for text in "abc":
             JobPosting.objects.update(title=text)
         assert intake.collect() == 1
         row = rows(encoder)[job.pk]
-        assert (row.set_aside, row.attempts) == (None, 0)
+        assert (row.failed_at, row.attempts) == (None, 0)
 
     def test_no_candidate_no_row(self, active: Encoder) -> None:
         gone = candidate()
@@ -176,7 +176,7 @@ class TestIntake:
             job = JobPosting.objects.create(title="Male stue")
         TableScan.objects.filter(encoder=encoder).delete()
         TableScan.objects.create(
-            purpose="reconcile", requested=sql_now(), stepped=sql_now(), not_before=sql_now()
+            purpose="reconcile", requested_at=sql_now(), advanced_at=sql_now(), scheduled_at=sql_now()
         )
         assert scans.step(active)
         assert rows(None).keys() == rows(encoder).keys() == {job.pk}
@@ -284,7 +284,7 @@ class TestBuilding:
         drain()
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
         if lacking == "the walk":
-            TableScan.objects.filter(encoder=encoder).update(finished=None)
+            TableScan.objects.filter(encoder=encoder).update(finished_at=None)
         elif lacking == "another walk":
             backfill.request(encoder, vectors_only=True, at_most=5)
         elif lacking == "an exemplar":
@@ -306,7 +306,7 @@ class TestBuilding:
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
         backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
         # In a test all is done at one moment, that of its transaction.
-        QueuedPosting.objects.update(queued=timezone.now() + timedelta(seconds=1))
+        QueuedPosting.objects.update(queued_at=timezone.now() + timedelta(seconds=1))
         assert register.finish(encoder)
 
     def test_what_was_set_aside_does_not_block_it(
@@ -327,10 +327,10 @@ class TestBuilding:
         row = rows(encoder)[posting.pk]
         assert (row.attempts, row.last_error) == (1, "ValueError: cannot")
         assert state(encoder) == EncoderState.BUILDING
-        QueuedPosting.objects.update(set_aside="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(failed_at="2026-01-01T00:00Z")
         drain()
         assert state(encoder) == EncoderState.READY
-        assert Decision.objects.get().job == posting
+        assert Decision.objects.get().posting == posting
         shown = call_json("encoders")["encoders"][1]
         assert (shown["state"], shown["set_aside"]) == ("ready", 1)
 
@@ -373,8 +373,8 @@ class TestBuilding:
         TableScan.objects.all().delete()
         found = call_json("backfill_embeddings", encoder="next")
         assert (found["missing"], found["queued"], found["pending"]) == (4, 4, 4)
-        assert all(row.vector_only for row in rows(encoder).values())
-        assert TableScan.objects.get().vectors_only
+        assert all(row.is_vector_only for row in rows(encoder).values())
+        assert TableScan.objects.get().is_vector_only
         assert call_json("backfill_embeddings")["pending"] == 4  # the active one's own
         assert "neither the active" in refused("backfill_embeddings", encoder="other")
 
@@ -413,7 +413,7 @@ def test_an_exemplar_that_a_candidate_cannot_encode_goes_on_voting(
     drain()
     assert Exemplar.objects.get(text="Male stue").state == "active"
     encoder.refresh_from_db()
-    assert (encoder.state, "cannot encode exemplar" in encoder.trouble) == ("building", True)
+    assert (encoder.state, "cannot encode exemplar" in encoder.last_error) == ("building", True)
 
 
 @pytest.mark.parametrize("statement", [register.READY, partitions.STATE])

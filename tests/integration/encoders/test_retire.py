@@ -49,12 +49,12 @@ def encoder(active: Encoder) -> Encoder:
     job = JobPosting.objects.create(title="Male stue")
     drain()
     version = ClassifierVersion.objects.create(
-        encoder=made, artifact=b"", target_precision=0.9, confidence=0.9,
+        encoder=made, artifact=b"", target_precision=0.9, confidence_level=0.9,
         calibrated_on="exemplars", exemplar_generation=0,
     )  # fmt: skip
     ShadowDecision.objects.create(
-        job=job, encoder=made, classifier=version, outcome=Outcome.NONE, text_digest=b"",
-        decided="2026-01-01T00:00Z",
+        posting=job, encoder=made, classifier=version, outcome=Outcome.NONE, text_digest=b"",
+        decided_at="2026-01-01T00:00Z",
     )  # fmt: skip
     backfill.request(made, vectors_only=True)
     JobPosting.objects.create(title="Klippe gress")
@@ -66,7 +66,7 @@ def encoder(active: Encoder) -> Encoder:
 
 def assert_gone(encoder: Encoder) -> None:
     assert state(encoder) == EncoderState.RETIRED
-    assert encoder.retired is not None
+    assert encoder.retired_at is not None
     assert not partitions.exists(encoder)
     for model in (QueuedPosting, TableScan, ExemplarEmbedding, ShadowDecision, PostingEmbedding):
         assert not model.objects.filter(encoder=encoder).exists(), model
@@ -90,7 +90,7 @@ def test_what_is_stored_of_it_goes_in_steps(encoder: Encoder, monkeypatch: Any) 
     monkeypatch.setattr(retiring, "STEP", 2)
     proposed = ShadowDecision.objects.get()
     for number in range(4):
-        proposed.pk, proposed.job = None, JobPosting.objects.create(title=f"Legge tak {number}")
+        proposed.pk, proposed.posting = None, JobPosting.objects.create(title=f"Legge tak {number}")
         proposed.save(force_insert=True)
     intake.collect()
     assert ShadowDecision.objects.count() == QueuedPosting.objects.filter(encoder=encoder).count() == 5

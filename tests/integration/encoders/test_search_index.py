@@ -19,7 +19,7 @@ from tests.integration.worker_runs import drain
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NEAREST = """
-SELECT job_id FROM {table}
+SELECT posting_id FROM {table}
 ORDER BY (vector::halfvec({dimension})) <=> %s::halfvec({dimension}) LIMIT 1
 """
 
@@ -56,7 +56,7 @@ def test_the_nearest_postings_come_by_the_index(encoder: Encoder) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(50)])
     drain()
     search_index.build_search_index(encoder)
-    job = PostingEmbedding.objects.order_by("job_id")[7]
+    job = PostingEmbedding.objects.order_by("posting_id")[7]
     statement = NEAREST.format(table=partitions.name(encoder), dimension=encoder.dimension)
     vector = str(list(job.vector))
     with connection.cursor() as cursor:
@@ -64,7 +64,7 @@ def test_the_nearest_postings_come_by_the_index(encoder: Encoder) -> None:
         cursor.execute(f"EXPLAIN {statement}", [vector])
         plan = "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute(statement, [vector])
-        assert cursor.fetchone() == (job.job_id,)
+        assert cursor.fetchone() == (job.posting_id,)
         cursor.execute("RESET enable_seqscan")
     assert search_index.name(encoder) in plan
 

@@ -36,7 +36,7 @@ def test_a_partition_holds_its_dimension_only(posting: JobPosting) -> None:
     encoder, _ = active.ensure_active()
     with pytest.raises(IntegrityError), transaction.atomic():
         PostingEmbedding.objects.create(
-            job=posting, encoder=encoder, vector=[1.0, 0.0], text_digest=b""
+            posting=posting, encoder=encoder, vector=[1.0, 0.0], text_digest=b""
         )
 
 
@@ -55,7 +55,7 @@ def test_two_encoders_vectors_live_side_by_side(posting: JobPosting, settings: A
     second, _ = active.ensure_active()
     JobPosting.objects.update(title="En ny tekst")
     drain()
-    assert PostingEmbedding.objects.filter(job=posting).count() == 2
+    assert PostingEmbedding.objects.filter(posting=posting).count() == 2
     assert current(posting).encoder == second
 
 

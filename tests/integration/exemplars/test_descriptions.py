@@ -60,7 +60,7 @@ def look(pipeline: Pipeline) -> None:
     """As if the time between two looks at the categories were over."""
     pipeline._next_look = 0.0
     ago = dt.timedelta(seconds=pipelines.DESCRIPTIONS_SECONDS)
-    Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(created=F("created") - ago)
+    Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(created_at=F("created_at") - ago)
     pipeline.refresh()
 
 
@@ -141,7 +141,7 @@ def test_the_description_steps_aside_where_exemplars_are_enough(pipeline: Pipeli
     drain(pipeline)
     assert current(other).category_id == category.pk
     # It comes back where they no longer are.
-    Exemplar.objects.filter(job=job).update(state=ExemplarState.QUARANTINED)
+    Exemplar.objects.filter(posting=job).update(state=ExemplarState.QUARANTINED)
     pipeline.refresh()
     assert of(category) == [TUNING]
 
@@ -153,7 +153,7 @@ def test_a_refit_neither_learns_from_descriptions_nor_forgets_the_category(
     look(pipeline)
     fit()
     drain(pipeline)
-    figures = ClassifierVersion.objects.get(in_force=True).figures
+    figures = ClassifierVersion.objects.get(is_active=True).figures
     assert "piano" not in {row["key"] for row in figures["categories"]}
     assert figures["rows"] == 16
     assert {row["exemplars"] for row in figures["categories"]} == {4}

@@ -163,7 +163,7 @@ class TestImportExemplars:
         labelled = Exemplar.objects.exclude(source="description")
         assert labelled.count() == 0
         call("import_exemplars", from_jobs=True)
-        assert list(labelled.values_list("text", "source")) == [("Klippe gress", "host")]
+        assert list(labelled.values_list("text", "source")) == [("Klippe gress", "posting")]
 
     def test_texts_are_cleaned_as_those_of_postings_are(
         self, catalog: Any, table: Any, monkeypatch: Any
@@ -205,12 +205,12 @@ class TestImportExemplars:
 
         with connection.cursor() as cursor:
             cursor.execute(
-                "ALTER TABLE marketplace_ai_jobposting ALTER COLUMN created DROP NOT NULL"
+                "ALTER TABLE marketplace_ai_jobposting ALTER COLUMN created_at DROP NOT NULL"
             )
             for title, created in (("Ny", "2026-02-01"), ("Gammel", "2020-01-01"), ("Uten", None)):
                 job = JobPosting.objects.create(title=title, category=catalog["maling"])
                 cursor.execute(
-                    "UPDATE marketplace_ai_jobposting SET created = %s WHERE id = %s",
+                    "UPDATE marketplace_ai_jobposting SET created_at = %s WHERE id = %s",
                     [created, job.pk],
                 )
         call("import_exemplars", from_jobs=True, per_category=1)
@@ -222,7 +222,7 @@ class TestImportJobs:
         file = table('title,description,extra\nMale stue,"To rom,\nca 40 kvm",x\nBytte kran,,y\n')
         assert call("import_jobs", file) == "2 postings created.\n"
         drain()
-        assert set(Decision.objects.values_list("job__title", "category_key")) == {
+        assert set(Decision.objects.values_list("posting__title", "category_key")) == {
             ("Male stue", "maling"),
             ("Bytte kran", "rorlegger"),
         }
@@ -263,7 +263,7 @@ class TestHostileTexts:
         with pytest.raises(UnicodeEncodeError), transaction.atomic():
             JobPosting.objects.create(title="Male\ud800stue")
         drain()
-        assert list(Decision.objects.values_list("job__title", flat=True)) == ["Male stue"]
+        assert list(Decision.objects.values_list("posting__title", flat=True)) == ["Male stue"]
 
     def test_what_an_adapter_returns_may_hold_anything(
         self, fitted: None, monkeypatch: Any
@@ -289,4 +289,4 @@ class TestHostileTexts:
         drain()
         assert current(good).category_key == "maling"
         row = QueuedPosting.objects.get()
-        assert (row.job_id, row.last_error) == (bad.pk, "KeyError: 'Tak'")
+        assert (row.posting_id, row.last_error) == (bad.pk, "KeyError: 'Tak'")

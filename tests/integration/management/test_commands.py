@@ -64,7 +64,7 @@ class TestBackfill:
         assert (second["missing"], second["queued"], second["pending"]) == (3, 3, 3)
         assert call_json("backfill_embeddings")["queued"] == 0
         drain()
-        assert Decision.objects.filter(current=True).count() == 5
+        assert Decision.objects.filter(is_current=True).count() == 5
         assert call_json("backfill_embeddings")["missing"] == 0
 
     def test_fresh_postings_go_first(self, fitted: None) -> None:
@@ -72,7 +72,7 @@ class TestBackfill:
         call("backfill_embeddings")
         fresh = JobPosting.objects.create(title="Bytte kran")
         intake.collect()
-        order = QueuedPosting.objects.order_by("-priority").values_list("job_id", "priority")
+        order = QueuedPosting.objects.order_by("-priority").values_list("posting_id", "priority")
         assert list(order) == [(fresh.pk, Priority.FRESH), (old[0].pk, Priority.BACKFILL)]
         from marketplace_ai.queue.claim import claim
 
@@ -90,7 +90,7 @@ class TestBackfill:
         drain()
         labelled.refresh_from_db()
         bare.refresh_from_db()
-        assert (labelled.category, current(labelled).outcome) == (catalog["plen"], Outcome.KEPT)
+        assert (labelled.category, current(labelled).outcome) == (catalog["plen"], Outcome.HUMAN_OVERRIDE)
         assert (bare.category, current(bare).outcome) == (catalog["maling"], Outcome.AUTOMATIC)
 
     def test_vectors_only_decides_nothing(self, fitted: None) -> None:
@@ -104,7 +104,7 @@ class TestBackfill:
 
     def test_since(self, fitted: None) -> None:
         old, _new = older("Male", "Kran")
-        JobPosting.objects.filter(pk=old.pk).update(created="2020-01-01T12:00Z")
+        JobPosting.objects.filter(pk=old.pk).update(created_at="2020-01-01T12:00Z")
         assert call_json("backfill_embeddings", since="2021-01-01")["queued"] == 1
         assert call_json("backfill_embeddings", since="2020-01-01")["queued"] == 1
 
@@ -180,15 +180,15 @@ class TestDoctor:
 
     def test_what_was_set_aside_and_what_waits(self, posting: JobPosting, capsys: Any) -> None:
         intake.collect()
-        QueuedPosting.objects.update(queued="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(queued_at="2026-01-01T00:00Z")
         assert not doctor(capsys)[1]["queue"]["ok"]
-        QueuedPosting.objects.update(set_aside="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(failed_at="2026-01-01T00:00Z")
         findings = doctor(capsys)[1]
         assert findings["queue"]["ok"]
         assert findings["set aside"]["message"].startswith("1 postings")
 
     def test_a_rescan_is_asked_for(self, capsys: Any) -> None:
-        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
         assert "backfill_embeddings" in doctor(capsys)[1]["rescan"]["cure"]
 
     def test_a_broker_that_is_gone(self, capsys: Any) -> None:
@@ -232,7 +232,7 @@ class TestFitClassifier:
 
     def test_its_figures(self, exemplars: None) -> None:
         result = call_json("fit_classifier")
-        version = ClassifierVersion.objects.get(in_force=True)
+        version = ClassifierVersion.objects.get(is_active=True)
         assert result["version"] == version.pk
         assert result["calibrated_on"] == "exemplars"
         assert (result["target_precision"], result["confidence"]) == (0.97, 0.95)

@@ -120,8 +120,8 @@ def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]
     up = report["up"]
     keys = up["foreign_keys"]
     for table in ("postingembedding", "queuedposting", "decision", "exemplar"):
-        assert keys[f"marketplace_ai_{table}.job_id"] == [job, CASCADE]
-    assert keys["marketplace_ai_auditedposting.job_id"] == [job, SET_NULL]
+        assert keys[f"marketplace_ai_{table}.posting_id"] == [job, CASCADE]
+    assert keys["marketplace_ai_auditedposting.posting_id"] == [job, SET_NULL]
     for column in (
         "decision.category_id", "exemplar.category_id", "auditedposting.category_id",
         "auditedposting.answer_id", "automationstop.category_id",
@@ -130,7 +130,7 @@ def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]
     assert keys["marketplace_ai_postingembedding.encoder_id"] == ["marketplace_ai_encoder", CASCADE]
     # What the machine last wrote is compared, never followed; the log must cost nothing.
     assert "marketplace_ai_decision.machine_category_id" not in keys
-    assert "marketplace_ai_postingchange.job_id" not in keys
+    assert "marketplace_ai_postingchange.posting_id" not in keys
     assert up["tables"]["marketplace_ai_postingchange"] == ["r", []]
     assert up["tables"]["marketplace_ai_postingembedding"][0] == "p"
 
@@ -263,7 +263,7 @@ def test_a_foreign_key_to_a_hosts_table_waits_for_nobody_long(
     """Else the host's own writes would wait behind the migration."""
     if way == "database_forwards":
         monkeypatch.setattr(DatabaseForeignKey, "_name", staticmethod(lambda *args: "another"))
-    operation = DatabaseForeignKey("AuditedPosting", "job", "SET NULL")
+    operation = DatabaseForeignKey("AuditedPosting", "posting", "SET NULL")
     state = SimpleNamespace(apps=apps)
     host = connection.copy()
     host.set_autocommit(False)

@@ -87,15 +87,15 @@ class TestTheGate:
         drain(pipeline)
         said = call("activate_encoder", "small", **asked)
         assert (state(small), state(big)) == (EncoderState.ACTIVE, EncoderState.READY)
-        assert big.replaced is not None and small.activated is not None
-        assert big.replaced <= small.activated
+        assert big.replaced_at is not None and small.activated_at is not None
+        assert big.replaced_at <= small.activated_at
         made = Promotion.objects.get()
-        assert (made.kind, made.encoder, made.before) == (PromotionKind.PROMOTED, small, big)
+        assert (made.kind, made.encoder, made.previous_encoder) == (PromotionKind.PROMOTED, small, big)
         assert (made.reason, made.switched_by) == ("", None)
-        assert small.activated <= made.switched
+        assert small.activated_at <= made.switched_at
         assert made.comparison["objections"] == [] and "changes" not in made.comparison
         version = ClassifierVersion.objects.get(pk=small.comparison["version"])
-        assert version.in_force and version.encoder == small
+        assert version.is_active and version.encoder == small
         assert said.splitlines()[-1].startswith("small is active. Workers follow")
         # The same worker follows, and what waited is decided anew.
         drain(pipeline)
@@ -122,7 +122,7 @@ class TestTheGate:
         against = {"id": big.pk, "name": "dummy", "version": in_force}
         assert small.comparison["against"] == against
         stored = ClassifierVersion.objects.get(pk=small.comparison["version"])
-        assert (stored.encoder, stored.in_force) == (small, False)
+        assert (stored.encoder, stored.is_active) == (small, False)
         assert activation.in_force(big) == in_force
         assert not Promotion.objects.exists() and not QueuedPosting.objects.exists()
 
@@ -259,7 +259,7 @@ class TestTheGate:
         said = call("activate_encoder", "small")
         assert said.splitlines()[-2] == ("It is the first one: there is none to compare it with.")
         assert state(small) == EncoderState.ACTIVE
-        assert Promotion.objects.get().before is None
+        assert Promotion.objects.get().previous_encoder is None
 
 
 class TestOneThatWasFineTuned:
@@ -295,11 +295,11 @@ class TestWhatCannotBecomeActive:
     def test_one_that_workers_cannot_load(
         self, small: Encoder, big: Encoder, asked: dict[str, Any]
     ) -> None:
-        Encoder.objects.filter(pk=small.pk).update(trouble="here: its files are gone")
+        Encoder.objects.filter(pk=small.pk).update(last_error="here: its files are gone")
         assert "its files are gone" in failed("activate_encoder", "small", **asked)
-        Encoder.objects.filter(pk=small.pk).update(trouble="")
+        Encoder.objects.filter(pk=small.pk).update(last_error="")
         call("activate_encoder", "small", **asked)
-        Encoder.objects.filter(pk=big.pk).update(trouble="here: its files are gone")
+        Encoder.objects.filter(pk=big.pk).update(last_error="here: its files are gone")
         assert "mend that first" in failed("rollback_encoder")
         assert state(small) == EncoderState.ACTIVE
 

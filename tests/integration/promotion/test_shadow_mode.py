@@ -53,7 +53,7 @@ def put_in_force(encoder: Encoder) -> ClassifierVersion:
     labelled = Labelled(found.texts, found.vectors, found.labels).take(taught)
     classifier = Classifier.fit(labelled, None, parents={})
     version = ClassifierVersion(
-        encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97, confidence=0.95,
+        encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97, confidence_level=0.95,
         calibrated_on="exemplars", exemplar_generation=found.generation,
     )  # fmt: skip
     activation.keep(version, classifier, labelled)
@@ -63,7 +63,7 @@ def put_in_force(encoder: Encoder) -> ClassifierVersion:
 
 def said() -> dict[str, str]:
     """The candidate's answers by title."""
-    return dict(ShadowDecision.objects.values_list("job__title", "category_key"))
+    return dict(ShadowDecision.objects.values_list("posting__title", "category_key"))
 
 
 def test_what_comes_in_is_decided_by_both_and_only_one_counts(
@@ -74,7 +74,7 @@ def test_what_comes_in_is_decided_by_both_and_only_one_counts(
     job = JobPosting.objects.create(title="Klippe gress hver uke")
     drain()
     shadow = ShadowDecision.objects.get()
-    assert (shadow.job, shadow.encoder, shadow.category_key) == (job, encoder, "plen")
+    assert (shadow.posting, shadow.encoder, shadow.category_key) == (job, encoder, "plen")
     assert shadow.classifier.encoder == encoder
     assert shadow.category_name == str(Category.objects.get(slug="plen"))
     assert shadow.probability > 0
@@ -156,7 +156,7 @@ def test_what_was_queued_before_is_not_decided(encoder: Encoder) -> None:
 
     JobPosting.objects.create(title="Klippe gress")
     intake.collect()
-    assert all(row.vector_only for row in rows(encoder).values())
+    assert all(row.is_vector_only for row in rows(encoder).values())
     call_json("encoders", shadow="next")
     drain()
     assert not said()
@@ -221,6 +221,6 @@ def test_once_it_is_active_it_decides_with_effect(encoder: Encoder) -> None:
     switch(encoder)
     JobPosting.objects.update(title="Male stue")
     drain()
-    decision = Decision.objects.get(current=True)
+    decision = Decision.objects.get(is_current=True)
     assert (decision.encoder, decision.classifier.encoder) == (encoder, encoder)
     assert said() == {"Male stue": "plen"}

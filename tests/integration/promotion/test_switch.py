@@ -68,11 +68,11 @@ class TestTheWayBack:
         waiting = JobPosting.objects.create(title="Hei på deg")
         drain()
         in_force = activation.in_force(big)
-        Encoder.objects.filter(pk=small.pk).update(shadow=True)
+        Encoder.objects.filter(pk=small.pk).update(is_shadowing=True)
         call("activate_encoder", "small", **asked)
         drain()
         assert current(waiting).encoder == small
-        assert not Encoder.objects.filter(shadow=True).exists()
+        assert not Encoder.objects.filter(is_shadowing=True).exists()
         said = call("rollback_encoder")
         assert said == (
             f"dummy is active again instead of small: classifier {in_force} decides. "
@@ -80,10 +80,10 @@ class TestTheWayBack:
         )
         assert (state(big), state(small)) == (EncoderState.ACTIVE, EncoderState.READY)
         made = Promotion.objects.latest("pk")
-        assert (made.kind, made.encoder, made.before) == (PromotionKind.ROLLED_BACK, big, small)
+        assert (made.kind, made.encoder, made.previous_encoder) == (PromotionKind.ROLLED_BACK, big, small)
         drain()
         assert (current(waiting).encoder, current(waiting).classifier_id) == (big, in_force)
-        assert PostingEmbedding.objects.filter(job=waiting).count() == 2
+        assert PostingEmbedding.objects.filter(posting=waiting).count() == 2
 
     def test_twice_is_two_steps_back_and_never_forth_again(
         self, big: Encoder, small: Encoder, third: Encoder, asked: dict[str, Any]
@@ -203,7 +203,7 @@ class TestAtOnce:
         assert f"The encoder {now} became active meanwhile" in str(lost)
         assert lost.returncode == 1
         made = Promotion.objects.get()
-        assert (made.encoder, made.before) == (now, before)
+        assert (made.encoder, made.previous_encoder) == (now, before)
         assert activation.in_force(now) == now.comparison["version"]
         ready = Encoder.objects.filter(state=EncoderState.READY)
         assert ready.count() == 2

@@ -34,7 +34,7 @@ def older(count: int) -> list[JobPosting]:
         jobs = JobPosting.objects.bulk_create(
             [JobPosting(title=f"Male rom {n}") for n in range(count)]
         )
-        JobPosting.objects.filter(pk__in=[job.pk for job in jobs]).update(created=LONG_AGO)
+        JobPosting.objects.filter(pk__in=[job.pk for job in jobs]).update(created_at=LONG_AGO)
     return jobs
 
 
@@ -57,19 +57,19 @@ def go_on() -> int:
     went = True
     while went:
         steps += 1
-        TableScan.objects.update(not_before=Now())
+        TableScan.objects.update(scheduled_at=Now())
         went = scans.step(active())
     return steps
 
 
 def queued() -> list[Any]:
-    return list(QueuedPosting.objects.order_by("pk").values_list("job_id", flat=True))
+    return list(QueuedPosting.objects.order_by("pk").values_list("posting_id", flat=True))
 
 
 def worked_off(vectors: bool = True) -> None:
     """What is in the queue, as if a worker had done it."""
     for row in QueuedPosting.objects.all():
         PostingEmbedding.objects.create(
-            job_id=row.job_id, encoder=active(), vector=[1.0] * 64, text_digest=b"x"
+            posting_id=row.posting_id, encoder=active(), vector=[1.0] * 64, text_digest=b"x"
         )
         row.delete()

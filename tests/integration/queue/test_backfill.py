@@ -62,11 +62,11 @@ class TestFeeding:
         walk, _ = backfill.request(encoder)
         assert go_on() == 2
         assert queued() == keys[:10]
-        QueuedPosting.objects.filter(job_id__in=keys[:5]).delete()
+        QueuedPosting.objects.filter(posting_id__in=keys[:5]).delete()
         assert go_on() == 1
         assert queued() == keys[5:15]
         walk.refresh_from_db()
-        assert (walk.last_key, walk.walked, walk.queued) == (str(keys[14]), 15, 15)
+        assert (walk.last_key, walk.scanned_count, walk.queued_count) == (str(keys[14]), 15, 15)
 
     def test_room_grows_with_the_workers(self, encoder: Any, small: None) -> None:
         older(40)
@@ -85,7 +85,7 @@ class TestFeeding:
         older(40)
         backfill.request(encoder)
         go_on()
-        QueuedPosting.objects.filter(pk__in=QueuedPosting.objects.values("pk")[:5]).update(alone=True)
+        QueuedPosting.objects.filter(pk__in=QueuedPosting.objects.values("pk")[:5]).update(is_isolated=True)
         assert go_on() == 1
         QueuedPosting.objects.update(priority=Priority.FRESH)
         assert go_on() == 2
@@ -96,7 +96,7 @@ class TestFeeding:
         drain()
         assert Decision.objects.count() == PostingEmbedding.objects.count() == 43
         walk.refresh_from_db()
-        assert (walk.finished is not None, walk.queued) == (True, 43)
+        assert (walk.finished_at is not None, walk.queued_count) == (True, 43)
 
     def test_it_goes_on_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
         keys = [job.pk for job in older(40)]
@@ -122,16 +122,16 @@ class TestFeeding:
         fresh = JobPosting.objects.create(title="Male stue")
         drain()
         assert Decision.objects.count() == 27
-        assert Decision.objects.filter(job=fresh).count() == 1
+        assert Decision.objects.filter(posting=fresh).count() == 1
         walk.refresh_from_db()
-        assert walk.finished is not None
+        assert walk.finished_at is not None
 
     def test_what_has_a_vector_and_was_never_decided_is_decided(
         self, encoder: Any, small: None
     ) -> None:
         """As all older postings have, after a candidate became active."""
         (job,) = older(1)
-        PostingEmbedding.objects.create(job=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
+        PostingEmbedding.objects.create(posting=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x")
         assert backfill.count(encoder, vectors_only=True) == (0, False)
         assert backfill.count(encoder) == (1, False)
         backfill.request(encoder, vectors_only=True)
@@ -139,23 +139,23 @@ class TestFeeding:
         assert not QueuedPosting.objects.exists()
         backfill.request(encoder)
         go_on()
-        assert list(QueuedPosting.objects.values_list("job", "vector_only")) == [(job.pk, False)]
+        assert list(QueuedPosting.objects.values_list("posting", "is_vector_only")) == [(job.pk, False)]
 
     def test_what_needs_nothing_is_passed_over(self, encoder: Any, small: None) -> None:
         jobs = older(12)
         PostingEmbedding.objects.create(
-            job=jobs[0], encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
+            posting=jobs[0], encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
         )
         for job in jobs[:2]:  # the second is blank
             Decision.objects.create(
-                job=job, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
-                decided=timezone.now(),
+                posting=job, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
+                decided_at=timezone.now(),
             )  # fmt: skip
         backfill.queue([jobs[2].pk])
         walk, _ = backfill.request(encoder)
         go_on()
         walk.refresh_from_db()
-        assert (walk.walked, walk.queued) == (12, 9)
+        assert (walk.scanned_count, walk.queued_count) == (12, 9)
         assert sorted(queued()) == [job.pk for job in jobs[2:]]
 
     def test_what_another_worker_did_since_the_look_is_not_done_twice(
@@ -166,8 +166,8 @@ class TestFeeding:
 
         def late(jobs: list[Any], **options: Any) -> Any:
             Decision.objects.create(
-                job=first, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
-                decided=timezone.now(),
+                posting=first, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
+                decided_at=timezone.now(),
             )  # fmt: skip
             return queue(jobs, **options)
 
@@ -176,7 +176,7 @@ class TestFeeding:
         go_on()
         assert queued() == [second.pk]
         walk.refresh_from_db()
-        assert walk.queued == 1
+        assert walk.queued_count == 1
 
     def test_a_fresh_posting_waits_for_one_batch_at_most(
         self, encoder: Any, small: None, monkeypatch: Any
@@ -190,7 +190,7 @@ class TestFeeding:
         def create(written: Any) -> None:
             if len(batches) == 3:
                 fresh.append(JobPosting.objects.create(title="Male stue").pk)
-            batches.append(Decision.objects.filter(job_id__in=fresh).exists())
+            batches.append(Decision.objects.filter(posting_id__in=fresh).exists())
 
         drainer = Drainer(Pipeline(), on_batch=create)
         try:
@@ -219,7 +219,7 @@ class TestFeeding:
         finally:
             drainer.close()
         assert "A walk over the postings failed" in caplog.text
-        assert Decision.objects.get().job_id == fresh.pk
+        assert Decision.objects.get().posting_id == fresh.pk
         assert not queued()
 
     def test_an_encoder_that_is_being_built_gets_rows_of_its_own(
@@ -237,7 +237,7 @@ class TestFeeding:
         assert claimed is not None
         assert [row.job_id for row in claimed.rows] == keys
         walk.refresh_from_db()
-        assert walk.finished is not None
+        assert walk.finished_at is not None
 
 
 def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> None:
@@ -298,7 +298,7 @@ class TestSeveralWorkers:
             thread.join(60)
         assert queued() == keys
         walk.refresh_from_db()
-        assert (walk.walked, walk.queued) == (500, 500)
+        assert (walk.scanned_count, walk.queued_count) == (500, 500)
 
     @pytest.mark.django_db(transaction=True)
     def test_what_its_host_holds_is_neither_waited_for_nor_forgotten(
@@ -317,8 +317,8 @@ class TestSeveralWorkers:
                 while len(queued()) < 10:
                     assert scans.step(encoder)
                 walk.refresh_from_db()
-                assert walk.held == [str(jobs[1].pk), str(jobs[2].pk)]
-                assert walk.finished is None
+                assert walk.locked_keys == [str(jobs[1].pk), str(jobs[2].pk)]
+                assert walk.finished_at is None
                 cursor.execute("COMMIT")
         finally:
             host.close()
@@ -326,7 +326,7 @@ class TestSeveralWorkers:
         go_on()
         assert queued() == [jobs[1].pk]
         walk.refresh_from_db()
-        assert (walk.held, walk.finished is not None, walk.queued) == ([], True, 11)
+        assert (walk.locked_keys, walk.finished_at is not None, walk.queued_count) == ([], True, 11)
 
     @pytest.mark.django_db(transaction=True)
     def test_a_worker_killed_in_the_middle_of_a_step(self, encoder: Any, tmp_path: Path) -> None:
@@ -337,8 +337,8 @@ class TestSeveralWorkers:
         with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
             # Its row of the queue is somebody's who has not committed: the step waits for it.
             host.execute(
-                "INSERT INTO marketplace_ai_queuedposting (job_id, priority, vector_only, alone, "
-                "attempts, queued, not_before, last_error) "
+                "INSERT INTO marketplace_ai_queuedposting (posting_id, priority, is_vector_only, is_isolated, "
+                "attempts, queued_at, scheduled_at, last_error) "
                 "VALUES (%s, 0, false, false, 0, now(), now(), '')",
                 [keys[2500]],
             )
@@ -351,7 +351,7 @@ class TestSeveralWorkers:
                 worker.wait_for_end()
             host.rollback()
         walk.refresh_from_db()
-        assert (walk.last_key, walk.queued) == (str(keys[1999]), 2000)
+        assert (walk.last_key, walk.queued_count) == (str(keys[1999]), 2000)
         with (
             workers.drainer(tmp_path / "first", environment) as first,
             workers.drainer(tmp_path / "second", environment) as second,
@@ -364,7 +364,7 @@ class TestSeveralWorkers:
             )
         ledger.assert_exactly_once(url, 2600)
         walk.refresh_from_db()
-        assert walk.queued == 2600
+        assert walk.queued_count == 2600
 
 
 class TestCommand:
@@ -375,7 +375,7 @@ class TestCommand:
         assert result["pending"] == 10
         said = call("backfill_embeddings")
         assert "of 30 the workers queue the rest as they go" in said
-        assert TableScan.objects.get().queued == 10
+        assert TableScan.objects.get().queued_count == 10
         drain()
         assert Decision.objects.count() == 40
         assert call_json("backfill_embeddings")["missing"] == 0
@@ -468,33 +468,33 @@ def finding(name: str) -> str:
 class TestProgress:
     def test_the_rate_is_of_the_time_under_way(self) -> None:
         walk = TableScan(
-            purpose=ScanPurpose.BACKFILL, total=1000, queued=300, busy=dt.timedelta(seconds=100)
+            purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300, time_spent=dt.timedelta(seconds=100)
         )
         known = scans.progress(walk, waiting=100)
         assert (known.done, known.total, known.rate) == (200, 1000, 2.0)
         assert known.left == dt.timedelta(seconds=400)
 
     def test_before_anything_was_done_nothing_is_known(self) -> None:
-        walk = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued=300)
+        walk = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300)
         assert scans.progress(walk, waiting=300) == scans.Progress(0, 1000, 0.0, None)
 
     def test_a_night_without_workers_is_left_out(self, encoder: Any, small: None) -> None:
         older(40)
         walk, _ = backfill.request(encoder)
-        TableScan.objects.update(stepped="2026-01-01T00:00Z")
+        TableScan.objects.update(advanced_at="2026-01-01T00:00Z")
         scans.step(encoder)
         walk.refresh_from_db()
-        assert walk.busy == scans.LONGEST_GAP
+        assert walk.time_spent == scans.LONGEST_GAP
 
     def test_doctor_and_admin_show_it(self, encoder: Any, small: None, admin_client: Any) -> None:
         older(40)
         walk, _ = backfill.request(encoder, total=40)
         go_on()
         QueuedPosting.objects.all().delete()
-        TableScan.objects.filter(pk=walk.pk).update(busy=dt.timedelta(seconds=2))
+        TableScan.objects.filter(pk=walk.pk).update(time_spent=dt.timedelta(seconds=2))
         assert finding("backfill") == "10 of 40 postings, 0:00:06 left at 5/s"
         page = reverse("admin:marketplace_ai_queuedposting_changelist")
         html = admin_client.get(page).content.decode()
         assert "10 of 40, 5 a second, 0:00:06 left" in html
-        TableScan.objects.update(stopped=timezone.now(), estimated=True)
+        TableScan.objects.update(stopped_at=timezone.now(), is_estimated=True)
         assert "10 of about 40, stopped" in admin_client.get(page).content.decode()

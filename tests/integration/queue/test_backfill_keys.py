@@ -61,8 +61,8 @@ def test_text_keys(tmp_path: Path) -> None:
             call_command("backfill_embeddings")
             call_command("process_pending", drain=True)
             walk = TableScan.objects.get(purpose="backfill")
-            assert set(Decision.objects.values_list("job_id", flat=True)) == set(keys)
-            assert (walk.walked, walk.queued, bool(walk.finished)) == (16, 16, True), vars(walk)
+            assert set(Decision.objects.values_list("posting_id", flat=True)) == set(keys)
+            assert (walk.scanned_count, walk.queued_count, bool(walk.finished_at)) == (16, 16, True), vars(walk)
             print("all decided")
             """
         )

@@ -43,7 +43,7 @@ def test_changes_of_one_posting_are_folded(posting: JobPosting) -> None:
     for text in "abc":
         JobPosting.objects.filter(pk=posting.pk).update(title=text)
     assert intake.collect() == 1
-    assert pending().job_id == posting.pk
+    assert pending().posting_id == posting.pk
     assert pending().priority == Priority.FRESH
     assert PostingChange.objects.count() == 0
 
@@ -70,17 +70,17 @@ def test_more_than_one_batch_is_collected(monkeypatch: Any) -> None:
 
 def test_an_edit_revives_what_was_set_aside(posting: JobPosting) -> None:
     intake.collect()
-    QueuedPosting.objects.update(set_aside="2026-01-01T00:00Z", attempts=3)
+    QueuedPosting.objects.update(failed_at="2026-01-01T00:00Z", attempts=3)
     JobPosting.objects.update(title="nytt")
     intake.collect()
-    assert pending().set_aside is None
+    assert pending().failed_at is None
     assert pending().attempts == 0
 
 
 def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
     intake.collect()
-    QueuedPosting.objects.filter(job__title__in=["0", "1"]).update(priority=Priority.BACKFILL)
+    QueuedPosting.objects.filter(posting__title__in=["0", "1"]).update(priority=Priority.BACKFILL)
     first = claims.claim(worker)
     assert first is not None
     titles = dict(JobPosting.objects.values_list("pk", "title"))
@@ -116,7 +116,7 @@ def test_a_batch_is_bounded(worker: int, settings: Any) -> None:
 def test_rows_marked_alone_are_claimed_one_by_one(worker: int) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(3)])
     intake.collect()
-    QueuedPosting.objects.update(alone=True)
+    QueuedPosting.objects.update(is_isolated=True)
     assert claims.claim(worker) is None
     claimed = claims.claim(worker, alone=True)
     assert claimed is not None
@@ -136,7 +136,7 @@ def test_a_dead_workers_rows_are_free_at_once_uncounted(posting: JobPosting) -> 
     claims.claim(number)
     dead.close()
     assert recover_soon() == 1
-    assert (pending().token, pending().alone, pending().attempts) == (None, True, 0)
+    assert (pending().token, pending().is_isolated, pending().attempts) == (None, True, 0)
 
 
 def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting) -> None:
@@ -149,13 +149,13 @@ def test_a_dead_workers_rows_of_a_candidate_are_free_as_well(posting: JobPosting
     dead.close()
     assert recover_soon() == 1
     left = QueuedPosting.objects.get(encoder=encoder)
-    assert (left.token, left.alone, left.attempts) == (None, True, 0)
+    assert (left.token, left.is_isolated, left.attempts) == (None, True, 0)
 
 
 def test_a_frozen_workers_rows_are_free_after_the_lease(posting: JobPosting, worker: int) -> None:
     intake.collect()
     claims.claim(worker)
-    QueuedPosting.objects.update(lease_until="2026-01-01T00:00Z")
+    QueuedPosting.objects.update(lease_expires_at="2026-01-01T00:00Z")
     assert claims.recover() == 1
 
 
@@ -163,15 +163,15 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     posting: JobPosting,
 ) -> None:
     intake.collect()
-    QueuedPosting.objects.update(alone=True)
+    QueuedPosting.objects.update(is_isolated=True)
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
-        QueuedPosting.objects.update(not_before="2026-01-01T00:00Z")  # its waiting time is over
+        QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")  # its waiting time is over
         assert claims.claim(dead.hold(), alone=True)
         dead.close()
         recover_soon()
         assert pending().attempts == attempt
-    assert pending().set_aside is not None
+    assert pending().failed_at is not None
     assert pending().last_error == claims.LOST_ALONE
 
 
@@ -181,8 +181,8 @@ def test_a_failure_is_counted_and_waits(posting: JobPosting, worker: int) -> Non
     assert claimed is not None
     claims.fail(claimed.token, claimed.rows[0].id, "ValueError: nul \x00 and \ud800")
     row = pending()
-    assert (row.attempts, row.alone, row.token, row.set_aside) == (1, True, None, None)
-    assert row.not_before > row.queued
+    assert (row.attempts, row.is_isolated, row.token, row.failed_at) == (1, True, None, None)
+    assert row.scheduled_at > row.queued_at
     assert claims.claim(worker, alone=True) is None
 
 
@@ -208,7 +208,7 @@ def test_a_posting_that_its_host_holds_stays_in_the_log_and_blocks_nobody() -> N
                 "SELECT 1 FROM marketplace_ai_jobposting WHERE id = %s FOR UPDATE", [held.pk]
             )
             assert intake.collect() == 1
-            assert pending().job_id == other.pk
+            assert pending().posting_id == other.pk
             cursor.execute("COMMIT")
     finally:
         holder.close()
@@ -250,7 +250,7 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
         )
         cursor.execute(
             "INSERT INTO marketplace_ai_queuedposting "
-            "(job_id, priority, vector_only, alone, attempts, queued, not_before, last_error) "
+            "(posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error) "
             "SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting"
         )
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
@@ -275,8 +275,8 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
             "SELECT n FROM generate_series(1, 30000) AS n"
         )
         cursor.execute(
-            "INSERT INTO marketplace_ai_queuedposting (job_id, encoder_id, priority, vector_only, "
-            "alone, attempts, queued, not_before, last_error) "
+            "INSERT INTO marketplace_ai_queuedposting (posting_id, encoder_id, priority, is_vector_only, "
+            "is_isolated, attempts, queued_at, scheduled_at, last_error) "
             "SELECT id, CASE WHEN id %% 2 = 0 THEN %s::bigint END, 0, true, false, 0, now(), "
             "now(), '' FROM marketplace_ai_jobposting",
             [encoder.pk],
@@ -289,7 +289,7 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
             assert "marketplace_ai_queue_candidate" in plan, plan
             assert "Sort" not in plan, plan
             assert "Seq Scan" not in plan, plan
-        cursor.execute("UPDATE marketplace_ai_queuedposting SET not_before = 'infinity'")
+        cursor.execute("UPDATE marketplace_ai_queuedposting SET scheduled_at = 'infinity'")
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
         assert not claims.is_due([encoder.pk])
         cursor.execute(f"EXPLAIN {sql.DUE}", {"encoders": [encoder.pk]})

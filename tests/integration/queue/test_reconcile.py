@@ -51,13 +51,13 @@ def search() -> set[Any]:
     """A whole round; the postings that it queued, which are then forgotten."""
     reconcile.begin(active())  # the first call of all only notes the time
     searches = TableScan.objects.filter(purpose=ScanPurpose.RECONCILE)
-    searches.update(requested="2026-01-01T00:00Z", finished=Now())
+    searches.update(requested_at="2026-01-01T00:00Z", finished_at=Now())
     assert reconcile.begin(active())
     before = set(QueuedPosting.objects.values_list("pk", flat=True))
     go_on()
-    assert searches.get().finished is not None
+    assert searches.get().finished_at is not None
     found = QueuedPosting.objects.exclude(pk__in=before)
-    keys = set(found.values_list("job_id", flat=True))
+    keys = set(found.values_list("posting_id", flat=True))
     assert set(found.values_list("priority", flat=True)) <= {Priority.BACKFILL}
     found.delete()
     return keys
@@ -116,9 +116,9 @@ class TestWhatTriggersMiss:
         with unseen():
             JobPosting.objects.create(title="Bytte kran")
         reconcile.begin(active())
-        TableScan.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested_at="2026-01-01T00:00Z")
         drain()
-        assert Decision.objects.filter(current=True).count() == 1
+        assert Decision.objects.filter(is_current=True).count() == 1
 
     def test_a_row_written_straight_into_a_partition(self, tmp_path: Path) -> None:
         with fresh_database("partitions") as url:
@@ -142,7 +142,7 @@ class TestWhatTriggersMiss:
                 assert host.execute(seen).fetchone() == (1,)
                 host.execute("INSERT INTO shard (id, title) VALUES (2, 'b')")
                 assert host.execute(seen).fetchone() == (1,)
-                decided = "SELECT array_agg(job_id ORDER BY job_id) FROM marketplace_ai_decision"
+                decided = "SELECT array_agg(posting_id ORDER BY posting_id) FROM marketplace_ai_decision"
                 with workers.drainer(tmp_path, environment) as worker:
                     worker.wait_for(
                         lambda: host.execute(decided).fetchone() == ([1, 2],), "it is not found"
@@ -172,7 +172,7 @@ class TestWhatIsLeftAlone:
     def test_a_part_of_a_backfill_says_nothing_about_the_rest(self, part: Any) -> None:
         call("backfill_embeddings", **part)
         drain()
-        assert TableScan.objects.filter(finished__isnull=False).exists()
+        assert TableScan.objects.filter(finished_at__isnull=False).exists()
         older(2)
         assert search() == set()
 
@@ -187,7 +187,7 @@ class TestWhatIsLeftAlone:
         with unseen():
             waiting, aside = (JobPosting.objects.create(title=t) for t in ("Male", "Kran"))
         backfill.queue([waiting.pk, aside.pk])
-        QueuedPosting.objects.filter(job=aside).update(set_aside=timezone.now())
+        QueuedPosting.objects.filter(posting=aside).update(failed_at=timezone.now())
         assert search() == set()
 
     def test_a_mass_edit_renewed_the_vector_alone(self) -> None:
@@ -213,9 +213,9 @@ class TestWhatIsLeftAlone:
             bad = JobPosting.objects.create(title="Male stue")
         monkeypatch.setattr(JobAdapter, "eligible", lambda self, job: job.nothing)
         reconcile.begin(active())
-        TableScan.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested_at="2026-01-01T00:00Z")
         drain()
-        assert QueuedPosting.objects.failed().get().job_id == bad.pk
+        assert QueuedPosting.objects.failed().get().posting_id == bad.pk
         assert search() == set()
 
 
@@ -223,16 +223,16 @@ class TestRounds:
     def test_the_first_comes_after_an_interval_and_then_each(self, settings: Any) -> None:
         assert not reconcile.begin(active())
         walk = TableScan.objects.get()
-        assert walk.finished is not None
-        TableScan.objects.update(requested=timezone.now() - dt.timedelta(hours=23))
+        assert walk.finished_at is not None
+        TableScan.objects.update(requested_at=timezone.now() - dt.timedelta(hours=23))
         assert not reconcile.begin(active())
-        TableScan.objects.update(requested=timezone.now() - dt.timedelta(hours=25))
+        TableScan.objects.update(requested_at=timezone.now() - dt.timedelta(hours=25))
         assert reconcile.begin(active())
         assert not reconcile.begin(active())
         go_on()
         assert not reconcile.begin(active())
         settings.MARKETPLACE_AI_RECONCILE_HOURS = 0
-        TableScan.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested_at="2026-01-01T00:00Z")
         assert not reconcile.begin(active())
 
     def test_it_takes_a_tenth_of_one_workers_time(self, monkeypatch: Any) -> None:
@@ -240,13 +240,13 @@ class TestRounds:
         JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(5)])
         drain()
         reconcile.begin(active())
-        TableScan.objects.update(requested="2026-01-01T00:00Z", not_before=Now())
+        TableScan.objects.update(requested_at="2026-01-01T00:00Z", scheduled_at=Now())
         reconcile.begin(active())
         monkeypatch.setattr(reconcile, "PAUSE", 1e6)
         assert scans.step(active())
         assert not scans.step(active())
         walk = TableScan.objects.get()
-        assert walk.not_before > walk.stepped
+        assert walk.scheduled_at > walk.advanced_at
         assert "Looking for what was missed: 2 of about" in {
             f.name: f.message for f in examine()
         }.get("reconcile", "")
@@ -258,7 +258,7 @@ class TestRounds:
         with unseen():
             JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(6)])
         reconcile.begin(active())
-        TableScan.objects.update(requested="2026-01-01T00:00Z")
+        TableScan.objects.update(requested_at="2026-01-01T00:00Z")
         reconcile.begin(active())
         assert go_on() == 1
         assert QueuedPosting.objects.count() == 2
@@ -268,10 +268,10 @@ class TestRounds:
         backfill.request(active())
         reconcile.begin(active())
         searches = TableScan.objects.filter(purpose=ScanPurpose.RECONCILE)
-        searches.update(requested="2026-01-01T00:00Z")
+        searches.update(requested_at="2026-01-01T00:00Z")
         reconcile.begin(active())
         assert scans.step(active())
-        assert searches.get().finished is not None
+        assert searches.get().finished_at is not None
         assert not QueuedPosting.objects.exists()
 
 
@@ -284,16 +284,16 @@ class TestRescans:
         with unseen():
             JobPosting.objects.filter(pk=job.pk).update(title="Klippe gress")
             new = JobPosting.objects.create(title="Bytte kran")
-        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
         drain()
         assert not PostingChange.objects.exists()
-        assert Decision.objects.filter(job=job).count() == 2
-        assert Decision.objects.filter(job=new).count() == 1
+        assert Decision.objects.filter(posting=job).count() == 2
+        assert Decision.objects.filter(posting=new).count() == 1
 
     def test_one_that_comes_during_a_round_begins_another(self) -> None:
-        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
         assert reconcile.begin(active())
-        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
         assert not reconcile.begin(active())
         assert PostingChange.objects.count() == 1
         go_on()
@@ -306,30 +306,30 @@ class TestRescans:
         monkeypatch.setattr(JobAdapter, "created_field", None)
         with unseen():
             job = JobPosting.objects.create(title="Male stue")
-        PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+        PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
         drain()
         assert PostingChange.objects.count() == 1
         assert "backfill_embeddings" in next(f.cure for f in examine() if f.name == "rescan")
         call("backfill_embeddings", since=None)
         drain()
         assert not PostingChange.objects.exists()
-        assert Decision.objects.get().job_id == job.pk
+        assert Decision.objects.get().posting_id == job.pk
 
     def test_a_trigger_that_fails_in_earnest(self) -> None:
         drainer = Drainer(Pipeline())
         with connection.cursor() as cursor:
             # Its log takes no row that names a posting.
             cursor.execute(
-                "ALTER TABLE marketplace_ai_postingchange ADD CONSTRAINT broken CHECK (job_id IS NULL)"
+                "ALTER TABLE marketplace_ai_postingchange ADD CONSTRAINT broken CHECK (posting_id IS NULL)"
             )
             cursor.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES ('Male')")
-        assert PostingChange.objects.get().job_id is None
+        assert PostingChange.objects.get().posting_id is None
         try:
             while drainer.turn():
                 pass
         finally:
             drainer.close()
-        assert Decision.objects.get().job.title == "Male"
+        assert Decision.objects.get().posting.title == "Male"
         assert not PostingChange.objects.exists()
 
 

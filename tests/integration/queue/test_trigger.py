@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def logged() -> list[tuple[Any, str]]:
-    return sorted(PostingChange.objects.values_list("job_id", "kind"), key=str)
+    return sorted(PostingChange.objects.values_list("posting_id", "kind"), key=str)
 
 
 def clear() -> None:
@@ -81,7 +81,7 @@ def test_a_function_that_cannot_log_ids_asks_for_a_rescan() -> None:
     run("ALTER TABLE marketplace_ai_jobposting RENAME COLUMN id TO number")
     run("INSERT INTO marketplace_ai_jobposting (title) VALUES ('x')")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT job_id, kind FROM marketplace_ai_postingchange")
+        cursor.execute("SELECT posting_id, kind FROM marketplace_ai_postingchange")
         assert cursor.fetchall() == [(None, "rescan")]
 
 

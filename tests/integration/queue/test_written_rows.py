@@ -31,9 +31,9 @@ pytestmark = pytest.mark.django_db
 
 PLAIN = [
     "category_id", "category_key", "category_name", "probability", "threshold", "outcome",
-    "machine_category_id", "answered", "text_digest", "own_share", "current", "match_exemplars",
+    "machine_category_id", "is_answered", "text_digest", "head_share", "is_current", "match_exemplars",
     "match_similarities", "match_shares", "choice_keys", "choice_probabilities", "encoder_id",
-    "classifier_id", "decided_by_id", "secondary_keys",
+    "classifier_id", "decided_by_id", "second_category_keys",
 ]  # fmt: skip
 
 
@@ -89,17 +89,17 @@ def expected(
     living = {category.pk: category for category in Category.objects.all()}
     machine = before.machine_category_id if before else None
     machine = machine if machine in living else None
-    answered = before.answered if before else False
+    answered = before.is_answered if before else False
     whose, present = owner(job.category_id, machine, answered), job.category_id
     category = living.get(proposal.category)
     outcome = proposal.outcome
     if whose is Owner.PERSON:
-        outcome = Outcome.KEPT
+        outcome = Outcome.HUMAN_OVERRIDE
     elif whose is Owner.CLEARED or (proposal.category is not None and category is None):
         outcome = Outcome.REVIEW
     if outcome in (Outcome.AUTOMATIC, Outcome.AUTOMATIC_PARENT, Outcome.NONE):
         present = machine = category.pk if category else None
-    elif outcome == Outcome.KEPT:
+    elif outcome == Outcome.HUMAN_OVERRIDE:
         machine, answered = None, True
     elif present is not None:
         present = machine = None
@@ -113,16 +113,16 @@ def expected(
         "threshold": proposal.threshold,
         "outcome": outcome,
         "machine_category_id": machine,
-        "answered": answered,
+        "is_answered": answered,
         "text_digest": digest(prepared_text(get_adapter(), job)),
-        "own_share": proposal.own_share,
-        "current": True,
+        "head_share": proposal.own_share,
+        "is_current": True,
         "match_exemplars": [m[0] for m in proposal.matches],
         "match_similarities": [single(m[1]) for m in proposal.matches],
         "match_shares": [single(m[2]) for m in proposal.matches],
         "choice_keys": [living[key].slug if key is not None else "" for key, _ in choices],
         "choice_probabilities": [single(p) for _, p in choices],
-        "secondary_keys": [
+        "second_category_keys": [
             living[key].slug
             for key in proposal.secondary
             if key in living and key != proposal.category
@@ -149,8 +149,8 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
         kind, category = number % 6, categories[number % 5]
         if kind in (1, 2, 3):
             Decision.objects.create(
-                job=job, outcome=Outcome.AUTOMATIC, machine_category=category, category=category,
-                answered=kind == 3, text_digest=b"", decided=timezone.now(),
+                posting=job, outcome=Outcome.AUTOMATIC, machine_category=category, category=category,
+                is_answered=kind == 3, text_digest=b"", decided_at=timezone.now(),
             )  # fmt: skip
         if kind in (1, 3, 4):
             job.category = category
@@ -164,7 +164,7 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
     vectors = random.standard_normal((len(found), encoder.dimension)).astype(np.float32)
     batch, reference = [], {}
     for job, proposal, vector in zip(jobs, found, vectors, strict=True):
-        before = Decision.objects.filter(job=job, current=True).first()
+        before = Decision.objects.filter(posting=job, is_current=True).first()
         reference[job.pk] = expected(job, encoder, proposal, before)
         text = digest(prepared_text(get_adapter(), job))
         batch.append(Encoded(rows[job.pk], job.pk, text, vector, proposal))
@@ -172,18 +172,18 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
     written = write(claimed, encoder, None, batch)
 
     assert (written.decided, written.vectors) == (len(found), len(found))
-    decided = Decision.objects.filter(current=True).values("job_id", *PLAIN)
+    decided = Decision.objects.filter(is_current=True).values("posting_id", *PLAIN)
     assert len(decided) == len(found)
     for row in decided:
-        fields, _present = reference[row.pop("job_id")]
+        fields, _present = reference[row.pop("posting_id")]
         row["text_digest"] = bytes(row["text_digest"])
         assert row == fields
     for job, vector in zip(jobs, vectors, strict=True):
-        stored = PostingEmbedding.objects.get(job=job, encoder=encoder)
+        stored = PostingEmbedding.objects.get(posting=job, encoder=encoder)
         assert np.array_equal(stored.vector, vector.astype(np.float16).astype(np.float32))
         job.refresh_from_db()
         assert job.category_id == reference[job.pk][1]
     assert not QueuedPosting.objects.exists()
-    assert Decision.objects.filter(current=False).count() == sum(
+    assert Decision.objects.filter(is_current=False).count() == sum(
         n % 6 in (1, 2, 3) for n in range(len(found))
     )

@@ -44,12 +44,12 @@ def test_a_confirmation_is_a_decision_a_category_and_an_exemplar(
     assert (decision.outcome, decision.decided_by) == (Outcome.CONFIRMED, moderator)
     decided.refresh_from_db()
     assert (decided.category, decided.category_set_by) == (catalog["maling"], "person")
-    exemplar = Exemplar.objects.get(job=decided)
+    exemplar = Exemplar.objects.get(posting=decided)
     assert exemplar.text == "Male stue og gang\nCirka 40 kvm"
     assert (exemplar.source, exemplar.created_by) == (ExemplarSource.REVIEWED, moderator)
     # It takes the posting's vector along, so nothing needs to be encoded again.
     assert ExemplarEmbedding.objects.filter(exemplar=exemplar).count() == 1
-    assert Decision.objects.filter(job=decided, current=True).count() == 1
+    assert Decision.objects.filter(posting=decided, is_current=True).count() == 1
 
 
 def test_another_category_is_a_correction(
@@ -66,7 +66,7 @@ def test_none_of_these_takes_the_category_away_and_teaches_it(
     assert (decision.outcome, decision.category) == (Outcome.CORRECTED, None)
     decided.refresh_from_db()
     assert decided.category is None
-    assert Exemplar.objects.get(job=decided).is_none
+    assert Exemplar.objects.get(posting=decided).is_none
 
 
 def test_a_confirmed_category_is_never_overwritten(
@@ -77,7 +77,7 @@ def test_a_confirmed_category_is_never_overwritten(
     drain()
     decided.refresh_from_db()
     assert decided.category == catalog["maling"]
-    assert current(decided).outcome == Outcome.KEPT
+    assert current(decided).outcome == Outcome.HUMAN_OVERRIDE
     assert current(decided).category_key == "plen"
 
 
@@ -153,7 +153,7 @@ def test_a_deleted_category_leaves_readable_decisions_and_no_voice(
     answer(decided.pk, catalog["maling"].pk, moderator)
     catalog["maling"].delete()
     assert (current(decided).category_id, current(decided).category_key) == (None, "maling")
-    exemplar = Exemplar.objects.get(job=decided)
+    exemplar = Exemplar.objects.get(posting=decided)
     assert (exemplar.state, exemplar.is_none) == ("quarantined", False)
 
 
@@ -163,4 +163,4 @@ def test_confirming_a_posting_that_is_an_exemplar_already(
     JobPosting.objects.update(category=catalog["maling"])
     exemplars_from_jobs(per_category=10)
     answer(decided.pk, catalog["maling"].pk, moderator)
-    assert Exemplar.objects.get(job=decided).source == ExemplarSource.REVIEWED
+    assert Exemplar.objects.get(posting=decided).source == ExemplarSource.REVIEWED

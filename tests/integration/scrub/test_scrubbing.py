@@ -96,8 +96,8 @@ def test_a_posting_is_encoded_without_it_and_keeps_it(exemplars: None, encoded: 
     drain()
     assert CLEAN in encoded
     assert not any("900 00 014" in text for text in encoded)
-    assert bytes(PostingEmbedding.objects.get(job=posting).text_digest) == digest(CLEAN)
-    assert bytes(Decision.objects.get(job=posting).text_digest) == digest(CLEAN)
+    assert bytes(PostingEmbedding.objects.get(posting=posting).text_digest) == digest(CLEAN)
+    assert bytes(Decision.objects.get(posting=posting).text_digest) == digest(CLEAN)
     posting.refresh_from_db()
     assert f"{posting.title}\n{posting.description}" == RAW
 
@@ -110,7 +110,7 @@ def test_an_answer_teaches_the_scrubbed_text_and_takes_its_vector_along(
     drain()
     encoded.clear()
     answer(posting.pk, catalog["maling"].pk, None)
-    exemplar = Exemplar.objects.get(job=posting)
+    exemplar = Exemplar.objects.get(posting=posting)
     assert (exemplar.text, bytes(exemplar.text_digest)) == (CLEAN, digest(CLEAN))
     assert ExemplarEmbedding.objects.filter(exemplar=exemplar).count() == 1
     assert not encoded
@@ -127,7 +127,7 @@ def test_imported_exemplars_are_scrubbed(catalog: dict[str, Category], tmp_path:
 def test_exemplars_of_the_hosts_postings_are_scrubbed(catalog: dict[str, Category]) -> None:
     posting = job(category=catalog["maling"], category_set_by="person")
     exemplars_from_jobs(per_category=10)
-    assert Exemplar.objects.get(job=posting).text == CLEAN
+    assert Exemplar.objects.get(posting=posting).text == CLEAN
 
 
 def test_labelled_postings_are_scrubbed(catalog: dict[str, Category], tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_admin_shows_the_posting_as_it_is_and_the_exemplar_scrubbed(
     # The text that was decided is the one that is there.
     assert "The text has changed since" not in page
     answer(posting.pk, catalog["maling"].pk, None)
-    exemplar = Exemplar.objects.get(job=posting)
+    exemplar = Exemplar.objects.get(posting=posting)
     page = client.get(f"/admin/marketplace_ai/exemplar/{exemplar.pk}/change/").content.decode()
     assert "900 00 014" not in page
     assert "Male stue" in page
@@ -202,7 +202,7 @@ class TestUpgrade:
             text=RAW, text_digest=digest(RAW), category=category, category_key="maling",
             source=ExemplarSource.IMPORTED,
         )  # fmt: skip
-        Exemplar.objects.filter(pk=made.pk).update(created="2026-01-01T00:00Z")
+        Exemplar.objects.filter(pk=made.pk).update(created_at="2026-01-01T00:00Z")
         Pipeline().refresh()
         job()
         job("Klippe gress\nhver uke")
@@ -243,7 +243,7 @@ class TestUpgrade:
         new = Exemplar.objects.get(text=CLEAN)
         assert bytes(new.text_digest) == digest(CLEAN)
         assert (new.category_key, new.source, new.state) == ("maling", "imported", "active")
-        assert new.created.year == 2026 and new.created.month == 1
+        assert new.created_at.year == 2026 and new.created_at.month == 1
         encoded.clear()
         resident.refresh()
         assert encoded == [CLEAN]
@@ -260,7 +260,7 @@ class TestUpgrade:
         drain()
         assert CLEAN in encoded
         changed = JobPosting.objects.get(title="Male stue")
-        assert bytes(PostingEmbedding.objects.get(job=changed).text_digest) == digest(CLEAN)
+        assert bytes(PostingEmbedding.objects.get(posting=changed).text_digest) == digest(CLEAN)
         assert changed.description == RAW.partition("\n")[2]
         assert self.run()["postings"] == 0
 

@@ -42,10 +42,10 @@ def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
         with cursor.copy("COPY marketplace_ai_jobposting (title) FROM STDIN") as copy:
             copy.write("Male tak\n")
     drain()
-    assert Decision.objects.filter(current=True).count() == 5
+    assert Decision.objects.filter(is_current=True).count() == 5
     assert PostingEmbedding.objects.count() == 5
     assert QueuedPosting.objects.count() == 0
-    proposed = dict(Decision.objects.values_list("job__title", "category_key"))
+    proposed = dict(Decision.objects.values_list("posting__title", "category_key"))
     assert proposed["Klippe gress"] == "plen"
     assert proposed["Male tak"] == "maling"
 
@@ -71,7 +71,7 @@ def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
     fit()
     drain()
     assert current(posting).category_key == "maling"
-    assert Decision.objects.filter(job=posting).count() == 2
+    assert Decision.objects.filter(posting=posting).count() == 2
 
 
 def test_an_edit_that_was_read_before_its_log_entry_is_decided_once(
@@ -79,13 +79,13 @@ def test_an_edit_that_was_read_before_its_log_entry_is_decided_once(
 ) -> None:
     """It was committed between the look at the log and the look at the text."""
     drain()
-    decided = current(posting).decided
+    decided = current(posting).decided_at
     for seconds, decisions in ((-1, 1), (1, 2)):
         PostingChange.objects.create(
-            job_id=posting.pk, kind="edited", logged=decided + timedelta(seconds=seconds)
+            posting_id=posting.pk, kind="edited", logged_at=decided + timedelta(seconds=seconds)
         )
         drain()
-        assert Decision.objects.filter(job=posting).count() == decisions
+        assert Decision.objects.filter(posting=posting).count() == decisions
         assert not QueuedPosting.objects.exists()
         assert not PostingChange.objects.exists()
 
@@ -97,7 +97,7 @@ def test_editing_the_text_leads_to_a_new_decision(fitted: None, posting: JobPost
     drain()
     assert current(posting).category_key == "plen"
     assert list(
-        Decision.objects.filter(job=posting, current=False).values_list("category_key")
+        Decision.objects.filter(posting=posting, is_current=False).values_list("category_key")
     ) == [("maling",)]
 
 
@@ -108,7 +108,7 @@ def test_editing_anything_else_leads_to_none(
     posting.category = catalog["plen"]
     posting.save()
     drain()
-    assert Decision.objects.filter(job=posting).count() == 1
+    assert Decision.objects.filter(posting=posting).count() == 1
 
 
 def test_an_automatic_category_is_written(
@@ -143,7 +143,7 @@ def test_a_persons_category_is_never_overwritten(
     drain()
     job.refresh_from_db()
     assert job.category == catalog["plen"]
-    assert current(job).outcome == Outcome.KEPT
+    assert current(job).outcome == Outcome.HUMAN_OVERRIDE
 
 
 def test_a_persons_change_of_an_automatic_category_stands(
@@ -155,7 +155,7 @@ def test_a_persons_change_of_an_automatic_category_stands(
     drain()
     posting.refresh_from_db()
     assert posting.category == catalog["plen"]
-    assert current(posting).outcome == Outcome.KEPT
+    assert current(posting).outcome == Outcome.HUMAN_OVERRIDE
 
 
 def test_a_category_that_a_person_took_away_is_only_proposed(
@@ -186,7 +186,7 @@ def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
     pipeline.texts.encode = edit_meanwhile
     drain(pipeline)
     assert encodes == [["Male stue og gang\nCirka 40 kvm"], ["Klippe gress"]]
-    assert Decision.objects.filter(job=posting).count() == 1
+    assert Decision.objects.filter(posting=posting).count() == 1
     assert current(posting).category_key == "plen"
 
 
@@ -202,8 +202,8 @@ def test_deleting_while_encoding_does_no_harm(fitted: None, posting: JobPosting)
 
     pipeline.texts.encode = delete_meanwhile
     drain(pipeline)
-    assert list(Decision.objects.values_list("job_id", flat=True)) == [other.pk]
-    assert list(PostingEmbedding.objects.values_list("job_id", flat=True)) == [other.pk]
+    assert list(Decision.objects.values_list("posting_id", flat=True)) == [other.pk]
+    assert list(PostingEmbedding.objects.values_list("posting_id", flat=True)) == [other.pk]
 
 
 def test_a_category_deleted_while_encoding_falls_to_review(
@@ -232,10 +232,10 @@ def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> Non
 
     pipeline.texts.encode = choke
     drain(pipeline)
-    assert Decision.objects.filter(current=True).count() == 19
+    assert Decision.objects.filter(is_current=True).count() == 19
     row = QueuedPosting.objects.get()
-    assert row.job.title == "POISON"
-    assert row.set_aside is not None
+    assert row.posting.title == "POISON"
+    assert row.failed_at is not None
     assert row.last_error == "ValueError: cannot"
 
 
@@ -258,8 +258,8 @@ def test_a_failing_write_is_found_and_set_aside_alone(
 
     monkeypatch.setattr(JobAdapter, "apply_categories", apply)
     drain()
-    assert Decision.objects.filter(current=True).count() == 4
-    assert QueuedPosting.objects.get().job_id == bad.pk
+    assert Decision.objects.filter(is_current=True).count() == 4
+    assert QueuedPosting.objects.get().posting_id == bad.pk
 
 
 @pytest.mark.parametrize("title", ["", "   ", "!!! ???", "\u200b"])
@@ -267,7 +267,7 @@ def test_a_blank_posting_fits_nothing(fitted: None, title: str) -> None:
     job = JobPosting.objects.create(title=title)
     drain()
     assert current(job).outcome == Outcome.NONE
-    assert not PostingEmbedding.objects.filter(job=job).exists()
+    assert not PostingEmbedding.objects.filter(posting=job).exists()
 
 
 @pytest.mark.parametrize("text", ["a" * 1_000_000, "</s> query: <mask>", "é" * 50_000, "مرحبا بكم"])
@@ -306,7 +306,7 @@ def test_a_new_exemplar_counts_in_the_next_batch(
     second = JobPosting.objects.create(title="Fjerne vepsebol")
     drain(pipeline)
     matches = current(second).matches
-    assert matches[0].exemplar_id == Exemplar.objects.get(job=first).pk
+    assert matches[0].exemplar_id == Exemplar.objects.get(posting=first).pk
 
 
 def test_quarantine_and_deletion_silence_an_exemplar(
@@ -329,12 +329,12 @@ def test_quarantine_and_deletion_silence_an_exemplar(
 def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, settings: Any) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
     drain()
-    before = list(PostingEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    before = list(PostingEmbedding.objects.order_by("posting").values_list("text_digest", flat=True))
     settings.MARKETPLACE_AI_MASS_UPDATE_ROWS = 2
     trigger.install()
     JobPosting.objects.update(description="Ny standardtekst")
     drain()
-    after = list(PostingEmbedding.objects.order_by("job").values_list("text_digest", flat=True))
+    after = list(PostingEmbedding.objects.order_by("posting").values_list("text_digest", flat=True))
     assert all(bytes(a) != bytes(b) for a, b in zip(before, after, strict=True))
     assert Decision.objects.count() == 3
 
@@ -415,14 +415,14 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
             return encode(texts)
 
         pipeline.texts.encode = fragile
-        QueuedPosting.objects.update(not_before="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")
         try:
             drain(pipeline)
         except EncoderError:
             continue
-    assert set(Decision.objects.values_list("job__title", flat=True)) == {"Male stue", "Male tak"}
-    assert QueuedPosting.objects.get().job.title == "BREAK"
-    assert QueuedPosting.objects.get().set_aside is not None
+    assert set(Decision.objects.values_list("posting__title", flat=True)) == {"Male stue", "Male tak"}
+    assert QueuedPosting.objects.get().posting.title == "BREAK"
+    assert QueuedPosting.objects.get().failed_at is not None
 
 
 def test_a_persons_category_that_was_the_machines_once_stands(
@@ -459,8 +459,8 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
         drainer.turn()
-        assert current(other).job_id == other.pk
-        assert QueuedPosting.objects.get().job_id == posting.pk
+        assert current(other).posting_id == other.pk
+        assert QueuedPosting.objects.get().posting_id == posting.pk
     finally:
         drainer.close()
         host.close()
@@ -490,7 +490,7 @@ def test_backfill_finds_the_edit_that_a_trigger_could_not_name(
             "UPDATE marketplace_ai_jobposting SET title = 'Klippe gress', description = ''"
         )
         cursor.execute("SET LOCAL session_replication_role = origin")
-    PostingChange.objects.create(kind="rescan", logged="2026-01-01T00:00Z")
+    PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
     call_command("backfill_embeddings", json=True)
     drain()
     assert current(posting).category_key == "plen"

@@ -69,13 +69,13 @@ def proposed(
 
 
 def propose(job: JobPosting, category: Category | None, **fields: Any) -> None:
-    Decision.objects.filter(job=job).update(current=False)
+    Decision.objects.filter(posting=job).update(is_current=False)
     Decision.objects.create(
-        job=job,
+        posting=job,
         category=category,
         category_key=category.slug if category else "",
         text_digest=digest(job.title),
-        decided="2026-01-01T00:00Z",
+        decided_at="2026-01-01T00:00Z",
         **{"probability": 0.5, "outcome": Outcome.REVIEW, **fields},
     )
 
@@ -120,7 +120,7 @@ def test_only_what_people_put_right_is_a_confusion(taught: dict[str, Category]) 
     twice = proposed("g", plen)
     answer(twice.pk, rorlegger.pk, None)
     answer(twice.pk, maling.pk, None)
-    propose(twice, rorlegger, outcome=Outcome.KEPT)
+    propose(twice, rorlegger, outcome=Outcome.HUMAN_OVERRIDE)
     # "Fits none" is an answer and a proposal like any other.
     answer(proposed("h", plen, outcome=Outcome.AUTOMATIC).pk, None, None)
     answer(proposed("i", None, outcome=Outcome.NONE).pk, plen.pk, None)

@@ -62,7 +62,7 @@ def good(catalog: dict[str, Category], calibration: str) -> ClassifierVersion:
     """In force: fitted on 60 exemplars whose labels are right."""
     import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
     call("fit_classifier", calibration=calibration, target_precision=0.9)
-    return ClassifierVersion.objects.get(in_force=True)
+    return ClassifierVersion.objects.get(is_active=True)
 
 
 def import_some(catalog: dict[str, Category], by_key: dict[str, list[str]]) -> None:
@@ -87,20 +87,20 @@ class TestFitting:
             "version": None, "objections": [], "not_compared": "first",
         }  # fmt: skip
         version = ClassifierVersion.objects.get()
-        assert version.activated is not None and version.replaced is None
+        assert version.activated_at is not None and version.replaced_at is None
 
     def test_a_refit_is_compared_on_the_same_rows_and_put_in_force(
         self, good: ClassifierVersion, calibration: str
     ) -> None:
         said = call("fit_classifier", calibration=calibration, target_precision=0.9)
-        new = ClassifierVersion.objects.get(in_force=True)
+        new = ClassifierVersion.objects.get(is_active=True)
         assert new.comparison["version"] == good.pk
         assert (new.comparison["rows"], new.comparison["left_out"]) == (150, 0)
         assert new.comparison["objections"] == []
         assert f"Compared with version {good.pk} on 150 labelled rows:" in said
         good.refresh_from_db()
-        assert not good.in_force
-        assert good.activated < good.replaced <= new.activated
+        assert not good.is_active
+        assert good.activated_at < good.replaced_at <= new.activated_at
 
     def test_a_worse_one_is_stored_and_does_not_serve(
         self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
@@ -111,8 +111,8 @@ class TestFitting:
         assert "worse" in worse.comparison["objections"]
         assert said.startswith("Its first answer is right on ")
         assert f"use_classifier {worse.pk} puts it in force all the same" in said
-        assert ClassifierVersion.objects.get(in_force=True) == good
-        assert worse.activated is None
+        assert ClassifierVersion.objects.get(is_active=True) == good
+        assert worse.activated_at is None
         assert call_json("use_classifier", worse.pk) == {
             "version": worse.pk, "instead_of": good.pk,
         }  # fmt: skip
@@ -145,7 +145,7 @@ class TestFitting:
         assert kept["automatic"]["threshold"] is not None
         said = failed("fit_classifier")  # 60 exemplars cannot promise 0.97
         assert said.startswith("It promises no category without a person")
-        assert ClassifierVersion.objects.get(in_force=True).pk == kept["version"]
+        assert ClassifierVersion.objects.get(is_active=True).pk == kept["version"]
 
     def test_a_stricter_promise_is_not_refused_for_what_it_costs(
         self, good: ClassifierVersion, calibration: str
@@ -190,12 +190,12 @@ class TestUsing:
         fit()
         first = ClassifierVersion.objects.get().pk
         fit()
-        second = ClassifierVersion.objects.get(in_force=True).pk
+        second = ClassifierVersion.objects.get(is_active=True).pk
         assert call("use_classifier", str(first)) == (
             f"Classifier {first} is in force instead of {second}. "
             f"The way back: use_classifier {second}.\n"
         )
-        assert ClassifierVersion.objects.get(in_force=True).pk == first
+        assert ClassifierVersion.objects.get(is_active=True).pk == first
         assert call("use_classifier", str(first)) == f"Classifier {first} is in force already.\n"
         listed = call_json("use_classifier", list=True)["versions"]
         assert [(v["version"], v["in_force"]) for v in listed] == [(second, False), (first, True)]
@@ -223,7 +223,7 @@ class TestUsing:
         assert "There is no version 999999" in refused("use_classifier", "999999")
         ClassifierVersion.objects.filter(pk=old.pk).update(artifact=bytes(old.artifact)[:-1])
         assert "nothing was changed: the classifier's bytes" in failed("use_classifier", old.pk)
-        ClassifierVersion.objects.filter(pk=old.pk).update(artifact=b"", discarded=True)
+        ClassifierVersion.objects.filter(pk=old.pk).update(artifact=b"", is_discarded=True)
         assert "only the last 10 versions are kept" in failed("use_classifier", str(old.pk))
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
         Encoder.objects.update(state=EncoderState.READY)
@@ -231,7 +231,7 @@ class TestUsing:
         assert "was fitted for the encoder dummy, and dummy-32" in refused(
             "use_classifier", str(now.pk)
         )
-        assert ClassifierVersion.objects.get(in_force=True) == now
+        assert ClassifierVersion.objects.get(is_active=True) == now
 
     def test_usage(self, exemplars: None) -> None:
         assert call("use_classifier", list=True).startswith("There is none yet")
@@ -265,7 +265,7 @@ def test_only_the_last_versions_keep_their_bytes(exemplars: None, monkeypatch: A
     call("use_classifier", str(first.pk))
     fit()
     # The second was in force longer ago than the first, which was used once more.
-    assert [*ClassifierVersion.objects.filter(discarded=True)] == [second]
+    assert [*ClassifierVersion.objects.filter(is_discarded=True)] == [second]
     second.refresh_from_db()
     assert bytes(second.artifact) == b""
     with pytest.raises(ArtifactError, match="only the last 3"):
@@ -282,7 +282,7 @@ class TestTagging:
         pipeline = Pipeline()
         drain(pipeline)
         fit()
-        second = ClassifierVersion.objects.get(in_force=True)
+        second = ClassifierVersion.objects.get(is_active=True)
         ClassifierVersion.objects.filter(pk=second.pk).update(artifact=bytes(second.artifact)[:-1])
         with caplog.at_level(logging.ERROR, "marketplace_ai"):
             drain(pipeline)
@@ -296,7 +296,7 @@ class TestTagging:
         fit()
         job = JobPosting.objects.create(title="Klippe gress snart")
         drain(pipeline)
-        assert current(job).classifier == ClassifierVersion.objects.get(in_force=True)
+        assert current(job).classifier == ClassifierVersion.objects.get(is_active=True)
 
     def test_another_encoders_classifier_never_stays(
         self, exemplars: None, posting: JobPosting, settings: Any
@@ -307,7 +307,7 @@ class TestTagging:
         settings.MARKETPLACE_AI_ENCODER = "dummy:32"
         Encoder.objects.update(state=EncoderState.READY)
         fit()
-        ClassifierVersion.objects.filter(in_force=True, encoder__dimension=32).update(artifact=b"x")
+        ClassifierVersion.objects.filter(is_active=True, encoder__dimension=32).update(artifact=b"x")
         job = JobPosting.objects.create(title="Klippe gress")
         drain(pipeline)
         assert (current(job).outcome, current(job).classifier) == (Outcome.REVIEW, None)
@@ -346,7 +346,7 @@ class TestTagging:
                     fit()
                 else:
                     activation.use(in_force[-2])
-                in_force.append(ClassifierVersion.objects.get(in_force=True).pk)
+                in_force.append(ClassifierVersion.objects.get(is_active=True).pk)
                 JobPosting.objects.bulk_create(
                     [JobPosting(title=f"Male rom {len(in_force)} {n}") for n in range(8)]
                 )
@@ -384,7 +384,7 @@ class TestAtOnce:
         said = at_once(lambda: call("fit_classifier"), lambda: call("fit_classifier"))
         won, lost = sorted(said, key=lambda answer: not isinstance(answer, str))
         assert "is in force" in won
-        one = ClassifierVersion.objects.get(in_force=True)
+        one = ClassifierVersion.objects.get(is_active=True)
         assert f"Version {one.pk} was put in force meanwhile" in str(lost)
         assert "It is stored" in str(lost) and lost.returncode == 1
         assert ClassifierVersion.objects.count() == 3
@@ -405,7 +405,7 @@ class TestAtOnce:
         assert f"Version {old.pk} was put in force meanwhile" in failed(
             "fit_classifier", force=True
         )
-        assert ClassifierVersion.objects.get(in_force=True) == old
+        assert ClassifierVersion.objects.get(is_active=True) == old
 
     def test_several_who_go_back_leave_one_in_force(self, exemplars: None) -> None:
         for _ in range(4):
@@ -414,7 +414,7 @@ class TestAtOnce:
         for _ in range(5):
             found = at_once(*(lambda key=key: call("use_classifier", str(key)) for key in keys))
             assert all(isinstance(answer, str) for answer in found), found
-            now = ClassifierVersion.objects.get(in_force=True)
+            now = ClassifierVersion.objects.get(is_active=True)
             assert any(f"Classifier {now.pk} is in force" in answer for answer in found)
 
     def test_decisions_do_not_wait_for_a_switch(self, exemplars: None, posting: JobPosting) -> None:
@@ -426,9 +426,9 @@ class TestAtOnce:
             with other.cursor() as cursor:
                 cursor.execute("BEGIN")
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
-                for change in ("false WHERE in_force", "true WHERE id = %s"):
+                for change in ("false WHERE is_active", "true WHERE id = %s"):
                     cursor.execute(
-                        f"UPDATE marketplace_ai_classifierversion SET in_force = {change}",
+                        f"UPDATE marketplace_ai_classifierversion SET is_active = {change}",
                         [old.pk] if "%s" in change else [],
                     )
                 with connection.cursor() as own:

@@ -142,7 +142,7 @@ class TestOrder:
             JobPosting.objects.create(title="Ny")
             seen.meanwhile = look
             assert working.turn()
-            assert Decision.objects.get().job.title == "Ny"
+            assert Decision.objects.get().posting.title == "Ny"
             assert in_hand[0] == {None}
             run(working)
         finally:
@@ -183,7 +183,7 @@ class TestOrder:
         finally:
             working.close()
         assert len(vectors(encoder)) == BATCH
-        left = QueuedPosting.objects.values_list("token", "alone", "attempts")
+        left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
         assert list(left) == [(None, False, 0)] * 2 * BATCH
 
     def test_nothing_of_a_candidate_is_in_hand_beside_a_row_that_is_tried_alone(
@@ -199,7 +199,7 @@ class TestOrder:
             elif dimension == 32 and not JobPosting.objects.filter(title="Alene").exists():
                 JobPosting.objects.create(title="Alene")
                 intake.collect()
-                QueuedPosting.objects.filter(job__title="Alene").update(alone=True)
+                QueuedPosting.objects.filter(posting__title="Alene").update(is_isolated=True)
 
         seen.meanwhile = look
         drain()
@@ -222,7 +222,7 @@ class TestOrder:
         drain()
         assert len(vectors(encoder)) == BATCH - 1
         row = QueuedPosting.objects.get()
-        assert (row.job.title, row.attempts, row.encoder) == ("Male rom 3", 1, encoder)
+        assert (row.posting.title, row.attempts, row.encoder) == ("Male rom 3", 1, encoder)
 
 
 class TestTrouble:
@@ -275,7 +275,7 @@ class TestTrouble:
             working.close()
         assert vectors(encoder) == {job.pk}
         encoder.refresh_from_db()
-        assert (encoder.state, encoder.trouble) == ("ready", "")
+        assert (encoder.state, encoder.last_error) == ("ready", "")
 
     def test_other_weights_than_registered_are_not_used(self, active: Encoder) -> None:
         encoder = candidate()
@@ -284,7 +284,7 @@ class TestTrouble:
         drain()
         encoder.refresh_from_db()
         assert not vectors(encoder)
-        assert "not those that were registered" in encoder.trouble
+        assert "not those that were registered" in encoder.last_error
 
     def test_one_that_breaks_is_loaded_anew(
         self, active: Encoder, monkeypatch: Any, loads: list[str]
@@ -304,7 +304,7 @@ class TestTrouble:
         try:
             run(working)
             assert len(vectors(active)) == 3
-            left = QueuedPosting.objects.values_list("encoder", "alone", "attempts", "token")
+            left = QueuedPosting.objects.values_list("encoder", "is_isolated", "attempts", "token")
             assert list(left) == [(encoder.pk, True, 0, None)] * 3
             broken.clear()
             for known in working._candidates._known.values():
@@ -347,13 +347,13 @@ class TestSwitch:
             switch(encoder)
             JobPosting.objects.update(title="Klippe gress")
             run(working)
-            assert Decision.objects.get(current=True).encoder == encoder
+            assert Decision.objects.get(is_current=True).encoder == encoder
             switch(active)
             JobPosting.objects.update(title="Bytte kran")
             run(working)
         finally:
             working.close()
-        assert Decision.objects.get(current=True).encoder == active
+        assert Decision.objects.get(is_current=True).encoder == active
         assert loads == ["dummy", "next"]
         digests = PostingEmbedding.objects.values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
@@ -372,7 +372,7 @@ class TestSwitch:
         switch(encoder)
         drain()
         assert vectors(active) == vectors(encoder) == {edited.pk, new.pk}
-        digests = PostingEmbedding.objects.filter(job=edited).values_list("text_digest", flat=True)
+        digests = PostingEmbedding.objects.filter(posting=edited).values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
         assert not QueuedPosting.objects.exists()
 

@@ -78,7 +78,7 @@ def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
     world.drainer.turn()
     assert world.seen == [[BATCH, BATCH]]
     assert Decision.objects.count() == BATCH
-    left = QueuedPosting.objects.values_list("token", "alone", "attempts", "last_error")
+    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts", "last_error")
     assert list(left) == [(None, False, 0, "")] * 2 * BATCH
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(
     world.drainer._overlap._alone_left = in_a_row
     create(2 * BATCH)
     lonely = QueuedPosting.objects.order_by("id")[:2].values("id")
-    QueuedPosting.objects.filter(id__in=lonely).update(alone=True)
+    QueuedPosting.objects.filter(id__in=lonely).update(is_isolated=True)
     while world.drainer.turn():
         pass
     assert world.seen == seen
@@ -137,7 +137,7 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
 
     monkeypatch.setattr(Pipeline, "finish", fail_once)
     world.drainer.turn()
-    assert QueuedPosting.objects.filter(alone=True, token=None).count() == BATCH
+    assert QueuedPosting.objects.filter(is_isolated=True, token=None).count() == BATCH
     assert sorted(claims().values()) == [BATCH]
     while world.drainer.turn():
         pass
@@ -237,7 +237,7 @@ def test_a_fault_between_two_turns_gives_all_back_uncounted(
     monkeypatch.setattr(drainer.liveness, "hold", lose)
     drainer.run()
     assert held == [0, 1]
-    left = QueuedPosting.objects.values_list("token", "alone", "attempts")
+    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
     assert list(left) == [(None, False, 0)] * 2 * BATCH
 
 
@@ -246,7 +246,7 @@ def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -
     narrow.drainer.turn()
     narrow.drainer.close()
     assert Decision.objects.count() == BATCH
-    left = QueuedPosting.objects.values_list("token", "alone", "attempts")
+    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
     assert list(left) == [(None, False, 0)] * BATCH
 
 
@@ -299,9 +299,9 @@ def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkey
         with monkeypatch.context() as patch, pytest.raises(OperationalError):
             patch.setattr(Pipeline, "finish", fail)
             drainer.turn()
-        left = QueuedPosting.objects.values_list("token", "alone", "attempts")
+        left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
         assert list(left) == [(None, False, 0)] * 3 * BATCH
-        QueuedPosting.objects.update(not_before="2026-01-01T00:00Z")
+        QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")
         while drainer.turn():
             pass
         assert Decision.objects.count() == 3 * BATCH
@@ -341,7 +341,7 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
 
     def leases() -> dict[Any, Any]:
         held = QueuedPosting.objects.filter(token__isnull=False)
-        return dict(held.values_list("token", "lease_until").distinct())
+        return dict(held.values_list("token", "lease_expires_at").distinct())
 
     with workers.drainer(tmp_path, environment) as worker:
         worker.wait_for_batch()
@@ -355,5 +355,5 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
         worker.process.terminate()
         worker.wait_for_end()
     assert Decision.objects.count() == 20
-    left = QueuedPosting.objects.values_list("token", "alone", "attempts")
+    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
     assert list(left) == [(None, False, 0)] * 40
