@@ -82,7 +82,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Put back what was set aside"), permissions=["put_back"])
     def put_back(self, request: HttpRequest, queryset: Any) -> None:
         """Have the postings tried again, with all their attempts and in a batch."""
-        changed = queryset.filter(set_aside__isnull=False).update(
+        changed = queryset.filter(failed_at__isnull=False).update(
             attempts=0, failed_at=None, is_isolated=False, scheduled_at=Now()
         )
         text = ngettext("%(n)d posting is tried again.", "%(n)d postings are tried again.", changed)
