@@ -18,9 +18,9 @@ from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
+from .db.alias import alias
 from .encoding import BACKENDS, PRECISIONS, is_any_exported
 from .models import get_category_model, get_job_model
-from .queue.sql import alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

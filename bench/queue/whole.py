@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
-from marketplace_ai.db import halfvec
+from marketplace_ai.db import vectors
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import Category, Decision, Exemplar, JobPosting
 from marketplace_ai.serving.pipeline import Pipeline
@@ -132,8 +132,8 @@ def _naively(pipeline: Pipeline, job: JobPosting) -> None:
     save. Without the costs of Celery itself, which flatters it."""
     assert pipeline.texts is not None and pipeline.encoder is not None  # noqa: S101
     job = JobPosting.objects.get(pk=job.pk)
-    vector = halfvec.to_database(pipeline.texts.encode([job.title]))[0]
-    with halfvec.cursor(connection) as cursor:
+    vector = vectors.to_database(pipeline.texts.encode([job.title]))[0]
+    with vectors.cursor(connection) as cursor:
         cursor.execute(NEIGHBORS, [vector, pipeline.encoder.pk, vector])
         votes: dict[int, float] = {}
         for category, similarity in cursor.fetchall():

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import AutomationStop, ClassifierVersion
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.signals import automation_stopped
 
 from . import monitor

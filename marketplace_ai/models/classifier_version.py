@@ -6,7 +6,27 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from marketplace_ai.db.alias import alias
+
 from .encoder import Encoder
+
+
+class ClassifierVersionQuerySet(models.QuerySet["ClassifierVersion"]):
+    def active(self, encoder: Encoder | None) -> ClassifierVersion | None:
+        """The active version of an encoder, without its artifact; None where it has none.
+
+        Example::
+
+            version = ClassifierVersion.objects.active(Encoder.objects.active())
+        """
+        return self._active(encoder).defer("artifact").first()
+
+    def active_id(self, encoder: Encoder | None) -> int | None:
+        """The primary key of the active version, without reading its figures."""
+        return self._active(encoder).values_list("pk", flat=True).first()
+
+    def _active(self, encoder: Encoder | None) -> ClassifierVersionQuerySet:
+        return self.using(alias()).filter(encoder=encoder, is_active=True)
 
 
 class ClassifierVersion(models.Model):
@@ -41,6 +61,8 @@ class ClassifierVersion(models.Model):
         default=False,
         help_text=_("The artifact was deleted; the row stays, for decisions name it."),
     )
+
+    objects = ClassifierVersionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("classifier version")

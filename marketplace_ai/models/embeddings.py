@@ -1,15 +1,12 @@
-"""Vectors of postings and of exemplars, one for each encoder version.
-
-``halfvec`` halves the space of float32; the loss (about 1e-3) is far below what decides.
-"""
+"""Vectors of postings and of exemplars, one for each encoder."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from pgvector.django import HalfVectorField
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.vector_type import VectorField
 
 from .encoder import Encoder
 from .exemplar import Exemplar
@@ -29,7 +26,7 @@ class PostingEmbedding(models.Model):
     encoder = models.ForeignKey(
         Encoder, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="+"
     )
-    vector = HalfVectorField(_("vector"))
+    vector = VectorField(_("vector"))
     text_digest = models.BinaryField(_("digest of the encoded text"))
 
     class Meta:
@@ -50,7 +47,7 @@ class ExemplarEmbedding(models.Model):
     encoder = models.ForeignKey(
         Encoder, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
     )
-    vector = HalfVectorField(_("vector"))
+    vector = VectorField(_("vector"))
     generation = models.BigIntegerField(default=0, editable=False, db_default=0)
 
     class Meta:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from django.db import models, router
+from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.db.alias import alias
 
 
 class EncoderState(models.TextChoices):
@@ -22,7 +24,7 @@ class EncoderQuerySet(models.QuerySet["Encoder"]):
     def active(self) -> Encoder | None:
         """The one encoder in force, or None before the first was registered."""
         # From the database that is written to: a replica may not know of a switch yet.
-        return self.using(router.db_for_write(self.model)).filter(state=EncoderState.ACTIVE).first()
+        return self.using(alias()).filter(state=EncoderState.ACTIVE).first()
 
 
 class Encoder(models.Model):

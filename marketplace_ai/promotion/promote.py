@@ -8,6 +8,8 @@ from django.db import connections, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
@@ -18,7 +20,6 @@ from marketplace_ai.models import (
     TableScan,
 )
 from marketplace_ai.queue import encoder_locks
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 from marketplace_ai.versions.errors import Overtaken, VersionError
 
@@ -51,7 +52,7 @@ def switch(
         with connections[alias()].cursor() as cursor:
             # Everything that is written waits while this does, so it must not take long.
             cursor.execute(TIMEOUTS)
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
+            advisory_locks.lock(cursor, advisory_locks.ACTIVATION)
         rows = Encoder.objects.using(alias())
         active = Encoder.objects.active()
         if active != instead_of:

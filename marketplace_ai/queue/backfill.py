@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Decision,
     Encoder,
@@ -72,7 +73,7 @@ def _vectors(encoder: Encoder) -> QuerySet[PostingEmbedding]:
 def _jobs(since: dt.date | None) -> QuerySet[Any]:
     adapter = get_adapter()
     # Not from a replica, where neither postings nor vectors may have arrived yet.
-    jobs = adapter.jobs().using(sql.alias())
+    jobs = adapter.jobs().using(alias())
     if since is not None:
         jobs = jobs.filter(**{f"{adapter.created_field}__gte": start_of(since, adapter)})
     return jobs
@@ -114,12 +115,12 @@ def count(
 
 def count_all() -> tuple[int, bool]:
     """How many postings a new encoder lacks, which is all of them; and whether it is estimated."""
-    jobs = get_adapter().jobs().using(sql.alias())
+    jobs = get_adapter().jobs().using(alias())
     return (jobs.count(), False) if _is_small() else (planned(jobs), True)
 
 
 def _is_small() -> bool:
-    return planned(get_job_model()._base_manager.using(sql.alias()).all()) <= COUNTED
+    return planned(get_job_model()._base_manager.using(alias()).all()) <= COUNTED
 
 
 def planned(rows: QuerySet[Any]) -> int:
@@ -141,7 +142,7 @@ def request(
 
     The same one that is still under way, or was stopped, goes on from where it is.
     """
-    walks = TableScan.objects.using(sql.alias())
+    walks = TableScan.objects.using(alias())
     walk, is_new = walks.get_or_create(
         purpose=ScanPurpose.BACKFILL,
         encoder=encoder,
@@ -159,13 +160,13 @@ def request(
     )
     if not is_new:
         walks.filter(pk=walk.pk, stopped_at__isnull=False).update(stopped_at=None, advanced_at=Now())
-    walk.refresh_from_db(using=sql.alias())
+    walk.refresh_from_db(using=alias())
     return walk, is_new
 
 
 def stop(encoder: Encoder) -> int:
     """Stop all backfills of this encoder where they are; how many."""
-    walks = TableScan.objects.using(sql.alias()).unfinished()
+    walks = TableScan.objects.using(alias()).unfinished()
     return walks.filter(purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True).update(
         stopped_at=Now()
     )
@@ -174,7 +175,7 @@ def stop(encoder: Encoder) -> int:
 def waiting(encoder: Encoder | None = None) -> QuerySet[QueuedPosting]:
     """What is queued behind everything fresh and not worked off yet; for the active encoder, or
     the one that is given."""
-    rows = QueuedPosting.objects.using(sql.alias()).remaining().filter(priority=Priority.BACKFILL)
+    rows = QueuedPosting.objects.using(alias()).remaining().filter(priority=Priority.BACKFILL)
     return rows.filter(encoder=None if encoder is None else queued_for(encoder))
 
 
@@ -186,7 +187,7 @@ def run(jobs: QuerySet[Any]) -> int:
         ids = list(rest.order_by("pk").values_list("pk", flat=True)[:STEP])
         if not ids:
             return total
-        with transaction.atomic(using=sql.alias()):
+        with transaction.atomic(using=alias()):
             queue(ids)
         total, last = total + len(ids), ids[-1]
 
@@ -204,7 +205,7 @@ def run_changed(
     adapter = get_adapter()
     total, last = 0, None
     while True:
-        known = PostingEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
+        known = PostingEmbedding.objects.using(alias()).filter(encoder=encoder)
         known = known if last is None else known.filter(posting_id__gt=last)
         step = dict(known.order_by("posting_id").values_list("posting_id", "text_digest")[:STEP])
         if not step:
@@ -215,7 +216,7 @@ def run_changed(
             job.pk for job in jobs if digest(prepared_text(adapter, job)) != bytes(step[job.pk])
         ]
         if stale and not dry_run:
-            with transaction.atomic(using=sql.alias()):
+            with transaction.atomic(using=alias()):
                 queue(stale)
                 queue_beside(stale)
         total += len(stale)
@@ -229,7 +230,7 @@ def queue(
 
     The new rows' ids, and the postings that their host held locked (or that are gone).
     """
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(
             sql.statement(sql.BACKFILL),
             {"jobs": jobs, "queue_encoder": encoder_id, "vector_only": vectors_only},
@@ -241,5 +242,5 @@ def queue(
 def queue_beside(jobs: list[Any]) -> None:
     """Queue these postings for each candidate as well, after ``queue`` in its transaction: as
     the intake does, of what it never saw."""
-    for encoder in Encoder.objects.using(sql.alias()).candidates().order_by("pk"):
+    for encoder in Encoder.objects.using(alias()).candidates().order_by("pk"):
         queue(jobs, encoder_id=encoder.pk, vectors_only=True)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 
 from . import sql
 from .statements import Step
@@ -81,7 +83,7 @@ def is_due(encoders: Sequence[int] = ()) -> bool:
 def recover() -> int:
     """Free what dead and frozen workers hold; how many rows were freed."""
     values = {
-        "liveness": sql.LIVENESS_CLASS,
+        "liveness": advisory_locks.LIVENESS,
         "max_attempts": conf.max_attempts,
         "reason": LOST_ALONE,
     }
@@ -132,6 +134,6 @@ def _execute(
     template: str, values: dict[str, Any], *, for_encoder: bool = False
 ) -> list[tuple[Any, ...]]:
     # A statement by itself is a transaction by itself: no BEGIN and COMMIT to wait for.
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(sql.statement(template, for_encoder=for_encoder), values)
         return list(cursor.fetchall()) if cursor.description else []

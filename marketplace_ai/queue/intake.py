@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import connections, transaction
 
+from marketplace_ai.db.alias import alias
+
 from . import sql
 
 #: Log rows folded in one transaction, between two batches of postings: some 100 ms of work, so
@@ -26,8 +28,8 @@ class Intake:
     def step(self) -> int:
         """Fold the next rows of this pass; how many postings were queued."""
         statement = sql.statement(sql.INTAKE)
-        connection = connections[sql.alias()]
-        with transaction.atomic(using=sql.alias()), connection.cursor() as cursor:
+        connection = connections[alias()]
+        with transaction.atomic(using=alias()), connection.cursor() as cursor:
             cursor.execute(statement, {"after": self._place, "limit": BATCH})
             seen, last, _done, queued = cursor.fetchone()
         self._place = last if seen == BATCH else START

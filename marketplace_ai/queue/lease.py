@@ -19,7 +19,9 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.conf import conf
-from marketplace_ai.db.read_timeout import bound_silence
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
+from marketplace_ai.db.read_timeout import set_read_timeout
 
 from . import sql
 
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 def connect(role: str) -> psycopg.Connection[Any]:
     """A connection of its own to the queue's database, named for pg_stat_activity."""
-    wrapper = connections[sql.alias()]
+    wrapper = connections[alias()]
     parameters = dict(wrapper.get_connection_params())
     for django_only in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(django_only, None)
@@ -43,7 +45,7 @@ def connect(role: str) -> psycopg.Connection[Any]:
     # Also while an answer is awaited, when keepalives are silent; in milliseconds.
     parameters["tcp_user_timeout"] = 25_000
     connection: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
-    bound_silence(connection)
+    set_read_timeout(connection)
     return connection
 
 
@@ -71,7 +73,7 @@ class Liveness:
         while True:
             worker = secrets.randbelow(2**31 - 1) + 1
             held = connection.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", [sql.LIVENESS_CLASS, worker]
+                "SELECT pg_try_advisory_lock(%s, %s)", [advisory_locks.LIVENESS, worker]
             ).fetchone()
             if held and held[0]:
                 self._connection, self.worker = connection, worker

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from . import sql
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 
 # Each turn of a drainer begins with a statement on the connection that holds its lock, so the
 # time since the last one is the length of the turn it is in; in its first one, in which it loads
@@ -34,8 +35,8 @@ class Turn:
 def turn() -> Turn | None:
     """The turn of this machine's drainer, or None where none lives; of several drainers the
     longest turn, and whether any is in its first. The machine is told by its host name."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         name = f"marketplace_ai drainer {socket.gethostname()}:"
-        cursor.execute(TURN, {"liveness": sql.LIVENESS_CLASS, "name": name})
+        cursor.execute(TURN, {"liveness": advisory_locks.LIVENESS, "name": name})
         seconds, first = cursor.fetchone()
     return None if seconds is None else Turn(seconds, first)

@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Decision,
     PostingChange,
@@ -34,7 +35,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.text.normalize import digest
 
-from . import backfill, sql
+from . import backfill
 from .write import prepared_text
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ def begin(encoder: Encoder) -> bool:
     The first one comes a whole interval after the first worker: nothing can be missed yet. What
     the triggers could not name is the round's to find from then on, and goes from the log.
     """
-    searches = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
+    searches = TableScan.objects.using(alias()).filter(purpose=ScanPurpose.RECONCILE)
     searches.get_or_create(
         purpose=ScanPurpose.RECONCILE,
         defaults={name: Now() for name in ("requested_at", "advanced_at", "scheduled_at", "finished_at")},
     )
-    changes = PostingChange.objects.using(sql.alias())
+    changes = PostingChange.objects.using(alias())
     unnamed = changes.filter(posting__isnull=True)
     asked = finds_new_ones(encoder) and unnamed.exists()
     resting = searches.filter(finished_at__isnull=False)
@@ -73,8 +74,8 @@ def begin(encoder: Encoder) -> bool:
     # Most looks end here, without a transaction.
     if not resting.exists():
         return False
-    total = backfill.planned(get_job_model()._base_manager.using(sql.alias()).all())
-    with transaction.atomic(using=sql.alias()):
+    total = backfill.planned(get_job_model()._base_manager.using(alias()).all())
+    with transaction.atomic(using=alias()):
         begun = resting.update(
             finished_at=None, last_key=None, locked_keys=[], scanned_count=0, queued_count=0, time_spent=dt.timedelta(),
             total=total, is_estimated=True, requested_at=Now(), advanced_at=Now(), scheduled_at=Now(),
@@ -95,7 +96,7 @@ def find(walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = F
     adapter = get_adapter()
     known = _digests(encoder, keys)
     undecided = _undecided(adapter, encoder, keys)
-    jobs = adapter.jobs().using(sql.alias()).filter(pk__in=list(known.keys() | undecided))
+    jobs = adapter.jobs().using(alias()).filter(pk__in=list(known.keys() | undecided))
     if not queued:
         is_queued = QueuedPosting.objects.filter(posting_id=OuterRef("pk"), encoder__isnull=True)
         jobs = jobs.exclude(Exists(is_queued))
@@ -122,8 +123,8 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
     Either will do: a mass edit renews the vector only, a text that became blank the decision.
     """
-    vectors = PostingEmbedding.objects.using(sql.alias()).filter(posting_id__in=keys, encoder=encoder)
-    decisions = Decision.objects.using(sql.alias()).filter(posting_id__in=keys, is_current=True)
+    vectors = PostingEmbedding.objects.using(alias()).filter(posting_id__in=keys, encoder=encoder)
+    decisions = Decision.objects.using(alias()).filter(posting_id__in=keys, is_current=True)
     known: dict[Any, set[bytes]] = {}
     for rows in (vectors, decisions):
         for key, value in rows.values_list("posting_id", "text_digest"):
@@ -140,7 +141,7 @@ def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[An
         vectors = PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
     decided = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
-    jobs = adapter.jobs().using(sql.alias()).filter(expected, ~Exists(decided), pk__in=keys)
+    jobs = adapter.jobs().using(alias()).filter(expected, ~Exists(decided), pk__in=keys)
     return set(jobs.values_list("pk", flat=True))
 
 
@@ -148,7 +149,7 @@ def _newer(adapter: JobAdapter) -> Q | None:
     """Postings created since the app was installed; None where that cannot be known."""
     if adapter.created_field is None:
         return None
-    migrations = MigrationRecorder.Migration.objects.using(sql.alias())
+    migrations = MigrationRecorder.Migration.objects.using(alias())
     installed: dt.datetime | None = migrations.filter(app="marketplace_ai").aggregate(
         at=Min("applied")
     )["at"]
@@ -164,7 +165,7 @@ def _newer(adapter: JobAdapter) -> Q | None:
 def _all_were_queued(encoder: Encoder) -> bool:
     """Whether a backfill of everything was finished."""
     return (
-        TableScan.objects.using(sql.alias())
+        TableScan.objects.using(alias())
         .filter(
             purpose=ScanPurpose.BACKFILL, encoder=encoder, is_vector_only=False,
             since__isnull=True, row_limit__isnull=True, finished_at__isnull=False,

@@ -17,6 +17,8 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least, Now
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import EncoderState, QueuedPosting, ScanPurpose, TableScan, get_job_model
 
 from . import backfill, reconcile, sql
@@ -66,7 +68,7 @@ def step(encoder: Encoder) -> bool:
 
     There is none where another worker is at it, or where the queue holds enough of it.
     """
-    with transaction.atomic(using=sql.alias()):
+    with transaction.atomic(using=alias()):
         walk = _next(encoder)
         if walk is None or not _has_room(encoder):
             return False
@@ -89,7 +91,7 @@ def step(encoder: Encoder) -> bool:
             pause = (time.monotonic() - began) * reconcile.PAUSE
         elif held and (at_end or not window):
             pause = HELD_DELAY
-        TableScan.objects.using(sql.alias()).filter(pk=walk.pk).update(
+        TableScan.objects.using(alias()).filter(pk=walk.pk).update(
             last_key=walk.last_key if last is None else str(last),
             locked_keys=[str(key) for key in held],
             scanned_count=F("scanned_count") + len(window),
@@ -107,7 +109,7 @@ def _next(encoder: Encoder) -> TableScan | None:
     mine = Q(encoder=encoder)
     if encoder.state == EncoderState.ACTIVE:
         mine |= Q(encoder__isnull=True)
-    walks = TableScan.objects.using(sql.alias()).unfinished()
+    walks = TableScan.objects.using(alias()).unfinished()
     # A search first: it pauses by itself, and a backfill would leave it no room.
     return (
         walks.filter(mine, stopped_at__isnull=True, scheduled_at__lte=Now())
@@ -121,17 +123,17 @@ def _has_room(encoder: Encoder) -> bool:
     encoder_id = backfill.queued_for(encoder)
     values = {
         "limit": conf.backfill_batches * conf.batch_size,
-        "liveness": sql.LIVENESS_CLASS,
+        "liveness": advisory_locks.LIVENESS,
         "encoder": encoder_id,
     }
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(sql.statement(sql.ROOM, for_encoder=encoder_id is not None), values)
         return bool(cursor.fetchone()[0])
 
 
 def _keys_after(walk: TableScan, number: int) -> list[Any]:
     """The next keys of the table itself: the adapter's own choice may be few of them."""
-    jobs = get_job_model()._base_manager.using(sql.alias())
+    jobs = get_job_model()._base_manager.using(alias())
     if walk.last_key is not None:
         jobs = jobs.filter(pk__gt=_key(walk.last_key))
     return list(jobs.order_by("pk").values_list("pk", flat=True)[:number])
@@ -157,7 +159,7 @@ def _queue(
     # Between the look and its row in the queue another worker may have done all that a posting
     # lacked, and it would be decided twice. From the row on nobody can, so this look is the last.
     lacking = find(walk, encoder, found, queued=True)
-    queued = QueuedPosting.objects.using(sql.alias()).filter(pk__in=rows)
+    queued = QueuedPosting.objects.using(alias()).filter(pk__in=rows)
     done, _ = queued.exclude(posting_id__in=lacking).delete()
     return len(rows) - done, held
 

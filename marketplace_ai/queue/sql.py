@@ -10,13 +10,12 @@ from __future__ import annotations
 from functools import cache
 
 from django.apps import apps
-from django.db import connections, router
+from django.db import connections
 
 from marketplace_ai.adapter import job_model_and_pk
-from marketplace_ai.models import QueuedPosting, get_category_model
-
-#: First key of the advisory locks by which drainers show that they live ("mAI1" as a number).
-LIVENESS_CLASS = 0x6D414931
+from marketplace_ai.db import vector_type
+from marketplace_ai.db.alias import alias
+from marketplace_ai.models import get_category_model
 
 # Move changes from the log to the queue, duplicates folded.
 # - Read in physical order from where this pass is (a TID range scan): no index is needed, and
@@ -235,7 +234,7 @@ FOR SHARE
 STORE_VECTORS = """
 INSERT INTO marketplace_ai_postingembedding (posting_id, encoder_id, vector, text_digest)
 SELECT new.job, %(encoder)s, new.vector, new.digest
-FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::halfvec[], %(digests)b::bytea[])
+FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::{vector_array}, %(digests)b::bytea[])
      AS new(job, vector, digest)
 ON CONFLICT (posting_id, encoder_id)
 DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
@@ -402,6 +401,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
         job_key=quote(key),
         job_key_type=_key_type(model._meta.label),
         category_key_type=_key_type(get_category_model()._meta.label),
+        vector_array=vector_type.SQL_ARRAY,
         mine=MINE,
         for_encoder=FOR_ENCODER[for_encoder],
     )
@@ -412,8 +412,3 @@ def _key_type(label: str) -> str:
     pk = apps.get_model(label)._meta.pk
     assert pk is not None  # noqa: S101 (every model has one)
     return str(pk.rel_db_type(connections[alias()]))
-
-
-def alias() -> str:
-    """The database that holds the queue, which is the job table's own."""
-    return router.db_for_write(QueuedPosting)

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import connections
 
-from marketplace_ai.db import halfvec
+from marketplace_ai.db import vectors
+from marketplace_ai.db.alias import alias
 
 from . import sql
 
@@ -21,6 +22,6 @@ def send(steps: list[Step]) -> None:
     """
     if not steps:
         return
-    with halfvec.cursor(connections[sql.alias()]) as cursor, cursor.connection.pipeline():
+    with vectors.cursor(connections[alias()]) as cursor, cursor.connection.pipeline():
         for template, values in steps:
             cursor.execute(sql.statement(template), values)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from . import sql
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 
 # A drainer's name is that of the connection that holds its lock.
 DRAINERS = """
@@ -96,14 +97,14 @@ def shown(count: int) -> int | str:
 
 def drainers() -> list[str]:
     """Names (host and process) of the drainers that live now."""
-    with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(DRAINERS, {"liveness": sql.LIVENESS_CLASS})
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(DRAINERS, {"liveness": advisory_locks.LIVENESS})
         return [str(name).removeprefix("marketplace_ai drainer ") for (name,) in cursor.fetchall()]
 
 
 def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
     """The oldest transaction that is open for longer than ``age`` and holds back vacuum."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(HORIZON, {"age": age.total_seconds()})
         row = cursor.fetchone()
     return OpenTransaction(*row) if row else None
@@ -111,7 +112,7 @@ def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
 
 def queue() -> QueueHealth:
     """The queue as it is now, by the database's clock."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(QUEUE, {"bound": LARGEST_COUNT + 1})
         pending, claimed, set_aside, oldest_pending = cursor.fetchone()
         cursor.execute(LOG, {"bound": LARGEST_COUNT + 1})

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, transaction
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
-from marketplace_ai.db import halfvec as vectors
+from marketplace_ai.db import vectors
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
 from marketplace_ai.text.normalize import digest
@@ -75,7 +76,7 @@ def write(
     """
     adapter = get_adapter()
     written = Written()
-    with transaction.atomic(using=sql.alias()):
+    with transaction.atomic(using=alias()):
         states = (EncoderState.ACTIVE,) if claim.encoder_id is None else encoder_locks.LIVING
         standing = encoder_locks.keep(encoder.pk, *states)
         if standing is None:
@@ -138,7 +139,7 @@ def write(
             job_ids, applied = [item.job_id for item in to_decide], list(decisions.to_apply)
             transaction.on_commit(
                 lambda: jobs_decided.send_robust(Decision, job_ids=job_ids, applied=applied),
-                using=sql.alias(),
+                using=alias(),
                 robust=True,
             )
     return written
@@ -149,14 +150,14 @@ def _lock(claim: Claim, encoder: Encoder, classifier_id: int | None, batch: list
     jobs = {
         job.pk: job
         for job in get_job_model()
-        ._base_manager.using(sql.alias())
+        ._base_manager.using(alias())
         .filter(pk__in=[item.job_id for item in batch])
         .order_by("pk")
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
     }
     locked = [item.row_id for item in batch if item.job_id in jobs]
     fence = Fence(jobs, {}, {})
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         values: dict[str, Any] = {
             "token": claim.token,
             "ids": locked,

@@ -12,9 +12,10 @@ from django.utils.translation import gettext
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import ArtifactError, Classifier
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import ClassifierVersion, Decision, Encoder, EncoderState, Outcome
 from marketplace_ai.queue import backfill
-from marketplace_ai.queue.sql import alias
 
 from .errors import Overtaken as Overtaken
 from .errors import VersionError as VersionError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 KEPT = 10
 #: Rows on which the stored bytes must decide as the fitted classifier does.
 CHECKED = 32
-#: Transaction-level advisory lock: two that put a version in force do so one after the other.
-SWITCH_LOCK = 0x6D414933
 
 
 # One look at all that a worker keeps resident. It is asked before every batch.
@@ -56,12 +55,7 @@ def standing() -> Standing:
 
 def in_force(encoder: Encoder) -> int | None:
     """Primary key of the version that decides with this encoder."""
-    return (
-        ClassifierVersion.objects.using(alias())
-        .filter(encoder=encoder, is_active=True)
-        .values_list("pk", flat=True)
-        .first()
-    )
+    return ClassifierVersion.objects.active_id(encoder)
 
 
 def load(version: int) -> Classifier:
@@ -140,7 +134,7 @@ def put_in_force(version: ClassifierVersion, *, instead_of: int | None = ANY) ->
     with transaction.atomic(using=alias()):
         # One at a time; a lock on a row would be waited for by the decisions that refer to it.
         with connections[alias()].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
+            advisory_locks.lock(cursor, advisory_locks.ACTIVATION)
         before = in_force(version.encoder)
         if instead_of is not ANY and before != instead_of:
             raise Overtaken(

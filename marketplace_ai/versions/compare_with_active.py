@@ -10,8 +10,8 @@ import numpy as np
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.comparison import version_comparison as deciding
 from marketplace_ai.comparison.scoring import Bools
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import ClassifierVersion, Exemplar
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
-from marketplace_ai.db.read_timeout import bound_silence
+from marketplace_ai.db.alias import alias
+from marketplace_ai.db.read_timeout import set_read_timeout
 from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, sql
+from marketplace_ai.queue import intake
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.scans import Walker
@@ -110,7 +111,7 @@ class Drainer:
         """Turn after turn until stopped, or until nothing is left that is due now."""
         failures = 0
         # A connection that was open before would lack what _configure_session sets.
-        connections[sql.alias()].close()
+        connections[alias()].close()
         try:
             while not self.stopping:
                 try:
@@ -149,7 +150,7 @@ class Drainer:
 
     def _hang_up(self) -> None:
         """Leave all connections: what one lost, the others may have lost without noticing."""
-        connections[sql.alias()].close()
+        connections[alias()].close()
         self.listener.close()
         self.liveness.close()
 
@@ -181,7 +182,7 @@ class Drainer:
 
     def _build(self, worker: int, only: int) -> bool:
         """A turn of the one encoder that this drainer is for, as long as it is a candidate."""
-        if not Encoder.objects.using(sql.alias()).candidates().filter(pk=only).exists():
+        if not Encoder.objects.using(alias()).candidates().filter(pk=only).exists():
             logger.info("This encoder is a candidate no longer: nothing is left to build")
             self.stop()
         return self._candidates.turn(worker)
@@ -230,8 +231,8 @@ def _sleep(seconds: float) -> bool:
 
 
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
-    if connection.alias == sql.alias():
-        bound_silence(connection.connection)
+    if connection.alias == alias():
+        set_read_timeout(connection.connection)
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
 

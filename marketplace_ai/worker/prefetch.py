@@ -19,10 +19,10 @@ import psycopg
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Priority
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import sql
 from marketplace_ai.queue.lease import Renewal
 from marketplace_ai.worker import EXIT_HUNG
 
@@ -144,7 +144,7 @@ class Overlap:
 
     def save(self) -> None:
         """``give_back`` after a fault that was nobody's; what cannot be, its lease frees."""
-        connections[sql.alias()].close()
+        connections[alias()].close()
         for hand in self._hands:
             if hand.vectors is not None and not hand.vectors.cancel():
                 wait([hand.vectors])  # whoever goes on needs an idle encoder

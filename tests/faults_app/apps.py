@@ -33,7 +33,7 @@ class FaultsConfig(AppConfig):
         if wrong := float(os.environ.get("FAULTS_CLOCK", "0")):
             _set_clock(wrong)
         if patience := os.environ.get("FAULTS_SILENCE"):
-            read_timeout.SILENCE_SECONDS = float(patience)
+            read_timeout.READ_TIMEOUT_SECONDS = float(patience)
         seconds = float(os.environ.get("FAULTS_SECONDS", "0"))
         memory = float(os.environ.get("FAULTS_MEMORY", "inf"))
         encode = DummyEncoder.encode
