@@ -23,8 +23,8 @@ READ_TIMEOUT_SECONDS = 25.0
 def set_read_timeout(connection: psycopg.Connection[Any]) -> None:
     """Limit how long this connection waits for the server.
 
-    After ``READ_TIMEOUT_SECONDS`` without a byte the connection is closed, and whatever waits raises
-    ``psycopg.OperationalError``.
+    After ``READ_TIMEOUT_SECONDS`` without a byte the connection is closed, and whatever waits
+    raises ``psycopg.OperationalError``.
     """
     wait_without_limit = connection.wait
 

@@ -60,7 +60,7 @@ def _register(connection: Connection[Any]) -> None:
 
 
 def to_database(vectors: Iterable[NDArray[np.float32]]) -> list[HalfVector]:
-    """Float32 rows (d,), or a matrix of them, as values of an array parameter (``vector_type.SQL_ARRAY``)."""
+    """Float32 rows (d,), or a matrix of them, as values of an array parameter."""
     return [HalfVector(row) for row in vectors]
 
 

@@ -1,4 +1,4 @@
-"""What was fitted for one encoder: how exemplars vote and when a vote is certain."""
+"""Fitted classifiers, stored as versions of an encoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ClassifierVersionQuerySet(models.QuerySet["ClassifierVersion"]):
 
 
 class ClassifierVersion(models.Model):
-    """A fitted classifier with its figures; at most one is in force for an encoder."""
+    """A fitted classifier with its figures. At most one version of an encoder is active."""
 
     class Calibration(models.TextChoices):
         POSTINGS = "postings", _("labeled postings")
@@ -53,7 +53,7 @@ class ClassifierVersion(models.Model):
     )
     is_active = models.BooleanField(_("active"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    # The last time that it was put in force, and that another one took its place.
+    # The last time it became active, and the last time another version replaced it.
     activated_at = models.DateTimeField(_("activated"), null=True)
     replaced_at = models.DateTimeField(_("replaced"), null=True)
     is_discarded = models.BooleanField(

@@ -13,9 +13,9 @@ from .exemplar import Exemplar
 
 
 class PostingEmbedding(models.Model):
-    """A posting's vector. The table is partitioned by encoder: retiring one is a DROP.
+    """A posting's vector. The table is partitioned by encoder, so retiring one is a DROP.
 
-    The key starts with the job so that the cascade of a deleted job finds its rows.
+    The key starts with the posting, so that the cascade of a deleted posting finds its rows.
     """
 
     pk = models.CompositePrimaryKey("posting_id", "encoder_id")
@@ -38,9 +38,9 @@ class PostingEmbedding(models.Model):
 
 
 class ExemplarEmbedding(models.Model):
-    """An exemplar's vector. ``generation`` is stamped by the database at every change."""
+    """An exemplar's vector. A trigger sets ``generation`` at every change."""
 
-    # By the database too: an exemplar may go with the posting it was made of.
+    # The database cascades: an exemplar may be deleted together with its source posting.
     exemplar = models.ForeignKey(
         Exemplar, on_delete=models.DO_NOTHING, db_constraint=False, related_name="embeddings"
     )
