@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
-    list_display = ("posting", "result", "category_shown", "chance", "who", "decided_at", "is_current")
+    list_display = ("posting_link", "result", "category_shown", "chance", "who", "decided_at", "is_current")
     list_filter = ("outcome", "is_current")
     list_select_related = ("posting", "decided_by")
     ordering = ("-pk",)
     sortable_by = ()
     change_list_template = "admin/marketplace_ai/decision/change_list.html"
     fields = (
-        "posting", "result", "category_shown", "chance", "threshold_shown", "who", "decided_at",
+        "posting_link", "result", "category_shown", "chance", "threshold_shown", "who", "decided_at",
         "is_current", "encoder", "classifier_version", "votes",
     )  # fmt: skip
     readonly_fields = fields
@@ -49,7 +49,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         return [path("review/", view, name=name), *super().get_urls()]
 
     @admin.display(description=_("posting"))
-    def posting(self, decision: Decision) -> Any:
+    def posting_link(self, decision: Decision) -> Any:
         label = shortened(str(decision.posting)) or decision.posting_id
         return object_link(self.admin_site, get_job_model(), decision.posting_id, label)
 
