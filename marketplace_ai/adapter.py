@@ -1,7 +1,20 @@
-"""The one small class by which a host says how its postings and categories are read.
+"""The adapter: how a project says what its postings and categories are.
 
-Name a subclass in ``MARKETPLACE_AI_ADAPTER``. Fields are declared, never guessed: the
-system checks say which declared field does not exist.
+Subclass ``JobAdapter`` and name the class in ``MARKETPLACE_AI_ADAPTER``::
+
+    class Adapter(JobAdapter):
+        text_columns = ("headline", "body")
+        eligible_columns = ("status",)
+        category_field = "section"
+        set_by_field = None
+        created_field = "posted_at"
+        category_key_field = "code"
+        category_parent_field = "above"
+
+        def eligible(self, job):
+            return job.status == "published"
+
+Fields are declared, never guessed. The system checks name a declared field that does not exist.
 """
 
 from __future__ import annotations
@@ -23,34 +36,38 @@ if TYPE_CHECKING:
 
 
 class JobAdapter:
-    """How to read a posting's text, who may be tagged, and where a category goes."""
+    """What a project's postings and categories are, and how categories are written.
 
-    #: Fields of the job model whose change leads to a new decision, in the order of the text.
+    The attributes name fields of the project's models; the methods can be overridden. ``job`` is
+    always an instance of the job model, ``category`` one of the category model.
+    """
+
+    #: Fields of the job model that make up the text, in order. A change leads to a new decision.
     text_columns: tuple[str, ...] = ("title", "description")
-    #: Further fields that ``eligible`` looks at; their change lets a posting in again.
+    #: Further fields that ``eligible`` reads. A change makes a posting eligible again.
     eligible_columns: tuple[str, ...] = ()
-    #: The foreign key of the job model to the category model.
+    #: The job model's foreign key to the category model.
     category_field: str = "category"
-    #: A field that records who set the category ("machine" or "person"); None without one.
+    #: A field that records who set the category ("machine" or "person"); None if there is none.
     set_by_field: str | None = "category_set_by"
-    #: When a posting was created, for ``backfill_embeddings --since``; None without one.
+    #: A field with the time of creation, for ``backfill_embeddings --since``; None without one.
     created_field: str | None = "created_at"
-    #: A unique field of the category model that files and people use.
+    #: A unique field of the category model: what files and people call a category.
     category_key_field: str = "slug"
-    #: The category model's foreign key to itself; None where categories have no parents.
+    #: The category model's foreign key to itself; None if categories have no parents.
     category_parent_field: str | None = "parent"
-    #: Longest text that is encoded, in characters: about the 512 tokens of small encoders
-    #: several times over, and a bound on what one posting can cost.
+    #: Longest text that is encoded, in characters: several times the 512 tokens of small encoders,
+    #: and a bound on what one posting can cost.
     max_chars: int = 4000
 
     # -- postings ------------------------------------------------------------------------
 
     def jobs(self) -> QuerySet[Any]:
-        """The postings this app may look at; a backfill walks exactly these."""
+        """The postings the app may process, as a queryset. A backfill scans exactly these."""
         return cast("QuerySet[Any]", get_job_model()._base_manager.all())
 
     def text(self, job: Any) -> str:
-        """What is encoded: by default the text columns, a line each, empty ones left out."""
+        """The text to encode. By default one line for each text column that is not empty."""
         parts = (
             " ".join(str(getattr(job, name) or "")[: 8 * self.max_chars].split())
             for name in self.text_columns
@@ -58,23 +75,26 @@ class JobAdapter:
         return "\n".join(part for part in parts if part)
 
     def clean(self, text: str) -> str:
-        """A hook that takes out what must not be encoded beyond what ``scrub`` does."""
+        """A hook to remove what must not be encoded, beyond what ``scrub`` removes.
+
+        Applied twice, it must return what it returned the first time.
+        """
         return text
 
     def scrub(self, text: str) -> str:
-        """Personal data out of a text; it has the last word, after ``clean``.
+        """Remove personal data from a text, after ``clean``.
 
-        Override it to leave out a rule, or to ``return text`` where nothing is to be removed.
+        Override it to leave out a rule, or ``return text`` to remove nothing.
         """
         return scrub(text)
 
     @final
     def prepared(self, text: str) -> str:
-        """A text as it is encoded, kept and compared, whatever characters it holds.
+        """The text as it is encoded, stored and compared: cleaned, scrubbed and cut.
 
-        The one road of every text, of a posting, a file or a form. It is read a little further
-        than it is kept, so that its end never is half a phone number. A prepared text comes
-        back as it is, where ``clean`` leaves what it returned alone.
+        Every text goes through here, whether it comes from a posting, a file or a form. A little
+        more is read than kept, so that the end is never half a phone number. Preparing a
+        prepared text changes nothing.
         """
         longer = normalize(text, self.max_chars + LONGEST_ITEM)
         return normalize(self.scrub(self.clean(longer)), self.max_chars)
@@ -85,33 +105,39 @@ class JobAdapter:
         return self.prepared(self.text(job))
 
     def eligible(self, job: Any) -> bool:
-        """Whether this posting is to be tagged now (no draft, not deleted)."""
+        """Whether this posting should be decided now: False for drafts and deleted ones."""
         return True
 
     # -- categories ----------------------------------------------------------------------
 
     def category_key(self, category: Any) -> str:
+        """The unique key by which files and people call a category."""
         return str(getattr(category, self.category_key_field))
 
     def category_name(self, category: Any) -> str:
+        """The name shown in admin, in the language that is active."""
         return str(category)
 
     def category_description(self, category: Any) -> str:
-        """What belongs in a category, in words: they propose it until it has exemplars enough.
+        """What belongs in a category, in words. It stands in until there are enough exemplars.
 
-        "" for none. By default the name, in English too, and the scope of a shipped category;
-        of a host's own the name. Postings are compared with it, so it should use their words.
+        Returns "" for no description. The default is the name, also in English, and the scope of a
+        shipped category, and the name of a category of the project's own. Postings are compared
+        with it, so it should use their words.
         """
         if not isinstance(category, Category):
             return self.category_name(category)
         return description((category.name, category.name_en), category.scope)
 
     def create_category(self, key: str, parent: Any | None, names: Mapping[str, str]) -> Any:
-        """Make or update one category for ``import_catalog``; ``names`` are the CSV's columns.
+        """Create or update a category for ``import_catalog``.
 
-        The shipped categories only; a host with its own tree fills it its own way. A column
-        that the file lacks leaves what is there. Raises ValidationError for what the model
-        does not allow.
+        key: the category's key.
+        parent: the parent category, or None.
+        names: the columns of the CSV file. A column that the file lacks changes nothing.
+
+        Returns the saved category. Raises ValidationError for values the model does not allow, and
+        ImproperlyConfigured for a category model of the project's own: override it there.
         """
         model: Any = get_category_model()
         if model is not Category:
@@ -126,7 +152,10 @@ class JobAdapter:
         return category
 
     def make_job(self, title: str, description: str) -> Any:
-        """An unsaved posting for ``import_jobs``, labelled files and the demo."""
+        """An unsaved posting, for ``import_jobs``, files of labeled postings and the demo.
+
+        Raises ImproperlyConfigured for a job model of the project's own: override it there.
+        """
         model = get_job_model()
         if model is not JobPosting:
             raise self._not_said("make_job", model)
@@ -138,11 +167,15 @@ class JobAdapter:
         )
 
     def apply_categories(self, categories: Mapping[Any, Any], *, by: str) -> None:
-        """Write categories to postings: primary key of the job → of the category, or None.
+        """Write a batch of categories to postings.
 
-        Called inside the transaction that records the decisions, with the postings locked.
-        One statement, so the job model's ``save()`` and signals are not involved; listen to
-        ``marketplace_ai.signals.jobs_decided`` or override this method.
+        categories: the posting's primary key → the category's primary key, or None to clear it.
+        by: "machine" or "person".
+
+        Called in the transaction that records the decisions, with the postings locked. One
+        UPDATE, so the job model's ``save()`` and its signals are not involved: listen to
+        ``marketplace_ai.signals.jobs_decided``, or override this method. An exception undoes the
+        batch's decisions.
         """
         if not categories:
             return
@@ -155,14 +188,14 @@ class JobAdapter:
         params: list[Any] = [list(categories), list(categories.values())]
         if self.set_by_field:
             field: Any = model._meta.get_field(self.set_by_field)
-            # Nobody's, where the category was taken back.
+            # Nobody set it if the category was cleared.
             assignments += (
                 f", {quote(field.column)} = CASE WHEN new.category IS NULL THEN '' ELSE %s END"
             )
             params.insert(0, by)
         job_type = cast("Any", model._meta.pk).rel_db_type(connection)
         category_type = category.db_type(connection)
-        # Only names from the model's own definition are put into the statement.
+        # Only names from the model's definition are formatted into the statement.
         statement = (
             f"UPDATE {quote(model._meta.db_table)} AS job SET {assignments} "  # noqa: S608
             f"FROM unnest(%s::{job_type}[], %s::{category_type}[]) AS new(job, category) "
@@ -172,35 +205,43 @@ class JobAdapter:
             cursor.execute(statement, params)
 
     def apply_secondary(self, categories: Mapping[Any, Sequence[Any]]) -> None:
-        """Write further categories of postings with two jobs; by default nothing is written.
+        """Write second categories. By default nothing is written.
 
-        Primary key of the job → those of all its further categories now (at present at
-        most one); empty where a posting that had some has none any more. What is given
-        replaces what was there, so the same may come twice.
+        categories: the posting's primary key → the primary keys of all its second categories (at
+            present at most one). Empty if a posting that had some has none any more. Replace what
+            is stored: the same call may come twice.
 
-        Called after ``apply_categories``, inside the same transaction and with the postings
-        locked, so that a host never holds the one without the other; not called for a batch
-        that has none. Only for postings with the outcome *automatic*, and to take back what
-        was written for one: while a person is yet to choose the first category, a second has
-        nothing to be second to. Never for a posting whose category is a person's: whoever
-        chose one has read the whole text, and left out what they did not want.
+        Called after ``apply_categories`` in the same transaction, with the postings locked, and
+        only if a batch has such postings: those with the outcome *automatic*, and those from which
+        a second category must be removed. Never called for a posting whose category a person
+        chose: that person has read the whole text.
+
+        Example::
+
+            def apply_secondary(self, categories):
+                Tag.objects.filter(job__in=categories).delete()
+                Tag.objects.bulk_create(
+                    Tag(job_id=job, section_id=section)
+                    for job, sections in categories.items()
+                    for section in sections
+                )
         """
 
     # -- derived -------------------------------------------------------------------------
 
     def watched_columns(self) -> Sequence[str]:
-        """Database columns whose change the trigger logs."""
+        """The database columns whose changes the trigger logs."""
         meta = get_job_model()._meta
         return [_column(meta.get_field(n)) for n in (*self.text_columns, *self.eligible_columns)]
 
     def category_id(self, job: Any) -> Any | None:
-        """Primary key of the posting's present category, without a query."""
+        """The primary key of the posting's category, without a query."""
         field: Any = get_job_model()._meta.get_field(self.category_field)
         return getattr(job, field.attname)
 
 
 def get_adapter() -> JobAdapter:
-    """The adapter named by ``MARKETPLACE_AI_ADAPTER``."""
+    """An instance of the class that ``MARKETPLACE_AI_ADAPTER`` names."""
     return cast("JobAdapter", import_string(conf.adapter)())
 
 

@@ -14,8 +14,8 @@ class MarketplaceAIConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def import_models(self) -> None:
-        # Django reads the name of a swappable model from the settings themselves, and a host's
-        # own makemigrations fails without it; so the two defaults are put there.
+        # Django reads the name of a swappable model from the settings, and a project's
+        # makemigrations fails without it, so the two defaults are set there.
         for setting in (Conf.category_model, Conf.job_model):
             if not hasattr(settings, setting.setting):
                 setattr(settings, setting.setting, setting.default)

@@ -18,10 +18,10 @@ from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
+from .db.alias import alias
 from .encoding import DTYPES, backend_registry
 from .models import get_category_model, get_job_model
 from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
-from .queue.sql import alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whose a posting's category is: the machine's to change, or a person's."""
+"""Who owns a posting's category: the machine, which may change it, or a person."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 
 
 class Owner(Enum):
-    """Who decides about a posting's category now."""
+    """Who owns a posting's category."""
 
-    MACHINE = "machine"  #: nobody has spoken: an automatic decision may be written
-    PERSON = "person"  #: a person's category stands: a proposal is only recorded
-    CLEARED = "cleared"  #: a person took the category away: propose, but never write
+    MACHINE = "machine"  #: no person has decided: an automatic decision may be written
+    PERSON = "person"  #: a person chose the category: a proposal is only recorded
+    CLEARED = "cleared"  #: a person removed the category: propose, but never write
 
 
 def owner(category: Any | None, machine_category: Any | None, answered: bool) -> Owner:
-    """Whose the present ``category`` (a primary key or None) is.
+    """The owner of a posting's present category.
 
-    ``machine_category`` is what the machine last wrote and ``answered`` whether a person ever
-    answered, both from the current decision (None and False where there is none). A category
-    that is set and is not the machine's last one was set by a person, at creation too.
+    category: its primary key, or None.
+    machine_category: what the machine last wrote, from the current decision; None without one.
+    answered: whether a person ever answered, from the current decision; False without one.
+
+    A category other than the machine's last one was set by a person, also at creation.
     """
     if category is not None:
         if answered or category != machine_category:

@@ -1,4 +1,4 @@
-"""Migration operations for what Django's models cannot say."""
+"""Migration operations for what Django's models cannot express."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pgvector.django import VectorExtension
 
 
 class RequireVector(VectorExtension):
-    """The vector extension, made where it is not there; never dropped: others may use it."""
+    """Create the vector extension if it is missing. It is never dropped: others may use it."""
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -18,13 +18,13 @@ class RequireVector(VectorExtension):
 
 
 class DatabaseForeignKey(migrations.operations.base.Operation):
-    """A foreign key whose ON DELETE the database itself carries out.
+    """A foreign key with ON DELETE in the database.
 
-    The models say ``db_constraint=False`` and ``DO_NOTHING``: a host's DELETE, by whatever
-    road it comes, then costs no query of Django's and can never be refused by us.
+    The models declare ``db_constraint=False`` and ``DO_NOTHING``. So a DELETE in the project, by
+    the ORM or raw SQL, costs no query of Django's and is never refused because of this app.
 
-    It locks the host's table, and who waits for that lock makes all the host's writes wait
-    behind it. So it gives up soon, the migration is undone, and it is run again.
+    Creating it locks the project's table, and while it waits for that lock all the project's
+    writes wait behind it. So it gives up soon: the migration is rolled back and can be run again.
     """
 
     LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
@@ -79,7 +79,7 @@ class DatabaseForeignKey(migrations.operations.base.Operation):
 
 
 class CreatePartitionedModel(migrations.CreateModel):
-    """A table that is partitioned by the values of one column."""
+    """A table partitioned by the values of one column."""
 
     def __init__(self, *args: Any, partition_by: str, **kwargs: Any) -> None:
         self.partition_by = partition_by
@@ -99,7 +99,7 @@ class CreatePartitionedModel(migrations.CreateModel):
 
 
 class DropPrimaryKeyIndex(migrations.operations.base.Operation):
-    """Django wants a primary key in every model; an append-only log pays for none."""
+    """Drop the index of a primary key: Django requires the key, an append-only log does not."""
 
     reversible = True
     reduces_to_sql = True
@@ -130,14 +130,13 @@ class DropPrimaryKeyIndex(migrations.operations.base.Operation):
 
 
 class ExemplarGenerations(migrations.RunSQL):
-    """Triggers that number every change of exemplars and their vectors, however it is made.
+    """Triggers that number every change of exemplars and their vectors, by any client.
 
-    The first row that a statement changes takes the lock of the one generation row, so numbers
-    follow the order of commits; a statement that changes none (the cascade of an ordinary
-    posting's deletion) takes no lock at all. An exemplar that lost its category is
-    quarantined: it must not read as "none". Where the generation row is gone (a test suite's
-    flush empties every table) it starts anew at the clock's seconds, above any number that a
-    worker may have seen.
+    The first row a statement changes locks the one generation row, so numbers follow the order
+    of commits. A statement that changes none (the cascade of an ordinary posting's deletion)
+    takes no lock. An exemplar that loses its category is quarantined, because it must not mean
+    "none". If the generation row is missing (a test suite's flush empties every table), counting
+    starts at the clock's seconds, above any number a worker may have seen.
     """
 
     def __init__(self) -> None:
@@ -148,7 +147,7 @@ class ExemplarGenerations(migrations.RunSQL):
 
 
 class TriggersGoFirst(migrations.RunPython):
-    """Nothing on the way up; on the way down the job table's triggers go before their log."""
+    """Does nothing forwards. Backwards it drops the job table's triggers before their log."""
 
     def __init__(self) -> None:
         super().__init__(migrations.RunPython.noop, _uninstall_triggers)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
-from marketplace_ai.db import halfvec
+from marketplace_ai.db import vectors
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import Category, Decision, Exemplar, JobPosting
 from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
@@ -131,8 +131,8 @@ def _naively(model: ActiveModel, job: JobPosting) -> None:
     """What one task for each posting would do: encode it, ask PostgreSQL for its neighbors,
     save. Without the costs of Celery itself, which flatters it."""
     job = JobPosting.objects.get(pk=job.pk)
-    vector = halfvec.to_database(model.text_encoder.encode([job.title]))[0]
-    with halfvec.cursor(connection) as cursor:
+    vector = vectors.to_database(model.text_encoder.encode([job.title]))[0]
+    with vectors.cursor(connection) as cursor:
         cursor.execute(NEIGHBORS, [vector, model.encoder.pk, vector])
         votes: dict[int, float] = {}
         for category, similarity in cursor.fetchall():

@@ -102,7 +102,14 @@ class AuditList(ChangeList):
 class AuditedPostingAdmin(ReadOnlyAdmin):
     """No actions: an audit that is answered in bulk has not been looked at."""
 
-    list_display = ("posting", "decided", "outcome_shown", "chance", "drawn_on", "answer_shown")
+    list_display = (
+        "posting_text",
+        "decided",
+        "outcome_shown",
+        "chance",
+        "drawn_on",
+        "answer_shown",
+    )
     list_filter = (AuditFilter,)
     list_select_related = ("posting",)
     ordering = ("drawn_at", "pk")
@@ -138,7 +145,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
     @admin.display(description=_("posting"))
-    def posting(self, row: AuditedPosting) -> Any:
+    def posting_text(self, row: AuditedPosting) -> Any:
         if row.posting_id is None:
             return gettext("deleted since")
         return shortened(str(row.posting)) or row.posting_id
@@ -147,7 +154,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     def posting_link(self, row: AuditedPosting) -> Any:
         if row.posting_id is None:
             return gettext("deleted since")
-        return object_link(self.admin_site, get_job_model(), row.posting_id, self.posting(row))
+        return object_link(self.admin_site, get_job_model(), row.posting_id, self.posting_text(row))
 
     @admin.display(description=_("decided"), empty_value=NOTHING)
     def decided(self, row: AuditedPosting) -> Any:

@@ -35,8 +35,7 @@ def automation_url(site: AdminSite) -> str:
 
 def version_in_force() -> ClassifierVersion | None:
     """The classifier that decides now, without its artifact."""
-    rows = ClassifierVersion.objects.filter(is_active=True, encoder=Encoder.objects.active())
-    return rows.defer("artifact").first()
+    return ClassifierVersion.objects.active(Encoder.objects.active())
 
 
 def stops_number() -> int:

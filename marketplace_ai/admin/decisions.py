@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
     list_display = (
-        "posting",
+        "posting_link",
         "result",
         "category_shown",
         "chance",
@@ -39,7 +39,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     sortable_by = ()
     change_list_template = "admin/marketplace_ai/decision/change_list.html"
     fields = (
-        "posting", "result", "category_shown", "chance", "threshold_shown", "who", "decided_at",
+        "posting_link", "result", "category_shown", "chance", "threshold_shown", "who", "decided_at",
         "is_current", "encoder", "classifier_version", "votes",
     )  # fmt: skip
     readonly_fields = fields
@@ -57,7 +57,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         return [path("review/", view, name=name), *super().get_urls()]
 
     @admin.display(description=_("posting"))
-    def posting(self, decision: Decision) -> Any:
+    def posting_link(self, decision: Decision) -> Any:
         label = shortened(str(decision.posting)) or decision.posting_id
         return object_link(self.admin_site, get_job_model(), decision.posting_id, label)
 

@@ -61,9 +61,9 @@ class QueueStateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         conditions = {
-            ASIDE: Q(set_aside__isnull=False),
+            ASIDE: Q(failed_at__isnull=False),
             "claimed": Q(token__isnull=False),
-            WAITING: Q(set_aside__isnull=True, token__isnull=True),
+            WAITING: Q(failed_at__isnull=True, token__isnull=True),
             "failed": Q(attempts__gt=0),
         }
         condition = conditions.get(self.value() or "")

@@ -27,7 +27,7 @@ COUNTS = ("pending", "claimed", "logged", "set_aside")
 
 @admin.register(QueuedPosting)
 class QueuedPostingAdmin(ReadOnlyAdmin):
-    list_display = ("number", "posting", "state", "priority", "attempts", "queued_at", "error")
+    list_display = ("number", "posting_link", "state", "priority", "attempts", "queued_at", "error")
     list_filter = (QueueStateFilter,)
     list_select_related = ("posting",)
     ordering = ("pk",)
@@ -35,7 +35,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     actions = ("put_back",)
     change_list_template = "admin/marketplace_ai/queuedposting/change_list.html"
     fields = (
-        "posting", "state", "encoder", "is_vector_only", "priority", "attempts", "is_isolated", "queued_at",
+        "posting_link", "state", "encoder", "is_vector_only", "priority", "attempts", "is_isolated", "queued_at",
         "scheduled_at", "lease_expires_at", "failed_at", "error_shown",
     )  # fmt: skip
     readonly_fields = fields
@@ -59,7 +59,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
         return row.pk
 
     @admin.display(description=_("posting"))
-    def posting(self, row: QueuedPosting) -> Any:
+    def posting_link(self, row: QueuedPosting) -> Any:
         label = shortened(str(row.posting), 60) or row.posting_id
         return object_link(self.admin_site, get_job_model(), row.posting_id, label)
 
@@ -82,7 +82,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Put back what was set aside"), permissions=["put_back"])
     def put_back(self, request: HttpRequest, queryset: Any) -> None:
         """Have the postings tried again, with all their attempts and in a batch."""
-        changed = queryset.filter(set_aside__isnull=False).update(
+        changed = queryset.filter(failed_at__isnull=False).update(
             attempts=0, failed_at=None, is_isolated=False, scheduled_at=Now()
         )
         text = ngettext("%(n)d posting is tried again.", "%(n)d postings are tried again.", changed)

@@ -72,7 +72,7 @@ class ReviewList(ChangeList):
 class ReviewQueue(ReadOnlyAdmin):
     """A second list of decisions, not registered: what waits, oldest first."""
 
-    list_display = ("posting", "proposal", "chance", "needed", "decided_at")
+    list_display = ("posting_text", "proposal", "chance", "needed", "decided_at")
     list_select_related = ("posting",)
     ordering = ("pk",)
     sortable_by = ("chance", "decided_at")
@@ -98,7 +98,7 @@ class ReviewQueue(ReadOnlyAdmin):
         return may_answer(self.admin_site, request)
 
     @admin.display(description=_("posting"))
-    def posting(self, decision: Decision) -> Any:
+    def posting_text(self, decision: Decision) -> Any:
         return shortened(str(decision.posting)) or decision.posting_id
 
     @admin.display(description=_("proposed category"))

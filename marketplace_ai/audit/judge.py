@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models.functions import Now
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import AuditedPosting, Outcome, get_category_model, get_job_model
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest
 
 from . import stops

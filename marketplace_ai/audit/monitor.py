@@ -9,9 +9,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connections
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.guarantee.sequential_test import Evidence, log_threshold, strongest
 from marketplace_ai.models import AutomationStop, ClassifierVersion, get_category_model
-from marketplace_ai.queue.sql import alias
 
 Rule = AutomationStop.Rule
 

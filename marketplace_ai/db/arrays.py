@@ -1,7 +1,8 @@
-"""Numbers of a whole batch as one binary array parameter, without an object for each of them.
+"""NumPy arrays as binary array parameters, so that a whole batch is one parameter.
 
-A statement takes a row's own part as a slice (``unnest`` would flatten an array of arrays), and
-the driver's own way, a Python object for each element, costs more than storing them.
+A statement takes the part of each row as a slice, because ``unnest`` would flatten an array of
+arrays. psycopg's own lists need a Python object for each element, which costs more than storing
+them.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ _HEADER = struct.Struct(">iiIii")
 
 
 def integers(values: Sequence[int]) -> NDArray[np.int64]:
-    """As a ``bigint[]`` parameter, (n,)."""
+    """The values as a ``bigint[]`` parameter, (n,)."""
     return np.array(values, dtype=np.int64)
 
 
 def reals(values: Sequence[float]) -> NDArray[np.float32]:
-    """As a ``real[]`` parameter, (n,); what is too small for four bytes becomes zero."""
+    """The values as a ``real[]`` parameter, (n,). Values too small for four bytes become zero."""
     return np.array(values, dtype=np.float32)
 
 
 def register(context: AdaptContext) -> None:
-    """Let a connection or cursor take such arrays."""
+    """Let a connection or cursor send these arrays."""
     context.adapters.register_dumper(np.ndarray, _NumbersDumper)
 
 

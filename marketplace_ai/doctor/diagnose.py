@@ -14,6 +14,8 @@ from django.utils import timezone
 from marketplace_ai.audit import stops
 from marketplace_ai.checks import check_database
 from marketplace_ai.conf import conf
+from marketplace_ai.db import vector_type
+from marketplace_ai.db.alias import alias
 from marketplace_ai.doctor.candidates import candidates
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.encoders import search_index
@@ -34,7 +36,6 @@ from marketplace_ai.models import (
     TableScan,
 )
 from marketplace_ai.queue import backfill, liveness_probe, scans, stats, trigger, wake_up
-from marketplace_ai.queue.sql import alias
 
 #: A fresh posting that waits longer than this has no worker that keeps up.
 SLOW = dt.timedelta(minutes=1)
@@ -263,7 +264,7 @@ def _encoder() -> Iterator[Finding]:
 def _search_index() -> Iterator[Finding]:
     """Missing it fails nothing: what is decided asks the exemplars, which are exact."""
     active = Encoder.objects.active()
-    if active is None or active.dimension > search_index.MAX_DIMENSION:
+    if active is None or active.dimension > vector_type.MAX_INDEXED_DIMENSION:
         return
     found = search_index.state(active)
     said = {
@@ -397,8 +398,4 @@ def _stops() -> Iterator[Finding]:
 
 
 def _in_force() -> ClassifierVersion | None:
-    return (
-        ClassifierVersion.objects.filter(is_active=True, encoder=Encoder.objects.active())
-        .defer("artifact")
-        .first()
-    )
+    return ClassifierVersion.objects.active(Encoder.objects.active())

@@ -10,11 +10,11 @@ from django.db import connections, transaction
 from django.db.models.functions import Now
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError, TextEncoder, check_vectors, load_encoder
 from marketplace_ai.models import Encoder, EncoderState
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.training.model import training_metadata
-from marketplace_ai.versions import activation
 
 from . import partitions
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TRIAL = ["Male stue og gang, ca. 40 kvm", "Bytte stoppekran"]
-#: Transaction-level advisory lock: two workers that start together register once.
-REGISTRATION_LOCK = 0x6D414932
 
 
 def load_source(source: str, *, revision: str | None = None) -> TextEncoder:
@@ -71,7 +69,7 @@ def ensure_active(
     made = try_source(conf.encoder)
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REGISTRATION_LOCK])
+            advisory_locks.lock(cursor, advisory_locks.ENCODER_REGISTRATION)
         active = Encoder.objects.active()
         if active is None:
             active = _register(name_for(conf.encoder), made)
@@ -110,7 +108,7 @@ def activate(encoder: Encoder) -> None:
     """
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
+            advisory_locks.lock(cursor, advisory_locks.ACTIVATION)
         former = Encoder.objects.filter(state=EncoderState.ACTIVE)
         former.update(state=EncoderState.READY, replaced_at=Now())
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.ACTIVE, activated_at=Now())

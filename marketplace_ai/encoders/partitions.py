@@ -6,15 +6,11 @@ import time
 
 from django.db import OperationalError, ProgrammingError, connections, transaction
 
+from marketplace_ai.db import vector_type
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Encoder, PostingEmbedding
-from marketplace_ai.queue.sql import alias
 
-#: A halfvec of this many values still fits a page, so it can be stored PLAIN: fetched in
-#: line, an exact scan is about five times as fast as through TOAST.
-MAX_PLAIN_DIMENSION = 3500
-#: pgvector's halfvec has at most this many values.
-MAX_DIMENSION = 16_000
 #: Locks on the tables that a partition belongs and points to, the host's postings among them, are
 #: waited for so long, in milliseconds, and tried so often, with so many seconds in between: who
 #: waits for one keeps others out.
@@ -42,9 +38,9 @@ def name(encoder: Encoder) -> str:
 
 def check_dimension(dimension: int) -> None:
     """EncoderError for vectors that the database cannot hold."""
-    if dimension > MAX_DIMENSION:
+    if dimension > vector_type.MAX_DIMENSION:
         raise EncoderError(
-            f"Its vectors have {dimension} values; a halfvec of pgvector has {MAX_DIMENSION} at "
+            f"Its vectors have {dimension} values; a {vector_type.SQL_TYPE} has {vector_type.MAX_DIMENSION} at "
             "most. Choose an encoder of a smaller dimension."
         )
 
@@ -62,7 +58,7 @@ def create(encoder: Encoder) -> None:
             f"ALTER TABLE {table} ADD CONSTRAINT {table}_dimension "
             f"CHECK (vector_dims(vector) = {dimension})"
         )
-        if dimension <= MAX_PLAIN_DIMENSION:
+        if dimension <= vector_type.MAX_PLAIN_DIMENSION:
             cursor.execute(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
 
 

@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db import IntegrityError, OperationalError, connections, transaction
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Encoder, EncoderState
 from marketplace_ai.queue import backfill
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import one_line
 
 from . import active, partitions

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, transaction
 from django.db.models.functions import Now
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Encoder,
     EncoderState,
@@ -25,7 +26,6 @@ from marketplace_ai.models import (
 from marketplace_ai.promotion.rules import without_texts
 from marketplace_ai.queue import backfill, sql
 from marketplace_ai.queue import encoder_locks as queue_encoders
-from marketplace_ai.queue.sql import alias
 
 from . import partitions
 

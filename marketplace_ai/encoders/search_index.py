@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 from django.db import connections
 from django.db.models import TextChoices
 
-from marketplace_ai.queue.sql import alias
+from marketplace_ai.db import advisory_locks, vector_type
+from marketplace_ai.db.alias import alias
 
 from . import partitions
 
 if TYPE_CHECKING:
     from marketplace_ai.models import Encoder
 
-#: pgvector indexes halfvec of at most this many values.
-MAX_DIMENSION = 4000
-#: First key of the session lock of whoever builds ("mAI3" as a number); the second is the encoder.
-BUILDING_CLASS = 0x6D414933
 
 # indisvalid is false while it is built, and for good where that was broken off.
 VALID = """
@@ -38,7 +35,7 @@ SELECT EXISTS (
 # vectors are written as ever; it ends only when transactions older than it have ended.
 BUILD = """
 CREATE INDEX CONCURRENTLY {index} ON {table}
-USING hnsw ((vector::halfvec({dimension})) halfvec_cosine_ops)
+USING hnsw ({column} {operator_class})
 """
 
 
@@ -60,7 +57,7 @@ def state(encoder: Encoder) -> State:
         found = cursor.fetchone()
         if found and found[0]:
             return State.READY
-        cursor.execute(BUILDER, {"class": BUILDING_CLASS, "encoder": encoder.pk})
+        cursor.execute(BUILDER, {"class": advisory_locks.SEARCH_INDEX_BUILD, "encoder": encoder.pk})
         if cursor.fetchone()[0]:
             return State.BUILDING
     return State.BROKEN_OFF if found else State.MISSING
@@ -74,12 +71,12 @@ def build_search_index(encoder: Encoder) -> bool:
 
     Far faster where the graph fits into ``maintenance_work_mem``, which is the caller's to set.
     """
-    if encoder.dimension > MAX_DIMENSION:
+    if encoder.dimension > vector_type.MAX_INDEXED_DIMENSION:
         raise ValueError(
             f"The vectors of {encoder.name!r} have {encoder.dimension} values; pgvector indexes "
-            f"{MAX_DIMENSION} at most."
+            f"{vector_type.MAX_INDEXED_DIMENSION} at most."
         )
-    lock = [BUILDING_CLASS, encoder.pk]
+    lock = [advisory_locks.SEARCH_INDEX_BUILD, encoder.pk]
     with connections[alias()].cursor() as cursor:
         # Of the session, so that it goes with a builder that is killed.
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", lock)
@@ -94,7 +91,8 @@ def build_search_index(encoder: Encoder) -> bool:
                 BUILD.format(
                     index=name(encoder),
                     table=partitions.name(encoder),
-                    dimension=int(encoder.dimension),
+                    column=vector_type.cast("vector", encoder.dimension),
+                    operator_class=vector_type.COSINE_OPERATOR_CLASS,
                 )
             )
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
@@ -19,7 +20,6 @@ from marketplace_ai.models import (
     get_job_model,
 )
 from marketplace_ai.queue import backfill, scans, stats
-from marketplace_ai.queue.sql import alias
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -99,7 +99,6 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     if walk is not None:
         waiting = backfill.queued_rows(encoder)[: stats.LARGEST_COUNT].count()
         progress = scans.progress(walk, waiting)
-    in_force = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
     return Standing(
         encoder=encoder,
         postings=(vectors, postings),
@@ -109,7 +108,7 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
         set_aside=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
         walk=walk,
         progress=progress,
-        classifier=in_force.values_list("pk", flat=True).first(),
+        classifier=ClassifierVersion.objects.active_id(encoder),
     )
 
 

@@ -14,17 +14,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.imports.files import clean_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.queue.category_locks import lock_categories
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest, is_blank
 
 logger = logging.getLogger(__name__)
 
-#: Transaction-level advisory lock: workers that find the same thing to do, do it once.
-LOCK = 0x6D414934
 #: Postings wait while descriptions are looked after, so rows that a host holds are not waited for.
 LOCK_TIMEOUT = "200ms"
 
@@ -73,8 +72,7 @@ def align(settled: float = 0.0) -> bool:
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-            if not cursor.fetchone()[0]:
+            if not advisory_locks.try_lock(cursor, advisory_locks.DESCRIPTION_SYNC):
                 return False  # another worker is at it, and what it writes is seen by all
         # Asked again: another worker may have done it just now.
         plan = _plan(settled)

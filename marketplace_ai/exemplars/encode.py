@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.db import transaction
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError, encode_each
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import EncoderState, Exemplar, ExemplarState
 from marketplace_ai.queue import encoder_locks
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import one_line
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest, is_blank
 
 if TYPE_CHECKING:

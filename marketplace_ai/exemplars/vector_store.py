@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.db import connections, transaction
 
-from marketplace_ai.db import halfvec as vectors
-from marketplace_ai.queue.sql import alias
+from marketplace_ai.db import vector_type, vectors
+from marketplace_ai.db.alias import alias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +47,10 @@ ORDER BY exemplar.id LIMIT %(limit)s
 """
 
 # An exemplar deleted while it was encoded is not missed.
-STORE = """
+STORE = f"""
 INSERT INTO marketplace_ai_exemplarembedding (exemplar_id, encoder_id, vector)
 SELECT new.exemplar, %(encoder)s, new.vector
-FROM unnest(%(exemplars)s::bigint[], %(vectors)s::halfvec[]) AS new(exemplar, vector)
+FROM unnest(%(exemplars)s::bigint[], %(vectors)s::{vector_type.SQL_ARRAY}) AS new(exemplar, vector)
 JOIN marketplace_ai_exemplar AS exemplar ON exemplar.id = new.exemplar
 ORDER BY new.exemplar
 ON CONFLICT (exemplar_id, encoder_id) DO NOTHING

@@ -11,6 +11,7 @@ from django.utils import timezone
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.comparison import encoder_comparison
 from marketplace_ai.comparison.report import ActiveEncoder, ComparisonReport, EncoderComparison
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import check_vectors
 from marketplace_ai.exemplars.encode import encode_exemplars
@@ -26,7 +27,6 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.promotion import promote as promotion
 from marketplace_ai.promotion import rules
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation, create
 from marketplace_ai.versions.exemplar_set import intersect, load_exemplars
 

@@ -11,6 +11,7 @@ from django.db import DataError, IntegrityError, OperationalError, ProgrammingEr
 from django.db.models import Exists, F, OuterRef
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Decision,
     Exemplar,
@@ -18,7 +19,6 @@ from marketplace_ai.models import (
     get_category_model,
     get_job_model,
 )
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import digest, is_blank
 

@@ -65,8 +65,8 @@ class Migration(migrations.Migration):
                 ('activated_at', models.DateTimeField(blank=True, null=True, verbose_name='activated')),
                 ('replaced_at', models.DateTimeField(blank=True, null=True, verbose_name='replaced')),
                 ('retired_at', models.DateTimeField(blank=True, null=True, verbose_name='retired')),
-                ('is_shadowing', models.BooleanField(db_default=False, default=False, help_text='It decides what comes in as well, without effect, to be compared.', verbose_name='shadow mode')),
-                ('last_error', models.TextField(blank=True, db_default='', default='', help_text='Why a worker cannot work with it now; empty once one can again.', verbose_name='last error')),
+                ('is_shadowing', models.BooleanField(db_default=False, default=False, help_text='It also predicts for new postings, without effect, so that it can be compared.', verbose_name='shadow mode')),
+                ('last_error', models.TextField(blank=True, db_default='', default='', help_text='Why workers cannot use it now; empty once they can again.', verbose_name='last error')),
                 ('comparison', models.JSONField(blank=True, db_default={}, default=dict, help_text='With the encoder that was active then, on the same labeled rows.', verbose_name='comparison')),
             ],
             options={

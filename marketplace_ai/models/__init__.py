@@ -1,4 +1,4 @@
-"""Tables of the app. Category and JobPosting are swappable; all the others are its own."""
+"""The app's tables. A project may replace Category and JobPosting; the others are fixed."""
 
 from .audit import AuditedPosting, AutomationStop
 from .category import Category

@@ -1,4 +1,4 @@
-"""How the promise is watched in life: audited postings, and the stops they led to."""
+"""The audit that monitors the guarantee: audited postings, and the stops they led to."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .encoder import Encoder
 
 class AuditedPostingQuerySet(models.QuerySet["AuditedPosting"]):
     def unanswered(self) -> AuditedPostingQuerySet:
-        """What a person should answer; a posting that is gone can't be."""
+        """Rows that wait for a person's answer. A deleted posting cannot be answered."""
         return self.filter(answered_at__isnull=True, posting__isnull=False)
 
 
 class AuditedPosting(models.Model):
-    """A posting of the random sample: what the machine decided, and what a person says.
+    """A posting of the random sample: the machine's decision and a person's answer.
 
-    While nobody has answered, a new decision of the machine's takes the old one's place. The row
-    outlives its posting (``job`` is then empty), as evidence without a text.
+    Until somebody answers, a new decision replaces the one recorded here. The row outlives its
+    posting (``posting`` is then empty) and remains as evidence without a text.
 
-    ``right`` says whether the machine's category, or its "fits none", was confirmed; where
-    only the parent was applied, whether the answer lies under that parent. It is empty until
-    there is an answer, and stays so when the answer is about another text.
+    ``is_correct`` says whether the answer confirms the machine's category or its "fits none".
+    Where only the parent was applied, it says whether the answer lies under that parent. It is
+    empty until there is an answer, and stays empty if the text has changed since the decision.
     """
 
     posting = models.ForeignKey(
@@ -95,14 +95,14 @@ class AuditedPosting(models.Model):
 
 
 class AutomationStop(models.Model):
-    """Automation that ended: of one category, or of everything that a rule decides.
+    """A stop of automation, for one category or for everything one rule decides.
 
-    ``category_key`` is empty where the whole rule stopped. Stopped by the test, it has the
-    evidence; stopped by a person, that person's reason. ``lifted`` ends it.
+    ``category_key`` is empty if the whole rule stopped. A stop by the sequential test holds its
+    evidence, a stop by a person the reason. ``resumed_at`` ends it.
     """
 
     class Rule(models.TextChoices):
-        """The outcomes that need no person, each with a promise of its own."""
+        """The outcomes that need no person. Each has its own guarantee."""
 
         LEAF = Outcome.AUTOMATIC.value, _("a category")
         PARENT = Outcome.AUTOMATIC_PARENT.value, _("its parent only")

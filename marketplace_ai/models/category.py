@@ -1,4 +1,4 @@
-"""The shipped category tree: good enough for most, replaceable by a host's own."""
+"""The shipped category model. A project may replace it with its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Category(models.Model):
-    """A category that postings are given, or the parent of such ones."""
+    """A category for postings, or the parent of such categories."""
 
     slug = models.SlugField(_("slug"), max_length=100, unique=True)
     parent = models.ForeignKey(

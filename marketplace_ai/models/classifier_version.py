@@ -1,4 +1,4 @@
-"""What was fitted for one encoder: how exemplars vote and when a vote is certain."""
+"""Fitted classifiers, stored as versions of an encoder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,31 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from marketplace_ai.db.alias import alias
+
 from .encoder import Encoder
 
 
+class ClassifierVersionQuerySet(models.QuerySet["ClassifierVersion"]):
+    def active(self, encoder: Encoder | None) -> ClassifierVersion | None:
+        """The active version of an encoder, without its artifact; None where it has none.
+
+        Example::
+
+            version = ClassifierVersion.objects.active(Encoder.objects.active())
+        """
+        return self._active(encoder).defer("artifact").first()
+
+    def active_id(self, encoder: Encoder | None) -> int | None:
+        """The primary key of the active version, without reading its figures."""
+        return self._active(encoder).values_list("pk", flat=True).first()
+
+    def _active(self, encoder: Encoder | None) -> ClassifierVersionQuerySet:
+        return self.using(alias()).filter(encoder=encoder, is_active=True)
+
+
 class ClassifierVersion(models.Model):
-    """A fitted classifier with its figures; at most one is in force for an encoder."""
+    """A fitted classifier with its figures. At most one version of an encoder is active."""
 
     class Calibration(models.TextChoices):
         POSTINGS = "postings", _("labeled postings")
@@ -33,7 +53,7 @@ class ClassifierVersion(models.Model):
     )
     is_active = models.BooleanField(_("active"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    # The last time that it was put in force, and that another one took its place.
+    # The last time it became active, and the last time another version replaced it.
     activated_at = models.DateTimeField(_("activated"), null=True)
     replaced_at = models.DateTimeField(_("replaced"), null=True)
     is_discarded = models.BooleanField(
@@ -41,6 +61,8 @@ class ClassifierVersion(models.Model):
         default=False,
         help_text=_("The artifact was deleted; the row stays, for decisions name it."),
     )
+
+    objects = ClassifierVersionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("classifier version")

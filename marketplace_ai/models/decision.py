@@ -1,4 +1,4 @@
-"""Answers about postings, the machine's and people's, with the matches behind them."""
+"""Decisions about postings, by the machine or a person, with the matches behind them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from .classifier_version import ClassifierVersion
 from .encoder import Encoder
 from .fields import RealField
 
-MAX_MATCHES = 20
-
 
 class Outcome(models.TextChoices):
     AUTOMATIC = "automatic", _("automatic")
@@ -29,12 +27,13 @@ class Outcome(models.TextChoices):
     CORRECTED = "corrected", _("corrected")
 
 
+#: Outcomes of a person's decision.
 PERSONS = (Outcome.CONFIRMED, Outcome.CORRECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One exemplar that voted: its similarity in [-1, 1] and its share of the decision."""
+    """An exemplar that voted: its similarity in [-1, 1] and its share of the decision."""
 
     exemplar_id: int
     similarity: float
@@ -43,21 +42,23 @@ class Match:
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def current(self) -> DecisionQuerySet:
+        """The latest decision about each posting."""
         return self.filter(is_current=True)
 
     def in_review(self) -> DecisionQuerySet:
-        """What a person should look at."""
+        """The current decisions that wait for a person."""
         return self.filter(is_current=True, outcome=Outcome.REVIEW)
 
 
 class Decision(models.Model):
-    """One answer about one posting. Rows are added, never changed but for ``current``.
+    """A decision about a posting. Rows are only added; of an old one only ``is_current`` changes.
 
-    ``category`` is what was decided or proposed; empty means "fits none" (or, with
-    outcome *review* and no probability, that there was nothing to go by).
-    ``machine_category`` is what the machine last wrote to the posting and ``answered``
-    whether a person ever answered: both are carried from row to row, so the current row
-    alone tells whether a category on the posting is the machine's own.
+    ``category`` is the category that was assigned or proposed. Empty means "fits none", or, with
+    the outcome *review* and no probability, that there was no text or no classifier.
+
+    ``machine_category`` is what the machine last wrote to the posting, ``is_answered`` whether a
+    person ever answered. Both are copied from row to row, so the current row alone tells whether
+    the posting's category is the machine's own.
     """
 
     posting = models.ForeignKey(
@@ -81,8 +82,8 @@ class Decision(models.Model):
     probability = models.FloatField(_("probability"), null=True)
     threshold = models.FloatField(_("threshold"), null=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
-    # Compared with, never followed: it needs neither an index nor a constraint, which would
-    # cost every insert. A deleted category leaves a key that equals no other.
+    # Only compared, never followed, so it needs no index or constraint, which would cost every
+    # insert. A deleted category leaves a key that equals no other.
     machine_category = models.ForeignKey(
         conf.category_model, null=True, on_delete=models.DO_NOTHING, db_constraint=False,
         db_index=False, related_name="+",
@@ -96,8 +97,8 @@ class Decision(models.Model):
     decided_at = models.DateTimeField(_("decided"), db_index=True)
     is_current = models.BooleanField(_("current"), default=True)
 
-    # As they were when it was decided: exemplars that voted, largest share first, and the
-    # share of the category's own pattern. Arrays, because a row a match costs 24 times more.
+    # As of the decision: the exemplars that voted, largest share first, and the share of the
+    # linear heads. Arrays, because one row for each match costs 24 times as much.
     match_exemplars = ArrayField(models.BigIntegerField(), default=list)
     match_similarities = ArrayField(RealField(), default=list)
     match_shares = ArrayField(RealField(), default=list)
@@ -105,9 +106,7 @@ class Decision(models.Model):
     # The best choices with their probabilities; the key is empty for "fits none".
     choice_keys = ArrayField(models.TextField(), default=list)
     choice_probabilities = ArrayField(RealField(), default=list)
-    # Categories of further jobs in the same posting; said of a proposal too, but written to
-    # the host where the outcome is *automatic* alone.
-    # A default in the database, for workers of the last version that still write meanwhile.
+    # Recorded for proposals too, but written to the project only with the outcome *automatic*.
     second_category_keys = ArrayField(models.TextField(), default=list, db_default=[])
 
     objects = DecisionQuerySet.as_manager()

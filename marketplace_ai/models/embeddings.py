@@ -1,24 +1,21 @@
-"""Vectors of postings and of exemplars, one for each encoder version.
-
-``halfvec`` halves the space of float32; the loss (about 1e-3) is far below what decides.
-"""
+"""Vectors of postings and of exemplars, one for each encoder."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from pgvector.django import HalfVectorField
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.vector_type import VectorField
 
 from .encoder import Encoder
 from .exemplar import Exemplar
 
 
 class PostingEmbedding(models.Model):
-    """A posting's vector. The table is partitioned by encoder: retiring one is a DROP.
+    """A posting's vector. The table is partitioned by encoder, so retiring one is a DROP.
 
-    The key starts with the job so that the cascade of a deleted job finds its rows.
+    The key starts with the posting, so that the cascade of a deleted posting finds its rows.
     """
 
     pk = models.CompositePrimaryKey("posting_id", "encoder_id")
@@ -29,7 +26,7 @@ class PostingEmbedding(models.Model):
     encoder = models.ForeignKey(
         Encoder, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="+"
     )
-    vector = HalfVectorField(_("vector"))
+    vector = VectorField(_("vector"))
     text_digest = models.BinaryField(_("digest of the encoded text"))
 
     class Meta:
@@ -41,16 +38,16 @@ class PostingEmbedding(models.Model):
 
 
 class ExemplarEmbedding(models.Model):
-    """An exemplar's vector. ``generation`` is stamped by the database at every change."""
+    """An exemplar's vector. A trigger sets ``generation`` at every change."""
 
-    # By the database too: an exemplar may go with the posting it was made of.
+    # The database cascades: an exemplar may be deleted together with its source posting.
     exemplar = models.ForeignKey(
         Exemplar, on_delete=models.DO_NOTHING, db_constraint=False, related_name="embeddings"
     )
     encoder = models.ForeignKey(
         Encoder, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
     )
-    vector = HalfVectorField(_("vector"))
+    vector = VectorField(_("vector"))
     generation = models.BigIntegerField(default=0, editable=False, db_default=0)
 
     class Meta:

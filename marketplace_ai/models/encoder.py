@@ -1,10 +1,12 @@
-"""Registered encoder versions, and which one is in force."""
+"""Registered encoders, and which one is active."""
 
 from __future__ import annotations
 
-from django.db import models, router
+from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from marketplace_ai.db.alias import alias
 
 
 class EncoderState(models.TextChoices):
@@ -16,20 +18,20 @@ class EncoderState(models.TextChoices):
 
 class EncoderQuerySet(models.QuerySet["Encoder"]):
     def candidates(self) -> EncoderQuerySet:
-        """Those whose vectors are kept current beside the active one's."""
+        """The encoders that are not active but whose vectors are kept up to date."""
         return self.filter(state__in=(EncoderState.BUILDING, EncoderState.READY))
 
     def active(self) -> Encoder | None:
-        """The one encoder in force, or None before the first was registered."""
+        """The active encoder; None before the first one is registered."""
         # From the database that is written to: a replica may not know of a switch yet.
-        return self.using(router.db_for_write(self.model)).filter(state=EncoderState.ACTIVE).first()
+        return self.using(alias()).filter(state=EncoderState.ACTIVE).first()
 
 
 class Encoder(models.Model):
-    """One version of the model that turns texts into vectors.
+    """A version of the model that turns texts into vectors.
 
-    *building*: what is there still lacks its vectors; *ready*: everything has one, and what
-    comes in gets one, so that it may become *active*; *retired*: its vectors are gone.
+    *building*: some postings or exemplars still lack its vectors. *ready*: all have one and new
+    ones get one, so it can become *active*. *retired*: its vectors were deleted.
     """
 
     name = models.SlugField(_("name"), max_length=100, unique=True)
@@ -47,7 +49,7 @@ class Encoder(models.Model):
     )
     metrics = models.JSONField(_("metrics"), default=dict, blank=True)
     registered_at = models.DateTimeField(_("registered"), auto_now_add=True)
-    # The last time that it was put in force, and that another one took its place.
+    # The last time it became active, and the last time another encoder replaced it.
     activated_at = models.DateTimeField(_("activated"), null=True, blank=True)
     replaced_at = models.DateTimeField(_("replaced"), null=True, blank=True)
     retired_at = models.DateTimeField(_("retired"), null=True, blank=True)
@@ -55,14 +57,16 @@ class Encoder(models.Model):
         _("shadow mode"),
         default=False,
         db_default=False,
-        help_text=_("It decides what comes in as well, without effect, to be compared."),
+        help_text=_(
+            "It also predicts for new postings, without effect, so that it can be compared."
+        ),
     )
     last_error = models.TextField(
         _("last error"),
         blank=True,
         default="",
         db_default="",
-        help_text=_("Why a worker cannot work with it now; empty once one can again."),
+        help_text=_("Why workers cannot use it now; empty once they can again."),
     )
     comparison = models.JSONField(
         _("comparison"),

@@ -1,4 +1,4 @@
-"""Labelled texts that vote: only people's labels and descriptions, never the machine's own."""
+"""Labeled texts that vote. Labels come from people and descriptions, never from the machine."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ class ExemplarState(models.TextChoices):
 
 
 class Exemplar(models.Model):
-    """A text and the category a person gave it; ``is_none`` marks one that fits none.
+    """A text and the category a person gave it; ``is_none`` marks a text that fits none.
 
-    An exemplar whose category was deleted is quarantined by the database: an empty
-    category alone must never read as "fits none". The text is scrubbed, and never changes. A
-    category with few exemplars has one made of its own name and scope
-    (``lifecycle.descriptions``).
+    A trigger quarantines an exemplar whose category is deleted, because an empty category alone
+    must never mean "fits none". The text is scrubbed and never changes. A category with few
+    exemplars has one made of its name and scope (``exemplars.descriptions``).
     """
 
     text = models.TextField(_("text"))
@@ -82,16 +81,16 @@ class Exemplar(models.Model):
                 condition=Q(is_none=False) | Q(category__isnull=True),
                 violation_error_message=_("An exemplar that fits none has no category."),
             ),
-            # One label for one text and origin: a second import adds nothing, an
-            # answer changed its mind replaces the exemplar of the same posting. A description
-            # is nobody's label: it comes and goes, and must not keep one out.
+            # One label for each text and source: a second import adds nothing, and a changed
+            # answer replaces the exemplar of the same posting. A description is no label: it
+            # comes and goes, and must not keep a label out.
             models.UniqueConstraint(
                 fields=["text_digest", "category_key", "posting"],
                 condition=~Q(source=ExemplarSource.DESCRIPTION),
                 nulls_distinct=False,
                 name="marketplace_ai_exemplar_once",
             ),
-            # Workers bring descriptions in line whenever they like, several at once.
+            # Several workers may sync descriptions at the same time.
             models.UniqueConstraint(
                 fields=["category"],
                 condition=Q(source=ExemplarSource.DESCRIPTION),
@@ -104,11 +103,11 @@ class Exemplar(models.Model):
 
 
 class ExemplarGeneration(models.Model):
-    """One row that every change of exemplars or their vectors moves forward.
+    """One row with a counter that triggers increase at every change of exemplars or their vectors.
 
-    Its row lock puts the changes in the order of their commits, so a worker that has
-    seen generation *g* has missed nothing at or below *g*. ``removals`` counts deletions,
-    which leave no row behind to be found by generation.
+    Its row lock orders the changes by commit, so a worker that has seen generation *g* has
+    missed nothing up to *g*. ``removals`` counts deletions, which leave no row to be found by
+    its generation.
     """
 
     value = models.BigIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""The shipped job posting: what a marketplace asks of somebody who needs work done."""
+"""The shipped posting model. A project may replace it with its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from marketplace_ai.conf import conf
 
 
 class JobPosting(models.Model):
-    """A job that somebody wants done, with the category it was given."""
+    """An ad for work that somebody wants done, with its category."""
 
     class SetBy(models.TextChoices):
         NOBODY = "", _("nobody")
@@ -36,7 +36,7 @@ class JobPosting(models.Model):
         blank=True,
         editable=False,
     )
-    # Defaults of the database too: postings also come by COPY and by raw SQL.
+    # Database defaults as well, because postings also arrive by COPY and raw SQL.
     created_at = models.DateTimeField(
         _("created"), auto_now_add=True, db_default=Now(), db_index=True
     )

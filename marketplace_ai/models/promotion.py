@@ -1,4 +1,4 @@
-"""How encoders took each other's place: added to, never changed."""
+"""The history of the active encoder. Rows are only added."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PromotionKind(models.TextChoices):
 
 
 class Promotion(models.Model):
-    """One switch of the active encoder, with the comparison that was known then."""
+    """One switch of the active encoder, with the comparison report known at that time."""
 
     kind = models.CharField(_("kind"), max_length=11, choices=PromotionKind.choices)
     encoder = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""The durable queue: a log that triggers append to, and the work that is left to do."""
+"""The durable queue: the change log that triggers append to, and the postings to encode."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ class ChangeKind(models.TextChoices):
 
 
 class PostingChange(models.Model):
-    """What the trigger saw. No key, index or foreign key in the database: it must cost a
-    host's INSERT next to nothing. ``job`` is empty only for a rescan."""
+    """A change of a posting, as the trigger saw it. ``posting`` is empty only for a rescan.
+
+    The table has no primary key, index or foreign key, so that it costs the project's INSERT next
+    to nothing.
+    """
 
     posting = models.ForeignKey(
         conf.job_model, null=True, on_delete=models.DO_NOTHING, db_constraint=False,
@@ -44,19 +47,20 @@ class Priority(models.IntegerChoices):
 
 class QueuedPostingQuerySet(models.QuerySet["QueuedPosting"]):
     def remaining(self) -> QueuedPostingQuerySet:
-        """Waiting or being worked on."""
+        """Rows that still have to be processed: waiting or claimed."""
         return self.filter(failed_at__isnull=True)
 
     def failed(self) -> QueuedPostingQuerySet:
+        """Rows taken out of the queue after their last attempt."""
         return self.filter(failed_at__isnull=False)
 
 
 class QueuedPosting(models.Model):
-    """One posting to be encoded: with the active encoder and decided (``encoder`` empty),
-    or for an encoder that is being built (its vector only).
+    """A posting to be encoded.
 
-    A claim sets ``token``, ``worker`` and ``lease_until`` together. ``alone`` says that a
-    batch with this row in it was lost, so it is claimed by itself from then on.
+    With ``encoder`` empty it is encoded with the active encoder and decided; otherwise it is
+    encoded for that candidate. A claim sets ``token``, ``worker`` and ``lease_expires_at``
+    together. ``is_isolated`` marks a row whose batch was lost: it is claimed alone from then on.
     """
 
     posting = models.ForeignKey(
@@ -101,7 +105,7 @@ class QueuedPosting(models.Model):
                 condition=Q(token__isnull=True, failed_at__isnull=True, encoder__isnull=True),
                 name="marketplace_ai_queue_unclaimed",
             ),
-            # Few, but for the time in which an encoder is built; those of the active one are above.
+            # The rows of candidates; those of the active encoder are in the index above.
             models.Index(
                 "encoder",
                 "is_isolated",

@@ -1,4 +1,4 @@
-"""What an encoder that is not in force would have decided, beside what was decided."""
+"""Predictions of candidates in shadow mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .encoder import Encoder
 
 
 class ShadowDecision(models.Model):
-    """A candidate's answer about one posting, the last one; it has no effect."""
+    """The latest prediction of a candidate for a posting. It has no effect."""
 
     posting = models.ForeignKey(
         conf.job_model, verbose_name=_("posting"), on_delete=models.DO_NOTHING,
@@ -27,7 +27,7 @@ class ShadowDecision(models.Model):
         ClassifierVersion, verbose_name=_("classifier"), on_delete=models.CASCADE,
         db_index=False, related_name="+",
     )  # fmt: skip
-    # Compared with, never followed, as it may go at any time.
+    # Only compared, never followed: the category may be deleted at any time.
     category = models.ForeignKey(
         conf.category_model, verbose_name=_("category"), null=True, on_delete=models.DO_NOTHING,
         db_constraint=False, db_index=False, related_name="+",

@@ -1,4 +1,4 @@
-"""Which models the host put in the place of ours."""
+"""The models a project uses for postings and categories, as its settings name them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 
 
 def get_job_model() -> type[Model]:
-    """The model of ``MARKETPLACE_AI_JOB_MODEL``; ImproperlyConfigured says what is wrong."""
+    """The model that holds postings (``MARKETPLACE_AI_JOB_MODEL``).
+
+    Raises ImproperlyConfigured if the setting is malformed or its app is not installed.
+    """
     return _resolve("JOB_MODEL", conf.job_model)
 
 
 def get_category_model() -> type[Model]:
-    """The model of ``MARKETPLACE_AI_CATEGORY_MODEL``; ImproperlyConfigured as above."""
+    """The model that holds categories (``MARKETPLACE_AI_CATEGORY_MODEL``).
+
+    Raises ImproperlyConfigured if the setting is malformed or its app is not installed.
+    """
     return _resolve("CATEGORY_MODEL", conf.category_model)
 
 

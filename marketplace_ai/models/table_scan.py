@@ -1,4 +1,4 @@
-"""Walks over all postings by key: backfills that were asked for, and the search for misses."""
+"""Resumable scans over all postings: backfills, and reconcile runs for missed changes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ class ScanPurpose(models.TextChoices):
 
 class TableScanQuerySet(models.QuerySet["TableScan"]):
     def unfinished(self) -> TableScanQuerySet:
+        """Scans in progress, stopped ones included."""
         return self.filter(finished_at__isnull=True)
 
 
 class TableScan(models.Model):
-    """One walk over the postings and where it is; workers take turns to go a step further.
+    """A keyset scan over the postings and how far it is. Workers take turns to advance it.
 
-    The steps put postings into the queue, at low priority and only while few of them wait
-    there. ``last_key`` is the key, as text, of the last posting that was looked at, ``held``
-    the keys before it that their host held locked. ``total`` is what ``queued`` (of a
-    backfill) or ``walked`` (of a search) will come to, by the planner where ``estimated``.
-    A search has no encoder: it looks with the one that is active.
+    Each step queues postings, at low priority and only while few of them wait. ``last_key`` is
+    the key, as text, of the last posting examined; ``locked_keys`` are earlier ones that the
+    project held locked. ``total`` is the expected ``queued_count`` of a backfill or
+    ``scanned_count`` of a reconcile run, by the planner's estimate if ``is_estimated``. A
+    reconcile run has no encoder: it uses the active one.
     """
 
     purpose = models.CharField(max_length=9, choices=ScanPurpose.choices)
@@ -58,7 +59,7 @@ class TableScan(models.Model):
         verbose_name = _("table scan")
         verbose_name_plural = _("table scans")
         constraints = [
-            # Who asks again for what is under way, or was stopped, goes on with it.
+            # Requesting a backfill that is in progress or stopped resumes it.
             models.UniqueConstraint(
                 fields=["encoder", "is_vector_only", "since", "row_limit"],
                 condition=Q(purpose=ScanPurpose.BACKFILL, finished_at__isnull=True),

@@ -9,6 +9,8 @@ from django.db import connections, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
@@ -19,7 +21,6 @@ from marketplace_ai.models import (
     TableScan,
 )
 from marketplace_ai.queue import encoder_locks
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 from marketplace_ai.versions.errors import ActivationConflictError, VersionError
 
@@ -114,7 +115,7 @@ def _lock() -> None:
     """Take the lock of activations. Every write waits for it, so the transaction must be short."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(LOCK_TIMEOUTS)
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
+        advisory_locks.lock(cursor, advisory_locks.ACTIVATION)
 
 
 def _lock_ready(encoder: Encoder) -> Encoder:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Encoder,
     EncoderState,
@@ -20,7 +21,6 @@ from marketplace_ai.models import (
     QueuedPosting,
     TableScan,
 )
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions.errors import VersionError
 
 #: At most so many queued postings are counted.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Encoder
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 
 

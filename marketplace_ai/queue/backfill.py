@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Decision,
     Encoder,
@@ -75,7 +76,7 @@ def _vectors(encoder: Encoder) -> QuerySet[PostingEmbedding]:
 def _jobs(since: dt.date | None) -> QuerySet[Any]:
     adapter = get_adapter()
     # Not from a replica, where neither postings nor vectors may have arrived yet.
-    jobs = adapter.jobs().using(sql.alias())
+    jobs = adapter.jobs().using(alias())
     if since is not None:
         jobs = jobs.filter(**{f"{adapter.created_field}__gte": start_of(since, adapter)})
     return jobs
@@ -119,12 +120,12 @@ def count(
 
 def count_all() -> tuple[int, bool]:
     """How many postings a new encoder needs, which is all of them; and whether it is estimated."""
-    jobs = get_adapter().jobs().using(sql.alias())
+    jobs = get_adapter().jobs().using(alias())
     return (jobs.count(), False) if _is_small() else (estimate_rows(jobs), True)
 
 
 def _is_small() -> bool:
-    return estimate_rows(get_job_model()._base_manager.using(sql.alias()).all()) <= MAX_COUNTED_ROWS
+    return estimate_rows(get_job_model()._base_manager.using(alias()).all()) <= MAX_COUNTED_ROWS
 
 
 def estimate_rows(rows: QuerySet[Any]) -> int:
@@ -149,7 +150,7 @@ def request(
     ``since``: only postings created from that day on; ``at_most``: how many to queue;
     ``vectors_only``: without decisions; ``total`` and ``estimated``: what ``count`` returned.
     """
-    walks = TableScan.objects.using(sql.alias())
+    walks = TableScan.objects.using(alias())
     walk, is_new = walks.get_or_create(
         purpose=ScanPurpose.BACKFILL,
         encoder=encoder,
@@ -169,13 +170,13 @@ def request(
         walks.filter(pk=walk.pk, stopped_at__isnull=False).update(
             stopped_at=None, advanced_at=Now()
         )
-    walk.refresh_from_db(using=sql.alias())
+    walk.refresh_from_db(using=alias())
     return walk, is_new
 
 
 def stop(encoder: Encoder) -> int:
     """Stop all backfills of this encoder where they are; how many were stopped."""
-    walks = TableScan.objects.using(sql.alias()).unfinished()
+    walks = TableScan.objects.using(alias()).unfinished()
     return walks.filter(
         purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True
     ).update(stopped_at=Now())
@@ -183,7 +184,7 @@ def stop(encoder: Encoder) -> int:
 
 def queued_rows(encoder: Encoder | None = None) -> QuerySet[QueuedPosting]:
     """Low-priority rows still in the queue, for the active encoder or the given one."""
-    rows = QueuedPosting.objects.using(sql.alias()).remaining().filter(priority=Priority.BACKFILL)
+    rows = QueuedPosting.objects.using(alias()).remaining().filter(priority=Priority.BACKFILL)
     return rows.filter(encoder=None if encoder is None else queue_encoder_id(encoder))
 
 
@@ -195,7 +196,7 @@ def queue_all(jobs: QuerySet[Any]) -> int:
         ids = list(remaining.order_by("pk").values_list("pk", flat=True)[:SCAN_STEP])
         if not ids:
             return total
-        with transaction.atomic(using=sql.alias()):
+        with transaction.atomic(using=alias()):
             queue(ids)
         total, last = total + len(ids), ids[-1]
 
@@ -213,7 +214,7 @@ def queue_changed_texts(
     adapter = get_adapter()
     total, last = 0, None
     while True:
-        embeddings = PostingEmbedding.objects.using(sql.alias()).filter(encoder=encoder)
+        embeddings = PostingEmbedding.objects.using(alias()).filter(encoder=encoder)
         embeddings = embeddings if last is None else embeddings.filter(posting_id__gt=last)
         step = dict(
             embeddings.order_by("posting_id").values_list("posting_id", "text_digest")[:SCAN_STEP]
@@ -226,7 +227,7 @@ def queue_changed_texts(
             job.pk for job in jobs if digest(adapter.encoder_input(job)) != bytes(step[job.pk])
         ]
         if stale and not dry_run:
-            with transaction.atomic(using=sql.alias()):
+            with transaction.atomic(using=alias()):
                 queue(stale)
                 queue_for_candidates(stale)
         total += len(stale)
@@ -241,7 +242,7 @@ def queue(
     Returns the new rows' ids, and the postings that the project holds locked (or that were
     deleted).
     """
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(
             sql.statement(sql.QUEUE_POSTINGS),
             {"jobs": jobs, "queue_encoder": encoder_id, "vector_only": vectors_only},
@@ -253,5 +254,5 @@ def queue(
 def queue_for_candidates(jobs: list[Any]) -> None:
     """Queue these postings for each candidate as well, after ``queue`` and in its transaction,
     as the intake does for changes in the log."""
-    for encoder in Encoder.objects.using(sql.alias()).candidates().order_by("pk"):
+    for encoder in Encoder.objects.using(alias()).candidates().order_by("pk"):
         queue(jobs, encoder_id=encoder.pk, vectors_only=True)

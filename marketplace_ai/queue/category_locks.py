@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import get_category_model
-
-from . import sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +24,7 @@ def lock_categories(keys: Iterable[Any]) -> dict[Any, Any]:
         return {}
     model = get_category_model()
     assert model._meta.pk is not None  # noqa: S101 (every model has one)
-    connection = connections[sql.alias()]
+    connection = connections[alias()]
     quote = connection.ops.quote_name
     key, table = quote(str(model._meta.pk.column)), quote(model._meta.db_table)
     with connection.cursor() as cursor:
@@ -34,4 +33,4 @@ def lock_categories(keys: Iterable[Any]) -> dict[Any, Any]:
             [wanted],
         )
         existing = [row[0] for row in cursor.fetchall()]
-    return dict(model._base_manager.using(sql.alias()).in_bulk(existing))
+    return dict(model._base_manager.using(alias()).in_bulk(existing))

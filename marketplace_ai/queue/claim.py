@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 
 from . import sql
 from .retry_policy import LOCKED_POSTING_SECONDS
@@ -83,7 +85,7 @@ def is_due(encoders: Sequence[int] = ()) -> bool:
 def release_lost() -> int:
     """Release the claims of dead and frozen workers; how many rows were freed."""
     values = {
-        "liveness": sql.LIVENESS_CLASS,
+        "liveness": advisory_locks.LIVENESS,
         "max_attempts": conf.max_attempts,
         "reason": LOST_ISOLATED,
     }
@@ -137,6 +139,6 @@ def _execute(
     template: str, values: dict[str, Any], *, for_encoder: bool = False
 ) -> list[tuple[Any, ...]]:
     # A single statement is a transaction: no BEGIN and COMMIT to wait for.
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(sql.statement(template, for_encoder=for_encoder), values)
         return list(cursor.fetchall()) if cursor.description else []

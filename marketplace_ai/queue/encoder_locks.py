@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import connections
 
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import EncoderState
 
 from . import sql
@@ -23,28 +25,24 @@ class LockedEncoder:
     activated: dt.datetime | None
 
 
-#: First key of the advisory locks of encoders ("mAI4" as a number). The row's own lock is not
-#: enough: an unbroken chain of share locks, as from twenty workers, would keep a switch waiting
-#: forever, while advisory locks are granted in the order in which they are requested.
-ENCODER_LOCK_CLASS = 0x6D414934
-LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
-LOCK_EXCLUSIVE = "SELECT pg_advisory_xact_lock(%s, %s)"
+# The row's own lock is not enough: an unbroken chain of share locks, as from twenty workers, would
+# keep a switch waiting forever, while advisory locks are granted in the order they are requested.
 
 
 def lock_exclusive(*encoder_ids: int) -> None:
     """Wait until nothing is being written for these encoders, and keep new writes waiting until
     the transaction ends. Taken before they are switched or retired."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         for encoder_id in sorted(encoder_ids):
-            cursor.execute(LOCK_EXCLUSIVE, [ENCODER_LOCK_CLASS, encoder_id])
+            advisory_locks.lock_row(cursor, advisory_locks.ENCODER_STATE, encoder_id)
 
 
 def lock_shared(encoder_id: int, *states: EncoderState) -> LockedEncoder | None:
     """Keep an encoder in its state until the transaction ends; None if that is not one of
     ``states``. Taken before something is written for it."""
     values: dict[str, Any] = {"encoder": encoder_id, "states": [str(state) for state in states]}
-    with connections[sql.alias()].cursor() as cursor:
-        cursor.execute(LOCK_SHARED, [ENCODER_LOCK_CLASS, encoder_id])
+    with connections[alias()].cursor() as cursor:
+        advisory_locks.lock_row_shared(cursor, advisory_locks.ENCODER_STATE, encoder_id)
         cursor.execute(sql.LOCK_ENCODER, values)
         row = cursor.fetchone()
     return None if row is None else LockedEncoder(row[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import connections, transaction
 
+from marketplace_ai.db.alias import alias
+
 from . import sql
 
 #: Log rows moved in one transaction, between two batches of postings: some 100 ms of work, so that
@@ -26,8 +28,8 @@ class Intake:
     def collect_next(self) -> int:
         """Move the next changes of this pass; how many postings were queued."""
         statement = sql.statement(sql.QUEUE_CHANGES)
-        connection = connections[sql.alias()]
-        with transaction.atomic(using=sql.alias()), connection.cursor() as cursor:
+        connection = connections[alias()]
+        with transaction.atomic(using=alias()), connection.cursor() as cursor:
             cursor.execute(statement, {"after": self._position, "limit": STEP_ROWS})
             read, last, _deleted, queued = cursor.fetchone()
         self._position = last if read == STEP_ROWS else START

@@ -19,6 +19,8 @@ import psycopg
 from django.db import connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.db.read_timeout import set_read_timeout
 
 from . import sql
@@ -36,7 +38,7 @@ WORKER_ROLE = "worker"
 
 def connect(role: str) -> psycopg.Connection[Any]:
     """Open a separate connection to the queue's database, named for pg_stat_activity."""
-    wrapper = connections[sql.alias()]
+    wrapper = connections[alias()]
     parameters = dict(wrapper.get_connection_params())
     for django_only in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(django_only, None)
@@ -74,7 +76,7 @@ class Liveness:
         while True:
             worker = secrets.randbelow(2**31 - 1) + 1
             row = connection.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", [sql.LIVENESS_CLASS, worker]
+                "SELECT pg_try_advisory_lock(%s, %s)", [advisory_locks.LIVENESS, worker]
             ).fetchone()
             if row and row[0]:
                 self._connection, self.worker = connection, worker

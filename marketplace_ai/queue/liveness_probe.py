@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from . import sql
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
+
 from .lease import WORKER_ROLE
 
 # Each iteration of a worker starts with a statement on the connection that holds its lock, so the
@@ -35,8 +37,8 @@ class LoopIteration:
 def current_iteration() -> LoopIteration | None:
     """The iteration of this machine's worker, or None if none is alive; of several workers the
     longest, and whether any is in its first. The machine is known by its host name."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         name = f"marketplace_ai {WORKER_ROLE} {socket.gethostname()}:"
-        cursor.execute(CURRENT_ITERATION, {"liveness": sql.LIVENESS_CLASS, "name": name})
+        cursor.execute(CURRENT_ITERATION, {"liveness": advisory_locks.LIVENESS, "name": name})
         seconds, is_first = cursor.fetchone()
     return None if seconds is None else LoopIteration(seconds, is_first)

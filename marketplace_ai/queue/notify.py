@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from django.db import connections
 
-from . import sql
+from marketplace_ai.db.alias import alias
+
 from .lease import connect
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ CHANNEL = "marketplace_ai_wake_up"
 
 def announce() -> None:
     """Wake every listening worker."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(f"NOTIFY {CHANNEL}")
 
 

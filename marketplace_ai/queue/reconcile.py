@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import (
     Decision,
     PostingChange,
@@ -34,7 +35,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.text.normalize import digest
 
-from . import backfill, sql
+from . import backfill
 
 if TYPE_CHECKING:
     from marketplace_ai.adapter import JobAdapter
@@ -55,14 +56,14 @@ def start_round(encoder: Encoder) -> bool:
     The first run comes one interval after the first worker starts: nothing can be missed yet.
     Log entries of triggers that could not name a posting are deleted: the run finds those.
     """
-    runs = TableScan.objects.using(sql.alias()).filter(purpose=ScanPurpose.RECONCILE)
+    runs = TableScan.objects.using(alias()).filter(purpose=ScanPurpose.RECONCILE)
     runs.get_or_create(
         purpose=ScanPurpose.RECONCILE,
         defaults={
             name: Now() for name in ("requested_at", "advanced_at", "scheduled_at", "finished_at")
         },
     )
-    changes = PostingChange.objects.using(sql.alias())
+    changes = PostingChange.objects.using(alias())
     unnamed = changes.filter(posting__isnull=True)
     is_requested = can_find_new_postings(encoder) and unnamed.exists()
     finished_runs = runs.filter(finished_at__isnull=False)
@@ -74,8 +75,8 @@ def start_round(encoder: Encoder) -> bool:
     # Most calls end here, without a transaction.
     if not finished_runs.exists():
         return False
-    total = backfill.estimate_rows(get_job_model()._base_manager.using(sql.alias()).all())
-    with transaction.atomic(using=sql.alias()):
+    total = backfill.estimate_rows(get_job_model()._base_manager.using(alias()).all())
+    with transaction.atomic(using=alias()):
         started = finished_runs.update(
             finished_at=None, last_key=None, locked_keys=[], scanned_count=0, queued_count=0, time_spent=dt.timedelta(),
             total=total, is_estimated=True, requested_at=Now(), advanced_at=Now(), scheduled_at=Now(),
@@ -99,7 +100,7 @@ def find_missing(
     adapter = get_adapter()
     known = _digests(encoder, keys)
     undecided = _undecided(adapter, encoder, keys)
-    jobs = adapter.jobs().using(sql.alias()).filter(pk__in=list(known.keys() | undecided))
+    jobs = adapter.jobs().using(alias()).filter(pk__in=list(known.keys() | undecided))
     if not queued:
         is_queued = QueuedPosting.objects.filter(posting_id=OuterRef("pk"), encoder__isnull=True)
         jobs = jobs.exclude(Exists(is_queued))
@@ -127,10 +128,8 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
     A posting is up to date if either matches: a bulk update renews only the vector, a text that
     became blank only the decision.
     """
-    vectors = PostingEmbedding.objects.using(sql.alias()).filter(
-        posting_id__in=keys, encoder=encoder
-    )
-    decisions = Decision.objects.using(sql.alias()).filter(posting_id__in=keys, is_current=True)
+    vectors = PostingEmbedding.objects.using(alias()).filter(posting_id__in=keys, encoder=encoder)
+    decisions = Decision.objects.using(alias()).filter(posting_id__in=keys, is_current=True)
     known: dict[Any, set[bytes]] = {}
     for rows in (vectors, decisions):
         for key, value in rows.values_list("posting_id", "text_digest"):
@@ -147,7 +146,7 @@ def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[An
         vectors = PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
     decided = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
-    jobs = adapter.jobs().using(sql.alias()).filter(expected, ~Exists(decided), pk__in=keys)
+    jobs = adapter.jobs().using(alias()).filter(expected, ~Exists(decided), pk__in=keys)
     return set(jobs.values_list("pk", flat=True))
 
 
@@ -155,7 +154,7 @@ def _newer(adapter: JobAdapter) -> Q | None:
     """Postings created since the app was installed; None if that cannot be known."""
     if adapter.created_field is None:
         return None
-    migrations = MigrationRecorder.Migration.objects.using(sql.alias())
+    migrations = MigrationRecorder.Migration.objects.using(alias())
     installed: dt.datetime | None = migrations.filter(app="marketplace_ai").aggregate(
         at=Min("applied")
     )["at"]
@@ -171,7 +170,7 @@ def _newer(adapter: JobAdapter) -> Q | None:
 def _all_were_queued(encoder: Encoder) -> bool:
     """Whether a backfill of all postings was finished."""
     return (
-        TableScan.objects.using(sql.alias())
+        TableScan.objects.using(alias())
         .filter(
             purpose=ScanPurpose.BACKFILL, encoder=encoder, is_vector_only=False,
             since__isnull=True, row_limit__isnull=True, finished_at__isnull=False,

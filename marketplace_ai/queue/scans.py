@@ -17,6 +17,8 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least, Now
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import EncoderState, QueuedPosting, ScanPurpose, TableScan, get_job_model
 
 from . import backfill, reconcile, sql
@@ -63,7 +65,7 @@ def advance(encoder: Encoder) -> bool:
 
     There is none if another worker is at it, or if enough of it waits in the queue.
     """
-    with transaction.atomic(using=sql.alias()):
+    with transaction.atomic(using=alias()):
         walk = _lock_next_scan(encoder)
         if walk is None or not _has_capacity(encoder):
             return False
@@ -86,7 +88,7 @@ def advance(encoder: Encoder) -> bool:
             pause = (time.monotonic() - started_at) * reconcile.PAUSE_FACTOR
         elif held and (at_end or not window):
             pause = LOCKED_POSTING_SECONDS
-        TableScan.objects.using(sql.alias()).filter(pk=walk.pk).update(
+        TableScan.objects.using(alias()).filter(pk=walk.pk).update(
             last_key=walk.last_key if last is None else str(last),
             locked_keys=[str(key) for key in held],
             scanned_count=F("scanned_count") + len(window),
@@ -104,7 +106,7 @@ def _lock_next_scan(encoder: Encoder) -> TableScan | None:
     mine = Q(encoder=encoder)
     if encoder.state == EncoderState.ACTIVE:
         mine |= Q(encoder__isnull=True)
-    walks = TableScan.objects.using(sql.alias()).unfinished()
+    walks = TableScan.objects.using(alias()).unfinished()
     # Reconcile runs first: they pause by themselves, and a backfill would leave them no capacity.
     return (
         walks.filter(mine, stopped_at__isnull=True, scheduled_at__lte=Now())
@@ -118,17 +120,17 @@ def _has_capacity(encoder: Encoder) -> bool:
     encoder_id = backfill.queue_encoder_id(encoder)
     values = {
         "limit": conf.backfill_max_queued_batches * conf.claim_size,
-        "liveness": sql.LIVENESS_CLASS,
+        "liveness": advisory_locks.LIVENESS,
         "encoder": encoder_id,
     }
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(sql.statement(sql.HAS_CAPACITY, for_encoder=encoder_id is not None), values)
         return bool(cursor.fetchone()[0])
 
 
 def _keys_after(walk: TableScan, number: int) -> list[Any]:
     """The next keys of the table itself: the adapter may select few of them."""
-    jobs = get_job_model()._base_manager.using(sql.alias())
+    jobs = get_job_model()._base_manager.using(alias())
     if walk.last_key is not None:
         jobs = jobs.filter(pk__gt=_key(walk.last_key))
     return list(jobs.order_by("pk").values_list("pk", flat=True)[:number])
@@ -154,7 +156,7 @@ def _queue(
     # Before the posting got its queue row, another worker may have done all that it lacked, and it
     # would be decided twice. With the row nobody can, so it is checked once more.
     still_missing = find_missing(walk, encoder, missing, queued=True)
-    queued = QueuedPosting.objects.using(sql.alias()).filter(pk__in=rows)
+    queued = QueuedPosting.objects.using(alias()).filter(pk__in=rows)
     done, _ = queued.exclude(posting_id__in=still_missing).delete()
     return len(rows) - done, held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import get_category_model
 
 from . import sql
@@ -26,7 +27,7 @@ def upsert_statements(
     if not items:
         return []
     keys = {item.proposal.category for item in items} - {None}
-    existing: dict[Any, Any] = get_category_model()._base_manager.using(sql.alias()).in_bulk(keys)
+    existing: dict[Any, Any] = get_category_model()._base_manager.using(alias()).in_bulk(keys)
     categories = [existing.get(item.proposal.category) for item in items]
     values = {
         "encoder": encoder_id,

@@ -10,15 +10,14 @@ from __future__ import annotations
 from functools import cache
 
 from django.apps import apps
-from django.db import connections, router
+from django.db import connections
 
 from marketplace_ai.adapter import job_model_and_pk
-from marketplace_ai.models import QueuedPosting, get_category_model
+from marketplace_ai.db import vector_type
+from marketplace_ai.db.alias import alias
+from marketplace_ai.models import get_category_model
 
 from . import retry_policy
-
-#: First key of the advisory locks by which workers show that they are alive ("mAI1" as a number).
-LIVENESS_CLASS = 0x6D414931
 
 # Move changes from the log to the queue, without duplicates.
 # - Read in physical order from where this pass is (a TID range scan): no index is needed, and
@@ -239,7 +238,7 @@ FOR SHARE
 UPSERT_EMBEDDINGS = """
 INSERT INTO marketplace_ai_postingembedding (posting_id, encoder_id, vector, text_digest)
 SELECT new.job, %(encoder)s, new.vector, new.digest
-FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::halfvec[], %(digests)b::bytea[])
+FROM unnest(%(jobs)s::{job_key_type}[], %(vectors)b::{vector_array}, %(digests)b::bytea[])
      AS new(job, vector, digest)
 ON CONFLICT (posting_id, encoder_id)
 DO UPDATE SET vector = excluded.vector, text_digest = excluded.text_digest
@@ -409,6 +408,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
         category_key_type=_key_type(get_category_model()._meta.label),
         owned_rows=OWNED_ROWS,
         retry_delay=_RETRY_DELAY,
+        vector_array=vector_type.SQL_ARRAY,
         for_encoder=ENCODER_PREDICATES[for_encoder],
     )
 
@@ -418,8 +418,3 @@ def _key_type(label: str) -> str:
     pk = apps.get_model(label)._meta.pk
     assert pk is not None  # noqa: S101 (every model has one)
     return str(pk.rel_db_type(connections[alias()]))
-
-
-def alias() -> str:
-    """The database of the queue, which is the job table's."""
-    return router.db_for_write(QueuedPosting)

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import connections
 
-from marketplace_ai.db import halfvec
+from marketplace_ai.db import vectors
+from marketplace_ai.db.alias import alias
 
 from . import sql
 
@@ -21,6 +22,6 @@ def execute_pipelined(statements: list[Statement]) -> None:
     """
     if not statements:
         return
-    with halfvec.cursor(connections[sql.alias()]) as cursor, cursor.connection.pipeline():
+    with vectors.cursor(connections[alias()]) as cursor, cursor.connection.pipeline():
         for template, values in statements:
             cursor.execute(sql.statement(template), values)

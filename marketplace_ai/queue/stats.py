@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from . import sql
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
+
 from .lease import WORKER_ROLE
 
 # A worker's name is that of the connection that holds its lock.
@@ -97,15 +99,15 @@ def format_count(count: int) -> int | str:
 
 def worker_names() -> list[str]:
     """Names (host and process) of the worker_names that live now."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         prefix = f"marketplace_ai {WORKER_ROLE} "
-        cursor.execute(WORKER_NAMES, {"liveness": sql.LIVENESS_CLASS})
+        cursor.execute(WORKER_NAMES, {"liveness": advisory_locks.LIVENESS})
         return [str(name).removeprefix(prefix) for (name,) in cursor.fetchall()]
 
 
 def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
     """The oldest transaction open for longer than ``age`` that holds back vacuum."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(OLDEST_TRANSACTION, {"age": age.total_seconds()})
         row = cursor.fetchone()
     return OpenTransaction(*row) if row else None
@@ -113,7 +115,7 @@ def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
 
 def queue_health() -> QueueHealth:
     """The counts and ages now, by the database's clock."""
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         cursor.execute(QUEUE_COUNTS, {"bound": LARGEST_COUNT + 1})
         pending, claimed, set_aside, oldest_pending = cursor.fetchone()
         cursor.execute(CHANGE_LOG_COUNTS, {"bound": LARGEST_COUNT + 1})

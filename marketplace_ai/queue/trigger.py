@@ -19,9 +19,8 @@ from django.db import connections, transaction
 
 from marketplace_ai.adapter import get_adapter, job_model_and_pk
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import PostingChange
-
-from .sql import alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

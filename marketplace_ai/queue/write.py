@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, transaction
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.db import halfvec as vectors
+from marketplace_ai.db import vectors
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Decision, Encoder, EncoderState, get_job_model
 from marketplace_ai.signals import jobs_decided
 from marketplace_ai.text.normalize import digest
@@ -77,7 +78,7 @@ def write(
     ``classifier_id``, also shadow decisions for rows that want more than a vector.
     """
     adapter = get_adapter()
-    with transaction.atomic(using=sql.alias()):
+    with transaction.atomic(using=alias()):
         states = (
             (EncoderState.ACTIVE,)
             if claim.encoder_id is None
@@ -122,14 +123,14 @@ def _lock(
     jobs = {
         job.pk: job
         for job in get_job_model()
-        ._base_manager.using(sql.alias())
+        ._base_manager.using(alias())
         .filter(pk__in=[item.job_id for item in batch])
         .order_by("pk")
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
     }
     locked = [item.row_id for item in batch if item.job_id in jobs]
     fence = Fence(jobs, {}, {})
-    with connections[sql.alias()].cursor() as cursor:
+    with connections[alias()].cursor() as cursor:
         values: dict[str, Any] = {
             "token": claim.token,
             "ids": locked,
@@ -196,7 +197,7 @@ def _apply(adapter: JobAdapter, decided: list[EncodedPosting], decisions: Decisi
         job_ids, applied = [item.job_id for item in decided], list(decisions.to_apply)
         transaction.on_commit(
             lambda: jobs_decided.send_robust(Decision, job_ids=job_ids, applied=applied),
-            using=sql.alias(),
+            using=alias(),
             robust=True,
         )
 

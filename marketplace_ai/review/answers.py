@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import judge
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import backend_registry
 from marketplace_ai.models import (
     Decision,
@@ -25,7 +26,6 @@ from marketplace_ai.models import (
     get_job_model,
 )
 from marketplace_ai.queue.category_locks import lock_categories
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest, is_blank
 
 

@@ -15,13 +15,13 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import stops
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.classifier.index import ExemplarIndex
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import Encoder, Outcome, get_category_model
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.claim_batches import batches
 from marketplace_ai.queue.proposal import EncodedPosting, Proposal
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest, is_blank, one_line
 from marketplace_ai.versions import activation
 

@@ -12,9 +12,10 @@ from django.utils.translation import gettext
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import ArtifactError, Classifier
+from marketplace_ai.db import advisory_locks
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import ClassifierVersion, Decision, Encoder, EncoderState, Outcome
 from marketplace_ai.queue import backfill
-from marketplace_ai.queue.sql import alias
 
 from .errors import ActivationConflictError as ActivationConflictError
 from .errors import VersionError as VersionError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 MAX_STORED_ARTIFACTS = 10
 #: Rows that the stored bytes must decide exactly as the fitted classifier does.
 VERIFIED_ROWS = 32
-#: Transaction-level advisory lock: activations happen one at a time.
-SWITCH_LOCK = 0x6D414933
 
 
 # One query for everything that a worker keeps in memory. It runs before every batch.
@@ -61,12 +60,7 @@ def active_state() -> ActiveState:
 
 def active_version_id(encoder: Encoder) -> int | None:
     """Primary key of the version that is active for an encoder."""
-    return (
-        ClassifierVersion.objects.using(alias())
-        .filter(encoder=encoder, is_active=True)
-        .values_list("pk", flat=True)
-        .first()
-    )
+    return ClassifierVersion.objects.active_id(encoder)
 
 
 def load(version: int) -> Classifier:
@@ -160,7 +154,7 @@ def set_active(version: ClassifierVersion, *, expected: int | None = ANY_VERSION
     with transaction.atomic(using=alias()):
         # Not a row lock: decisions, which refer to the row, would wait for that.
         with connections[alias()].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
+            advisory_locks.lock(cursor, advisory_locks.ACTIVATION)
         before = active_version_id(version.encoder)
         if expected is not ANY_VERSION and before != expected:
             raise ActivationConflictError(

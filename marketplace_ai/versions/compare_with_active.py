@@ -9,8 +9,8 @@ import numpy as np
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.comparison import version_comparison
 from marketplace_ai.comparison.report import NotCompared, VersionReport
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import ClassifierVersion, Exemplar
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Encoder, EncoderState, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue.sql import alias
 
 from .candidate_worker import CandidateWorker
 from .prefetch import Prefetcher

@@ -17,10 +17,11 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.db.read_timeout import set_read_timeout
 from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, retry_policy, sql
+from marketplace_ai.queue import intake, retry_policy
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.lease_timing import lease_timing
 from marketplace_ai.queue.notify import Listener
@@ -110,7 +111,7 @@ class Worker:
         """
         failures = 0
         # A connection that was open before would lack what _configure_session sets.
-        connections[sql.alias()].close()
+        connections[alias()].close()
         try:
             while not self.stopping:
                 try:
@@ -157,7 +158,7 @@ class Worker:
 
     def _disconnect(self) -> None:
         """Close all connections: what one lost, the others may have lost without noticing."""
-        connections[sql.alias()].close()
+        connections[alias()].close()
         self.listener.close()
         self.liveness.close()
 
@@ -193,7 +194,7 @@ class Worker:
 
     def _build_candidate(self, worker: int, only: int) -> bool:
         """An iteration for the one encoder that this worker is for, while it is a candidate."""
-        if not Encoder.objects.using(sql.alias()).candidates().filter(pk=only).exists():
+        if not Encoder.objects.using(alias()).candidates().filter(pk=only).exists():
             logger.info("This encoder is a candidate no longer: nothing is left to build")
             self.stop()
         return self._candidates.run_once(worker)
@@ -257,7 +258,7 @@ def _sleep(seconds: float) -> bool:
 
 
 def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
-    if connection.alias == sql.alias():
+    if connection.alias == alias():
         timing = lease_timing()
         set_read_timeout(connection.connection, timing.read_timeout)
         with connection.cursor() as cursor:

@@ -19,10 +19,10 @@ import psycopg
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Priority
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import sql
 from marketplace_ai.queue.lease import Renewal
 from marketplace_ai.queue.retry_policy import RELEASED_CLAIM_SECONDS
 from marketplace_ai.worker import EXIT_HUNG
@@ -158,7 +158,7 @@ class Prefetcher:
 
     def save(self) -> None:
         """``give_back`` after an infrastructure error; what cannot be released, its lease frees."""
-        connections[sql.alias()].close()
+        connections[alias()].close()
         for batch in self._in_flight:
             if batch.vectors is not None and not batch.vectors.cancel():
                 wait([batch.vectors])  # whoever goes on needs an idle encoder

@@ -129,7 +129,8 @@ PUT_TOGETHER = {
     "queue/intake.py": {"statement"},
     "encoders/search_index.py": {
         "BUILD.format(index=name(encoder), table=partitions.name(encoder), "
-        "dimension=int(encoder.dimension))",
+        "column=vector_type.cast('vector', encoder.dimension), "
+        "operator_class=vector_type.COSINE_OPERATOR_CLASS)",
         "name(encoder)",
     },
     "encoders/partitions.py": {

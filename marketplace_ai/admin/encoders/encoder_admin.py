@@ -144,7 +144,9 @@ class EncoderAdmin(Promoting):
 
     @admin.display(description=_("history"))
     def history_shown(self, encoder: Encoder) -> Any:
-        rows = Promotion.objects.filter(Q(encoder=encoder) | Q(before=encoder)).order_by("-pk")
+        rows = Promotion.objects.filter(Q(encoder=encoder) | Q(previous_encoder=encoder)).order_by(
+            "-pk"
+        )
         shown = rows.select_related("encoder", "previous_encoder", "switched_by").defer(
             "comparison", "encoder__comparison", "previous_encoder__comparison"
         )

@@ -234,8 +234,7 @@ class Promoting(PredictedChangesMixin):
 
 def classifier_of(encoder: Encoder | None) -> int | None:
     """Key of the version in force for an encoder."""
-    rows = ClassifierVersion.objects.filter(encoder=encoder, is_active=True)
-    return rows.values_list("pk", flat=True).first()
+    return ClassifierVersion.objects.active_id(encoder)
 
 
 def way_back(active: Encoder) -> tuple[Encoder | None, str]:

@@ -72,7 +72,7 @@ class PuttingInForce(ReadOnlyAdmin):
             if form.is_valid():
                 self._use(request, version, form.cleaned_data["instead_of"])
             return HttpResponseRedirect(page)
-        now = self.get_queryset(request).filter(encoder=version.encoder_id, is_active=True).first()
+        now = ClassifierVersion.objects.active(version.encoder)
         columns = [shown for shown in (version, now) if shown is not None]
         context = {
             **self.admin_site.each_context(request),

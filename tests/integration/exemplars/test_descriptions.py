@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import reverse
 
 from marketplace_ai.adapter import JobAdapter
+from marketplace_ai.db import advisory_locks
 from marketplace_ai.exemplars import descriptions, vector_store
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.imports.files import import_exemplars
@@ -348,7 +349,7 @@ def held(statement: str) -> Iterator[None]:
     [
         "SELECT FROM marketplace_ai_exemplargeneration FOR UPDATE",
         "SELECT FROM marketplace_ai_category WHERE slug = 'piano' FOR UPDATE",
-        f"SELECT pg_advisory_xact_lock({descriptions.LOCK})",
+        f"SELECT pg_advisory_xact_lock({advisory_locks.DESCRIPTION_SYNC})",
     ],
 )
 @pytest.mark.django_db(transaction=True)

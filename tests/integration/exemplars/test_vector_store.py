@@ -10,10 +10,10 @@ from django.db import connections
 
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.ngrams import NgramFeatures
-from marketplace_ai.db import halfvec
+from marketplace_ai.db import vectors
+from marketplace_ai.db.alias import alias
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import Encoder, Exemplar
-from marketplace_ai.queue.sql import alias
 from marketplace_ai.text.normalize import digest
 
 pytestmark = pytest.mark.django_db
@@ -54,9 +54,9 @@ def test_by_plain_cosine_the_neighbors_are_those_of_sql(encoder: Encoder) -> Non
 
     queries = rows[:40] + 0.05 * random.standard_normal((40, encoder.dimension)).astype(np.float32)
     cosine, _ = index.similarities(queries, texts[:40])
-    with halfvec.cursor(connections[alias()], binary=True) as cursor:
+    with vectors.cursor(connections[alias()], binary=True) as cursor:
         for query, ours in zip(queries, cosine, strict=True):
-            [value] = halfvec.to_database([query])
+            [value] = vectors.to_database([query])
             cursor.execute(SQL, {"query": value, "encoder": encoder.pk, "limit": NEAREST})
             theirs = cursor.fetchall()
             place = {key: column for column, key in enumerate(index.ids.tolist())}

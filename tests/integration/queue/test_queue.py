@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, connections
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db import advisory_locks
 from marketplace_ai.encoders import active
 from marketplace_ai.models import JobPosting, PostingChange, Priority, QueuedPosting
 from marketplace_ai.queue import claim as claims
@@ -222,7 +223,7 @@ def test_every_statement_is_planned(name: str) -> None:
     """A renamed column or a wrong type shows here, with the statement's name."""
     values = {
         "after": "(0,0)", "limit": 1, "token": uuid.uuid4(), "worker": 1, "lease": 30,
-        "alone": False, "above": -1, "encoder": None, "liveness": sql.LIVENESS_CLASS,
+        "alone": False, "above": -1, "encoder": None, "liveness": advisory_locks.LIVENESS,
         "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
         "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,

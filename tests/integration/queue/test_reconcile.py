@@ -341,4 +341,4 @@ def test_where_a_host_notes_days_that_of_the_installation_is_left_out(monkeypatc
     migrations = MigrationRecorder.Migration.objects.filter(app="marketplace_ai")
     migrations.filter(name="0001_category").update(applied="2026-03-01T23:30Z")
     # In Oslo it was the next day already.
-    assert reconcile._newer(JobAdapter()) == Q(created__gt=dt.date(2026, 3, 2))
+    assert reconcile._newer(JobAdapter()) == Q(created_at__gt=dt.date(2026, 3, 2))

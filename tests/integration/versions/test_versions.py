@@ -12,6 +12,7 @@ import pytest
 from django.db import connection, connections
 
 from marketplace_ai.classifier import ArtifactError, Classifier
+from marketplace_ai.db import advisory_locks
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -427,7 +428,7 @@ class TestAtOnce:
         try:
             with other.cursor() as cursor:
                 cursor.execute("BEGIN")
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [activation.SWITCH_LOCK])
+                advisory_locks.lock(cursor, advisory_locks.ACTIVATION)
                 for change in ("false WHERE is_active", "true WHERE id = %s"):
                     cursor.execute(
                         f"UPDATE marketplace_ai_classifierversion SET is_active = {change}",

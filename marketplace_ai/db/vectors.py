@@ -1,4 +1,4 @@
-"""Vectors to and from PostgreSQL in binary: the one seam to pgvector's psycopg adapter."""
+"""Vectors to and from PostgreSQL in binary, through pgvector's psycopg adapter."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 
 from . import arrays
+from .vector_type import SQL_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,15 +23,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from psycopg import Connection, Cursor
 
-_known: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+_registered: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 @contextmanager
 def cursor(wrapper: BaseDatabaseWrapper, *, binary: bool = False) -> Iterator[Cursor[Any]]:
-    """A psycopg cursor on a Django connection that takes and gives halfvec values.
+    """A psycopg cursor on a Django connection that can send and fetch vectors.
 
-    Parameters go to the server as they are (Django's own cursor writes them into the
-    statement as text, which for vectors costs more than storing them).
+    It binds parameters on the server. Django's own cursor writes them into the statement as
+    text, which for vectors costs more than storing them.
+
+    wrapper: the Django connection, such as ``connections[alias()]``.
+    binary: fetch results in binary as well.
     """
     wrapper.ensure_connection()
     with wrapper.wrap_database_errors:
@@ -41,27 +45,27 @@ def cursor(wrapper: BaseDatabaseWrapper, *, binary: bool = False) -> Iterator[Cu
 
 
 def _register(connection: Connection[Any]) -> None:
-    # A cursor copies its connection's types when it is made, so this comes before.
-    if connection in _known:
+    # A cursor copies the types of its connection when it is created, so they are registered first.
+    if connection in _registered:
         return
-    info = TypeInfo.fetch(connection, "halfvec")
+    info = TypeInfo.fetch(connection, SQL_TYPE)
     if info is None:
         raise RuntimeError(
-            "This database has no halfvec type: install pgvector 0.8.4 or later and run "
+            f"This database has no {SQL_TYPE} type: install pgvector 0.8.4 or later and run "
             "CREATE EXTENSION vector, then migrate."
         )
     register_halfvec_info(connection, info)
     arrays.register(connection)
-    _known[connection] = True
+    _registered[connection] = True
 
 
 def to_database(vectors: Iterable[NDArray[np.float32]]) -> list[HalfVector]:
-    """Float32 rows (d,), or a matrix of them, as values for a ``halfvec[]`` parameter."""
+    """Float32 rows (d,), or a matrix of them, as values of an array parameter."""
     return [HalfVector(row) for row in vectors]
 
 
 def from_database(rows: list[HalfVector], dimension: int) -> NDArray[np.float32]:
-    """Fetched halfvec values as one (n, d) float32 matrix."""
+    """Fetched vectors as one (n, d) float32 matrix."""
     if not rows:
         return np.empty((0, dimension), dtype=np.float32)
     return np.stack([row.to_numpy() for row in rows]).astype(np.float32)
