@@ -131,9 +131,6 @@ SELECT EXISTS (
 )
 """
 
-# How long an isolated row waits after one more failure.
-_RETRY_DELAY = retry_policy.POSTING.sql("(attempts + 1)")
-
 ENCODER_PREDICATES = {False: "encoder_id IS NULL", True: "encoder_id = %(encoder)s"}
 
 # Existing rows are locked before they are changed, in the order of their postings, as the intake
@@ -407,7 +404,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
         job_key_type=_key_type(model._meta.label),
         category_key_type=_key_type(get_category_model()._meta.label),
         owned_rows=OWNED_ROWS,
-        retry_delay=_RETRY_DELAY,
+        retry_delay=retry_policy.POSTING.sql("(attempts + 1)"),
         vector_array=vector_type.SQL_ARRAY,
         for_encoder=ENCODER_PREDICATES[for_encoder],
     )

@@ -44,7 +44,7 @@ TUNING = "Pianostemming / Piano tuning\nStemme piano og flygel"
 
 
 @pytest.fixture
-def pipeline(exemplars: None) -> ModelLoader:
+def models(exemplars: None) -> ModelLoader:
     """A running worker's, with a classifier that never saw the category to come."""
     fit()
     running = ModelLoader()
