@@ -168,7 +168,7 @@ def _encoded(
         return None
     texts = encoders.load(encoder)
     if trial:
-        check_vectors(texts.encode(encoders.TRIAL), len(encoders.TRIAL), encoder.dimension)
+        check_vectors(texts.encode(encoders.SMOKE_TEXTS), len(encoders.SMOKE_TEXTS), encoder.dimension)
     encode_exemplars(encoder, texts, progress)
     return fit_classifier.encode(texts, rows.labelled, progress)
 

@@ -122,7 +122,7 @@ class Beside:
             worked = self._overlap.turn(worker)
         walked = self.encoder.state != EncoderState.ACTIVE and self._walker.step(self.encoder)
         if not worked and not walked and self.encoder.state == EncoderState.BUILDING:
-            return register.finish(self.encoder)
+            return register.mark_ready(self.encoder)
         return worked or walked
 
     def _lacks_exemplars(self) -> bool:
@@ -165,7 +165,7 @@ class Beside:
             self._overlap.give_back()
         self._candidate = self._overlap = None
         self._loaded.pop(self.encoder.pk, None)
-        register.note_trouble(self.encoder, message)
+        register.record_trouble(self.encoder, message)
 
 
 def _load(encoder: Encoder) -> TextEncoder:
