@@ -12,12 +12,12 @@ from marketplace_ai.queue import stats
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from marketplace_ai.encoders.status import Standing
+    from marketplace_ai.encoders.status import EncoderStatus
 
 
 def candidates() -> Iterator[Finding]:
     """A finding for each encoder of which there is something to tell."""
-    for standing in status.all_of_them():
+    for standing in status.all_statuses():
         encoder = standing.encoder
         if encoder.state == EncoderState.RETIRED:
             if partitions.exists(encoder):
@@ -37,7 +37,7 @@ def candidates() -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _candidate(standing: Standing) -> Finding:
+def _candidate(standing: EncoderStatus) -> Finding:
     encoder = standing.encoder
     lacking = standing.exemplars[1] - standing.exemplars[0]
     aside = f", {stats.format_count(standing.set_aside)} set aside" if standing.set_aside else ""
@@ -61,7 +61,7 @@ def _candidate(standing: Standing) -> Finding:
     return Finding("candidate", True, message, cure)
 
 
-def _walked(standing: Standing) -> str:
+def _walked(standing: EncoderStatus) -> str:
     """How far its backfill is, before other words; empty where it has ended."""
     walk, known = standing.walk, standing.progress
     if walk is None or known is None:

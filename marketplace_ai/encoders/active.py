@@ -1,4 +1,4 @@
-"""Encoder versions: registered after a trial, one of them active."""
+"""The active encoder: loading and checking encoders, creating their rows, activating one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from . import partitions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TRIAL = ["Male stue og gang, ca. 40 kvm", "Bytte stoppekran"]
+SMOKE_TEXTS = ["Male stue og gang, ca. 40 kvm", "Bytte stoppekran"]
 
 
 def load_source(source: str, *, revision: str | None = None) -> TextEncoder:
-    """An encoder on the back end that the settings choose."""
+    """Load an encoder on the back end of the settings."""
     return load_encoder(
         source,
         cache_dir=conf.cache_dir,
@@ -37,7 +37,7 @@ def load_source(source: str, *, revision: str | None = None) -> TextEncoder:
 
 
 def load(encoder: Encoder) -> TextEncoder:
-    """The encoder of a registered version; EncoderError where its weights have changed."""
+    """Load a registered encoder; EncoderError if its files are no longer those registered."""
     loaded = load_source(encoder.source, revision=encoder.revision or None)
     if loaded.weights_hash != encoder.weights_hash:
         raise EncoderError(
@@ -58,34 +58,35 @@ def ensure_active(
     progress: Callable[[str], None] = lambda line: None,
     loaded: Mapping[int, TextEncoder] = MappingProxyType({}),
 ) -> tuple[Encoder, TextEncoder]:
-    """The active encoder, loaded; where there is none yet, that of the setting is made so.
+    """The active encoder, loaded. If there is none, the one of the settings is activated first.
 
-    ``loaded``: encoders that are loaded already, by their primary keys.
+    ``loaded`` has encoders that are already loaded, by primary key.
     """
     active = Encoder.objects.active()
     if active is not None:
         return active, loaded.get(active.pk) or load(active)
     progress(f"Preparing the encoder {conf.encoder!r} …")
-    made = try_source(conf.encoder)
+    candidate = load_checked(conf.encoder)
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
             advisory_locks.lock(cursor, advisory_locks.ENCODER_REGISTRATION)
         active = Encoder.objects.active()
         if active is None:
-            active = _register(name_for(conf.encoder), made)
+            active = create_encoder(name_for(conf.encoder), candidate)
             activate(active)
-            return active, made
-    return active, made if made.weights_hash == active.weights_hash else load(active)
+            return active, candidate
+    return active, candidate if candidate.weights_hash == active.weights_hash else load(active)
 
 
-def try_source(source: str, *, revision: str | None = None) -> TextEncoder:
-    """An encoder that may be registered: loaded, and its vectors are what they must be."""
+def load_checked(source: str, *, revision: str | None = None) -> TextEncoder:
+    """Load an encoder that is to be registered, and check its vectors of two short texts."""
     loaded = load_source(source, revision=revision)
-    check_vectors(loaded.encode(TRIAL), len(TRIAL), loaded.dimension)
+    check_vectors(loaded.encode(SMOKE_TEXTS), len(SMOKE_TEXTS), loaded.dimension)
     return loaded
 
 
-def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> Encoder:
+def create_encoder(name: str, loaded: TextEncoder, *, revision: str | None = None) -> Encoder:
+    """Create the row and the partition of an encoder; inside the registering transaction."""
     encoder = Encoder.objects.create(
         name=name,
         source=loaded.source,
@@ -102,9 +103,9 @@ def _register(name: str, loaded: TextEncoder, *, revision: str | None = None) ->
 
 
 def activate(encoder: Encoder) -> None:
-    """Put an encoder in force and the former one out of it, in one transaction, asking nothing.
+    """Make an encoder the active one, in one transaction and without any comparison.
 
-    For the first one of all; ``promotion.switch`` is what one takes another's place by.
+    Only for the first encoder; ``promotion.switch`` replaces an active one.
     """
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:

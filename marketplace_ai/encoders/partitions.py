@@ -1,4 +1,4 @@
-"""The partition of each encoder's job vectors: made at registration, dropped at retirement."""
+"""The partition of each encoder's posting vectors: created and dropped with the encoder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Encoder, PostingEmbedding
 
-#: Locks on the tables that a partition belongs and points to, the host's postings among them, are
-#: waited for so long, in milliseconds, and tried so often, with so many seconds in between: who
-#: waits for one keeps others out.
-LOCK_TIMEOUT, ATTEMPTS, PAUSE = 100, 60, 1.0
-#: SQLSTATE of a lock that was not given in time, a deadlock, another detaching that was broken off,
-#: and a table that somebody else has just dropped.
-AGAIN = ("55P03", "40P01", "55000", "42P01")
+#: Timeout in milliseconds of locks on the partitioned and the referenced tables (the project's
+#: postings among them), number of attempts, and seconds between them. A waiting lock request blocks
+#: all later ones, so it must be short.
+LOCK_TIMEOUT, LOCK_ATTEMPTS, LOCK_PAUSE = 100, 60, 1.0
+#: SQLSTATEs of a lock timeout, a deadlock, another unfinished detach, and a table that was just
+#: dropped.
+RETRYABLE = ("55P03", "40P01", "55000", "42P01")
 
 # Attached: whether a detaching was broken off; NULL where it is not, or no longer, attached.
 STATE = """
@@ -26,7 +26,7 @@ SELECT to_regclass(%(table)s) IS NOT NULL,
         WHERE inhrelid = to_regclass(%(table)s) AND inhparent = %(parent)s::regclass)
 """
 
-BROKEN_OFF = """
+UNFINISHED_DETACH = """
 SELECT inhrelid::regclass::text FROM pg_inherits
 WHERE inhparent = %(parent)s::regclass AND inhdetachpending
 """
@@ -37,7 +37,7 @@ def name(encoder: Encoder) -> str:
 
 
 def check_dimension(dimension: int) -> None:
-    """EncoderError for vectors that the database cannot hold."""
+    """Raise EncoderError for vectors that the database cannot store."""
     if dimension > vector_type.MAX_DIMENSION:
         raise EncoderError(
             f"Its vectors have {dimension} values; a {vector_type.SQL_TYPE} has {vector_type.MAX_DIMENSION} at "
@@ -46,7 +46,7 @@ def check_dimension(dimension: int) -> None:
 
 
 def create(encoder: Encoder) -> None:
-    """Make the partition with its dimension; inside the transaction that registers."""
+    """Create the partition with its dimension; inside the registering transaction."""
     table = name(encoder)
     dimension = int(encoder.dimension)
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
@@ -63,20 +63,20 @@ def create(encoder: Encoder) -> None:
 
 
 def exists(encoder: Encoder) -> bool:
-    """Whether it is there, attached or not."""
+    """Whether the partition exists, attached or not."""
     return _state(encoder)[0]
 
 
 def drop(encoder: Encoder) -> bool:
-    """Take the partition away, wherever a former attempt was broken off; whether it is gone.
+    """Drop the partition, also after an interrupted attempt; whether it is gone.
 
-    Outside any transaction. False where others held its locks for as long as it was tried.
+    Call outside any transaction. False if others held its locks during all attempts.
     """
     table, parent = name(encoder), PostingEmbedding._meta.db_table
     with connections[alias()].cursor() as cursor:
         cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT}")
         try:
-            for _ in range(ATTEMPTS):
+            for _ in range(LOCK_ATTEMPTS):
                 is_there, detaching = _state(encoder)
                 if not is_there:
                     return True
@@ -86,16 +86,16 @@ def drop(encoder: Encoder) -> bool:
                     False: f"ALTER TABLE {parent} DETACH PARTITION {table} CONCURRENTLY",
                     True: "",  # as any other one, below
                 }[detaching]
-                cursor.execute(BROKEN_OFF, {"parent": parent})
+                cursor.execute(UNFINISHED_DETACH, {"parent": parent})
                 for (other,) in cursor.fetchall():
                     # One at a time is allowed, whoever's it is.
                     how = f"ALTER TABLE {parent} DETACH PARTITION {other} FINALIZE"
                 try:
                     cursor.execute(how)
                 except (OperationalError, ProgrammingError) as error:
-                    if getattr(error.__cause__, "sqlstate", None) not in AGAIN:
+                    if getattr(error.__cause__, "sqlstate", None) not in RETRYABLE:
                         raise
-                    time.sleep(PAUSE)
+                    time.sleep(LOCK_PAUSE)
         finally:
             cursor.execute("RESET lock_timeout")
     return not exists(encoder)

@@ -1,4 +1,4 @@
-"""How an encoder comes to be beside the active one, and when it is ready to take its place."""
+"""Registering a candidate encoder, and marking it ready once everything has its vector."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ATTEMPTS = 20
 
 # Postings that were set aside do not count: they may fail for ever, and a person sees them. Nor do
 # those that came after its backfill was through: on a steady stream some are always under way.
-READY = """
+MARK_READY = """
 UPDATE marketplace_ai_encoder SET state = 'ready'
 WHERE id = %(encoder)s AND state = 'building'
   AND NOT EXISTS (
@@ -56,14 +56,14 @@ class RegistrationError(ValueError):
 
 
 def check_name(name: str) -> None:
-    """RegistrationError for a name that is no slug or was given before."""
+    """Raise RegistrationError for a name that is not a slug or is taken."""
     try:
         validate_slug(name)
         Encoder._meta.get_field("name").run_validators(name)
     except ValidationError:
         raise RegistrationError(
-            f"{name!r} is no name for an encoder: at most 100 letters, digits, hyphens and "
-            "underscores."
+            f"{name!r} is not a valid name for an encoder: at most 100 letters, digits, hyphens "
+            "and underscores."
         ) from None
     before = Encoder.objects.using(alias()).filter(name=name).first()
     if before is not None:
@@ -79,11 +79,10 @@ def check_name(name: str) -> None:
 
 
 def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> Encoder:
-    """Register an encoder that was tried (``encoders.try_source``) as one that is being built:
-    with its partition, and the request for vectors of all postings that there are.
+    """Register a loaded encoder (``active.load_checked``) as a candidate that is being built.
 
-    All of it or nothing. Raises RegistrationError as ``check_name`` does, and OperationalError
-    where its tables are locked all the time.
+    Creates its row and partition and requests a backfill of all postings, in one transaction.
+    Raises RegistrationError like ``check_name``, and OperationalError if its tables stay locked.
     """
     check_name(name)
     partitions.check_dimension(loaded.dimension)
@@ -93,7 +92,7 @@ def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> 
             with transaction.atomic(using=alias()):
                 with connections[alias()].cursor() as cursor:
                     cursor.execute(f"SET LOCAL lock_timeout = {partitions.LOCK_TIMEOUT}")
-                encoder = active._register(name, loaded, revision=revision)
+                encoder = active.create_encoder(name, loaded, revision=revision)
                 backfill.request(encoder, vectors_only=True, total=total, estimated=estimated)
                 return encoder
         except IntegrityError:
@@ -102,20 +101,20 @@ def register(name: str, loaded: TextEncoder, *, revision: str | None = None) -> 
         except OperationalError:
             if attempt == ATTEMPTS:
                 raise
-            time.sleep(partitions.PAUSE)
+            time.sleep(partitions.LOCK_PAUSE)
     raise AssertionError("unreachable")
 
 
-def twins(encoder: Encoder) -> list[Encoder]:
-    """Other encoders with the very same weights, whatever became of them."""
+def encoders_with_same_weights(encoder: Encoder) -> list[Encoder]:
+    """Other encoders with the same weights, in any state."""
     same = Encoder.objects.using(alias()).filter(weights_hash=encoder.weights_hash)
     return list(same.exclude(pk=encoder.pk).order_by("pk"))
 
 
-def finish(encoder: Encoder) -> bool:
-    """Make an encoder ready where nothing lacks its vector any more; whether it is so now."""
+def mark_ready(encoder: Encoder) -> bool:
+    """Mark an encoder ready if everything has its vector; whether it was marked."""
     with connections[alias()].cursor() as cursor:
-        cursor.execute(READY, {"encoder": encoder.pk})
+        cursor.execute(MARK_READY, {"encoder": encoder.pk})
         if not cursor.rowcount:
             return False
     encoder.state = EncoderState.READY
@@ -123,14 +122,14 @@ def finish(encoder: Encoder) -> bool:
     return True
 
 
-def note_trouble(encoder: Encoder, message: str) -> None:
-    """Have others see why this machine's worker cannot work with it."""
+def record_trouble(encoder: Encoder, message: str) -> None:
+    """Store why the worker on this machine cannot use the encoder, for others to see."""
     here = Encoder.objects.using(alias()).filter(pk=encoder.pk)
     here.update(last_error=f"{_machine()}{one_line(message)}"[:2000])
 
 
 def clear_trouble(encoder: Encoder) -> None:
-    """It works here; a machine on which it does not says so again at its next attempt."""
+    """Clear the stored error: it works here, and other machines report theirs again."""
     if encoder.last_error:
         Encoder.objects.using(alias()).filter(pk=encoder.pk).update(last_error="")
 

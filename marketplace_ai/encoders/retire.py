@@ -1,7 +1,7 @@
-"""How an encoder goes: out of the queue first, then what was stored for it, its partition last.
+"""Retiring an encoder: its rows in the queue go first, then stored rows, its partition last.
 
-Every step is short or waits without keeping others out, and what a killed one left is found by
-the next. The encoder's row and its classifiers stay, for decisions name them.
+Each step is short or waits without blocking others, and after a kill the next call continues. The
+encoder's row and its classifier versions stay, since decisions refer to them.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 #: Rows deleted in one transaction.
-STEP = 5000
-#: Rows that others hold locked are looked at again after so many seconds, so often.
+DELETE_BATCH = 5000
+#: Pause between two attempts at rows that others lock, and the number of attempts.
 HELD_SECONDS, HELD_ATTEMPTS = 0.5, 120
 
 
 class RetirementError(ValueError):
-    """An encoder that cannot be retired now, with the cure."""
+    """An encoder cannot be retired now; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """Rows that there are of an encoder; ``vectors`` by the planner's estimate where many."""
+class StoredRows:
+    """Numbers of rows stored for an encoder; ``vectors`` is an estimate if there are many."""
 
     vectors: int
     exemplars: int
@@ -62,11 +62,11 @@ class Stored:
         return not (self.has_partition or self.exemplars or self.pending or self.shadow)
 
 
-def stored(encoder: Encoder) -> Stored:
-    """What retiring this encoder deletes."""
+def count_stored(encoder: Encoder) -> StoredRows:
+    """Count what retiring this encoder deletes."""
     vectors = PostingEmbedding.objects.using(alias()).filter(encoder=encoder)
     planned = backfill.estimate_rows(vectors)
-    return Stored(
+    return StoredRows(
         vectors=planned if planned > backfill.MAX_COUNTED_ROWS else vectors.count(),
         exemplars=ExemplarEmbedding.objects.using(alias()).filter(encoder=encoder).count(),
         pending=QueuedPosting.objects.using(alias()).filter(encoder=encoder).count(),
@@ -76,7 +76,7 @@ def stored(encoder: Encoder) -> Stored:
 
 
 def check(encoder: Encoder) -> None:
-    """RetirementError for the active encoder."""
+    """Raise RetirementError for the active encoder."""
     if encoder.state == EncoderState.ACTIVE:
         raise RetirementError(
             f"{encoder.name!r} is the active encoder, by which everything is decided: activate "
@@ -85,10 +85,10 @@ def check(encoder: Encoder) -> None:
 
 
 def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None) -> None:
-    """Retire an encoder that is no longer wanted, or end what another call began.
+    """Retire an encoder, or finish what an interrupted call began.
 
-    Outside any transaction. Raises RetirementError where it is the active one, and where others
-    hold locks for too long; then what is left is done by the next call.
+    Call outside any transaction. Raises RetirementError for the active encoder, and if others
+    hold locks for too long; the next call then does the rest.
     """
     with transaction.atomic(using=alias()):
         rows = Encoder.objects.using(alias())
@@ -106,7 +106,7 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
     encoder.refresh_from_db(using=alias())
     progress("Taking it off the queue")
     TableScan.objects.using(alias()).filter(encoder=encoder).delete()
-    _forget(encoder)
+    _remove_from_queue(encoder)
     progress("Deleting its exemplars' vectors and shadow decisions")
     for model in (ExemplarEmbedding, ShadowDecision):
         _delete(model, encoder)
@@ -118,14 +118,14 @@ def retire(encoder: Encoder, progress: Callable[[str], None] = lambda line: None
         )
 
 
-def _forget(encoder: Encoder) -> None:
-    """Take its rows off the queue; one that a host's open DELETE holds is waited for."""
+def _remove_from_queue(encoder: Encoder) -> None:
+    """Delete its rows in the queue, waiting for those that an open DELETE of a posting locks."""
     waiting = QueuedPosting.objects.using(alias()).filter(encoder=encoder)
     for _ in range(HELD_ATTEMPTS):
         deleted = 1
         while deleted:
             with connections[alias()].cursor() as cursor:
-                cursor.execute(sql.DELETE_QUEUED, {"encoder": encoder.pk, "limit": STEP})
+                cursor.execute(sql.DELETE_QUEUED, {"encoder": encoder.pk, "limit": DELETE_BATCH})
                 deleted = cursor.rowcount
         if not waiting.exists():
             return
@@ -139,7 +139,7 @@ def _forget(encoder: Encoder) -> None:
 def _delete(model: type[Model], encoder: Encoder) -> None:
     rows = model._base_manager.using(alias()).filter(encoder=encoder)
     left = rows.order_by("pk")
-    while keys := list(left.values_list("pk", flat=True)[:STEP]):
+    while keys := list(left.values_list("pk", flat=True)[:DELETE_BATCH]):
         rows.filter(pk__in=keys).delete()
         # From where it ended, or each step would read what those before it deleted.
         left = rows.filter(pk__gt=keys[-1]).order_by("pk")

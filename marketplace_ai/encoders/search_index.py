@@ -1,5 +1,8 @@
-"""The search index of an encoder's vectors: an HNSW graph over all postings, beside the exemplars'
-exact one. Only searches over postings need it, so it is built behind a backfill, not before."""
+"""The search index of an encoder: an HNSW graph over the vectors of all postings.
+
+Only searches over postings need it (exemplars have an exact index), so it is built after
+a backfill.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def name(encoder: Encoder) -> str:
 
 
 def state(encoder: Encoder) -> State:
-    """How the encoder's search index stands."""
+    """The state of the encoder's search index."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(VALID, {"index": name(encoder)})
         found = cursor.fetchone()
@@ -64,12 +67,12 @@ def state(encoder: Encoder) -> State:
 
 
 def build_search_index(encoder: Encoder) -> bool:
-    """Build the search index without blocking writes; whether it was built now.
+    """Build the search index without blocking writes; whether this call built it.
 
-    Outside any transaction. False where it is there, or where somebody builds it now; one that
-    was broken off is made anew. Raises ValueError for vectors of more than 4,000 values.
+    Call outside any transaction. False if it exists or is being built; an interrupted build is
+    started over. Raises ValueError for vectors of more than 4,000 values.
 
-    Far faster where the graph fits into ``maintenance_work_mem``, which is the caller's to set.
+    It is much faster if the graph fits into ``maintenance_work_mem``, which the caller may set.
     """
     if encoder.dimension > vector_type.MAX_INDEXED_DIMENSION:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How each encoder stands: what has its vectors, what waits for it, how long that takes yet."""
+"""The status of each encoder: how far it is built, what is queued for it, time remaining."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """``postings`` and ``exemplars``: how many have its vectors, of how many; those of postings
-    by the planner's estimate where ``estimated``. ``pending`` and ``set_aside`` count its own
+class EncoderStatus:
+    """The status of one encoder.
+
+    ``postings`` and ``exemplars``: how many have its vector, and how many there are; for postings
+    the planner's estimate if ``estimated``. ``pending`` and ``set_aside`` count its own
     rows of the queue, of the active one those that it is to decide. ``walk``: the backfill that
     is under way with how far it is, or None. ``classifier``: the key of the version in force."""
 
@@ -69,20 +71,22 @@ class Standing:
         }  # fmt: skip
 
 
-def all_of_them() -> list[Standing]:
-    """All encoders, in the order in which they were registered."""
+def all_statuses() -> list[EncoderStatus]:
+    """The status of all encoders, in the order of registration."""
     encoders = Encoder.objects.using(alias()).defer("metrics", "comparison").order_by("pk")
     jobs = get_job_model()._base_manager.using(alias()).all()
     postings, is_estimated = _count(jobs)
     voting = Exemplar.objects.using(alias()).filter(state=ExemplarState.ACTIVE)
     exemplars = voting.count()
-    return [of(encoder, postings, exemplars, is_estimated) for encoder in encoders]
+    return [encoder_status(encoder, postings, exemplars, is_estimated) for encoder in encoders]
 
 
-def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = False) -> Standing:
-    """One encoder, of so many postings and exemplars."""
+def encoder_status(
+    encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = False
+) -> EncoderStatus:
+    """The status of one encoder, given the numbers of all postings and exemplars."""
     if encoder.state == EncoderState.RETIRED:
-        return Standing(encoder, (0, postings), False, (0, exemplars), 0, 0, None, None, None)
+        return EncoderStatus(encoder, (0, postings), False, (0, exemplars), 0, 0, None, None, None)
     vectors, too = _count(PostingEmbedding.objects.using(alias()).filter(encoder=encoder))
     given = ExemplarEmbedding.objects.using(alias()).filter(
         encoder=encoder, exemplar__state=ExemplarState.ACTIVE
@@ -99,7 +103,7 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
     if walk is not None:
         waiting = backfill.queued_rows(encoder)[: stats.LARGEST_COUNT].count()
         progress = scans.progress(walk, waiting)
-    return Standing(
+    return EncoderStatus(
         encoder=encoder,
         postings=(vectors, postings),
         estimated=is_estimated or too,
@@ -113,6 +117,6 @@ def of(encoder: Encoder, postings: int, exemplars: int, is_estimated: bool = Fal
 
 
 def _count(rows: QuerySet[Any]) -> tuple[int, bool]:
-    """How many rows, and whether that is the planner's estimate, as it is of very many."""
+    """The number of rows, and whether it is the planner's estimate (for large tables)."""
     planned = backfill.estimate_rows(rows)
     return (planned, True) if planned > backfill.MAX_COUNTED_ROWS else (rows.count(), False)

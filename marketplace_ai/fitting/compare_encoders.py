@@ -182,8 +182,8 @@ def _encode(
         return None
     text_encoder = encoders.load(encoder)
     if smoke_test:
-        vectors = text_encoder.encode(encoders.TRIAL)
-        check_vectors(vectors, len(encoders.TRIAL), encoder.dimension)
+        vectors = text_encoder.encode(encoders.SMOKE_TEXTS)
+        check_vectors(vectors, len(encoders.SMOKE_TEXTS), encoder.dimension)
     encode_exemplars(encoder, text_encoder, progress)
     return fit_classifier.encode(text_encoder, postings, progress)
 

@@ -133,7 +133,7 @@ class CandidateWorker:
             self.encoder
         )
         if not has_written and not has_scanned and self.encoder.state == EncoderState.BUILDING:
-            return register.finish(self.encoder)
+            return register.mark_ready(self.encoder)
         return has_written or has_scanned
 
     def _lacks_exemplar_vectors(self) -> bool:
@@ -177,7 +177,7 @@ class CandidateWorker:
             self._loaded.prefetcher.give_back()
         self._loaded = None
         self._text_encoders.pop(self.encoder.pk, None)
-        register.note_trouble(self.encoder, message)
+        register.record_trouble(self.encoder, message)
 
 
 def _load_and_warm_up(encoder: Encoder) -> TextEncoder:

@@ -34,7 +34,7 @@ def directory(automatic: None, tmp_path: Path) -> Path:
     path = tmp_path / "model"
     Encoder.objects.update(state=EncoderState.RETIRED)
     loaded = load_encoder(str(path), cache_dir=conf.cache_dir)
-    active.activate(active._register("small", loaded))
+    active.activate(active.create_encoder("small", loaded))
     return path
 
 

@@ -12,8 +12,8 @@ from marketplace_ai.models import Encoder
 
 class Command(DatabaseCommand):
     help = (
-        "Build the index for searches over all postings, beside running workers; made anew where "
-        "an earlier build was broken off. Best after a backfill."
+        "Build the index for searches over all postings while workers run; an interrupted build is "
+        "started over. Best after a backfill."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,5 +29,5 @@ class Command(DatabaseCommand):
             built = search_index.build_search_index(encoder)
         except ValueError as error:
             refuse(str(error))
-        what = "is built" if built else "was there already, or is being built by somebody else"
+        what = "is built" if built else "exists already, or is being built elsewhere"
         self.stdout.write(f"The search index of {encoder.name} {what}.")

@@ -14,22 +14,22 @@ from marketplace_ai.queue import stats
 
 class Command(DatabaseCommand):
     help = (
-        "Show all encoders: which one is active, how far others are built, what waits for them. "
-        "With --shadow a candidate also decides what comes in, without effect, so that its "
-        "answers can be compared before it is activated."
+        "Show all encoders: which one is active, how far others are built and what is queued. "
+        "With --shadow a candidate also predicts for new postings, without effect, so that its "
+        "predictions can be compared before it is activated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         switch = parser.add_mutually_exclusive_group()
-        switch.add_argument("--shadow", metavar="NAME", help="have it decide in the shadow")
-        switch.add_argument("--no-shadow", metavar="NAME", help="have it stop that")
+        switch.add_argument("--shadow", metavar="NAME", help="turn shadow mode on")
+        switch.add_argument("--no-shadow", metavar="NAME", help="turn shadow mode off")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name, on in ((options["shadow"], True), (options["no_shadow"], False)):
             if name is not None:
                 return self._switch(name, on, as_json=options["json"])
-        found = status.all_of_them()
+        found = status.all_statuses()
         if options["json"]:
             print_json(self, {"encoders": [standing.as_dict() for standing in found]})
         elif not found:
@@ -57,7 +57,7 @@ class Command(DatabaseCommand):
             self.stdout.write(f"{name} no longer decides in the shadow; its answers stay.")
 
 
-def lines(standing: status.Standing) -> list[str]:
+def lines(standing: status.EncoderStatus) -> list[str]:
     """An encoder for people."""
     encoder = standing.encoder
     head = f"{encoder.name}: {encoder.get_state_display()}, {encoder.dimension} dimensions"

@@ -10,13 +10,15 @@ from marketplace_ai.models import Encoder
 
 class Command(DatabaseCommand):
     help = (
-        "Register an encoder beside the active one. It is loaded and tried here; then workers "
-        "give it vectors of all postings and exemplars whenever the active encoder has nothing to "
-        "do. Nothing is decided by it until it is compared and activated."
+        "Register an encoder as a candidate. It is loaded and checked here; then workers encode "
+        "all postings and exemplars with it whenever the active encoder has nothing to do. It "
+        "decides nothing until it is compared and activated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="its name from now on, as my-model-2")
+        parser.add_argument(
+            "name", metavar="NAME", help="the name of the encoder, such as my-model-2"
+        )
         parser.add_argument(
             "--path", required=True, metavar="SOURCE",
             help="a sentence-transformers directory that every worker can read, a hub id such as "
@@ -33,13 +35,13 @@ class Command(DatabaseCommand):
         name, revision = options["name"], options["revision"]
         try:
             register.check_name(name)
-            loaded = active.try_source(options["path"], revision=revision)
+            loaded = active.load_checked(options["path"], revision=revision)
             encoder = register.register(name, loaded, revision=revision)
         except register.RegistrationError as error:
             refuse(str(error))
         except EncoderError as error:
             fail(f"Nothing was registered: {error}")
-        twins = register.twins(encoder)
+        same_weights = register.encoders_with_same_weights(encoder)
         if options["json"]:
             print_json(
                 self,
@@ -51,21 +53,21 @@ class Command(DatabaseCommand):
                     "precision": encoder.dtype,  # alias
                     "weights_hash": encoder.weights_hash,
                     "state": encoder.state,
-                    "same_weights": [twin.name for twin in twins],
+                    "same_weights": [other.name for other in same_weights],
                 },
             )
         else:
-            self._tell(encoder, twins)
+            self._tell(encoder, same_weights)
 
-    def _tell(self, encoder: Encoder, twins: list[Encoder]) -> None:
+    def _tell(self, encoder: Encoder, same_weights: list[Encoder]) -> None:
         self.stdout.write(
             f"{encoder.name} is registered: {encoder.dimension} dimensions, at most "
             f"{encoder.max_tokens:,} tokens of a text, weights {encoder.weights_hash[:12]}."
         )
-        for twin in twins:
-            self.stdout.write(f"{twin.name} ({twin.state}) has the very same weights.")
+        for other in same_weights:
+            self.stdout.write(f"{other.name} ({other.state}) has the same weights.")
         self.stdout.write(
-            "Running workers build it now, behind all ordinary work; manage.py encoders shows how "
-            f"far it is. A worker for nothing else: manage.py process_pending --encoder "
+            "Running workers build it now, after all ordinary work; manage.py encoders shows the "
+            f"progress. For a worker that does nothing else: manage.py process_pending --encoder "
             f"{encoder.name}. When it is ready: manage.py activate_encoder {encoder.name}."
         )

@@ -13,9 +13,8 @@ from marketplace_ai.models import Encoder, EncoderState
 
 class Command(DatabaseCommand):
     help = (
-        "Retire an encoder beside the active one: all vectors of it are deleted, and workers no "
-        "longer make any. It cannot be undone, and the name is not given again. Stopped anywhere, "
-        "it can be run again."
+        "Retire an encoder that is not active: delete all its vectors and stop making new ones. "
+        "This cannot be undone, and the name cannot be used again. If interrupted, run it again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,8 +33,8 @@ class Command(DatabaseCommand):
             retire.check(encoder)
         except retire.RetirementError as error:
             refuse(str(error))
-        stored = retire.stored(encoder)
-        # What was begun is ended without another question.
+        stored = retire.count_stored(encoder)
+        # An interrupted retirement is finished without asking again.
         begun = encoder.state == EncoderState.RETIRED
         if not begun and not options["yes"]:
             self._ask(encoder, stored)
@@ -49,18 +48,18 @@ class Command(DatabaseCommand):
                 self, {"encoder": encoder.name, "state": encoder.state, "deleted": stored.as_dict()}
             )
         elif begun and stored.is_nothing:
-            self.stdout.write(f"{encoder.name} was retired before, and nothing of it is left.")
+            self.stdout.write(f"{encoder.name} was retired before, and nothing is left of it.")
         else:
             self.stdout.write(f"{encoder.name} is retired.")
 
-    def _ask(self, encoder: Encoder, stored: retire.Stored) -> None:
+    def _ask(self, encoder: Encoder, stored: retire.StoredRows) -> None:
         losses = (
             f"Of {encoder.name} ({encoder.state}) will be deleted: about {stored.vectors:,} "
             f"postings' and {stored.exemplars:,} exemplars' vectors, {stored.pending:,} rows of "
             f"the queue and {stored.shadow:,} shadow decisions."
         )
         if not sys.stdin.isatty():
-            refuse(f"{losses} Nobody can be asked here: give --yes if that is meant.")
+            refuse(f"{losses} There is no terminal to ask on: add --yes to confirm.")
         self.stdout.write(losses)
         if input("Retire it? [y/N] ").strip().lower() not in ("y", "yes"):
             fail("Nothing was changed.")

@@ -56,16 +56,16 @@ class TestRegistering:
 
     def test_what_happens_next_is_said(self, active: Encoder) -> None:
         said = call("register_encoder", "next", path="dummy")
-        assert "dummy (active) has the very same weights" in said
+        assert "dummy (active) has the same weights" in said
         assert "activate_encoder next" in said
 
     @pytest.mark.parametrize(
         ("name", "said"),
         [
             ("dummy", "There is an encoder 'dummy' already (active)"),
-            ("my model", "'my model' is no name for an encoder"),
-            ("x" * 101, "is no name for an encoder"),
-            ("", "is no name for an encoder"),
+            ("my model", "'my model' is not a valid name for an encoder"),
+            ("x" * 101, "is not a valid name for an encoder"),
+            ("", "is not a valid name for an encoder"),
         ],
     )
     def test_a_name_is_given_once_and_is_a_slug(
@@ -298,7 +298,7 @@ class TestBuilding:
             intake_row = {"alone": True} if "again" in lacking else {}
             backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
             QueuedPosting.objects.update(**intake_row)
-        assert not register.finish(encoder)
+        assert not register.mark_ready(encoder)
         assert state(encoder) == EncoderState.BUILDING
         drain()
         assert state(encoder) == EncoderState.READY
@@ -312,7 +312,7 @@ class TestBuilding:
         backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
         # In a test all is done at one moment, that of its transaction.
         QueuedPosting.objects.update(queued_at=timezone.now() + timedelta(seconds=1))
-        assert register.finish(encoder)
+        assert register.mark_ready(encoder)
 
     def test_what_was_set_aside_does_not_block_it(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any
@@ -421,7 +421,7 @@ def test_an_exemplar_that_a_candidate_cannot_encode_goes_on_voting(
     assert (encoder.state, "cannot encode exemplar" in encoder.last_error) == ("building", True)
 
 
-@pytest.mark.parametrize("statement", [register.READY, partitions.STATE])
+@pytest.mark.parametrize("statement", [register.MARK_READY, partitions.STATE])
 def test_every_statement_is_planned(db: None, statement: str) -> None:
     values = {"encoder": 1, "table": "none", "parent": "marketplace_ai_postingembedding"}
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""How an encoder goes: nothing of it is left but its name, whatever breaks the command off."""
+"""Retiring an encoder: only its row is left, wherever the command is interrupted."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def test_all_of_it_goes_and_the_active_one_loses_nothing(active: Encoder, encode
     assert len(vectors(active)) == 1
     drain()
     assert len(vectors(active)) == Decision.objects.count() == 2
-    assert "nothing of it is left" in call("retire_encoder", "next")
+    assert "nothing is left of it" in call("retire_encoder", "next")
     assert "already (retired)" in refused("register_encoder", "next", path="dummy:32")
     assert "retired" in call("encoders")
 
 
 def test_what_is_stored_of_it_goes_in_steps(encoder: Encoder, monkeypatch: Any) -> None:
-    monkeypatch.setattr(retiring, "STEP", 2)
+    monkeypatch.setattr(retiring, "DELETE_BATCH", 2)
     proposed = ShadowDecision.objects.get()
     for number in range(4):
         proposed.pk, proposed.posting = None, JobPosting.objects.create(title=f"Legge tak {number}")
@@ -149,7 +149,7 @@ def test_a_detaching_that_waits_keeps_nobody_out_and_is_finished(
 ) -> None:
     """It waits for a transaction that read the vectors: others read and write them meanwhile."""
     monkeypatch.setattr(partitions, "LOCK_TIMEOUT", 200)
-    monkeypatch.setattr(partitions, "ATTEMPTS", 1)
+    monkeypatch.setattr(partitions, "LOCK_ATTEMPTS", 1)
     reader, other = connections["default"].copy(), connections["default"].copy()
     try:
         with reader.cursor() as reading, other.cursor() as writing:

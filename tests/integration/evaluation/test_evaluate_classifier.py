@@ -241,10 +241,10 @@ def test_only_a_registered_name_starts_the_demo_servers() -> None:
 def test_a_registered_encoder_is_found_by_its_name(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from marketplace_ai.encoders.active import _register
+    from marketplace_ai.encoders.active import create_encoder
     from marketplace_ai.encoding import DummyEncoder
 
-    _register("my-own", DummyEncoder(32))
+    create_encoder("my-own", DummyEncoder(32))
     Command().run_from_argv(
         ["manage.py", "evaluate_classifier", *usual(files), "--encoder", "my-own", "--json"]
     )

@@ -25,7 +25,7 @@ SYNONYMS = {
 def candidate(name: str = "small", source: str = "dummy:32") -> Encoder:
     """A registered encoder that is ready: its exemplars have their vectors."""
     loaded = active.load_source(source)
-    encoder = active._register(name, loaded)
+    encoder = active.create_encoder(name, loaded)
     encode_exemplars(encoder, loaded)
     Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.READY)
     encoder.refresh_from_db()

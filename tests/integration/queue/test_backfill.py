@@ -232,7 +232,7 @@ class TestFeeding:
         self, encoder: Any, small: None
     ) -> None:
         keys = [job.pk for job in older(3)]
-        building = active._register("next", DummyEncoder(32))
+        building = active.create_encoder("next", DummyEncoder(32))
         assert building.state == EncoderState.BUILDING
         walk, _ = backfill.request(building)
         assert not scans.advance(encoder)  # it is no work of the active one's workers
