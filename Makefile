@@ -11,6 +11,8 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 READY := .venv/.ready
 MANAGE := $(BIN)/python manage.py
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PINNED := --constraint .venv/constraints.txt
 
 .DEFAULT_GOAL := help
 # In the order that is written: what is missing is said before anything is installed.
@@ -20,15 +22,23 @@ MANAGE := $(BIN)/python manage.py
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
 
-$(READY): requirements/base.txt requirements/dev.txt pyproject.toml
+# Every package has its version from requirements/constraints.txt, so pip has nothing to search for;
+# torch and its CUDA packages have not where TORCH or TORCH_INDEX asks for another build.
+# The pip of that file reads an index three times as fast as the one that comes with Python 3.11.
+# --no-compile: Python compiles what is imported, which is a small part of what is installed.
+$(READY): requirements/base.txt requirements/dev.txt requirements/constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; name it with make PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 		|| { echo "No virtual environment could be made: install python3-venv." >&2; exit 2; }
 	@echo "Installing into .venv (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@if [ -z "$(TORCH_INDEX)" ] && grep -qxF "$(TORCH)" requirements/constraints.txt; \
+		then cat requirements/constraints.txt; \
+		else grep -vE '^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' requirements/constraints.txt; \
+		fi > .venv/constraints.txt
+	@$(INSTALL) $(PINNED) pip
+	@$(if $(TORCH_INDEX),$(INSTALL) --index-url "$(TORCH_INDEX)" "$(TORCH)")
+	@$(INSTALL) $(PINNED) "$(TORCH)" -r requirements/dev.txt
 	@$(BIN)/python -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda or "none")'
 	@touch $@
 

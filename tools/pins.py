@@ -1,4 +1,4 @@
-"""The exact versions of all that the images install: `python -m tools.pins`.
+"""The exact versions of all that `make install` and the images install: `python -m tools.pins`.
 
 Prints requirements/constraints.txt anew, from what is installed here; what is not installed here
 (CUDA's libraries, on a machine without them) keeps the version it has.
@@ -17,12 +17,14 @@ from packaging.version import Version
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
 #: The lists that docker/Dockerfile installs.
 LISTS = ("web.txt", "worker.txt", "onnx.txt", "gpu.txt")
-#: Builds our wheel; torch needs it as well.
-BUILD = Requirement("setuptools")
+#: And the one that `make install` installs.
+DEVELOPMENT = "dev.txt"
+#: pip installs all of it; setuptools builds our wheel, and torch needs it as well.
+TOOLS = (Requirement("pip"), Requirement("setuptools"))
 HEADER = """\
-# The exact version of every package in the images (docker/Dockerfile), as the tests ran with them:
-# `python -m tools.pins` prints this file anew from what is installed. The last ones are what
-# torch's CUDA build brings.
+# The exact version of every package in .venv (`make install`) and in the images
+# (docker/Dockerfile), as the tests ran with them on Python 3.11. `python -m tools.pins` prints
+# this file from what is installed. The last ones come with torch's CUDA build alone.
 """
 
 
@@ -50,7 +52,8 @@ def installed(pinned: dict[str, str], lists: Sequence[str] = LISTS) -> dict[str,
     """
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
-    todo = [(wanted, "") for name in lists for wanted in listed(name)] + [(BUILD, "")]
+    todo = [(wanted, "") for name in lists for wanted in listed(name)]
+    todo += [(tool, "") for tool in TOOLS]
     while todo:
         wanted, extra = todo.pop()
         name = canonicalize_name(wanted.name)
@@ -72,7 +75,7 @@ def installed(pinned: dict[str, str], lists: Sequence[str] = LISTS) -> dict[str,
 
 
 if __name__ == "__main__":
-    here = installed({})
+    here = installed({}, (*LISTS, DEVELOPMENT))
     kept = {name: version for name, version in pins().items() if name not in here}
     print(HEADER, end="")
     for versions in (here, kept):
