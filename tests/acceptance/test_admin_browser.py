@@ -37,7 +37,7 @@ from tests.integration.promotion.factories import (
     labelled,
     understands_synonyms,
 )
-from tests.integration.versions.test_versions import WORDS, import_some, texts
+from tests.integration.versions.test_versions import WORDS, import_exemplars, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -191,7 +191,7 @@ def test_the_pages_of_an_encoder_fit_every_screen(
     Decision.objects.all().delete()
     Encoder.objects.all().delete()
     understands_synonyms(monkeypatch, 64)
-    import_some(catalog, {key: texts(key, 20, 1) for key in WORDS})
+    import_exemplars(catalog, {key: texts(key, 20, 1) for key in WORDS})
     asked = {"calibration": labelled(tmp_path), "target_precision": 0.9}
     call("fit_classifier", **asked)
     first = Encoder.objects.get()
