@@ -1,5 +1,8 @@
-"""The whole life of a fine-tuned encoder while postings keep coming: mined, trained, registered,
-built, compared, promoted, rolled back. Nothing is lost and nothing is mixed."""
+"""A fine-tuned encoder from mining to rollback, while new postings keep arriving.
+
+It is mined, trained, registered, built, compared, promoted and rolled back; no posting is lost, and
+no vectors of two encoders are mixed.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,14 @@ from tests.acceptance import ledger, workers
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DATA = workers.CHECKOUT / "demo" / "data"
-#: Leaves of the demo's catalogue that take part, and rows of each training file: small enough for
-#: a processor, and one epoch of them moves the vectors.
+#: Leaves of the demo's catalogue that are used, and rows of each training file: small enough for a
+#: CPU, and enough for one epoch to change the vectors.
 LEAVES, ROWS = 12, 96
 
 
 @pytest.fixture
 def marketplace(transactional_db: None, tmp_path: Path) -> Path:
-    """A part of the demo's catalogue with its exemplars; the file of labelled postings."""
+    """Part of the demo's catalogue with its exemplars; the file of labeled postings."""
     ExemplarGeneration.objects.get_or_create(pk=1)
     catalog = _read("home_services.csv")
     leaves = {row["slug"] for row in [row for row in catalog if row["parent"]][:LEAVES]}
@@ -75,7 +78,7 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
         workers.celery(tmp_path / "worker", workers.environment(url)) as worker,
         stream(url, first=40) as sent,
     ):
-        mined, made = tmp_path / "mined", tmp_path / "v2"
+        mined, output = tmp_path / "mined", tmp_path / "v2"
         counts = run("mine_training_data", "--out", str(mined), "--each", str(ROWS))
         assert counts["triplets"] == counts["pairs"] == counts["scored"] == ROWS
         files = [
@@ -83,12 +86,12 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
             for name in ("triplets", "pairs", "scored")
             for part in (f"--{name}", str(mined / f"{name}.jsonl"))
         ]
-        trained = run("train_encoder", *files, "--base", "bundled", "--output", str(made))
+        trained = run("train_encoder", *files, "--base", "bundled", "--output", str(output))
         assert trained["rows"] == {"triplets": ROWS, "pairs": ROWS, "scored": ROWS}
 
-        run("register_encoder", "v2", "--path", str(made))
+        run("register_encoder", "v2", "--path", str(output))
         second = Encoder.objects.get(name="v2")
-        # Those that were there before as well: its backfill is its own.
+        # Including the older postings, by its own backfill.
         worker.wait_for(lambda: state(second) == "ready", "v2 is not built", 2 * workers.PATIENCE)
         assert not Decision.objects.filter(encoder=second).exists()
 
@@ -110,14 +113,14 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
 
     with workers.celery(tmp_path / "worker", workers.environment(url)) as worker:
         worker.wait_for(lambda: ledger.queue(url).settled, "the queue does not drain")
-    found = ledger.read(url)
-    assert found.postings == 40 + len(sent) > 40
-    faults = found.faults()
-    # What waits for a person is decided anew at each switch.
+    records = ledger.read(url)
+    assert records.postings == 40 + len(sent) > 40
+    faults = records.faults()
+    # Postings in review are decided again at each switch.
     faults.pop("decided_again")
     assert not any(faults.values()), faults
     for encoder in (first, second):
-        assert PostingEmbedding.objects.filter(encoder=encoder).count() == found.postings
+        assert PostingEmbedding.objects.filter(encoder=encoder).count() == records.postings
     kinds = list(Promotion.objects.order_by("pk").values_list("kind", flat=True))
     assert kinds[-1] == "rolled_back"
     assert kinds[0] == ("forced" if compared["comparison"]["failed_checks"] else "promoted")
@@ -125,17 +128,19 @@ def test_an_encoder_is_trained_promoted_and_rolled_back_under_a_stream(
 
 @contextmanager
 def stream(url: str, first: int) -> Iterator[list[str]]:
-    """Postings that keep coming by plain SQL, some a second, until the block ends."""
+    """Insert postings with plain SQL, two per second, until the block ends."""
     sent: list[str] = []
-    over = threading.Event()
+    stopped = threading.Event()
 
     def send() -> None:
-        with psycopg.connect(url, autocommit=True) as own:
+        with psycopg.connect(url, autocommit=True) as connection:
             for number in itertools.count(first):
-                if over.wait(0.5):
+                if stopped.wait(0.5):
                     return
                 (title,) = titles(number, 1)
-                own.execute("INSERT INTO marketplace_ai_jobposting (title) VALUES (%s)", [title])
+                connection.execute(
+                    "INSERT INTO marketplace_ai_jobposting (title) VALUES (%s)", [title]
+                )
                 sent.append(title)
 
     sender = threading.Thread(target=send)
@@ -143,18 +148,18 @@ def stream(url: str, first: int) -> Iterator[list[str]]:
     try:
         yield sent
     finally:
-        over.set()
+        stopped.set()
         sender.join()
 
 
 def titles(first: int, count: int) -> list[str]:
-    """Of the demo's postings, no two equal."""
+    """Titles of the demo's postings, all different."""
     texts = [row["title"] for row in _read("postings_nb.csv")]
     return [f"{texts[n % len(texts)]} {n}" for n in range(first, first + count)]
 
 
 def run(command: str, *arguments: str) -> dict[str, Any]:
-    """A command with --json: what it printed."""
+    """Run a command with --json; what it printed."""
     out = StringIO()
     call_command(command, *arguments, "--json", stdout=out, stderr=StringIO())
     return dict(json.loads(out.getvalue()))

@@ -59,7 +59,7 @@ class Command(DatabaseCommand):
             f"the queue and {stored.shadow:,} shadow decisions."
         )
         if not sys.stdin.isatty():
-            refuse(f"{losses} There is no terminal to ask on: add --yes to confirm.")
+            refuse(f"{losses} There is no terminal to ask on: give --yes to confirm.")
         self.stdout.write(losses)
         if input("Retire it? [y/N] ").strip().lower() not in ("y", "yes"):
             fail("Nothing was changed.")
