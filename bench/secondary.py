@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier, Verdict
 from marketplace_ai.classifier.linear_heads import label_codes
-from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 from marketplace_ai.classifier.second_category import FALSE_TAGS
 from marketplace_ai.text.labeled_csv import Rows
 
@@ -92,7 +92,7 @@ def measured() -> Judged:
     names = sorted({label for label in rows.labels if label is not None})
     codes = label_codes(rows.labels, names)
     judged = Judged([], [], [], [])
-    for number, fold in enumerate(folds(groups, codes, FOLDS, 0), start=1):
+    for number, fold in enumerate(group_folds(groups, codes, FOLDS, 0), start=1):
         say(f"Fitting fold {number} of {FOLDS} …")
         known = exemplars.take(np.flatnonzero(~np.isin(own, groups[fold])))
         others = np.setdiff1d(np.arange(len(rows)), fold)

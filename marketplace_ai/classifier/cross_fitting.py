@@ -11,7 +11,7 @@ from .calibration import Calibration
 from .exemplar_model import Ground, described_labels
 from .labeled import Labelled
 from .linear_heads import label_codes
-from .near_duplicates import folds, near_duplicate_groups
+from .near_duplicates import group_folds, near_duplicate_groups
 from .opinion_pool import Evidence, exemplar_prior
 from .second_category import Seconds
 
@@ -55,7 +55,7 @@ def cross_fit(
     groups = near_duplicate_groups(texts)
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
     answers = label_codes(scored.labels, names)
-    held_out = folds(groups, answers, FOLDS, seed)
+    held_out = group_folds(groups, answers, FOLDS, seed)
     evidence, grounds = _evidence(
         ground, exemplars, descriptions, own, scored, groups, held_out, seed
     )

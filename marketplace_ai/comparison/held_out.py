@@ -8,7 +8,7 @@ import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.cross_fitting import FOLDS
-from marketplace_ai.classifier.near_duplicates import folds
+from marketplace_ai.classifier.near_duplicates import group_folds
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.guarantee.bounds import error_lower_bound
 from marketplace_ai.guarantee.threshold_search import Trial, prove
@@ -43,7 +43,7 @@ def held_out(classifier: Classifier, seed: int = 0) -> HeldOut:
     trial = Trial(scored.probability, scored.first != scored.answers, scored.groups)
     given = np.zeros(len(scored.first), dtype=bool)
     target, confidence = promise.target_precision, promise.confidence
-    for fold in folds(scored.groups, scored.answers, FOLDS, seed):
+    for fold in group_folds(scored.groups, scored.answers, FOLDS, seed):
         inside = np.zeros(len(given), dtype=bool)
         inside[fold] = True
         rule = prove(trial.take(pooled & ~inside), len(given) - len(fold), target, confidence)

@@ -14,7 +14,7 @@ from marketplace_ai.classifier.exemplar_model import describe
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.labeled import Labelled
 from marketplace_ai.classifier.linear_heads import label_codes
-from marketplace_ai.classifier.near_duplicates import folds
+from marketplace_ai.classifier.near_duplicates import group_folds
 
 Bools = npt.NDArray[np.bool_]
 
@@ -65,7 +65,7 @@ def of_today(
     if descriptions is not None:
         describe(index, descriptions, len(exemplars))
     right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
+    for fold in group_folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
         twins = np.flatnonzero(np.isin(own, groups[fold]))
         index.update([], [], [], np.zeros((0, index.dimension), np.float32), twins.tolist())
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from marketplace_ai.classifier import Labelled
 from marketplace_ai.classifier.learned_metric import Metric
-from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 from marketplace_ai.classifier.ngrams import NgramFeatures
 from marketplace_ai.classifier.vote import TEXT_WEIGHT, vote
 from marketplace_ai.encoding.progress import Progress, silent
@@ -87,8 +87,8 @@ def held_out_folds(
     """Row numbers of each fold; one fifth alone where a set is large (``ONE_FOLD_FROM``)."""
     groups = near_duplicate_groups(texts)
     if len(texts) > ONE_FOLD_FROM:
-        return folds(groups, codes, 5, seed)[:1]
-    return folds(groups, codes, FOLDS, seed)
+        return group_folds(groups, codes, 5, seed)[:1]
+    return group_folds(groups, codes, FOLDS, seed)
 
 
 def _nearest(exemplars: Floats, vectors: Floats) -> npt.NDArray[np.intp]:
