@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from marketplace_ai.classifier import Classifier, Labelled, Promise, Verdict
+from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.text.labeled_csv import Parents
 from marketplace_ai.text.normalize import is_blank
@@ -20,9 +21,6 @@ from marketplace_ai.text.normalize import is_blank
 from .baselines import baselines as simpler_rules
 from .figures import Judged, figures
 from .vectors import Encoded
-
-#: A worker's own batch (MARKETPLACE_AI_BATCH_SIZE), so that the seconds mean something.
-BATCH = 64
 
 #: A posting without a letter or digit never reaches the classifier: it fits nothing.
 BLANK = Verdict(
@@ -109,8 +107,10 @@ def _decide(
     speaking = [number for number, text in enumerate(texts) if not is_blank(text)]
     with progress("Deciding", len(texts)) as advance:
         advance(len(texts) - len(speaking))
-        for start in range(0, len(speaking), BATCH):
-            batch = speaking[start : start + BATCH]
+        # As many at once as a worker claims, so that the seconds mean something.
+        size = conf.batch_size
+        for start in range(0, len(speaking), size):
+            batch = speaking[start : start + size]
             answers = classifier.decide(index, test.vectors[batch], [texts[i] for i in batch])
             for number, verdict in zip(batch, answers, strict=True):
                 verdicts[number] = verdict
