@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 
 from marketplace_ai.classifier.ngrams import BUCKETS, Divided
 from marketplace_ai.guarantee import minimum_counts
+
+from .nystrom import NystromBasis
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,24 +51,15 @@ class Linear:
 
     @classmethod
     def fit_text(cls, texts: sp.csr_matrix, codes: npt.NDArray[np.intp], seed: int) -> Linear:
-        """The same on text features (n, g), whose span is that of a sample of their rows.
-
-        The rows are rotated into the sample's span, so that a few thousand inputs stand for
-        all n-grams and the solution for them is the same (the representer theorem: Kimeldorf
-        and Wahba 1971; with a sample: Williams and Seeger 2001).
-        """
+        """The same on text features (n, g), fitted on coordinates in the span of a sample of
+        their rows, so that a few thousand inputs stand for all n-grams."""
         rows = np.arange(texts.shape[0])
         if len(rows) > SPAN:
             rows = np.sort(np.random.default_rng(seed).permutation(rows)[:SPAN])
-        sample = texts[rows]
-        products = (sample @ sample.T).toarray().astype(np.float64)
-        products[np.diag_indices_from(products)] += 1e-4  # equal texts have one direction
-        root = np.linalg.cholesky(products)
-        against = (sample @ texts.T).toarray()
-        rotated = solve_triangular(root, against, lower=True).T
-        found = cls.fit(np.ascontiguousarray(rotated, np.float32), codes, BY_TEXT)
-        back = solve_triangular(root, found.weights.astype(np.float64), lower=True, trans="T")
-        return cls(_stored(sample.T @ back), found.bias)
+        basis = NystromBasis.fit(texts[rows], jitter=1e-4)
+        coordinates = np.ascontiguousarray(basis.project(texts), np.float32)
+        fitted = cls.fit(coordinates, codes, BY_TEXT)
+        return cls(_stored(basis.lift(fitted.weights.astype(np.float64))), fitted.bias)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.linalg import cholesky, solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+
+from marketplace_ai.classifier.nystrom import NystromBasis
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
@@ -198,8 +199,7 @@ def compact(train: sp.csr_matrix, other: sp.csr_matrix) -> tuple[Floats, Floats]
     squared penalty: its weights lie in the span of the training rows.
     """
     exact = train.astype(np.float64)
-    gram = (exact @ exact.T).toarray()
-    gram[np.diag_indices_from(gram)] += 1e-5 * max(float(np.trace(gram)) / len(gram), 1e-6)
-    lower = cholesky(gram, lower=True)
-    others = solve_triangular(lower, (train @ other.T).toarray().astype(np.float64), lower=True)
-    return lower.astype(np.float32), np.ascontiguousarray(others.T, dtype=np.float32)
+    mean_square = float(exact.multiply(exact).sum()) / exact.shape[0]
+    basis = NystromBasis.fit(exact, jitter=1e-5 * max(mean_square, 1e-6))
+    others = np.ascontiguousarray(basis.project(other), dtype=np.float32)
+    return basis.factor.astype(np.float32), others
