@@ -12,7 +12,7 @@ import numpy as np
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.management.console import progress
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .inputs import encoded, public_split
 from .public import SEEDS, SETS, above_nearest, figures
@@ -65,7 +65,7 @@ def lopsided() -> float:
     return float(100 * (found["accuracy"] - better))
 
 
-def _mislabelled(rows: Rows, seed: int) -> Rows:
+def _mislabelled(rows: LabeledRows, seed: int) -> LabeledRows:
     random = np.random.default_rng(seed)
     names = sorted({answer for answers in rows.answers for answer in answers})
     wrong = set(random.permutation(len(rows))[: round(WRONG * len(rows))].tolist())
@@ -78,6 +78,6 @@ def _mislabelled(rows: Rows, seed: int) -> Rows:
     return replace(rows, answers=answers)
 
 
-def _one_against_all(rows: Rows) -> Rows:
+def _one_against_all(rows: LabeledRows) -> LabeledRows:
     answers = [(ONE,) if ONE in known else ("other",) for known in rows.answers]
     return replace(rows, answers=answers, parents={})

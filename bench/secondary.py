@@ -9,11 +9,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier import Classifier, Verdict
-from marketplace_ai.classifier.linear_heads import label_codes
+from marketplace_ai.classifier import Classifier, Prediction
+from marketplace_ai.classifier.linear_heads import class_ids
 from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
-from marketplace_ai.classifier.second_category import FALSE_TAGS
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.classifier.second_category import MAX_FALSE_RATE
+from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .catalogue import CONFIDENCE, TARGET
 from .inputs import catalogue, encoded, encoded_rows, labelled
@@ -27,7 +27,7 @@ Codes = npt.NDArray[np.intp]
 def benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
         "second jobs: calibration_nb given one that is no answer, cross-fitted",
-        "share", FALSE_TAGS, "lower", false_tags,
+        "share", MAX_FALSE_RATE, "lower", false_tags,
     )  # fmt: skip
     yield Benchmark(
         "second jobs: both found in two rows of calibration_nb made one, cross-fitted",
@@ -68,7 +68,7 @@ def precision() -> float:
     return float(np.mean(right))
 
 
-def _both(verdict: Verdict, pair: tuple[str, str]) -> bool:
+def _both(verdict: Prediction, pair: tuple[str, str]) -> bool:
     return {verdict.label, *(label for label, _ in verdict.secondary)} == set(pair)
 
 
@@ -76,9 +76,9 @@ def _both(verdict: Verdict, pair: tuple[str, str]) -> bool:
 class Judged:
     """Verdicts on the rows and on pairs of them, by classifiers that saw none of either."""
 
-    single: list[Verdict]
+    single: list[Prediction]
     answers: list[str | None]
-    double: list[Verdict]
+    double: list[Prediction]
     pairs: list[tuple[str, str]]
 
 
@@ -90,7 +90,7 @@ def measured() -> Judged:
     groups = near_duplicate_groups([*exemplars.texts, *rows.texts])
     own, groups = groups[: len(exemplars)], groups[len(exemplars) :]
     names = sorted({label for label in rows.labels if label is not None})
-    codes = label_codes(rows.labels, names)
+    codes = class_ids(rows.labels, names)
     judged = Judged([], [], [], [])
     for number, fold in enumerate(group_folds(groups, codes, FOLDS, 0), start=1):
         say(f"Fitting fold {number} of {FOLDS} …")
@@ -113,7 +113,7 @@ def measured() -> Judged:
     return judged
 
 
-def made(rows: Rows, seed: int) -> Rows:
+def made(rows: LabeledRows, seed: int) -> LabeledRows:
     """Rows with a category, two and two of different ones as one posting, each once.
 
     By turns: the titles joined by "og", alone; the titles in two lines; the titles joined,
@@ -137,4 +137,4 @@ def made(rows: Rows, seed: int) -> Rows:
         forms = (joined, f"{title}\n{second}", f"{joined}\n{below}".strip())
         texts.append(forms[len(texts) % len(forms)])
         answers.append((rows.answers[first][0], rows.answers[other][0]))
-    return Rows(rows.path, [0] * len(texts), texts, answers, None, rows.parents)
+    return LabeledRows(rows.path, [0] * len(texts), texts, answers, None, rows.parents)

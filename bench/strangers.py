@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import cache, partial
 
 from marketplace_ai.evaluation.evaluate import evaluate
-from marketplace_ai.evaluation.figures import Judged
+from marketplace_ai.evaluation.figures import ScoredRow
 from marketplace_ai.evaluation.inputs import Source, read_inputs
-from marketplace_ai.evaluation.vectors import Encoded
+from marketplace_ai.evaluation.vectors import EncodedRows
 from marketplace_ai.management.console import progress
 
 from .catalogue import CONFIDENCE, TARGET
@@ -39,7 +39,7 @@ def tagged(known: bool, kinds: tuple[str, ...]) -> float:
 
 
 @cache
-def judged(known: bool) -> list[Judged]:
+def judged(known: bool) -> list[ScoredRow]:
     """The strangers, decided by the catalogue's classifier. Not ``known``: one that was fitted
     and calibrated without a single text that fits nothing."""
     inputs = read_inputs(
@@ -64,5 +64,5 @@ def judged(known: bool) -> list[Judged]:
     return found.rows
 
 
-def _with_category(rows: Encoded) -> Encoded:
+def _with_category(rows: EncodedRows) -> EncodedRows:
     return rows.take([i for i, label in enumerate(rows.rows.labels) if label is not None])

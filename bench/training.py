@@ -19,7 +19,7 @@ import numpy as np
 from django.apps import apps
 from django.core.management import call_command
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.comparison.encoder_comparison import SMALLEST_FALL
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
@@ -28,7 +28,7 @@ from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode
 from marketplace_ai.management.console import progress
-from marketplace_ai.text.labeled_csv import Rows, read_rows
+from marketplace_ai.text.labeled_csv import LabeledRows, read_rows
 from marketplace_ai.training.data.datasets import (
     TEST_TRIPLETS_FILE,
     read_pairs,
@@ -127,7 +127,7 @@ def known(how: How | None) -> float:
     made = encoder() if how is None else _load(trained(CATALOGUE_FILE, how)[0])
     files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
     exemplars, labelled = (
-        Labelled(found.rows.texts, found.vectors, found.rows.labels)
+        LabeledTexts(found.rows.texts, found.vectors, found.rows.labels)
         for found in encode(made, [rows for rows in files if rows], progress=progress)
     )
     classifier = Classifier.fit(exemplars, labelled, parents=inputs.parents)
@@ -244,7 +244,7 @@ def trained(file: str, how: How) -> tuple[Path, dict[str, Any]]:
     return made, figures
 
 
-def _written(rows: Rows) -> str:
+def _written(rows: LabeledRows) -> str:
     file = _folder() / "danish.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

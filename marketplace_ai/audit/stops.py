@@ -19,7 +19,7 @@ from . import monitor
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from marketplace_ai.classifier import Verdict
+    from marketplace_ai.classifier import Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Stops:
     rules: frozenset[str]
     labels: frozenset[str | None]
 
-    def hold(self, verdict: Verdict) -> Verdict:
+    def hold(self, verdict: Prediction) -> Prediction:
         """The verdict, or the same one for a person where its automation has stopped.
 
         A category that has stopped is no posting's second one either.

@@ -9,24 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.guarantee import minimum_counts
-from marketplace_ai.guarantee.threshold_search import Promise, Rule, Trial, by_category, prove
+from marketplace_ai.guarantee.threshold_search import Guarantee, Rule, CalibrationSample, category_guarantees, find_threshold
 
 from . import second_category
 from .cross_fitting import OutOfFold
-from .exemplar_model import Names
+from .exemplar_model import Classes
 from .taxonomy import parent_columns, sum_by_parent
 
 
-def make_promise(
+def certify(
     scored: OutOfFold,
-    names: Names,
+    names: Classes,
     parents: Mapping[str, str | None],
     exemplars: npt.NDArray[np.intp],
     *,
     target_precision: float,
     confidence: float,
     calibrated_on: str,
-) -> Promise:
+) -> Guarantee:
     """Prove each rule on the rows it would decide, in the order they are tried.
 
     ``exemplars`` (k,) counts each label's. The promise over all categories is proven on rows
@@ -35,16 +35,16 @@ def make_promise(
     """
     none = names.index(None)
     total = len(scored.answers)
-    trial = Trial(scored.probability, scored.first != scored.answers, scored.groups)
+    trial = CalibrationSample(scored.probability, scored.first != scored.answers, scored.groups)
     leaf = scored.first != none
 
-    pooled = leaf & (exemplars >= minimum_counts.FOR_THE_PROMISE)[scored.first]
-    automatic = prove(trial.take(pooled), total, target_precision, confidence)
+    pooled = leaf & (exemplars >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE)[scored.first]
+    automatic = find_threshold(trial.take(pooled), total, target_precision, confidence)
     threshold = np.inf if automatic.threshold is None else automatic.threshold
     reaches = leaf & (scored.probability >= threshold)
     labels = [name for name in names if name is not None]
     tagged = replace(trial, confidence=np.where(reaches, trial.confidence, -np.inf))
-    categories = by_category(
+    categories = category_guarantees(
         labels, scored.answers, scored.first, tagged, exemplars, target_precision, confidence
     )
     # Refuted categories are found by looking at the errors, so what remains is no test of
@@ -53,7 +53,7 @@ def make_promise(
     decided = reaches & ~np.isin(scored.first, left_out)
     automatic = replace(automatic, coverage=int(decided.sum()) / max(total, 1))
 
-    return Promise(
+    return Guarantee(
         target_precision=target_precision,
         confidence=confidence,
         calibrated_on=calibrated_on,
@@ -62,9 +62,9 @@ def make_promise(
         unknown_labels=int((scored.answers < 0).sum()),
         first_choice=_first_choice(scored, none),
         automatic=automatic,
-        none=prove(trial.take(~leaf), total, target_precision, confidence),
+        none=find_threshold(trial.take(~leaf), total, target_precision, confidence),
         parent=_parent_rule(scored, names, parents, decided, target_precision, confidence),
-        secondary=second_category.prove(scored.seconds, scored.answers, scored.groups, confidence),
+        secondary=second_category.find_threshold(scored.seconds, scored.answers, scored.groups, confidence),
         categories=categories,
     )
 
@@ -80,7 +80,7 @@ def _first_choice(scored: OutOfFold, none: int) -> float | None:
 
 def _parent_rule(
     scored: OutOfFold,
-    names: Names,
+    names: Classes,
     parents: Mapping[str, str | None],
     decided: npt.NDArray[np.bool_],
     target_precision: float,
@@ -93,5 +93,5 @@ def _parent_rule(
     sums = sum_by_parent(scored.pooled, columns, max(len(found), 1))
     best = sums.argmax(axis=1)
     right = np.where(scored.answers >= 0, columns[scored.answers], -1)
-    trial = Trial(sums.max(axis=1), best != right, scored.groups).take(rest)
-    return prove(trial, total, target_precision, confidence)
+    trial = CalibrationSample(sums.max(axis=1), best != right, scored.groups).take(rest)
+    return find_threshold(trial, total, target_precision, confidence)

@@ -13,18 +13,18 @@ from threadpoolctl import threadpool_limits
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.learned_metric import Metric
 from marketplace_ai.classifier.ngrams import BUCKETS, NgramFeatures
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.threshold_search import Guarantee
 
 from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
-from .certify import make_promise
+from .certify import certify
 from .cross_fitting import OutOfFold, cross_fit
-from .exemplar_model import Ground, Names, described_labels
-from .labeled import Labelled
-from .linear_heads import Linear, Pattern, label_codes
-from .opinion_pool import Pool, exemplar_prior
-from .predict import judge
-from .prediction import Verdict
+from .exemplar_model import ExemplarModel, Classes, has_description
+from .labeled import LabeledTexts
+from .linear_heads import LinearScores, LinearHeads, class_ids
+from .opinion_pool import OpinionPool, exemplar_prior
+from .predict import predict
+from .prediction import Prediction
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,15 +36,15 @@ _CURVE = ("mean", "scale", "slope")
 class Classifier:
     """What was fitted, and what it promises; immutable, and independent of the index."""
 
-    ground: Ground
+    ground: ExemplarModel
     calibration: Calibration
-    promise: Promise
+    promise: Guarantee
     parents: Mapping[str, str | None]
     #: How the labelled rows were scored; known after ``fit`` alone, never stored.
     scored: OutOfFold | None = None
 
     @property
-    def names(self) -> Names:
+    def names(self) -> Classes:
         """The labels known at the fit; None stands for "none of these"."""
         return self.ground.names
 
@@ -65,10 +65,10 @@ class Classifier:
     @classmethod
     def fit(
         cls,
-        exemplars: Labelled,
-        calibration: Labelled | None = None,
+        exemplars: LabeledTexts,
+        calibration: LabeledTexts | None = None,
         *,
-        descriptions: Labelled | None = None,
+        descriptions: LabeledTexts | None = None,
         target_precision: float = 0.97,
         confidence: float = 0.95,
         parents: Mapping[str, str | None] | None = None,
@@ -123,20 +123,20 @@ class Classifier:
     @classmethod
     def _fit(
         cls,
-        exemplars: Labelled,
-        calibration: Labelled | None,
-        descriptions: Labelled | None,
+        exemplars: LabeledTexts,
+        calibration: LabeledTexts | None,
+        descriptions: LabeledTexts | None,
         target_precision: float,
         confidence: float,
         tree: dict[str, str | None],
         seed: int,
     ) -> Classifier:
         known = sorted({label for label in exemplars.labels if label is not None})
-        names: Names = (*known, None)
-        ground = Ground.fit(exemplars, names, seed, descriptions)
+        names: Classes = (*known, None)
+        ground = ExemplarModel.fit(exemplars, names, seed, descriptions)
         scored = cross_fit(ground, exemplars, calibration, seed, descriptions)
-        codes = label_codes(exemplars.labels, names)
-        prior = exemplar_prior(codes, described_labels(descriptions, names))
+        codes = class_ids(exemplars.labels, names)
+        prior = exemplar_prior(codes, has_description(descriptions, names))
         fitted = Calibration.fit(
             scored.evidence,
             scored.answers,
@@ -144,7 +144,7 @@ class Classifier:
             names.index(None),
             stream=calibration is not None,
         )
-        promise = make_promise(
+        promise = certify(
             scored,
             names,
             tree,
@@ -155,7 +155,7 @@ class Classifier:
         )
         return cls(ground, fitted, promise, tree, scored)
 
-    def decide(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> list[Verdict]:
+    def decide(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> list[Prediction]:
         """Give a verdict on each of b postings: unit ``vectors`` (b, d) and their texts.
 
         ``index`` holds the exemplars as they are now, in this classifier's text features;
@@ -168,7 +168,7 @@ class Classifier:
         if not len(texts):
             return []
         weighed = self.ground.weigh(index, vectors, texts)
-        return judge(weighed, self.calibration, self.promise, self.parents, index.ids)
+        return predict(weighed, self.calibration, self.promise, self.parents, index.ids)
 
     def new_index(self, generation: int = 0) -> ExemplarIndex:
         """An empty index that compares as this classifier was fitted to."""
@@ -196,7 +196,7 @@ class Classifier:
             "pool.shift": curve.pool.shift,
         }
         for name in _LINEAR:
-            linear: Linear = getattr(pattern, name)
+            linear: LinearScores = getattr(pattern, name)
             arrays[f"pattern.{name}.weights"] = linear.weights.astype(np.float16)  # as above
             arrays[f"pattern.{name}.bias"] = linear.bias
         arrays |= {f"curve.{name}": getattr(curve, name) for name in _CURVE}
@@ -218,32 +218,32 @@ class Classifier:
             if arrays["idf"].shape != (BUCKETS,):
                 raise ArtifactError("the classifier has other text features: fit it again")
             linear = {
-                name: Linear(
+                name: LinearScores(
                     arrays[f"pattern.{name}.weights"].astype(np.float32),
                     arrays[f"pattern.{name}.bias"],
                 )
                 for name in _LINEAR
             }
             background = state["background"]
-            pool = Pool(
+            pool = OpinionPool(
                 arrays["pool.weights"],
                 arrays["pool.prior"],
                 arrays["pool.shift"],
                 -np.inf if background is None else background,
             )
             return cls(
-                Ground(
+                ExemplarModel(
                     tuple(state["names"]),
                     NgramFeatures(arrays["idf"]),
                     Metric(arrays["metric.mean"], arrays["metric.matrix"].astype(np.float32)),
-                    Pattern(arrays["pattern.codes"], arrays["pattern.grams"], **linear),
+                    LinearHeads(arrays["pattern.codes"], arrays["pattern.grams"], **linear),
                 ),
                 Calibration(
                     pool,
                     **{name: arrays[f"curve.{name}"] for name in _CURVE},
                     offset=state["offset"],
                 ),
-                Promise.from_dict(state["promise"]),
+                Guarantee.from_dict(state["promise"]),
                 state["parents"],
             )
         except (KeyError, TypeError) as error:

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .calibration import Calibration
-from .exemplar_model import Ground, described_labels
-from .labeled import Labelled
-from .linear_heads import label_codes
+from .exemplar_model import ExemplarModel, has_description
+from .labeled import LabeledTexts
+from .linear_heads import class_ids
 from .near_duplicates import group_folds, near_duplicate_groups
-from .opinion_pool import Evidence, exemplar_prior
-from .second_category import Seconds
+from .opinion_pool import ModelScores, exemplar_prior
+from .second_category import SecondCategories
 
 FOLDS = 5
 
@@ -24,21 +24,21 @@ class OutOfFold:
     near-duplicate groups, and pooled scores, probabilities and second jobs that fitted
     nothing."""
 
-    evidence: Evidence
+    evidence: ModelScores
     answers: npt.NDArray[np.intp]
     groups: npt.NDArray[np.intp]
     pooled: npt.NDArray[np.float64]
     first: npt.NDArray[np.intp]
     probability: npt.NDArray[np.float64]
-    seconds: Seconds
+    seconds: SecondCategories
 
 
 def cross_fit(
-    ground: Ground,
-    exemplars: Labelled,
-    rows: Labelled | None,
+    ground: ExemplarModel,
+    exemplars: LabeledTexts,
+    rows: LabeledTexts | None,
     seed: int,
-    descriptions: Labelled | None = None,
+    descriptions: LabeledTexts | None = None,
 ) -> OutOfFold:
     """Score ``rows`` (None: the exemplars themselves), each by a fit that never saw it.
 
@@ -54,7 +54,7 @@ def cross_fit(
     texts = [*exemplars.texts] if rows is None else [*exemplars.texts, *rows.texts]
     groups = near_duplicate_groups(texts)
     own, groups = groups[: len(exemplars)], groups[-len(scored) :]
-    answers = label_codes(scored.labels, names)
+    answers = class_ids(scored.labels, names)
     held_out = group_folds(groups, answers, FOLDS, seed)
     evidence, grounds = _evidence(
         ground, exemplars, descriptions, own, scored, groups, held_out, seed
@@ -63,9 +63,9 @@ def cross_fit(
     pooled = np.zeros((len(scored), len(names)))
     first = np.zeros(len(scored), dtype=np.intp)
     probability = np.zeros(len(scored))
-    described = described_labels(descriptions, names)
-    prior = exemplar_prior(label_codes(exemplars.labels, names), described)
-    seconds: list[Seconds] = []
+    described = has_description(descriptions, names)
+    prior = exemplar_prior(class_ids(exemplars.labels, names), described)
+    seconds: list[SecondCategories] = []
     for fold, part in zip(held_out, grounds, strict=True):
         others = np.setdiff1d(np.arange(len(scored)), fold)
         fitted = Calibration.fit(
@@ -79,31 +79,31 @@ def cross_fit(
         )
         seconds.append(part.second_jobs([scored.texts[i] for i in fold], scores.pooled, none))
     order = np.argsort(np.concatenate(held_out))
-    found = Seconds.concatenate(seconds).take(order)
+    found = SecondCategories.concatenate(seconds).take(order)
     return OutOfFold(evidence, answers, groups, pooled, first, probability, found)
 
 
 def _evidence(
-    ground: Ground,
-    exemplars: Labelled,
-    descriptions: Labelled | None,
+    ground: ExemplarModel,
+    exemplars: LabeledTexts,
+    descriptions: LabeledTexts | None,
     own: npt.NDArray[np.intp],
-    scored: Labelled,
+    scored: LabeledTexts,
     groups: npt.NDArray[np.intp],
     held_out: list[npt.NDArray[np.intp]],
     seed: int,
-) -> tuple[Evidence, list[Ground]]:
+) -> tuple[ModelScores, list[ExemplarModel]]:
     """The rows' evidence, and for each fold the ground that gave it."""
     if not np.isin(own, groups).any():
         index = ground.index(exemplars, descriptions)
         return ground.evidence(index, scored), [ground] * len(held_out)
-    parts: list[Evidence] = []
-    grounds: list[Ground] = []
+    parts: list[ModelScores] = []
+    grounds: list[ExemplarModel] = []
     for fold in held_out:
         kept = np.flatnonzero(~np.isin(own, groups[fold]))
         left = exemplars.take(kept)
-        part = Ground.fit(left, ground.names, seed, descriptions)
+        part = ExemplarModel.fit(left, ground.names, seed, descriptions)
         parts.append(part.evidence(part.index(left, descriptions), scored.take(fold)))
         grounds.append(part)
     order = np.argsort(np.concatenate(held_out))
-    return Evidence.concatenate(parts).take(order), grounds
+    return ModelScores.concatenate(parts).take(order), grounds

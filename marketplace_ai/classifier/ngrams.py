@@ -34,7 +34,7 @@ _hashing = HashingVectorizer(
 
 
 @dataclass(frozen=True, eq=False)
-class Divided:
+class ClauseFeatures:
     """b texts and the p parts that they were split into; all matrices float32 csr.
 
     ``rows`` (b, BUCKETS), as ``NgramFeatures.transform`` gives them; ``parts`` (p, BUCKETS):
@@ -85,7 +85,7 @@ class NgramFeatures:
         titles, bodies = zip(*map(_title_and_body, texts), strict=True)
         return self._rows(_count(titles), _count(bodies) if any(bodies) else None)
 
-    def divide(self, texts: Sequence[str], split: Callable[[str], Sequence[str]]) -> Divided:
+    def divide(self, texts: Sequence[str], split: Callable[[str], Sequence[str]]) -> ClauseFeatures:
         """Transform texts, and say how much of each row each part of its text makes up.
 
         ``split`` cuts a title or a body between words, and loses none: n-grams lie within
@@ -94,7 +94,7 @@ class NgramFeatures:
         """
         if not len(texts):
             nothing = self.transform(texts)
-            return Divided(nothing, nothing, nothing, np.zeros(0, dtype=np.intp))
+            return ClauseFeatures(nothing, nothing, nothing, np.zeros(0, dtype=np.intp))
         sections = [split(section) for text in texts for section in _title_and_body(text)]
         owner = np.repeat(np.arange(len(sections)), [len(parts) for parts in sections])
         counts = _count([part for parts in sections for part in parts])
@@ -103,7 +103,7 @@ class NgramFeatures:
         said.sort_indices()  # so that both sums below have their values in the same places
         rows, whole = self._rows(said[::2], said[1::2]), said[::2] + said[1::2]
         worth = sp.csr_matrix((rows.data / whole.data, rows.indices, rows.indptr), rows.shape)
-        return Divided(rows, counts, worth, owner // 2)
+        return ClauseFeatures(rows, counts, worth, owner // 2)
 
     def _rows(self, titles: sp.csr_matrix, bodies: sp.csr_matrix | None) -> sp.csr_matrix:
         rows = self._weigh(titles)

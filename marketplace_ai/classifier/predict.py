@@ -8,25 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.threshold_search import Guarantee
 
-from .calibration import Calibration, Scores
-from .exemplar_model import Weighed
-from .prediction import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Verdict
-from .second_category import second_jobs
+from .calibration import Calibration, PooledScores
+from .exemplar_model import ScoredPostings
+from .prediction import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Prediction
+from .second_category import find_second_categories
 from .taxonomy import parent_columns, sum_by_parent
 
 #: Values of which only the largest is looked at first, in a search for the largest of all.
 _BLOCK = 256
 
 
-def judge(
-    weighed: Weighed,
+def predict(
+    weighed: ScoredPostings,
     calibration: Calibration,
-    promise: Promise,
+    promise: Guarantee,
     parents: Mapping[str, str | None],
     ids: npt.NDArray[np.int64],
-) -> list[Verdict]:
+) -> list[Prediction]:
     """Turn b weighed postings into verdicts; ``ids`` (n,) are the exemplars' keys."""
     names = weighed.names
     none = names.index(None)
@@ -43,7 +43,7 @@ def judge(
     automated = {row.label: row.automated for row in promise.categories}
 
     explained = _explain(weighed, scores, voice)
-    seconds = second_jobs(weighed.pattern, weighed.divided, scores.pooled, none)
+    seconds = find_second_categories(weighed.pattern, weighed.divided, scores.pooled, none)
     said = seconds.tagged(promise.secondary.threshold)
 
     verdicts = []
@@ -61,7 +61,7 @@ def judge(
             second = None  # what its own rows refute as a first choice is no second one either
         ranked = np.argsort(-choices[row], kind="stable")[:MAX_CHOICES]
         verdicts.append(
-            Verdict(
+            Prediction(
                 label=label,
                 probability=probability,
                 threshold=threshold,
@@ -83,7 +83,7 @@ def outcome_of(
     label: str | None,
     probability: float,
     parent_score: float,
-    promise: Promise,
+    promise: Guarantee,
     automated: Mapping[str, bool],
 ) -> tuple[Outcome, float | None]:
     """Apply the rules in their order; a label newer than the fit is a person's to confirm."""
@@ -102,7 +102,7 @@ def outcome_of(
     return "review", threshold
 
 
-def _chances(scores: Scores) -> npt.NDArray[np.float64]:
+def _chances(scores: PooledScores) -> npt.NDArray[np.float64]:
     """Spread what the first choice's probability leaves over the others by their scores.
 
     None of them may exceed the first, so that the order of choices stays that of the scores.
@@ -116,7 +116,7 @@ def _chances(scores: Scores) -> npt.NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class Shares:
     """Whose score the first choices of b postings are: ``shares`` float32 (b, n) of every
     exemplar, ``own`` (b,) of the patterns; ``shown`` the positions of the largest shares."""
 
@@ -125,7 +125,7 @@ class Explained:
     shown: list[npt.NDArray[np.intp]]
 
 
-def _explain(weighed: Weighed, scores: Scores, voice: npt.NDArray[np.float64]) -> Explained:
+def _explain(weighed: ScoredPostings, scores: PooledScores, voice: npt.NDArray[np.float64]) -> Shares:
     """Divide each label's score between its vote and its patterns by how far each lifts it
     above an even chance, weighed as in the pool; the vote's part between its exemplars by
     their kernel, of which a description beside exemplars has half, as in the vote. So the
@@ -143,11 +143,11 @@ def _explain(weighed: Weighed, scores: Scores, voice: npt.NDArray[np.float64]) -
         columns = columns + weighed.described * mass.shape[1]
     shares = np.take(worth.astype(np.float32), columns, axis=1)
     shares *= weighed.vote.kernel
-    return Explained(shares, own, [largest(row, MAX_MATCHES) for row in shares])
+    return Shares(shares, own, [largest(row, MAX_MATCHES) for row in shares])
 
 
 def _matches(
-    weighed: Weighed, explained: Explained, row: int, ids: npt.NDArray[np.int64]
+    weighed: ScoredPostings, explained: Shares, row: int, ids: npt.NDArray[np.int64]
 ) -> tuple[Match, ...]:
     shown = explained.shown[row]
     return tuple(
@@ -176,7 +176,7 @@ def largest(values: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp
     return found[np.argsort(-values[found], kind="stable")[:count]]
 
 
-def _voice(scores: Scores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _voice(scores: PooledScores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The vote's part (b, k) of each label's score, 0 to 1; the rest is the patterns'."""
     even = -np.log(scores.pooled.shape[1])
     lift = np.maximum(scores.parts[:3] - even, 0) * weights[:3, None, None]

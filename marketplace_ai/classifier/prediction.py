@@ -22,7 +22,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Prediction:
     """The first choice, how likely it is right, and whether a person is needed.
 
     ``label`` is the first choice (None: fits no category) and ``probability`` its

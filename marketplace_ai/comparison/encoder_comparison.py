@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import Labelled
+from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.prediction import Outcome
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.threshold_search import Guarantee
 
 from . import slices
 from .held_out import HeldOut, held_out
@@ -100,7 +100,7 @@ class Contest:
 def contest(
     new: Classifier,
     old: Classifier,
-    rows: Labelled,
+    rows: LabeledTexts,
     kinds: Sequence[tuple[str, ...]] | None = None,
     seed: int = 0,
 ) -> Contest:
@@ -153,7 +153,7 @@ def contest(
 
 
 def objections(
-    new: Promise, old: Promise, found: Contest, serving: Promise | None = None
+    new: Guarantee, old: Guarantee, found: Contest, serving: Guarantee | None = None
 ) -> Iterator[str]:
     """Why the new encoder should not take the old one's place; nothing where it may.
 
@@ -183,7 +183,7 @@ def objections(
         yield "fewer"
 
 
-def _stricter(new: Promise, old: Promise) -> bool:
+def _stricter(new: Guarantee, old: Guarantee) -> bool:
     return new.target_precision > old.target_precision or new.confidence > old.confidence
 
 

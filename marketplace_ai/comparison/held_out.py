@@ -11,7 +11,7 @@ from marketplace_ai.classifier.cross_fitting import FOLDS
 from marketplace_ai.classifier.near_duplicates import group_folds
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.guarantee.bounds import error_lower_bound
-from marketplace_ai.guarantee.threshold_search import Trial, prove
+from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ def held_out(classifier: Classifier, seed: int = 0) -> HeldOut:
     covered = {
         row.label
         for row in promise.categories
-        if (row.exemplars or 0) >= minimum_counts.FOR_THE_PROMISE
+        if (row.exemplars or 0) >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
     }
     pooled = np.array([classifier.names[code] in covered for code in scored.first], dtype=bool)
-    trial = Trial(scored.probability, scored.first != scored.answers, scored.groups)
+    trial = CalibrationSample(scored.probability, scored.first != scored.answers, scored.groups)
     given = np.zeros(len(scored.first), dtype=bool)
     target, confidence = promise.target_precision, promise.confidence
     for fold in group_folds(scored.groups, scored.answers, FOLDS, seed):
         inside = np.zeros(len(given), dtype=bool)
         inside[fold] = True
-        rule = prove(trial.take(pooled & ~inside), len(given) - len(fold), target, confidence)
+        rule = find_threshold(trial.take(pooled & ~inside), len(given) - len(fold), target, confidence)
         if rule.threshold is not None:
             given |= pooled & inside & (scored.probability >= rule.threshold)
     rows, errors = trial.take(given).counted()

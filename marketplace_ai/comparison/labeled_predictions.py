@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import Labelled
+from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.predict import outcome_of
 from marketplace_ai.classifier.prediction import Outcome
 from marketplace_ai.classifier.taxonomy import parent_columns, sum_by_parent
@@ -37,7 +37,7 @@ class Said:
     has_parent: Bools
 
 
-def say(classifier: Classifier, rows: Labelled) -> Said:
+def say(classifier: Classifier, rows: LabeledTexts) -> Said:
     """By the out-of-fold scores of the fit; ValueError where these are not its rows."""
     answers = out_of_fold(classifier, rows)
     scored, names, promise = classifier.scored, classifier.names, classifier.promise

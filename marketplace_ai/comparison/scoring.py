@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.cross_fitting import FOLDS
-from marketplace_ai.classifier.exemplar_model import describe
+from marketplace_ai.classifier.exemplar_model import add_descriptions
 from marketplace_ai.classifier.index import ExemplarIndex
-from marketplace_ai.classifier.labeled import Labelled
-from marketplace_ai.classifier.linear_heads import label_codes
+from marketplace_ai.classifier.labeled import LabeledTexts
+from marketplace_ai.classifier.linear_heads import class_ids
 from marketplace_ai.classifier.near_duplicates import group_folds
 
 Bools = npt.NDArray[np.bool_]
@@ -33,7 +33,7 @@ class Answers:
         return Answers(self.right[rows], self.automatic[rows])
 
 
-def out_of_fold(classifier: Classifier, rows: Labelled) -> Answers:
+def out_of_fold(classifier: Classifier, rows: LabeledTexts) -> Answers:
     """How a classifier that was just fitted answers the rows that it was calibrated on."""
     scored, promise = classifier.scored, classifier.promise
     if scored is None or len(scored.first) != len(rows):
@@ -49,12 +49,12 @@ def out_of_fold(classifier: Classifier, rows: Labelled) -> Answers:
 
 def of_today(
     old: Classifier,
-    exemplars: Labelled,
+    exemplars: LabeledTexts,
     own: npt.NDArray[np.intp],
-    rows: Labelled,
+    rows: LabeledTexts,
     groups: npt.NDArray[np.intp],
     seed: int,
-    descriptions: Labelled | None = None,
+    descriptions: LabeledTexts | None = None,
 ) -> Answers:
     """How an older classifier answers ``rows`` with the exemplars of now. ``own`` (n,) and
     ``groups`` (b,) number near-duplicates; exemplars in the group of a row are taken out while
@@ -63,9 +63,9 @@ def of_today(
     index = old.new_index()
     _put(index, exemplars, np.arange(len(exemplars)))
     if descriptions is not None:
-        describe(index, descriptions, len(exemplars))
+        add_descriptions(index, descriptions, len(exemplars))
     right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in group_folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
+    for fold in group_folds(groups, class_ids(rows.labels, old.names), FOLDS, seed):
         twins = np.flatnonzero(np.isin(own, groups[fold]))
         index.update([], [], [], np.zeros((0, index.dimension), np.float32), twins.tolist())
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
@@ -78,10 +78,10 @@ def of_today(
     return Answers(right, automatic)
 
 
-def _put(index: ExemplarIndex, exemplars: Labelled, rows: npt.NDArray[np.intp]) -> None:
+def _put(index: ExemplarIndex, exemplars: LabeledTexts, rows: npt.NDArray[np.intp]) -> None:
     part = exemplars.take(rows)
     index.update(rows.tolist(), part.texts, part.labels, part.vectors)
 
 
-def _equal(labels: Sequence[str | None], rows: Labelled) -> Bools:
+def _equal(labels: Sequence[str | None], rows: LabeledTexts) -> Bools:
     return np.array([x == y for x, y in zip(labels, rows.labels, strict=True)], dtype=bool)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.guarantee.threshold_search import CategoryPromise, Promise
+from marketplace_ai.guarantee.threshold_search import CategoryGuarantee, Guarantee
 
 from .labeled_predictions import Said
 from .scoring import Bools
@@ -91,7 +91,7 @@ def kinds_of(text: str) -> tuple[str, ...]:
 def by_category(
     labels: Sequence[str | None],
     said: Both,
-    promises: tuple[Promise, Promise],
+    promises: tuple[Guarantee, Guarantee],
     groups: npt.NDArray[np.intp],
 ) -> tuple[CategorySlice, ...]:
     """Of each category that a row has or was given; ``labels`` are the right answers, ``said``
@@ -103,7 +103,7 @@ def by_category(
 def _categories(
     labels: Sequence[str | None],
     said: Both,
-    promises: tuple[Promise, Promise],
+    promises: tuple[Guarantee, Guarantee],
     groups: npt.NDArray[np.intp],
 ) -> Iterator[CategorySlice]:
     promised = [_promised(promise) for promise in promises]
@@ -125,10 +125,10 @@ def _categories(
         )
 
 
-def _promised(promise: Promise) -> dict[str, Promised]:
+def _promised(promise: Guarantee) -> dict[str, Promised]:
     """By category; nothing where no threshold was proven."""
 
-    def of(row: CategoryPromise) -> Promised:
+    def of(row: CategoryGuarantee) -> Promised:
         if promise.automatic.threshold is None or not row.automated:
             return "none"
         return "own" if row.promised else "pooled"

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from scipy.stats import binom
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import Labelled
+from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.threshold_search import Guarantee
 
 from .scoring import Answers, Bools, of_today, out_of_fold
 
@@ -76,11 +76,11 @@ class Comparison:
 def compare(
     new: Classifier,
     old: Classifier,
-    exemplars: Labelled,
-    rows: Labelled | None,
+    exemplars: LabeledTexts,
+    rows: LabeledTexts | None,
     learnt: Bools,
     seed: int = 0,
-    descriptions: Labelled | None = None,
+    descriptions: LabeledTexts | None = None,
 ) -> Comparison:
     """Compare a classifier that was just fitted with an older one, on the rows of that fit.
 
@@ -110,7 +110,7 @@ def compare(
     )  # fmt: skip
 
 
-def objections(new: Promise, old: Promise, found: Comparison | None) -> Iterator[str]:
+def objections(new: Guarantee, old: Guarantee, found: Comparison | None) -> Iterator[str]:
     """Why the new one should not take the old one's place; nothing where it may.
 
     "worse": its first answer is right less often. "no_automation", "fewer": less is decided

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.classifier.learned_metric import Metric
 from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 from marketplace_ai.classifier.ngrams import NgramFeatures
 from marketplace_ai.classifier.vote import TEXT_WEIGHT, vote
 from marketplace_ai.encoding.progress import Progress, silent
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .lexical import NEIGHBORS, agreement, nearest_by_text
-from .logistic import FOLDS, ONE_FOLD_FROM, Choice, Logistic
+from .logistic import FOLDS, ONE_FOLD_FROM, Hyperparameters, Logistic
 from .metrics import share
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +30,7 @@ _BLOCK = 512
 
 
 def baselines(
-    exemplars: Labelled, rows: Rows, vectors: Floats, *, seed: int = 0, progress: Progress = silent
+    exemplars: LabeledTexts, rows: LabeledRows, vectors: Floats, *, seed: int = 0, progress: Progress = silent
 ) -> Figures:
     """Each baseline's figures on ``rows``, keyed as in ``NAMES``.
 
@@ -140,7 +140,7 @@ def _accuracy(said: Sequence[str | None], answers: Answers) -> float | None:
     return share(sum(right), len(right))
 
 
-def _settings(chosen: Choice) -> dict[str, Any]:
+def _settings(chosen: Hyperparameters) -> dict[str, Any]:
     settings: dict[str, Any] = {"c": chosen.c}
     if chosen.text_scale is not None:
         settings["text_scale"] = chosen.text_scale

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from marketplace_ai.classifier import Classifier, Labelled, Promise, Verdict
+from marketplace_ai.classifier import Classifier, LabeledTexts, Guarantee, Prediction
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.text.labeled_csv import Parents
 from marketplace_ai.text.normalize import is_blank
 
 from .baselines import baselines as simpler_rules
-from .figures import Judged, figures
-from .vectors import Encoded
+from .figures import ScoredRow, figures
+from .vectors import EncodedRows
 
 #: A posting without a letter or digit never reaches the classifier: it fits nothing.
-BLANK = Verdict(
+BLANK_PREDICTION = Prediction(
     label=None, probability=1.0, threshold=None, outcome="none", best_category=None, parent=None,
     choices=((None, 1.0),), matches=(), score=0.0, own_share=0.0, rest=0.0,
     secondary=(),
@@ -38,16 +38,16 @@ class Evaluation:
     in which the matches' ``exemplar_id`` count them.
     """
 
-    rows: list[Judged]
-    exemplars: Labelled
-    promise: Promise
+    rows: list[ScoredRow]
+    exemplars: LabeledTexts
+    promise: Guarantee
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate(
-    train: Encoded,
-    test: Encoded,
-    calibration: Encoded | None = None,
+    train: EncodedRows,
+    test: EncodedRows,
+    calibration: EncodedRows | None = None,
     *,
     parents: Parents | None = None,
     target_precision: float = 0.97,
@@ -65,14 +65,14 @@ def evaluate(
     answers stands for the first of them. Raises ValueError where no training row has a category.
     """
     tree = dict(parents or {})
-    exemplars = Labelled(train.rows.texts, train.vectors, train.rows.labels)
+    exemplars = LabeledTexts(train.rows.texts, train.vectors, train.rows.labels)
     start = time.perf_counter()
     with progress("Fitting", None) as advance:
         classifier = Classifier.fit(
             exemplars,
             None
             if calibration is None
-            else Labelled(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
+            else LabeledTexts(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
             target_precision=target_precision,
             confidence=confidence,
             parents=tree,
@@ -99,11 +99,11 @@ def evaluate(
 
 
 def _decide(
-    classifier: Classifier, exemplars: Labelled, test: Encoded, progress: Progress
-) -> list[Verdict]:
+    classifier: Classifier, exemplars: LabeledTexts, test: EncodedRows, progress: Progress
+) -> list[Prediction]:
     index = classifier.ground.index(exemplars)
     texts = test.rows.texts
-    verdicts = [BLANK] * len(texts)
+    verdicts = [BLANK_PREDICTION] * len(texts)
     speaking = [number for number, text in enumerate(texts) if not is_blank(text)]
     with progress("Deciding", len(texts)) as advance:
         advance(len(texts) - len(speaking))
@@ -118,19 +118,19 @@ def _decide(
     return verdicts
 
 
-def _judged(test: Encoded, verdicts: list[Verdict]) -> list[Judged]:
+def _judged(test: EncodedRows, verdicts: list[Prediction]) -> list[ScoredRow]:
     rows = test.rows
     kinds: Sequence[str | None] = rows.kinds or [None] * len(rows)
     return [
-        Judged(*row)
+        ScoredRow(*row)
         for row in zip(rows.texts, rows.lines, rows.answers, kinds, verdicts, strict=True)
     ]
 
 
 def _setting(
-    train: Encoded,
-    test: Encoded,
-    calibration: Encoded | None,
+    train: EncodedRows,
+    test: EncodedRows,
+    calibration: EncodedRows | None,
     classifier: Classifier,
     confidence: float,
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from marketplace_ai.classifier import Verdict
+from marketplace_ai.classifier import Prediction
 from marketplace_ai.text.labeled_csv import Parents
 
 from .metrics import among_first, brier_score, expected_calibration_error, share
@@ -20,14 +20,14 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScoredRow:
     """One labelled row and the verdict on it; ``answers`` is empty where it fits none."""
 
     text: str
     line: int
     answers: tuple[str, ...]
     kind: str | None
-    verdict: Verdict
+    verdict: Prediction
 
     @property
     def choice(self) -> str | None:
@@ -55,7 +55,7 @@ class Judged:
         return [*first, *(str(label) for label in others)]
 
 
-def certainty(rows: Sequence[Judged]) -> tuple[Floats, Bools]:
+def first_choice_probabilities(rows: Sequence[ScoredRow]) -> tuple[Floats, Bools]:
     """The first choices' probabilities and whether each is right: both (n,)."""
     return (
         np.array([row.probability for row in rows], dtype=np.float64),
@@ -63,9 +63,9 @@ def certainty(rows: Sequence[Judged]) -> tuple[Floats, Bools]:
     )
 
 
-def figures(rows: Sequence[Judged], parents: Parents, target_precision: float) -> dict[str, Any]:
+def figures(rows: Sequence[ScoredRow], parents: Parents, target_precision: float) -> dict[str, Any]:
     """All that can be said of judged rows; a share of nothing is None."""
-    probability, right = certainty(rows)
+    probability, right = first_choice_probabilities(rows)
     return {
         "n": len(rows),
         **_choices(rows, parents),
@@ -75,7 +75,7 @@ def figures(rows: Sequence[Judged], parents: Parents, target_precision: float) -
         "auto_parent": _tagged(
             rows,
             "automatic_parent",
-            lambda row: row.verdict.parent in {above(label, parents) for label in row.answers},
+            lambda row: row.verdict.parent in {parent_of(label, parents) for label in row.answers},
             target_precision,
         ),
         "none": _none(rows),
@@ -88,17 +88,17 @@ def figures(rows: Sequence[Judged], parents: Parents, target_precision: float) -
     }
 
 
-def above(label: str, parents: Parents) -> str:
+def parent_of(label: str, parents: Parents) -> str:
     """The parent of a category; one at the top counts as its own."""
     return parents.get(label) or label
 
 
-def _choices(rows: Sequence[Judged], parents: Parents) -> dict[str, Any]:
+def _choices(rows: Sequence[ScoredRow], parents: Parents) -> dict[str, Any]:
     """Over the rows that have an answer; the parent only where there are parents at all."""
     asked = [row for row in rows if row.answers]
     under = [
         row.choice is not None
-        and above(row.choice, parents) in {above(label, parents) for label in row.answers}
+        and parent_of(row.choice, parents) in {parent_of(label, parents) for label in row.answers}
         for row in asked
     ]
     ranked, answers = [row.ranked for row in asked], [row.answers for row in asked]
@@ -111,7 +111,7 @@ def _choices(rows: Sequence[Judged], parents: Parents) -> dict[str, Any]:
 
 
 def _tagged(
-    rows: Sequence[Judged], outcome: str, right: Callable[[Judged], bool], target_precision: float
+    rows: Sequence[ScoredRow], outcome: str, right: Callable[[ScoredRow], bool], target_precision: float
 ) -> dict[str, Any]:
     """Rows with this outcome. ``p_value``: the chance of so many errors or more if exactly the
     promised share were right (exact binomial); below 0.05 the promise is refuted."""
@@ -128,7 +128,7 @@ def _tagged(
     }
 
 
-def _none(rows: Sequence[Judged]) -> dict[str, int]:
+def _none(rows: Sequence[ScoredRow]) -> dict[str, int]:
     fitting_none = [row.verdict for row in rows if not row.answers]
     return {
         "n": len(fitting_none),
@@ -137,7 +137,7 @@ def _none(rows: Sequence[Judged]) -> dict[str, int]:
     }
 
 
-def _secondary(rows: Sequence[Judged]) -> dict[str, int]:
+def _secondary(rows: Sequence[ScoredRow]) -> dict[str, int]:
     """Rows given a second category ``n``; ``of`` the rows with several right answers in the
     file, those that were given one of these as a second (``right``)."""
     several = [row for row in rows if len(row.answers) > 1]
@@ -151,9 +151,9 @@ def _secondary(rows: Sequence[Judged]) -> dict[str, int]:
 
 
 def _by_kind(
-    rows: Sequence[Judged], parents: Parents, target_precision: float
+    rows: Sequence[ScoredRow], parents: Parents, target_precision: float
 ) -> dict[str, dict[str, Any]]:
-    kinds: dict[str, list[Judged]] = {}
+    kinds: dict[str, list[ScoredRow]] = {}
     for row in rows:
         if row.kind is not None:
             kinds.setdefault(row.kind, []).append(row)

@@ -9,13 +9,13 @@ from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.labeled_csv import (
     Filter,
     Parents,
-    Rows,
-    joined_parents,
-    known_to,
+    LabeledRows,
+    merge_parents,
+    check_categories,
     prepared,
     read_catalog,
     read_rows,
-    sample,
+    sample_shots,
 )
 
 
@@ -31,13 +31,13 @@ class Source:
 class Inputs:
     """``train`` votes, ``test`` is decided, ``calibration`` (None: train is cross-fitted)."""
 
-    train: Rows
-    test: Rows
-    calibration: Rows | None
+    train: LabeledRows
+    test: LabeledRows
+    calibration: LabeledRows | None
     parents: Parents
 
     @property
-    def files(self) -> list[Rows]:
+    def files(self) -> list[LabeledRows]:
         """In the order of ``evaluate``'s first parameters."""
         return [self.train, self.test, *([self.calibration] if self.calibration else [])]
 
@@ -73,11 +73,11 @@ def read_inputs(
             "the categories."
         )
     if catalog is None:
-        parents = joined_parents(*learnt, postings)
+        parents = merge_parents(*learnt, postings)
     else:
         parents = read_catalog(catalog)
         for rows in learnt:
-            known_to(parents, rows, catalog)
+            check_categories(parents, rows, catalog)
     if shots is not None:
-        exemplars = sample(exemplars, shots, seed)
+        exemplars = sample_shots(exemplars, shots, seed)
     return Inputs(exemplars, postings, labelled, parents)

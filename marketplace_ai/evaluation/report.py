@@ -15,9 +15,9 @@ from django.template import Context, Engine
 from django.utils.safestring import mark_safe
 
 from .evaluate import Evaluation
-from .figures import Judged, certainty
+from .figures import ScoredRow, first_choice_probabilities
 from .metrics import bins, coverage_curve
-from .output import BASELINES, notes, percent, promise
+from .output import BASELINES, notes, percent, guarantee_sentence
 
 HTML = "report.html"
 JSON = "results.json"
@@ -59,7 +59,7 @@ def render(result: Evaluation, figures: Figures) -> str:
     """The page; every text that came from a file is escaped by the template."""
     from . import plots  # the only part that needs matplotlib
 
-    probability, right = certainty(result.rows)
+    probability, right = first_choice_probabilities(result.rows)
     named = [row.verdict.label is not None for row in result.rows]
     curve = coverage_curve(probability[named], right[named], len(result.rows))
     auto, finn = figures["auto"], figures["baselines"].get("finn", {})
@@ -67,7 +67,7 @@ def render(result: Evaluation, figures: Figures) -> str:
         "figures": figures,
         "name": Path(figures["files"]["test"]).name,
         "headline": _headline(figures),
-        "promise": promise(figures),
+        "promise": guarantee_sentence(figures),
         "notes": list(notes(figures)),
         "baselines": _compared(figures),
         "reliability": mark_safe(plots.reliability(bins(probability, right))),  # noqa: S308
@@ -91,7 +91,7 @@ def render(result: Evaluation, figures: Figures) -> str:
     return str(template.render(Context(context, use_l10n=False)))
 
 
-def confusions(rows: Sequence[Judged]) -> list[dict[str, Any]]:
+def confusions(rows: Sequence[ScoredRow]) -> list[dict[str, Any]]:
     """Which right answer was taken for what, most often first: ``n`` of ``of`` such rows.
 
     A row with several right answers counts for the first; "none" stands for itself on both
@@ -116,18 +116,18 @@ def confusions(rows: Sequence[Judged]) -> list[dict[str, Any]]:
     ]
 
 
-def worst(rows: Sequence[Judged]) -> list[Judged]:
+def worst(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     """Rows whose first choice of all is wrong, the surest first."""
     return sorted((row for row in rows if _wrong(row)), key=lambda row: -row.verdict.probability)[
         :WORST
     ]
 
 
-def _wrong(row: Judged) -> bool:
+def _wrong(row: ScoredRow) -> bool:
     return (row.verdict.label or "none") not in (row.answers or ("none",))
 
 
-def _name(row: Judged) -> str:
+def _name(row: ScoredRow) -> str:
     return row.answers[0] if row.answers else "none"
 
 
@@ -185,7 +185,7 @@ def _kinds(figures: Figures) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(row: Judged, result: Evaluation) -> dict[str, Any]:
+def _shown(row: ScoredRow, result: Evaluation) -> dict[str, Any]:
     exemplars = result.exemplars
     return {
         "text": row.text,

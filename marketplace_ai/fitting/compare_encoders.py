@@ -32,7 +32,7 @@ from marketplace_ai.versions import activation, create
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marketplace_ai.classifier import Classifier, Labelled, Promise
+    from marketplace_ai.classifier import Classifier, LabeledTexts, Guarantee
 
 #: Characters kept of a text whose decision changes.
 LONGEST_TEXT = 500
@@ -160,7 +160,7 @@ def promote(found: Examined, *, reason: str = "", user: Any = None) -> Promotion
 
 def _encoded(
     encoder: Encoder, rows: Rows, progress: Callable[[int], None], *, trial: bool = False
-) -> Labelled | None:
+) -> LabeledTexts | None:
     """The rows with vectors of an encoder, whose exemplars have theirs afterwards. It is loaded
     for that alone and let go again: two large ones may not fit a device together. ``trial``:
     loaded and asked even where there is nothing to encode."""
@@ -190,7 +190,7 @@ def _plain(text: str) -> str:
 
 
 def _held_against(
-    new: Classifier, old: Classifier, labelled: Labelled, rows: Rows, serving: Promise | None
+    new: Classifier, old: Classifier, labelled: LabeledTexts, rows: Rows, serving: Guarantee | None
 ) -> dict[str, Any]:
     kinds = None if rows.kinds is None else [(kind,) for kind in rows.kinds]
     found = encoder_comparison.contest(new, old, labelled, kinds)
@@ -217,7 +217,7 @@ def _named(label: str | None, names: dict[str, tuple[str, str]]) -> str | None:
     return None if label is None else names[label][1]
 
 
-def _promise(version: int | None) -> Promise | None:
+def _promise(version: int | None) -> Guarantee | None:
     """What a stored version promises; None where its bytes cannot be used."""
     if version is None:
         return None

@@ -160,7 +160,7 @@ def _resident(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]:
 
 def encode(
     encoder: TextEncoder, labelled: Labelled, progress: Callable[[int], None]
-) -> classifier.Labelled | None:
+) -> classifier.LabeledTexts | None:
     """Labelled texts with their vectors; None for no text. TableError for one that cannot be
     encoded."""
     if not labelled:
@@ -174,4 +174,4 @@ def encode(
                 raise TableError(f"This text cannot be encoded ({vector}): {text[:80]!r}")
             parts.append(vector)
         progress(len(step))
-    return classifier.Labelled(texts, np.stack(parts), [label for _, label in labelled])
+    return classifier.LabeledTexts(texts, np.stack(parts), [label for _, label in labelled])

@@ -49,7 +49,7 @@ def rows_needed(target_precision: float, confidence: float, errors: int = 0) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TestedThreshold:
     """One threshold of a search: the rows that reach it, and how many of them are wrong."""
 
     threshold: float
@@ -58,8 +58,8 @@ class Step:
 
 
 def fixed_sequence(
-    steps: Iterable[Step], target_precision: float, confidence: float
-) -> Step | None:
+    steps: Iterable[TestedThreshold], target_precision: float, confidence: float
+) -> TestedThreshold | None:
     """The last of the thresholds that keep the promise, tested in the order given.
 
     The order must be fixed without looking at the errors, and the search ends at the first

@@ -11,16 +11,16 @@ import numpy.typing as npt
 
 from marketplace_ai.guarantee import minimum_counts
 
-from .bounds import Step, error_lower_bound, error_upper_bound, fixed_sequence, rows_needed
+from .bounds import TestedThreshold, error_lower_bound, error_upper_bound, fixed_sequence, rows_needed
 
 Floats = npt.NDArray[np.float64]
 
 #: The search walks from the surest rows to all of them in this many equal steps.
-STEPS = 40
+NUM_THRESHOLDS = 40
 #: Errors that the first step survives where there are rows enough. With one, a fourth of the
 #: searches on resampled postings of the demo's catalogue end without a promise; with three or
 #: four, one of fifty.
-TOLERATED = 4
+MAX_ERRORS_AT_FIRST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryPromise:
+class CategoryGuarantee:
     """One category's own rows: answers ``rows``, of them and others tagged ``automatic``.
 
     ``promised``: its own automatic rows prove the target without help from the others;
@@ -66,7 +66,7 @@ class CategoryPromise:
 
 
 @dataclass(frozen=True, slots=True)
-class SecondaryRule:
+class SecondCategoryRule:
     """From which strength on a second job is said, and what that showed on the labelled rows.
 
     ``threshold`` (to be exceeded) is None where too few ``rows`` (twins count once) prove
@@ -81,7 +81,7 @@ class SecondaryRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class Guarantee:
     """Rules for a leaf, for "none of these", for a parent and for a second job, and every
     category's figures.
 
@@ -101,23 +101,23 @@ class Promise:
     automatic: Rule
     none: Rule
     parent: Rule
-    secondary: SecondaryRule
-    categories: tuple[CategoryPromise, ...]
+    secondary: SecondCategoryRule
+    categories: tuple[CategoryGuarantee, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Promise:
+    def from_dict(cls, values: dict[str, Any]) -> Guarantee:
         rules = {name: Rule(**values[name]) for name in ("automatic", "none", "parent")}
-        secondary = SecondaryRule(**values["secondary"])
-        categories = tuple(CategoryPromise(**row) for row in values["categories"])
+        secondary = SecondCategoryRule(**values["secondary"])
+        categories = tuple(CategoryGuarantee(**row) for row in values["categories"])
         return cls(**{**values, **rules, "secondary": secondary, "categories": categories})
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class CalibrationSample:
     """Candidates for one rule among the labelled rows: how sure, whether wrong, which group.
 
     ``confidence`` float (r,), ``wrong`` bool (r,), ``groups`` intp (r,) of near-duplicates.
@@ -127,8 +127,8 @@ class Trial:
     wrong: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.intp]
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> Trial:
-        return Trial(self.confidence[rows], self.wrong[rows], self.groups[rows])
+    def take(self, rows: npt.NDArray[np.bool_]) -> CalibrationSample:
+        return CalibrationSample(self.confidence[rows], self.wrong[rows], self.groups[rows])
 
     def counted(self) -> tuple[int, int]:
         """Pieces of evidence, and how many of them are errors.
@@ -141,7 +141,7 @@ class Trial:
         right = len(np.unique(self.groups)) - len(np.unique(self.groups[self.wrong]))
         return right + errors, errors
 
-    def steps(self, target_precision: float, confidence: float) -> Iterator[Step]:
+    def steps(self, target_precision: float, confidence: float) -> Iterator[TestedThreshold]:
         """Thresholds from strict to loose, fixed by how many groups reach them.
 
         Sizes depend on the number of candidates and the promise alone, never on which are
@@ -154,25 +154,25 @@ class Trial:
         ranked = self.confidence[order]
         # A group counts from its surest row on, so the k-th group to appear makes size k.
         appears = np.sort(np.unique(self.groups[order], return_index=True)[1])
-        sizes = {first, *np.linspace(0, total, STEPS + 1).astype(int), total}
+        sizes = {first, *np.linspace(0, total, NUM_THRESHOLDS + 1).astype(int), total}
         for size in sorted(size for size in sizes if first <= size <= total):
             threshold = float(ranked[appears[size - 1]] if size < total else ranked[-1])
             rows, errors = self.take(self.confidence >= threshold).counted()
-            yield Step(threshold, rows, errors)
+            yield TestedThreshold(threshold, rows, errors)
 
 
 def _first_size(total: int, target_precision: float, confidence: float) -> int:
-    """The fewest rows that prove the promise in spite of ``TOLERATED`` errors. Of fewer errors
+    """The fewest rows that prove the promise in spite of ``MAX_ERRORS_AT_FIRST`` errors. Of fewer errors
     where that is more than half of all rows, which together may not be good enough; of one
     wherever there are rows for it."""
     none, one, *more = (
-        rows_needed(target_precision, confidence, errors) for errors in range(TOLERATED + 1)
+        rows_needed(target_precision, confidence, errors) for errors in range(MAX_ERRORS_AT_FIRST + 1)
     )
     usual = one if one <= total else none
     return max((size for size in more if size <= total / 2), default=usual)
 
 
-def prove(trial: Trial, total: int, target_precision: float, confidence: float) -> Rule:
+def find_threshold(trial: CalibrationSample, total: int, target_precision: float, confidence: float) -> Rule:
     """Find the loosest threshold that keeps the promise; ``total``: rows of every kind."""
     passed = fixed_sequence(trial.steps(target_precision, confidence), target_precision, confidence)
     if passed is None:
@@ -187,15 +187,15 @@ def prove(trial: Trial, total: int, target_precision: float, confidence: float) 
     return Rule(passed.threshold, len(trial.wrong), rows, errors, covered, bound, 0)
 
 
-def by_category(
+def category_guarantees(
     names: Sequence[str],
     answers: npt.NDArray[np.intp],
     first: npt.NDArray[np.intp],
-    trial: Trial,
+    trial: CalibrationSample,
     exemplars: npt.NDArray[np.intp],
     target_precision: float,
     confidence: float,
-) -> tuple[CategoryPromise, ...]:
+) -> tuple[CategoryGuarantee, ...]:
     """Each category's own evidence; ``trial`` holds one row per answer, automatic or not
     told apart by a confidence of -inf; ``exemplars`` (k,) counts each category's.
 
@@ -204,7 +204,7 @@ def by_category(
     promise does not cover is proven by good luck, has a chance of at most 1 - confidence.
     """
     tagged = np.isfinite(trial.confidence)
-    few = exemplars[: len(names)] < minimum_counts.FOR_THE_PROMISE
+    few = exemplars[: len(names)] < minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
     strict = 1 - (1 - confidence) / max(int(few.sum()), 1)
     cautious = 1 - (1 - confidence) / max(len(np.unique(first[tagged])), 1)
     found = []
@@ -216,6 +216,6 @@ def by_category(
         missing = max(0, rows_needed(target_precision, asked, errors) - rows)
         answered = int((answers == code).sum())
         own = int(exemplars[code])
-        automated = proven or (own >= minimum_counts.FOR_THE_PROMISE and not refuted)
-        found.append(CategoryPromise(name, answered, rows, errors, proven, automated, missing, own))
+        automated = proven or (own >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE and not refuted)
+        found.append(CategoryGuarantee(name, answered, rows, errors, proven, automated, missing, own))
     return tuple(found)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from marketplace_ai.classifier import Classifier, Verdict
+    from marketplace_ai.classifier import Classifier, Prediction
     from marketplace_ai.encoding import TextEncoder
     from marketplace_ai.queue.claim import Claim, Claimed
 
@@ -200,7 +200,7 @@ class Resident:
         if version is None or self.classifier is None or index is None or not len(index):
             return [UNDECIDED] * len(texts)
         step = max(SIMILARITIES // len(index), 1)
-        verdicts: list[Verdict] = []
+        verdicts: list[Prediction] = []
         for start in range(0, len(texts), step):
             some = slice(start, start + step)
             verdicts += self.classifier.decide(index, np.stack(vectors[some]), list(texts[some]))
@@ -209,7 +209,7 @@ class Resident:
         return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
 
 
-def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Proposal:
+def _proposal(verdict: Prediction, key: Callable[[str | None], Any | None]) -> Proposal:
     outcome = Outcome(verdict.outcome)
     parent_only = outcome is Outcome.AUTOMATIC_PARENT
     return Proposal(

@@ -20,7 +20,7 @@ from .errors import Overtaken as Overtaken
 from .errors import VersionError as VersionError
 
 if TYPE_CHECKING:
-    from marketplace_ai.classifier import Labelled, Verdict
+    from marketplace_ai.classifier import LabeledTexts, Prediction
 
 #: Versions of an encoder whose artifact is kept, of some megabytes each: those that were fitted
 #: or in force last. Of older ones the row stays, for decisions name it.
@@ -83,7 +83,7 @@ def load(version: int) -> Classifier:
     return classifier
 
 
-def keep(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled) -> None:
+def keep(version: ClassifierVersion, classifier: Classifier, exemplars: LabeledTexts) -> None:
     """Store a version, not in force; ArtifactError, and nothing stored, where the bytes that
     come back do not decide some of the exemplars exactly as ``classifier`` does."""
     with transaction.atomic(using=alias()):
@@ -95,7 +95,7 @@ def keep(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled
         _discard(version.encoder)
 
 
-def _decide(classifier: Classifier, rows: Labelled) -> list[Verdict]:
+def _decide(classifier: Classifier, rows: LabeledTexts) -> list[Prediction]:
     """Its verdicts on rows that are the exemplars, too."""
     index = classifier.new_index()
     index.update(range(len(rows)), rows.texts, rows.labels, rows.vectors)

@@ -15,7 +15,7 @@ from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation
 
 if TYPE_CHECKING:
-    from marketplace_ai.classifier import Classifier, Labelled
+    from marketplace_ai.classifier import Classifier, LabeledTexts
 
 FIRST, UNREADABLE, LEARNT = "first", "unreadable", "learnt"
 
@@ -23,10 +23,10 @@ FIRST, UNREADABLE, LEARNT = "first", "unreadable", "learnt"
 def compare(
     new: Classifier,
     version: int | None,
-    exemplars: Labelled,
+    exemplars: LabeledTexts,
     ids: Sequence[int],
-    rows: Labelled | None,
-    descriptions: Labelled,
+    rows: LabeledTexts | None,
+    descriptions: LabeledTexts,
 ) -> dict[str, Any]:
     """Compare ``new`` with the stored ``version`` that is in force (None: there is none).
 

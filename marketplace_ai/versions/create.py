@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
 from marketplace_ai.versions import activation, compare_with_active
@@ -30,9 +30,9 @@ class Voting:
     vote. All as they stood at ``generation``.
     """
 
-    taught: Labelled
+    taught: LabeledTexts
     ids: NDArray[np.int64]
-    descriptions: Labelled
+    descriptions: LabeledTexts
     described_ids: NDArray[np.int64]
     generation: int
 
@@ -40,7 +40,7 @@ class Voting:
 def voting(encoder: Encoder) -> Voting:
     """What votes now; an exemplar without a vector of ``encoder`` does not."""
     found = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
-    every = Labelled(found.texts, found.vectors, found.labels)
+    every = LabeledTexts(found.texts, found.vectors, found.labels)
     ids = np.array(found.ids, dtype=np.int64)
     taught, described = np.flatnonzero(~found.described), np.flatnonzero(found.described)
     return Voting(
@@ -81,7 +81,7 @@ def _shared(
 
 def fit(
     encoder: Encoder,
-    calibration: Labelled | None,
+    calibration: LabeledTexts | None,
     *,
     audited: bool = False,
     target_precision: float = TARGET_PRECISION,
@@ -121,7 +121,7 @@ def fit(
 
 
 def train(
-    exemplars: Voting, calibration: Labelled | None, target_precision: float, confidence: float
+    exemplars: Voting, calibration: LabeledTexts | None, target_precision: float, confidence: float
 ) -> Classifier:
     """Fit on what votes, and calibrate on labelled postings, or on the exemplars themselves."""
     return Classifier.fit(

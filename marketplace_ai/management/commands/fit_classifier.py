@@ -142,7 +142,7 @@ def _refusal(version: ClassifierVersion) -> str:
 
 def too_few(row: dict[str, Any]) -> bool:
     """Whether the promise over all categories leaves this one out."""
-    return row["exemplars"] is not None and row["exemplars"] < minimum_counts.FOR_THE_PROMISE
+    return row["exemplars"] is not None and row["exemplars"] < minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
 
 
 def summary(figures: dict[str, Any]) -> Iterator[str]:
@@ -175,7 +175,7 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             promise = "its own"
         elif too_few(row):
             promise = (
-                f"none: too few exemplars ({row['exemplars']} of {minimum_counts.FOR_THE_PROMISE}), "
+                f"none: too few exemplars ({row['exemplars']} of {minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE}), "
                 f"by its own rows only; {row['rows_needed']} more"
             )
         elif not row["automated"]:

@@ -111,7 +111,7 @@ def from_file(
     known: Parents
     if catalog is not None:
         known = files.read_catalog(catalog)
-        files.known_to(known, read, catalog)
+        files.check_categories(known, read, catalog)
     else:
         known = read.parents or parents()
     gathered = Gathered(path)

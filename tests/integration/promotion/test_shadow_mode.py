@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.exemplars import encode as exemplar_vectors
 from marketplace_ai.exemplars import vector_store
@@ -50,7 +50,7 @@ def put_in_force(encoder: Encoder) -> ClassifierVersion:
     exemplar_vectors.encode_exemplars(encoder, texts)
     found = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
     taught = np.flatnonzero(~found.described)
-    labelled = Labelled(found.texts, found.vectors, found.labels).take(taught)
+    labelled = LabeledTexts(found.texts, found.vectors, found.labels).take(taught)
     classifier = Classifier.fit(labelled, None, parents={})
     version = ClassifierVersion(
         encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97, confidence=0.95,

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Promise
-from marketplace_ai.classifier.certify import make_promise
+from marketplace_ai.classifier import Classifier, Guarantee
+from marketplace_ai.classifier.certify import certify
 from marketplace_ai.classifier.cross_fitting import OutOfFold
-from marketplace_ai.classifier.opinion_pool import Evidence
-from marketplace_ai.classifier.second_category import Seconds
+from marketplace_ai.classifier.opinion_pool import ModelScores
+from marketplace_ai.classifier.second_category import SecondCategories
 from marketplace_ai.guarantee.bounds import error_upper_bound
 
 from .factories import DIMENSION, PARENTS, world
@@ -24,16 +24,16 @@ def rows(count: int, first: str, answer: str, probability: float) -> list[tuple[
     return [(NAMES.index(first), NAMES.index(answer), probability)] * count
 
 
-def promise_on(scored: list[tuple[int, int, float]], **exemplars: int) -> Promise:
+def promise_on(scored: list[tuple[int, int, float]], **exemplars: int) -> Guarantee:
     """Rows with their whole score on the first choice, each a group of its own; ``exemplars``
     names labels that have not the usual number."""
     first, answers = (np.array([row[i] for row in scored], dtype=np.intp) for i in (0, 1))
     probability = np.array([row[2] for row in scored])
     zeros = np.zeros((len(first), 5))
-    blank = Evidence(zeros, zeros, zeros, probability)
+    blank = ModelScores(zeros, zeros, zeros, probability)
     groups, pooled = np.arange(len(first)), np.eye(5)[first]
-    lone = Seconds(np.full(len(first), -1), np.zeros(len(first)))
-    return make_promise(
+    lone = SecondCategories(np.full(len(first), -1), np.zeros(len(first)))
+    return certify(
         OutOfFold(blank, answers, groups, pooled, first, probability, lone),
         NAMES,
         UNDER,

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import ArtifactError, Classifier, Labelled, Verdict
+from marketplace_ai.classifier import ArtifactError, Classifier, LabeledTexts, Prediction
 from marketplace_ai.classifier.artifact import FORMAT, pack
 from marketplace_ai.classifier.index import ExemplarIndex
 
@@ -17,14 +17,14 @@ EXEMPLARS = world(24, 24, seed=1)
 POSTINGS = world(10, 10, seed=3)
 
 
-def index_of(classifier: Classifier, exemplars: Labelled) -> ExemplarIndex:
+def index_of(classifier: Classifier, exemplars: LabeledTexts) -> ExemplarIndex:
     index = classifier.new_index()
     ids = range(100, 100 + len(exemplars))
     index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)
     return index
 
 
-def decide(classifier: Classifier, exemplars: Labelled, postings: Labelled) -> list[Verdict]:
+def decide(classifier: Classifier, exemplars: LabeledTexts, postings: LabeledTexts) -> list[Prediction]:
     index = index_of(classifier, exemplars)
     return classifier.decide(index, postings.vectors, postings.texts)
 
@@ -35,12 +35,12 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def verdicts(classifier: Classifier) -> list[Verdict]:
+def verdicts(classifier: Classifier) -> list[Prediction]:
     return decide(classifier, EXEMPLARS, POSTINGS)
 
 
 def test_clear_postings_are_tagged_and_what_fits_nothing_is_not(
-    verdicts: list[Verdict],
+    verdicts: list[Prediction],
 ) -> None:
     trades = [v for v, label in zip(verdicts, POSTINGS.labels, strict=True) if label]
     assert sum(v.outcome == "automatic" for v in trades) >= 0.8 * len(trades)
@@ -53,7 +53,7 @@ def test_clear_postings_are_tagged_and_what_fits_nothing_is_not(
             assert label is None
 
 
-def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Verdict]) -> None:
+def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Prediction]) -> None:
     for verdict in verdicts:
         chances = [chance for _, chance in verdict.choices]
         assert chances == sorted(chances, reverse=True)
@@ -65,7 +65,7 @@ def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Verd
 
 
 def test_shares_add_up_to_the_score_that_decided(
-    classifier: Classifier, verdicts: list[Verdict]
+    classifier: Classifier, verdicts: list[Prediction]
 ) -> None:
     labels = dict(enumerate(EXEMPLARS.labels, start=100))
     for verdict in verdicts:
@@ -78,7 +78,7 @@ def test_shares_add_up_to_the_score_that_decided(
         own_matches = sum(m.share for m in verdict.matches if m.label == verdict.label)
         assert own_matches + verdict.own_share + verdict.rest == pytest.approx(verdict.score)
     # Where every exemplar is shown nothing may be left over: the rest is no filler.
-    few = Labelled(EXEMPLARS.texts[:24:2], EXEMPLARS.vectors[:24:2], EXEMPLARS.labels[:24:2])
+    few = LabeledTexts(EXEMPLARS.texts[:24:2], EXEMPLARS.vectors[:24:2], EXEMPLARS.labels[:24:2])
     shown = decide(classifier, few, POSTINGS)
     assert all(v.rest == pytest.approx(0, abs=1e-6) for v in shown)
 
@@ -86,7 +86,7 @@ def test_shares_add_up_to_the_score_that_decided(
 def test_a_description_has_half_of_what_its_category_voted(classifier: Classifier) -> None:
     few = EXEMPLARS.take(np.arange(0, len(EXEMPLARS), 12))  # all are shown
     words = world(1, 0, seed=5).take(np.array([0, 1]))
-    words = Labelled(words.texts, words.vectors, ["maling", "rorlegger"])
+    words = LabeledTexts(words.texts, words.vectors, ["maling", "rorlegger"])
     index = index_of(classifier, few)
     index.update([1, 2], words.texts, words.labels, words.vectors, described=[True, True])
     for verdict in classifier.decide(index, POSTINGS.vectors, POSTINGS.texts):
@@ -184,7 +184,7 @@ def test_tiny_inputs_give_an_answer_and_promise_nothing(
     labels: list[str | None], calibrated: bool
 ) -> None:
     vectors = np.eye(DIMENSION, dtype=np.float32)[: len(labels)]
-    exemplars = Labelled([f"tekst om {n}" * (n + 1) for n in range(len(labels))], vectors, labels)
+    exemplars = LabeledTexts([f"tekst om {n}" * (n + 1) for n in range(len(labels))], vectors, labels)
     fitted = Classifier.fit(exemplars, world(1, 1, seed=5) if calibrated else None)
     assert fitted.promise.automatic.threshold is None
     assert fitted.promise.automatic.rows_needed > 0
@@ -200,31 +200,31 @@ def test_without_none_exemplars_what_is_far_from_everything_is_not_tagged() -> N
     lost = world(0, 30, seed=4, noise=0.2)
     away = np.zeros((30, DIMENSION), np.float32)
     away[:, 8] = 2.0  # a direction that no exemplar has
-    strays = decide(fitted, exemplars, Labelled(lost.texts, lost.vectors + away, lost.labels))
+    strays = decide(fitted, exemplars, LabeledTexts(lost.texts, lost.vectors + away, lost.labels))
     assert sum(v.outcome == "automatic" for v in known) > 25
     assert sum(v.outcome == "automatic" for v in strays) == 0
     assert sum(v.label is None for v in strays) >= 25
 
 
 @pytest.mark.parametrize("exemplars", [world(0, 0, seed=1), world(0, 3, seed=1)])
-def test_nothing_to_vote_is_an_error_that_says_what_to_do(exemplars: Labelled) -> None:
+def test_nothing_to_vote_is_an_error_that_says_what_to_do(exemplars: LabeledTexts) -> None:
     with pytest.raises(ValueError, match="import_exemplars"):
         Classifier.fit(exemplars)
 
 
 def test_input_that_does_not_belong_together_is_refused() -> None:
-    wide = Labelled(["a"], np.ones((1, DIMENSION + 1)), ["maling"])
+    wide = LabeledTexts(["a"], np.ones((1, DIMENSION + 1)), ["maling"])
     with pytest.raises(ValueError, match="same encoder"):
         Classifier.fit(EXEMPLARS, wide)
     with pytest.raises(ValueError, match="one vector and one label"):
-        Labelled(["a", "b"], np.ones((1, 3)), ["x", "y"])
+        LabeledTexts(["a", "b"], np.ones((1, 3)), ["x", "y"])
     with pytest.raises(ValueError, match="row 1 is zero or not finite"):
-        Labelled(["a", "b"], np.array([[1.0, 0], [np.nan, 1]]), ["x", "y"])
+        LabeledTexts(["a", "b"], np.array([[1.0, 0], [np.nan, 1]]), ["x", "y"])
     with pytest.raises(ValueError, match="lie between 0 and 1"):
         Classifier.fit(EXEMPLARS, target_precision=97)
 
 
-LAWNS = Labelled(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
+LAWNS = LabeledTexts(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
 
 
 def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() -> None:
@@ -250,7 +250,7 @@ def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() ->
 
 def test_descriptions_vote_and_teach_nothing() -> None:
     rows = world(24, 24, seed=1)
-    words = Labelled(
+    words = LabeledTexts(
         ["klippe gress og plen", "stemme piano"], np.eye(16, dtype=np.float32)[:2],
         ["plen", "pianostemming"],
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.comparison.encoder_comparison import CHANGES, Contest, contest, objections
 from marketplace_ai.comparison.held_out import HeldOut, held_out
 from marketplace_ai.comparison.intervals import interval, paired
@@ -20,43 +20,43 @@ from marketplace_ai.comparison.slices import LONG, SHORT, TITLE_ONLY, WITH_DESCR
 from tests.unit.classifier.factories import PARENTS, world
 
 
-def blurred(rows: Labelled, seed: int = 9, share: float = 1.0) -> Labelled:
+def blurred(rows: LabeledTexts, seed: int = 9, share: float = 1.0) -> LabeledTexts:
     """The same texts by an encoder that tells trades apart in all but a ``share`` of them."""
     random = np.random.default_rng(seed)
     vectors = rows.vectors.copy()
     lost = random.random(len(rows)) < share
     vectors[lost] = random.standard_normal((int(lost.sum()), vectors.shape[1]))
-    return Labelled(rows.texts, vectors, rows.labels)
+    return LabeledTexts(rows.texts, vectors, rows.labels)
 
 
-def wordless(rows: Labelled) -> Labelled:
+def wordless(rows: LabeledTexts) -> LabeledTexts:
     """Without the trades' words, so that the vectors alone speak."""
     texts = [f"Hjelp {text.rsplit(' ', 1)[1]}" for text in rows.texts]
-    return Labelled(texts, rows.vectors, rows.labels)
+    return LabeledTexts(texts, rows.vectors, rows.labels)
 
 
-def fit(exemplars: Labelled, rows: Labelled | None, **options: Any) -> Classifier:
+def fit(exemplars: LabeledTexts, rows: LabeledTexts | None, **options: Any) -> Classifier:
     options = {"target_precision": 0.9, "parents": PARENTS, **options}
     return Classifier.fit(exemplars, rows, **options)
 
 
 @pytest.fixture(scope="module")
-def rows() -> Labelled:
+def rows() -> LabeledTexts:
     return wordless(world(60, 30, 2, noise=0.25))
 
 
 @pytest.fixture(scope="module")
-def good(rows: Labelled) -> Classifier:
+def good(rows: LabeledTexts) -> Classifier:
     return fit(wordless(world(30, 15, 1, noise=0.25)), rows)
 
 
 @pytest.fixture(scope="module")
-def bad(rows: Labelled) -> Classifier:
+def bad(rows: LabeledTexts) -> Classifier:
     return fit(blurred(wordless(world(30, 15, 1, noise=0.25)), share=0.6), blurred(rows, share=0.6))
 
 
 @pytest.fixture(scope="module")
-def found(good: Classifier, bad: Classifier, rows: Labelled) -> Contest:
+def found(good: Classifier, bad: Classifier, rows: LabeledTexts) -> Contest:
     return contest(bad, good, rows)
 
 
@@ -79,7 +79,7 @@ def test_an_encoder_held_against_itself_changes_nothing(
 
 
 class TestFigures:
-    def test_a_worse_encoder_is_worse_in_all(self, found: Contest, rows: Labelled) -> None:
+    def test_a_worse_encoder_is_worse_in_all(self, found: Contest, rows: LabeledTexts) -> None:
         assert (found.rows, found.fit_none) == (len(rows), 30)
         assert found.first.new < found.first.old
         assert found.first.lost > found.first.gained
@@ -88,7 +88,7 @@ class TestFigures:
         assert found.parent.new < found.parent.old <= found.with_parent == 3 * 60
 
     def test_they_are_those_of_each_fit(
-        self, found: Contest, good: Classifier, rows: Labelled
+        self, found: Contest, good: Classifier, rows: LabeledTexts
     ) -> None:
         answers = out_of_fold(good, rows)
         assert found.first.old == answers.right.sum()
@@ -106,7 +106,7 @@ class TestFigures:
         assert any(row.promise_lost for row in found.categories)
 
     def test_what_changes_is_told_and_losses_come_first(
-        self, found: Contest, rows: Labelled
+        self, found: Contest, rows: LabeledTexts
     ) -> None:
         assert found.changed >= len(found.changes) > 0
         told = [(c.new.label == c.right, c.old.label == c.right) for c in found.changes]
@@ -118,14 +118,14 @@ class TestFigures:
             assert (now.label, now.outcome) != (was.label, was.outcome)
 
     def test_at_most_so_many_changes_are_kept(
-        self, good: Classifier, bad: Classifier, rows: Labelled, monkeypatch: Any
+        self, good: Classifier, bad: Classifier, rows: LabeledTexts, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr("marketplace_ai.comparison.encoder_comparison.CHANGES", 5)
         few = contest(bad, good, rows)
         assert len(few.changes) == 5 < few.changed
         assert CHANGES == 200
 
-    def test_it_is_what_a_worker_would_say(self, good: Classifier, rows: Labelled) -> None:
+    def test_it_is_what_a_worker_would_say(self, good: Classifier, rows: LabeledTexts) -> None:
         """Of rows that repeat no exemplar, the stored classifier says nearly the same."""
         said = say(good, rows)
         index = good.ground.index(wordless(world(30, 15, 1, noise=0.25)))
@@ -147,7 +147,7 @@ class TestKinds:
         assert kinds_of("ord " * 12) == (TITLE_ONLY, SHORT)
 
     def test_of_a_file_and_of_the_text(
-        self, good: Classifier, bad: Classifier, rows: Labelled
+        self, good: Classifier, bad: Classifier, rows: LabeledTexts
     ) -> None:
         derived = {row.name: row.rows for row in contest(bad, good, rows).kinds}
         assert derived == {TITLE_ONLY: len(rows), SHORT: len(rows)}
@@ -202,7 +202,7 @@ class TestInterval:
 
 
 class TestHeldOut:
-    def test_a_promise_that_holds_is_not_refuted(self, good: Classifier, rows: Labelled) -> None:
+    def test_a_promise_that_holds_is_not_refuted(self, good: Classifier, rows: LabeledTexts) -> None:
         kept = held_out(good)
         assert kept.rows > 0.3 * len(rows)
         assert not kept.refuted
@@ -237,11 +237,11 @@ class TestObjections:
         return replace(promise, automatic=replace(promise.automatic, threshold=None), **other)
 
     @pytest.fixture
-    def alike(self, good: Classifier, rows: Labelled) -> Contest:
+    def alike(self, good: Classifier, rows: LabeledTexts) -> Contest:
         return contest(good, good, rows)
 
     def test_of_the_worse_encoder(
-        self, good: Classifier, bad: Classifier, found: Contest, rows: Labelled
+        self, good: Classifier, bad: Classifier, found: Contest, rows: LabeledTexts
     ) -> None:
         said = [*objections(bad.promise, good.promise, found)]
         assert said[0] == "worse"
@@ -295,7 +295,7 @@ class TestObjections:
             assert not [*objections(good.promise, asked, alike, asked)]
 
 
-def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: Labelled) -> None:
+def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: LabeledTexts) -> None:
     other = wordless(world(60, 30, 5))
     alien = fit(wordless(world(30, 15, 1, noise=0.25)), other)
     with pytest.raises(ValueError, match=r"not fitted on the same|not just fitted"):

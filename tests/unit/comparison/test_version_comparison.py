@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.comparison.scoring import out_of_fold
 from marketplace_ai.comparison.version_comparison import (
@@ -24,15 +24,15 @@ from marketplace_ai.comparison.version_comparison import (
 from tests.unit.classifier.factories import world
 
 
-def together(*parts: Labelled) -> Labelled:
-    return Labelled(
+def together(*parts: LabeledTexts) -> LabeledTexts:
+    return LabeledTexts(
         [text for part in parts for text in part.texts],
         np.concatenate([part.vectors for part in parts]),
         [label for part in parts for label in part.labels],
     )
 
 
-def unlearnt(exemplars: Labelled) -> Any:
+def unlearnt(exemplars: LabeledTexts) -> Any:
     return np.zeros(len(exemplars), dtype=bool)
 
 
@@ -104,7 +104,7 @@ def test_an_exemplar_that_is_the_row_itself_gives_the_old_one_no_answer() -> Non
     random = np.random.default_rng(5)
     base, rows = world(4, 2, 1), world(30, 0, 2)
     names = sorted({label for label in base.labels if label})
-    rows = Labelled(rows.texts, rows.vectors, [str(random.choice(names)) for _ in rows.texts])
+    rows = LabeledTexts(rows.texts, rows.vectors, [str(random.choice(names)) for _ in rows.texts])
     old = Classifier.fit(base, world(30, 10, 3))
     exemplars = together(base, rows)
     new = Classifier.fit(exemplars, rows)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_ai.classifier import Verdict
-from marketplace_ai.evaluation.figures import Judged, figures
+from marketplace_ai.classifier import Prediction
+from marketplace_ai.evaluation.figures import ScoredRow, figures
 from marketplace_ai.evaluation.metrics import (
     among_first,
     bins,
@@ -81,15 +81,15 @@ def judged(
     parent: str | None = None,
     kind: str | None = None,
     secondary: tuple[tuple[str, float], ...] = (),
-) -> Judged:
+) -> ScoredRow:
     label = next(iter(choices))
     best = next(choice for choice in choices if choice is not None)
-    verdict = Verdict(
+    verdict = Prediction(
         label=label, probability=choices[label], threshold=None, outcome=outcome,
         best_category=best, parent=parent, choices=tuple(choices.items()), matches=(),
         score=0.0, own_share=0.0, rest=0.0, secondary=secondary,
     )  # fmt: skip
-    return Judged("text", 2, answers, kind, verdict)
+    return ScoredRow("text", 2, answers, kind, verdict)
 
 
 # fmt: off

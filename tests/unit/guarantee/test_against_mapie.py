@@ -7,21 +7,21 @@ import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 from scipy.stats import binom
 
-from marketplace_ai.guarantee.threshold_search import Trial, prove
+from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 
 TARGET, CONFIDENCE = 0.97, 0.95
 
 
-def sample(seed: int) -> Trial:
+def sample(seed: int) -> CalibrationSample:
     """Rows of which none are near-duplicates: MAPIE does not know those."""
     random = np.random.default_rng(seed)
     rows = int(random.integers(150, 1500))
     score = random.random(rows)
     error_rate = random.uniform(0.01, 0.12) * (1 - score)
-    return Trial(score, random.random(rows) < error_rate, np.arange(rows))
+    return CalibrationSample(score, random.random(rows) < error_rate, np.arange(rows))
 
 
-def mapie(trial: Trial, thresholds: list[float]) -> BinaryClassificationController:
+def mapie(trial: CalibrationSample, thresholds: list[float]) -> BinaryClassificationController:
     """MAPIE's fixed-sequence test of the precision at ``thresholds``, in their order."""
     controller = BinaryClassificationController(
         predict_function=lambda score: np.column_stack([1 - score, score]),
@@ -43,7 +43,7 @@ def test_mapie_finds_the_same_threshold_except_where_it_rounds_errors_up() -> No
     for seed in range(40):
         trial = sample(seed)
         steps = list(trial.steps(TARGET, CONFIDENCE))
-        ours = prove(trial, len(trial.wrong), TARGET, CONFIDENCE).threshold
+        ours = find_threshold(trial, len(trial.wrong), TARGET, CONFIDENCE).threshold
         controller = mapie(trial, [step.threshold for step in steps])
         theirs = min((float(x) for x in controller.valid_predict_params), default=None)
         p_values = np.ravel(controller.p_values)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from marketplace_ai.guarantee.bounds import (
-    Step,
+    TestedThreshold,
     error_lower_bound,
     error_upper_bound,
     fixed_sequence,
@@ -62,7 +62,7 @@ def test_a_promise_of_certainty_is_refused(target: float, confidence: float) -> 
 
 
 def test_the_search_ends_at_the_first_failure() -> None:
-    steps = [Step(0.9, 120, 0), Step(0.8, 160, 1), Step(0.7, 200, 9), Step(0.6, 2000, 9)]
+    steps = [TestedThreshold(0.9, 120, 0), TestedThreshold(0.8, 160, 1), TestedThreshold(0.7, 200, 9), TestedThreshold(0.6, 2000, 9)]
     assert fixed_sequence(steps, 0.97, 0.95) == steps[1]
     assert fixed_sequence(steps[2:], 0.97, 0.95) is None
     assert fixed_sequence([], 0.97, 0.95) is None
@@ -74,7 +74,7 @@ def test_a_threshold_that_breaks_the_promise_is_rarely_chosen() -> None:
     broken = 0
     for _ in range(1000):
         wrong = np.cumsum(random.random(900) < 0.04)
-        steps = [Step(-n, n, int(wrong[n - 1])) for n in range(99, 900, 20)]
+        steps = [TestedThreshold(-n, n, int(wrong[n - 1])) for n in range(99, 900, 20)]
         broken += fixed_sequence(steps, 0.97, 0.95) is not None
     # At most 50 are expected; 70 is three standard deviations above.
     assert broken <= 70
