@@ -152,8 +152,8 @@ def right(
     count: int,
 ) -> list[bool]:
     """Whether the right answer is among the first ``count`` choices, row by row."""
-    index = classifier.ground.index(exemplars, said)
-    verdicts = classifier.decide(index, rows.vectors, rows.texts)
+    index = classifier.exemplar_model.index(exemplars, said)
+    verdicts = classifier.predict(index, rows.vectors, rows.texts)
     return [
         answer in [label for label, _ in verdict.choices[:count]]
         for verdict, answer in zip(verdicts, rows.labels, strict=True)

@@ -82,6 +82,6 @@ def labelled(rows: EncodedRows) -> LabeledTexts:
 
 def out_of_fold(classifier: Classifier) -> OutOfFold:
     """How the labelled rows were scored by fits that never saw them."""
-    if classifier.scored is None:
+    if classifier.out_of_fold is None:
         raise ValueError("a stored classifier no longer knows how its rows were scored")
-    return classifier.scored
+    return classifier.out_of_fold

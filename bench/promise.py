@@ -14,7 +14,7 @@ from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_th
 from marketplace_ai.management.console import progress
 
 from . import catalogue, speed
-from .catalogue import CONFIDENCE, TARGET
+from .catalogue import TARGET
 from .inputs import out_of_fold
 from .rows import Benchmark
 
@@ -48,7 +48,7 @@ def broken(simulate: Callable[[], Simulated]) -> float:
 
 def promised(simulate: Callable[[], Simulated]) -> float:
     """How often there was a promise to break."""
-    return simulate().promised
+    return simulate().has_own_guarantee
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Simulated:
     """Shares of all draws: the promise was broken; any threshold was found."""
 
     broken: float
-    promised: float
+    has_own_guarantee: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +70,14 @@ class Population:
     @classmethod
     def of(cls, classifier: Classifier) -> Population:
         scored = out_of_fold(classifier)
-        trial = CalibrationSample(scored.probability, scored.first != scored.answers, scored.groups)
-        return cls(trial, scored.first != classifier.names.index(None))
+        trial = CalibrationSample(
+            scored.probability, scored.first_choice != scored.y_true, scored.groups
+        )
+        return cls(trial, scored.first_choice != classifier.classes.index(None))
 
     def error_rate(self, threshold: float) -> float:
         """Share of wrong rows among all that this threshold decides."""
-        decided = self.leaf & (self.trial.confidence >= threshold)
+        decided = self.leaf & (self.trial.score >= threshold)
         return float(self.trial.wrong[decided].mean())
 
 
@@ -108,12 +110,14 @@ def simulated(
     with progress("Resampling", draws) as advance:
         for _ in range(draws):
             rows, groups = draw(population.trial, random)
-            trial = CalibrationSample(population.trial.confidence[rows], population.trial.wrong[rows], groups)
+            trial = CalibrationSample(
+                population.trial.score[rows], population.trial.wrong[rows], groups
+            )
             leaf = trial.take(population.leaf[rows])
-            rule = find_threshold(leaf, len(rows), TARGET, CONFIDENCE)
+            rule = find_threshold(leaf, len(rows), TARGET)
             if rule.threshold is not None:
                 found += 1
-                failed += population.error_rate(rule.threshold) > 1 - TARGET
+                failed += population.error_rate(rule.threshold) > TARGET.max_error_rate
             advance(1)
     return Simulated(failed / draws, found / draws)
 

@@ -121,18 +121,18 @@ def _alone() -> Classifier:
 
 
 def _first_choice(rows: EncodedRows) -> float:
-    index = _alone().ground.index(labelled(encoded(catalogue())[0]))
-    verdicts = _alone().decide(index, rows.vectors, rows.rows.texts)
+    index = _alone().exemplar_model.index(labelled(encoded(catalogue())[0]))
+    verdicts = _alone().predict(index, rows.vectors, rows.rows.texts)
     right = [
         next((label for label, _ in verdict.choices if label is not None), None) in answers
-        for verdict, answers in zip(verdicts, rows.rows.answers, strict=True)
+        for verdict, answers in zip(verdicts, rows.rows.true_labels, strict=True)
         if answers
     ]
     return float(np.mean(right))
 
 
 def _with(rows: LabeledRows, texts: list[str]) -> LabeledRows:
-    return LabeledRows(rows.path, rows.lines, texts, rows.answers, rows.kinds, rows.parents)
+    return LabeledRows(rows.path, rows.lines, texts, rows.true_labels, rows.kinds, rows.parents)
 
 
 def _has(text: str, item: str) -> bool:

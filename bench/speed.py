@@ -86,7 +86,7 @@ def deciding() -> float:
     whole, bare = [], []
     for turn in range(REPEATS + 1):
         seconds = (
-            _timed(lambda: classifier.decide(index, queries, texts)),
+            _timed(lambda: classifier.predict(index, queries, texts)),
             _timed(lambda: queries @ held.T),
         )
         if turn:  # the first turn only warms up

@@ -11,7 +11,7 @@ from marketplace_ai.evaluation.inputs import Source, read_inputs
 from marketplace_ai.evaluation.vectors import EncodedRows
 from marketplace_ai.management.console import progress
 
-from .catalogue import CONFIDENCE, TARGET
+from .catalogue import TARGET
 from .inputs import CATALOGUE, ROOT, encoded
 from .rows import Benchmark
 
@@ -35,7 +35,7 @@ def benchmarks() -> Iterator[Benchmark]:
 
 def tagged(known: bool, kinds: tuple[str, ...]) -> float:
     """How many rows of ``kinds`` were given a category or a parent without a person."""
-    return sum(row.verdict.outcome in TAGGED for row in judged(known) if row.kind in kinds)
+    return sum(row.prediction.outcome in TAGGED for row in judged(known) if row.kind in kinds)
 
 
 @cache
@@ -56,8 +56,7 @@ def judged(known: bool) -> list[ScoredRow]:
         test,
         calibration,
         parents=inputs.parents,
-        target_precision=TARGET,
-        confidence=CONFIDENCE,
+        target=TARGET,
         with_baselines=False,
         progress=progress,
     )

@@ -131,13 +131,13 @@ def known(how: How | None) -> float:
         for found in encode(made, [rows for rows in files if rows], progress=progress)
     )
     classifier = Classifier.fit(exemplars, labelled, parents=inputs.parents)
-    index = classifier.ground.index(exemplars)
+    index = classifier.exemplar_model.index(exemplars)
     triplets = read_triplets(mined / TEST_TRIPLETS_FILE)
-    none = classifier.names.index(None)
+    none = classifier.classes.index(None)
 
     def said(texts: list[str]) -> Any:
-        weighed = classifier.ground.weigh(index, np.asarray(made.encode(texts)), texts)
-        return classifier.calibration.scores(weighed.evidence, none).pooled
+        weighed = classifier.exemplar_model.weigh(index, np.asarray(made.encode(texts)), texts)
+        return classifier.calibration.scores(weighed.model_scores, none).pooled
 
     found = triplet_accuracy(
         said([row.anchor for row in triplets]),
@@ -164,7 +164,7 @@ def postings(name: str, how: How) -> float:
 def postings_rows(how: How) -> float:
     before = _figures(catalogue, None, None)
     after = _figures(catalogue, CATALOGUE_FILE, how)
-    answered = sum(1 for answers in catalogue().test.answers if answers)
+    answered = sum(1 for answers in catalogue().test.true_labels if answers)
     return float(round((after["accuracy"] - before["accuracy"]) * answered))
 
 

@@ -51,7 +51,7 @@ def lines(
 ) -> list[Shown]:
     """Rules first, then categories: those that stopped, then those with most audited postings."""
     of = {(stop.rule, stop.category_key): stop for stop in standing}
-    promised = {row["label"]: row["promised"] for row in version.figures.get("categories", [])}
+    promised = {row["label"]: row["has_own_guarantee"] for row in version.figures.get("categories", [])}
     categories = sorted(
         watched.categories,
         key=lambda line: ((line.rule, line.key) not in of, -line.rows, line.name),

@@ -38,9 +38,9 @@ class Stops:
 
         A category that has stopped is no posting's second one either.
         """
-        if any(label in self.labels for label, _ in verdict.secondary):
-            kept = tuple(pair for pair in verdict.secondary if pair[0] not in self.labels)
-            verdict = replace(verdict, secondary=kept)
+        if any(label in self.labels for label, _ in verdict.second_categories):
+            kept = tuple(pair for pair in verdict.second_categories if pair[0] not in self.labels)
+            verdict = replace(verdict, second_categories=kept)
         outcome: str = verdict.outcome
         leaf = outcome == Rule.LEAF and verdict.label in self.labels
         if leaf or outcome in self.rules:

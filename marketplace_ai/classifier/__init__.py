@@ -1,6 +1,6 @@
 """Exemplars vote, labelled postings calibrate, and a promise decides what needs no person."""
 
-from marketplace_ai.guarantee.threshold_search import CategoryGuarantee, Guarantee, Rule
+from marketplace_ai.guarantee.guarantee import CategoryGuarantee, Guarantee, Rule
 
 from .artifact import ArtifactError
 from .classifier import Classifier
@@ -11,9 +11,9 @@ __all__ = [
     "ArtifactError",
     "CategoryGuarantee",
     "Classifier",
+    "Guarantee",
     "LabeledTexts",
     "Match",
-    "Guarantee",
-    "Rule",
     "Prediction",
+    "Rule",
 ]

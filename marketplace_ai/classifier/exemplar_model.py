@@ -31,28 +31,32 @@ class ScoredPostings:
     ``described`` bool (n,) which of them are descriptions.
     ``divided``: the texts by clause, of which ``pattern`` says what each speaks for."""
 
-    names: Classes
+    classes: Classes
     codes: npt.NDArray[np.intp]
     described: npt.NDArray[np.bool_]
     similarity: Floats
     vote: Vote
-    evidence: ModelScores
-    divided: ClauseFeatures
-    pattern: LinearHeads
+    model_scores: ModelScores
+    clause_features: ClauseFeatures
+    linear_heads: LinearHeads
 
 
 @dataclass(frozen=True, eq=False)
 class ExemplarModel:
     """Fitted on exemplars alone: labelled postings of the stream never reach it."""
 
-    names: Classes
+    classes: Classes
     features: NgramFeatures
     metric: Metric
-    pattern: LinearHeads
+    linear_heads: LinearHeads
 
     @classmethod
     def fit(
-        cls, exemplars: LabeledTexts, names: Classes, seed: int, descriptions: LabeledTexts | None = None
+        cls,
+        exemplars: LabeledTexts,
+        names: Classes,
+        seed: int,
+        descriptions: LabeledTexts | None = None,
     ) -> ExemplarModel:
         """``descriptions`` teach nothing; that a label has one says that it may be new."""
         features = NgramFeatures.fit(exemplars.texts)
@@ -68,7 +72,9 @@ class ExemplarModel:
         """An empty index that compares as this was fitted to."""
         return ExemplarIndex(self.metric.dimension, self.features, generation, self.metric)
 
-    def index(self, exemplars: LabeledTexts, descriptions: LabeledTexts | None = None) -> ExemplarIndex:
+    def index(
+        self, exemplars: LabeledTexts, descriptions: LabeledTexts | None = None
+    ) -> ExemplarIndex:
         """The exemplars as a worker would hold them; ids are row numbers, those of the
         descriptions follow."""
         index = self.new_index()
@@ -84,14 +90,14 @@ class ExemplarModel:
         A label that came after the fit gets a column of its own, behind the fitted ones.
         """
         voting = [index.label_names[code] for code in np.unique(index.codes)]
-        names = self.names + tuple(x for x in voting if x not in set(self.names))
+        names = self.classes + tuple(x for x in voting if x not in set(self.classes))
         codes = class_ids(index.label_names, names)[index.codes]
         divided = self.features.divide(texts, clauses)
         grams = divided.rows
         similarity = hybrid(*index.compare(vectors, grams))
         cast = vote(similarity, codes, len(names), index.described)
         centered = self.metric.center(np.asarray(vectors, dtype=np.float32))
-        by_vector, by_text = self.pattern.scores(centered, grams, len(names))
+        by_vector, by_text = self.linear_heads.scores(centered, grams, len(names))
         evidence = ModelScores(
             cast.log_density,
             by_vector.astype(np.float64),
@@ -99,10 +105,10 @@ class ExemplarModel:
             cast.nearest.astype(np.float64),
         )
         return ScoredPostings(
-            names, codes, index.described, similarity, cast, evidence, divided, self.pattern
+            names, codes, index.described, similarity, cast, evidence, divided, self.linear_heads
         )
 
-    def evidence(self, index: ExemplarIndex, rows: LabeledTexts) -> ModelScores:
+    def model_scores(self, index: ExemplarIndex, rows: LabeledTexts) -> ModelScores:
         """Weigh many rows, a block at a time."""
         return ModelScores.concatenate(
             [
@@ -110,7 +116,7 @@ class ExemplarModel:
                     index,
                     rows.vectors[start : start + _BLOCK],
                     rows.texts[start : start + _BLOCK],
-                ).evidence
+                ).model_scores
                 for start in range(0, len(rows), _BLOCK)
             ]
         )
@@ -122,7 +128,7 @@ class ExemplarModel:
         return SecondCategories.concatenate(
             [
                 find_second_categories(
-                    self.pattern,
+                    self.linear_heads,
                     self.features.divide(texts[start : start + _BLOCK], clauses),
                     pooled[start : start + _BLOCK],
                     none,

@@ -115,7 +115,9 @@ class LinearHeads:
             both[1][:, self.codes] = texts[:, seen] @ weights + self.by_text.bias
         return both[0], both[1]
 
-    def said(self, divided: ClauseFeatures, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    def said(
+        self, divided: ClauseFeatures, labels: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float64]:
         """What the p parts of b texts add to the scores by text of a few labels each.
 
         ``labels`` intp (b, c): codes to ask about for each text. Returns float64 (p, c); NaN
@@ -156,7 +158,9 @@ def class_ids(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.
     return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
 
 
-def rare_classes(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def rare_classes(
+    codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
     """Labels that are new and have too few exemplars beside the others', bool (labels,).
 
     New are those that their description still speaks for, ``described`` (labels,). Too few are

@@ -73,7 +73,7 @@ class OpinionPool:
 
     weights: Floats
     prior: Floats
-    shift: Floats
+    prior_correction: Floats
     background: float
 
     @classmethod
@@ -88,7 +88,9 @@ class OpinionPool:
         shift = log_frequency(codes, len(prior)) - prior if stream else np.zeros(len(prior))
         shift[np.isnan(evidence.by_vector).all(axis=0)] = 0.0
         usual, usual_rows = (
-            (PRIOR_WEIGHTS, PRIOR_ROWS) if stream else (PRIOR_WEIGHTS_EXEMPLARS, PRIOR_ROWS_EXEMPLARS)
+            (PRIOR_WEIGHTS, PRIOR_ROWS)
+            if stream
+            else (PRIOR_WEIGHTS_EXEMPLARS, PRIOR_ROWS_EXEMPLARS)
         )
         plain = cls(usual, prior, shift, _background(evidence, prior, none))
         # A row whose label has no exemplar (in its fold) says nothing about who is to be heard.
@@ -106,7 +108,11 @@ class OpinionPool:
         if not new:
             return self
         prior = np.concatenate([self.prior, np.full(new, self.prior.min())])
-        return replace(self, prior=prior, shift=np.concatenate([self.shift, np.zeros(new)]))
+        return replace(
+            self,
+            prior=prior,
+            prior_correction=np.concatenate([self.prior_correction, np.zeros(new)]),
+        )
 
     def parts(self, evidence: ModelScores) -> Floats:
         """Log probability of each label by vote, vector pattern and text pattern, and the
@@ -122,7 +128,7 @@ class OpinionPool:
         ]
         with np.errstate(divide="ignore"):
             logs = [np.maximum(np.log(chance), _FLOOR) for chance in chances]
-        return np.stack([*logs, np.broadcast_to(self.shift, voted.shape)])
+        return np.stack([*logs, np.broadcast_to(self.prior_correction, voted.shape)])
 
     def pooled(self, parts: Floats, evidence: ModelScores, none: int) -> Floats:
         """The score of each label, (b, k); each row sums to 1. One without any exemplar has

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.guarantee.threshold_search import Guarantee
+from marketplace_ai.guarantee.guarantee import Guarantee
 
 from .calibration import Calibration, PooledScores
 from .exemplar_model import ScoredPostings
@@ -28,13 +28,13 @@ def predict(
     ids: npt.NDArray[np.int64],
 ) -> list[Prediction]:
     """Turn b weighed postings into verdicts; ``ids`` (n,) are the exemplars' keys."""
-    names = weighed.names
+    names = weighed.classes
     none = names.index(None)
     calibration = calibration.widened(len(names))
-    scores = calibration.scores(weighed.evidence, none)
+    scores = calibration.scores(weighed.model_scores, none)
     choices = _chances(scores)
-    voice = _voice(scores, calibration.pool.weights)
-    voice[np.isnan(weighed.evidence.by_vector)] = 1.0  # only the vote knows such a label
+    voice = _voice(scores, calibration.opinion_pool.weights)
+    voice[np.isnan(weighed.model_scores.by_vector)] = 1.0  # only the vote knows such a label
     categories = scores.pooled.copy()
     categories[:, none] = -1.0
     best = categories.argmax(axis=1)
@@ -43,11 +43,13 @@ def predict(
     automated = {row.label: row.automated for row in promise.categories}
 
     explained = _explain(weighed, scores, voice)
-    seconds = find_second_categories(weighed.pattern, weighed.divided, scores.pooled, none)
-    said = seconds.tagged(promise.secondary.threshold)
+    seconds = find_second_categories(
+        weighed.linear_heads, weighed.clause_features, scores.pooled, none
+    )
+    said = seconds.tagged(promise.second_category.threshold)
 
     verdicts = []
-    for row, first in enumerate(scores.first):
+    for row, first in enumerate(scores.first_choice):
         label, probability = names[first], float(scores.probability[row])
         top = int(sums[row].argmax())
         outcome, threshold = outcome_of(
@@ -71,9 +73,9 @@ def predict(
                 choices=tuple((names[code], float(choices[row, code])) for code in ranked),
                 matches=matches,
                 score=score,
-                own_share=own,
-                rest=max(0.0, score - own - seen),
-                secondary=((second, float(seconds.strengths[row])),) if second else (),
+                head_share=own,
+                other_share=max(0.0, score - own - seen),
+                second_categories=((second, float(seconds.strengths[row])),) if second else (),
             )
         )
     return verdicts
@@ -107,11 +109,11 @@ def _chances(scores: PooledScores) -> npt.NDArray[np.float64]:
 
     None of them may exceed the first, so that the order of choices stays that of the scores.
     """
-    rows = np.arange(len(scores.first))
-    first = scores.pooled[rows, scores.first]
+    rows = np.arange(len(scores.first_choice))
+    first = scores.pooled[rows, scores.first_choice]
     left = (1 - scores.probability) / np.maximum(1 - first, 1e-12)
     chances = np.minimum(scores.pooled * left[:, None], scores.probability[:, None])
-    chances[rows, scores.first] = scores.probability
+    chances[rows, scores.first_choice] = scores.probability
     return chances
 
 
@@ -125,15 +127,17 @@ class Shares:
     shown: list[npt.NDArray[np.intp]]
 
 
-def _explain(weighed: ScoredPostings, scores: PooledScores, voice: npt.NDArray[np.float64]) -> Shares:
+def _explain(
+    weighed: ScoredPostings, scores: PooledScores, voice: npt.NDArray[np.float64]
+) -> Shares:
     """Divide each label's score between its vote and its patterns by how far each lifts it
     above an even chance, weighed as in the pool; the vote's part between its exemplars by
     their kernel, of which a description beside exemplars has half, as in the vote. So the
     shares of all exemplars and all patterns sum to 1.
     """
-    rows = np.arange(len(scores.first))
+    rows = np.arange(len(scores.first_choice))
     voted = scores.pooled * voice
-    own = scores.pooled[rows, scores.first] - voted[rows, scores.first]
+    own = scores.pooled[rows, scores.first_choice] - voted[rows, scores.first_choice]
     mass, words = weighed.vote.mass, weighed.vote.words
     voted = np.where((mass > 0) & (words > 0), voted / 2, voted)
     worth = voted / np.where(mass > 0, mass, 1.0)
@@ -151,7 +155,7 @@ def _matches(
 ) -> tuple[Match, ...]:
     shown = explained.shown[row]
     return tuple(
-        Match(exemplar, weighed.names[code], similarity, share)
+        Match(exemplar, weighed.classes[code], similarity, share)
         for exemplar, code, similarity, share in zip(
             ids[shown].tolist(),
             weighed.codes[shown].tolist(),

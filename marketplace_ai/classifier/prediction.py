@@ -47,6 +47,6 @@ class Prediction:
     choices: tuple[tuple[str | None, float], ...]
     matches: tuple[Match, ...]
     score: float
-    own_share: float
-    rest: float
-    secondary: tuple[tuple[str, float], ...]
+    head_share: float
+    other_share: float
+    second_categories: tuple[tuple[str, float], ...]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from marketplace_ai.classifier.ngrams import ClauseFeatures
 from marketplace_ai.guarantee.bounds import error_upper_bound
-from marketplace_ai.guarantee.threshold_search import SecondCategoryRule
+from marketplace_ai.guarantee.guarantee import SecondCategoryRule
 
 from .linear_heads import LinearHeads
 
@@ -43,7 +43,7 @@ _CUT = re.compile(
 class SecondCategories:
     """For each of b postings the one category that may be its second job.
 
-    ``codes`` intp (b,), -1 where there is none; ``split_strengths`` float64 (b,): how much the
+    ``codes`` intp (b,), -1 where there is none; ``strengths`` float64 (b,): how much the
     more doubtful of two parts of the text prefers its own category to the other's, in log
     odds; 0 where no split speaks for two jobs.
     """
@@ -76,7 +76,9 @@ def clauses(text: str) -> list[str]:
     return [clause for clause in _CUT.split(text.strip()) if clause]
 
 
-def find_second_categories(pattern: LinearHeads, divided: ClauseFeatures, pooled: Floats, none: int) -> SecondCategories:
+def find_second_categories(
+    pattern: LinearHeads, divided: ClauseFeatures, pooled: Floats, none: int
+) -> SecondCategories:
     """Weigh the second and third choices of b postings with scores ``pooled`` (b, k).
 
     ``divided``: their texts by clause. A posting whose first choice is ``none`` has no
@@ -115,7 +117,9 @@ def split_strengths(said: Floats, owner: Codes, texts: int) -> Floats:
     return found
 
 
-def find_threshold(seconds: SecondCategories, answers: Codes, groups: Codes, confidence: float) -> SecondCategoryRule:
+def find_threshold(
+    seconds: SecondCategories, answers: Codes, groups: Codes, confidence_level: float
+) -> SecondCategoryRule:
     """Find the loosest threshold at which few labelled rows get a second job that they lack.
 
     ``answers`` (b,): the single right answer of each row (-1: unknown here); any other
@@ -129,10 +133,15 @@ def find_threshold(seconds: SecondCategories, answers: Codes, groups: Codes, con
     worst = np.zeros(len(names))
     np.maximum.at(worst, of, wrong)
     rows, allowed = len(names), -1
-    while allowed + 1 < rows and error_upper_bound(allowed + 1, rows, confidence) <= MAX_FALSE_RATE:
+    while (
+        allowed + 1 < rows
+        and error_upper_bound(allowed + 1, rows, confidence_level) <= MAX_FALSE_RATE
+    ):
         allowed += 1
     if allowed < 0:
-        return SecondCategoryRule(None, rows, 0, error_upper_bound(0, rows, confidence))
+        return SecondCategoryRule(None, rows, 0, error_upper_bound(0, rows, confidence_level))
     threshold = float(np.sort(worst)[::-1][allowed])
     errors = int((worst > threshold).sum())
-    return SecondCategoryRule(threshold, rows, errors, error_upper_bound(errors, rows, confidence))
+    return SecondCategoryRule(
+        threshold, rows, errors, error_upper_bound(errors, rows, confidence_level)
+    )

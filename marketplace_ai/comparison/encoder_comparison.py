@@ -12,7 +12,7 @@ import numpy as np
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.prediction import Outcome
-from marketplace_ai.guarantee.threshold_search import Guarantee
+from marketplace_ai.guarantee.guarantee import Guarantee
 
 from . import slices
 from .held_out import HeldOut, held_out
@@ -112,9 +112,9 @@ def contest(
     ValueError for classifiers that were not just fitted on these rows, or dealt them otherwise.
     """
     said = say(new, rows), say(old, rows)
-    assert new.scored is not None and old.scored is not None  # noqa: S101 (say has asked)
-    groups = new.scored.groups
-    if not np.array_equal(groups, old.scored.groups):
+    assert new.out_of_fold is not None and old.out_of_fold is not None  # noqa: S101 (say has asked)
+    groups = new.out_of_fold.groups
+    if not np.array_equal(groups, old.out_of_fold.groups):
         raise ValueError("the two were not fitted on the same texts")
     kinds = [slices.kinds_of(text) for text in rows.texts] if kinds is None else kinds
     none = np.array([label is None for label in rows.labels], dtype=bool)
@@ -142,7 +142,7 @@ def contest(
             said[0].answers.right[none], said[1].answers.right[none], groups[none], seed
         ),
         automatic=automatic,
-        categories=slices.by_category(rows.labels, said, (new.promise, old.promise), groups),
+        categories=slices.by_category(rows.labels, said, (new.guarantee, old.guarantee), groups),
         kinds=slices.by_kind(kinds, said, groups),
         changed=len(changed),
         changes=tuple(
@@ -184,11 +184,11 @@ def objections(
 
 
 def _stricter(new: Guarantee, old: Guarantee) -> bool:
-    return new.target_precision > old.target_precision or new.confidence > old.confidence
+    return new.target.is_stricter_than(old.target)
 
 
 def _side(classifier: Classifier, said: Said, seed: int) -> Side:
-    promise, answers = classifier.promise, said.answers
+    promise, answers = classifier.guarantee, said.answers
     return Side(
         threshold=promise.automatic.threshold,
         parent_threshold=promise.parent.threshold,

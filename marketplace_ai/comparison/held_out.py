@@ -31,7 +31,7 @@ def held_out(classifier: Classifier, seed: int = 0) -> HeldOut:
     Of the labelled rows of a classifier that was just fitted. What the promise over all
     categories does not cover (too few exemplars) is left out, as it is when that is proven.
     """
-    scored, promise = classifier.scored, classifier.promise
+    scored, promise = classifier.out_of_fold, classifier.guarantee
     if scored is None:
         raise ValueError("the classifier was not just fitted")
     covered = {
@@ -39,15 +39,15 @@ def held_out(classifier: Classifier, seed: int = 0) -> HeldOut:
         for row in promise.categories
         if (row.exemplars or 0) >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
     }
-    pooled = np.array([classifier.names[code] in covered for code in scored.first], dtype=bool)
-    trial = CalibrationSample(scored.probability, scored.first != scored.answers, scored.groups)
-    given = np.zeros(len(scored.first), dtype=bool)
-    target, confidence = promise.target_precision, promise.confidence
-    for fold in group_folds(scored.groups, scored.answers, FOLDS, seed):
+    pooled = np.array([classifier.classes[code] in covered for code in scored.first_choice], dtype=bool)
+    trial = CalibrationSample(scored.probability, scored.first_choice != scored.y_true, scored.groups)
+    given = np.zeros(len(scored.first_choice), dtype=bool)
+    target = promise.target
+    for fold in group_folds(scored.groups, scored.y_true, FOLDS, seed):
         inside = np.zeros(len(given), dtype=bool)
         inside[fold] = True
-        rule = find_threshold(trial.take(pooled & ~inside), len(given) - len(fold), target, confidence)
+        rule = find_threshold(trial.take(pooled & ~inside), len(given) - len(fold), target)
         if rule.threshold is not None:
             given |= pooled & inside & (scored.probability >= rule.threshold)
-    rows, errors = trial.take(given).counted()
-    return HeldOut(rows, errors, error_lower_bound(errors, rows, confidence) > 1 - target)
+    rows, errors = trial.take(given).count_evidence()
+    return HeldOut(rows, errors, error_lower_bound(errors, rows, target.confidence_level) > target.max_error_rate)

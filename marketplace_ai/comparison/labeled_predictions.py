@@ -40,14 +40,14 @@ class Said:
 def say(classifier: Classifier, rows: LabeledTexts) -> Said:
     """By the out-of-fold scores of the fit; ValueError where these are not its rows."""
     answers = out_of_fold(classifier, rows)
-    scored, names, promise = classifier.scored, classifier.names, classifier.promise
+    scored, names, promise = classifier.out_of_fold, classifier.classes, classifier.guarantee
     assert scored is not None  # noqa: S101 (out_of_fold has asked)
     tops, columns = parent_columns(names, classifier.parents)
     sums = sum_by_parent(scored.pooled, columns, max(len(tops), 1))
     best = sums.argmax(axis=1)
-    right = np.where(scored.answers >= 0, columns[scored.answers], -1)
+    right = np.where(scored.y_true >= 0, columns[scored.y_true], -1)
     automated = {row.label: row.automated for row in promise.categories}
-    labels = tuple(names[code] for code in scored.first)
+    labels = tuple(names[code] for code in scored.first_choice)
     outcomes: list[Outcome] = []
     decided: list[str | None] = []
     for row, label in enumerate(labels):

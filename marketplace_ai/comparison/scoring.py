@@ -35,12 +35,12 @@ class Answers:
 
 def out_of_fold(classifier: Classifier, rows: LabeledTexts) -> Answers:
     """How a classifier that was just fitted answers the rows that it was calibrated on."""
-    scored, promise = classifier.scored, classifier.promise
-    if scored is None or len(scored.first) != len(rows):
+    scored, promise = classifier.out_of_fold, classifier.guarantee
+    if scored is None or len(scored.first_choice) != len(rows):
         raise ValueError("the classifier was not just fitted on these rows")
     threshold = promise.automatic.threshold
     automated = {row.label for row in promise.categories if row.automated}
-    labels = [classifier.names[code] for code in scored.first]
+    labels = [classifier.classes[code] for code in scored.first_choice]
     reaches = scored.probability >= (np.inf if threshold is None else threshold)
     return Answers(
         _equal(labels, rows), np.array([x in automated for x in labels], dtype=bool) & reaches
@@ -65,13 +65,13 @@ def of_today(
     if descriptions is not None:
         add_descriptions(index, descriptions, len(exemplars))
     right, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in group_folds(groups, class_ids(rows.labels, old.names), FOLDS, seed):
+    for fold in group_folds(groups, class_ids(rows.labels, old.classes), FOLDS, seed):
         twins = np.flatnonzero(np.isin(own, groups[fold]))
         index.update([], [], [], np.zeros((0, index.dimension), np.float32), twins.tolist())
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
             block = fold[start : start + _BLOCK]
             part = rows.take(block)
-            verdicts = old.decide(index, part.vectors, part.texts)
+            verdicts = old.predict(index, part.vectors, part.texts)
             right[block] = _equal([verdict.label for verdict in verdicts], part)
             automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
         _put(index, exemplars, twins)

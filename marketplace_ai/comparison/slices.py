@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.guarantee.threshold_search import CategoryGuarantee, Guarantee
+from marketplace_ai.guarantee.guarantee import CategoryGuarantee, Guarantee
 
 from .labeled_predictions import Said
 from .scoring import Bools
@@ -131,7 +131,7 @@ def _promised(promise: Guarantee) -> dict[str, Promised]:
     def of(row: CategoryGuarantee) -> Promised:
         if promise.automatic.threshold is None or not row.automated:
             return "none"
-        return "own" if row.promised else "pooled"
+        return "own" if row.has_own_guarantee else "pooled"
 
     return {row.label: of(row) for row in promise.categories}
 

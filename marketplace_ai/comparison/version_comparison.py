@@ -14,7 +14,7 @@ from scipy.stats import binom
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
-from marketplace_ai.guarantee.threshold_search import Guarantee
+from marketplace_ai.guarantee.guarantee import Guarantee
 
 from .scoring import Answers, Bools, of_today, out_of_fold
 
@@ -118,7 +118,7 @@ def objections(new: Guarantee, old: Guarantee, found: Comparison | None) -> Iter
     """
     if found is not None and found.worse:
         yield "worse"
-    if new.target_precision > old.target_precision or new.confidence > old.confidence:
+    if new.target.is_stricter_than(old.target):
         return
     if new.automatic.threshold is None and old.automatic.threshold is not None:
         yield "no_automation"

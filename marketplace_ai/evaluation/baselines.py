@@ -30,7 +30,12 @@ _BLOCK = 512
 
 
 def baselines(
-    exemplars: LabeledTexts, rows: LabeledRows, vectors: Floats, *, seed: int = 0, progress: Progress = silent
+    exemplars: LabeledTexts,
+    rows: LabeledRows,
+    vectors: Floats,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> Figures:
     """Each baseline's figures on ``rows``, keyed as in ``NAMES``.
 
@@ -47,16 +52,16 @@ def baselines(
         by_vector = _nearest(exemplars.vectors[of_category], vectors)
         by_text, _ = nearest_by_text(known[of_category], asked, 1)
         figures: Figures = {
-            "nearest": {"accuracy": _accuracy([names[i] for i in by_vector], rows.answers)},
+            "nearest": {"accuracy": _accuracy([names[i] for i in by_vector], rows.true_labels)},
             "vote": {
                 "accuracy": _accuracy(
-                    _voted(exemplars.vectors[of_category], names, vectors), rows.answers
+                    _voted(exemplars.vectors[of_category], names, vectors), rows.true_labels
                 )
             },
-            "lexical": {"accuracy": _accuracy([names[i] for i in by_text[:, 0]], rows.answers)},
+            "lexical": {"accuracy": _accuracy([names[i] for i in by_text[:, 0]], rows.true_labels)},
         }
         found, cosines = nearest_by_text(known, asked, NEIGHBORS)
-        figures["finn"] = _finn(exemplars.labels, found, cosines, rows.answers)
+        figures["finn"] = _finn(exemplars.labels, found, cosines, rows.true_labels)
         advance(len(rows))
 
     labels = sorted({label for label in exemplars.labels if label is not None})
@@ -74,7 +79,7 @@ def baselines(
         for name, found_scores, chosen in zip(NAMES[4:], scores, choices, strict=True):
             best = found_scores[:, : len(labels)].argmax(axis=1)
             figures[name] = {
-                "accuracy": _accuracy([labels[i] for i in best], rows.answers),
+                "accuracy": _accuracy([labels[i] for i in best], rows.true_labels),
                 **_settings(chosen),
             }
         advance(len(exemplars))

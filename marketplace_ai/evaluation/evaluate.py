@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from marketplace_ai.classifier import Classifier, LabeledTexts, Guarantee, Prediction
+from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts, Prediction
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.text.labeled_csv import Parents
 from marketplace_ai.text.normalize import is_blank
 
@@ -25,8 +26,8 @@ from .vectors import EncodedRows
 #: A posting without a letter or digit never reaches the classifier: it fits nothing.
 BLANK_PREDICTION = Prediction(
     label=None, probability=1.0, threshold=None, outcome="none", best_category=None, parent=None,
-    choices=((None, 1.0),), matches=(), score=0.0, own_share=0.0, rest=0.0,
-    secondary=(),
+    choices=((None, 1.0),), matches=(), score=0.0, head_share=0.0, other_share=0.0,
+    second_categories=(),
 )  # fmt: skip
 
 
@@ -40,7 +41,7 @@ class Evaluation:
 
     rows: list[ScoredRow]
     exemplars: LabeledTexts
-    promise: Guarantee
+    guarantee: Guarantee
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -50,8 +51,7 @@ def evaluate(
     calibration: EncodedRows | None = None,
     *,
     parents: Parents | None = None,
-    target_precision: float = 0.97,
-    confidence: float = 0.95,
+    target: Target = DEFAULT_TARGET,
     seed: int = 0,
     with_baselines: bool = True,
     encode_seconds: float = 0.0,
@@ -73,8 +73,7 @@ def evaluate(
             None
             if calibration is None
             else LabeledTexts(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
-            target_precision=target_precision,
-            confidence=confidence,
+            target=target,
             parents=tree,
             seed=0,
         )
@@ -84,24 +83,24 @@ def evaluate(
     decided = time.perf_counter()
     rows = _judged(test, verdicts)
     found = {
-        **figures(rows, tree, target_precision),
+        **figures(rows, tree, target),
         "baselines": {},
         "seconds": {
             "encode": encode_seconds, "fit": fitted - start, "predict": decided - fitted,
         },
-        **_setting(train, test, calibration, classifier, confidence),
+        **_setting(train, test, calibration, classifier),
     }  # fmt: skip
     if with_baselines:
         found["baselines"] = simpler_rules(
             exemplars, test.rows, test.vectors, seed=seed, progress=progress
         )
-    return Evaluation(rows, exemplars, classifier.promise, found)
+    return Evaluation(rows, exemplars, classifier.guarantee, found)
 
 
 def _decide(
     classifier: Classifier, exemplars: LabeledTexts, test: EncodedRows, progress: Progress
 ) -> list[Prediction]:
-    index = classifier.ground.index(exemplars)
+    index = classifier.exemplar_model.index(exemplars)
     texts = test.rows.texts
     verdicts = [BLANK_PREDICTION] * len(texts)
     speaking = [number for number, text in enumerate(texts) if not is_blank(text)]
@@ -111,7 +110,7 @@ def _decide(
         size = conf.batch_size
         for start in range(0, len(speaking), size):
             batch = speaking[start : start + size]
-            answers = classifier.decide(index, test.vectors[batch], [texts[i] for i in batch])
+            answers = classifier.predict(index, test.vectors[batch], [texts[i] for i in batch])
             for number, verdict in zip(batch, answers, strict=True):
                 verdicts[number] = verdict
             advance(len(batch))
@@ -123,7 +122,7 @@ def _judged(test: EncodedRows, verdicts: list[Prediction]) -> list[ScoredRow]:
     kinds: Sequence[str | None] = rows.kinds or [None] * len(rows)
     return [
         ScoredRow(*row)
-        for row in zip(rows.texts, rows.lines, rows.answers, kinds, verdicts, strict=True)
+        for row in zip(rows.texts, rows.lines, rows.true_labels, kinds, verdicts, strict=True)
     ]
 
 
@@ -132,15 +131,14 @@ def _setting(
     test: EncodedRows,
     calibration: EncodedRows | None,
     classifier: Classifier,
-    confidence: float,
 ) -> dict[str, Any]:
     """What was compared with what, so that a result kept for a year still says it."""
     known = {label for label in train.rows.labels if label is not None}
-    unknown = [row for row in test.rows.answers if row and not known.intersection(row)]
+    unknown = [row for row in test.rows.true_labels if row and not known.intersection(row)]
     learnt = set(train.rows.texts) | set(calibration.rows.texts if calibration else ())
-    promise = classifier.promise
+    promise = classifier.guarantee
     return {
-        "confidence": confidence,
+        "confidence": classifier.guarantee.target.confidence_level,
         "calibrated_on": classifier.calibrated_on,
         "exemplars": len(train),
         "categories": len(known),

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.labeled_csv import (
     Filter,
-    Parents,
     LabeledRows,
-    merge_parents,
+    Parents,
     check_categories,
+    merge_parents,
     prepared,
     read_catalog,
     read_rows,
@@ -67,7 +67,7 @@ def read_inputs(
             calibration.path, calibration.where, learnt_from=True, prepared=prepared
         )
     learnt = [exemplars, *([labelled] if labelled else [])]
-    if not any(exemplars.answers):
+    if not any(exemplars.true_labels):
         raise TableError(
             f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "
             "the categories."

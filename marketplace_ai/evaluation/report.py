@@ -17,7 +17,7 @@ from django.utils.safestring import mark_safe
 from .evaluate import Evaluation
 from .figures import ScoredRow, first_choice_probabilities
 from .metrics import bins, coverage_curve
-from .output import BASELINES, notes, percent, guarantee_sentence
+from .output import BASELINES, guarantee_sentence, notes, percent
 
 HTML = "report.html"
 JSON = "results.json"
@@ -60,7 +60,7 @@ def render(result: Evaluation, figures: Figures) -> str:
     from . import plots  # the only part that needs matplotlib
 
     probability, right = first_choice_probabilities(result.rows)
-    named = [row.verdict.label is not None for row in result.rows]
+    named = [row.prediction.label is not None for row in result.rows]
     curve = coverage_curve(probability[named], right[named], len(result.rows))
     auto, finn = figures["auto"], figures["baselines"].get("finn", {})
     context = {
@@ -99,9 +99,9 @@ def confusions(rows: Sequence[ScoredRow]) -> list[dict[str, Any]]:
     """
     of = Counter(_name(row) for row in rows)
     pairs = Counter(
-        (_name(row), row.verdict.label or "none")
+        (_name(row), row.prediction.label or "none")
         for row in rows
-        if (row.verdict.label or "none") not in (row.answers or ("none",))
+        if (row.prediction.label or "none") not in (row.true_labels or ("none",))
     )
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:PAIRS]
     return [
@@ -118,17 +118,17 @@ def confusions(rows: Sequence[ScoredRow]) -> list[dict[str, Any]]:
 
 def worst(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     """Rows whose first choice of all is wrong, the surest first."""
-    return sorted((row for row in rows if _wrong(row)), key=lambda row: -row.verdict.probability)[
-        :WORST
-    ]
+    return sorted(
+        (row for row in rows if _wrong(row)), key=lambda row: -row.prediction.probability
+    )[:WORST]
 
 
 def _wrong(row: ScoredRow) -> bool:
-    return (row.verdict.label or "none") not in (row.answers or ("none",))
+    return (row.prediction.label or "none") not in (row.true_labels or ("none",))
 
 
 def _name(row: ScoredRow) -> str:
-    return row.answers[0] if row.answers else "none"
+    return row.true_labels[0] if row.true_labels else "none"
 
 
 def _headline(figures: Figures) -> list[tuple[str, str, str]]:
@@ -190,11 +190,11 @@ def _shown(row: ScoredRow, result: Evaluation) -> dict[str, Any]:
     return {
         "text": row.text,
         "line": row.line,
-        "answers": " or ".join(row.answers) or "none",
-        "given": row.verdict.label or "none",
-        "probability": percent(row.verdict.probability),
-        "outcome": row.verdict.outcome.replace("_", " "),
-        "own": percent(row.verdict.own_share),
+        "answers": " or ".join(row.true_labels) or "none",
+        "given": row.prediction.label or "none",
+        "probability": percent(row.prediction.probability),
+        "outcome": row.prediction.outcome.replace("_", " "),
+        "own": percent(row.prediction.head_share),
         "matches": [
             {
                 "text": exemplars.texts[match.exemplar_id],
@@ -202,7 +202,7 @@ def _shown(row: ScoredRow, result: Evaluation) -> dict[str, Any]:
                 "similarity": f"{match.similarity:.2f}",
                 "share": percent(match.share),
             }
-            for match in row.verdict.matches[:MATCHES]
+            for match in row.prediction.matches[:MATCHES]
         ],
     }
 

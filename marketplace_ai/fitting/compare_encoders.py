@@ -28,6 +28,7 @@ from marketplace_ai.promotion import promote as promotion
 from marketplace_ai.promotion import rules
 from marketplace_ai.queue.sql import alias
 from marketplace_ai.versions import activation, create
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,21 +76,20 @@ def to_encode(encoder: Encoder, rows: Rows) -> int:
     return sum(fit_classifier.exemplars_without_vector(each) + len(rows.labelled) for each in both)
 
 
-def promise_in_force(encoder: Encoder | None) -> tuple[float, float]:
+def promise_in_force(encoder: Encoder | None) -> Target:
     """Target precision and confidence of what decides with an encoder now; the usual ones
     where nothing does."""
     version = _in_force(encoder)
     if version is None:
-        return create.TARGET_PRECISION, create.CONFIDENCE
-    return version.target_precision, version.confidence
+        return DEFAULT_TARGET
+    return Target(version.target_precision, version.confidence)
 
 
 def examine(
     encoder: Encoder,
     rows: Rows,
     *,
-    target_precision: float,
-    confidence: float,
+    target: Target,
     progress: Callable[[int], None],
 ) -> Examined:
     """Fit a classifier for a ready encoder, and one for the active encoder on the very same
@@ -118,23 +118,23 @@ def examine(
     voting = create.voting(encoder)
     if active is not None:
         voting, others = create.in_common(voting, create.voting(active))
-    new = create.train(voting, own, target_precision, confidence)
+    new = create.train(voting, own, target)
     version = create.describe(new, encoder, voting.generation, audited=rows.audited)
     comparison: dict[str, Any] = {
         "encoder": encoder.name,
         "compared": timezone.now().isoformat(),
-        "target_precision": target_precision,
-        "confidence": confidence,
+        "target_precision": target.precision,
+        "confidence": target.confidence_level,
         "calibrated_on": version.calibrated_on,
         "against": None,
         "objections": [],
     }
     if active is not None:
-        old = create.train(others, its, target_precision, confidence)
+        old = create.train(others, its, target)
         comparison["against"] = {"id": active.pk, "name": active.name, "version": serving}
         comparison |= _held_against(new, old, own or voting.taught, rows, _promise(serving))
         comparison["left_out"] = given - len(rows.labelled)
-        if tuned and len(rows.labelled) < rows_needed(target_precision, confidence):
+        if tuned and len(rows.labelled) < rows_needed(target):
             comparison["objections"].append("learnt")
     activation.keep(version, new, voting.taught)
     comparison["version"] = version.pk
@@ -203,7 +203,7 @@ def _held_against(
         change["right_name"] = _named(change["right"], names)
         for side in ("new", "old"):
             change[side]["name"] = _named(change[side]["label"], names)
-    objections = list(encoder_comparison.objections(new.promise, old.promise, found, serving))
+    objections = list(encoder_comparison.objections(new.guarantee, old.guarantee, found, serving))
     return {**shown, "objections": objections, "kinds_given": kinds is not None}
 
 
@@ -222,7 +222,7 @@ def _promise(version: int | None) -> Guarantee | None:
     if version is None:
         return None
     try:
-        return activation.load(version).promise
+        return activation.load(version).guarantee
     except ArtifactError:
         return None
 

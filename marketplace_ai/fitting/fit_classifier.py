@@ -28,6 +28,7 @@ from marketplace_ai.serving.pipeline import Pipeline
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import is_blank
 from marketplace_ai.versions import activation, create
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +84,10 @@ class Audits:
     waiting: int
 
 
-def read_audits(target_precision: float, confidence: float) -> Audits:
+def read_audits(target: Target) -> Audits:
     """What people said about audited postings, to calibrate on when no file is given."""
     found = [row for row in judge.labelled() if not is_blank(row[0])]
-    needed = rows_needed(target_precision, confidence)
+    needed = rows_needed(target)
     waiting = AuditedPosting.objects.waiting().count()
     return Audits(found if len(found) >= needed else [], len(found), needed, waiting)
 
@@ -118,8 +119,7 @@ def fit(
     *,
     encoder: Encoder | None = None,
     audited: bool = False,
-    target_precision: float,
-    confidence: float,
+    target: Target = DEFAULT_TARGET,
     progress: Callable[[int], None],
     force: bool = False,
     dry_run: bool = False,
@@ -140,8 +140,7 @@ def fit(
         encoder,
         encode(texts, labelled, progress),
         audited=audited,
-        target_precision=target_precision,
-        confidence=confidence,
+        target=target,
         force=force,
         dry_run=dry_run,
     )

@@ -203,7 +203,7 @@ class Resident:
         verdicts: list[Prediction] = []
         for start in range(0, len(texts), step):
             some = slice(start, start + step)
-            verdicts += self.classifier.decide(index, np.stack(vectors[some]), list(texts[some]))
+            verdicts += self.classifier.predict(index, np.stack(vectors[some]), list(texts[some]))
         stopped = stops.in_force(version)
         key = _key_of()
         return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
@@ -218,9 +218,9 @@ def _proposal(verdict: Prediction, key: Callable[[str | None], Any | None]) -> P
         probability=verdict.probability,
         threshold=verdict.threshold,
         matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
-        own_share=verdict.own_share,
+        own_share=verdict.head_share,
         choices=tuple((key(label), p) for label, p in verdict.choices),
-        secondary=tuple(key(label) for label, _ in verdict.secondary),
+        secondary=tuple(key(label) for label, _ in verdict.second_categories),
     )
 
 

@@ -48,7 +48,7 @@ class LabeledRows:
     path: str
     lines: Sequence[int]
     texts: Sequence[str]
-    answers: Sequence[tuple[str, ...]]
+    true_labels: Sequence[tuple[str, ...]]
     kinds: Sequence[str] | None
     parents: Parents
 
@@ -58,12 +58,12 @@ class LabeledRows:
     @property
     def labels(self) -> list[str | None]:
         """One answer each, the first that is named; None: fits no category."""
-        return [answers[0] if answers else None for answers in self.answers]
+        return [answers[0] if answers else None for answers in self.true_labels]
 
     @property
     def several(self) -> int:
         """Rows with more than one right answer."""
-        return sum(len(answers) > 1 for answers in self.answers)
+        return sum(len(answers) > 1 for answers in self.true_labels)
 
     def take(self, numbers: Iterable[int]) -> LabeledRows:
         """The rows with these numbers, in this order."""
@@ -72,7 +72,7 @@ class LabeledRows:
             self.path,
             [self.lines[i] for i in kept],
             [self.texts[i] for i in kept],
-            [self.answers[i] for i in kept],
+            [self.true_labels[i] for i in kept],
             None if self.kinds is None else [self.kinds[i] for i in kept],
             self.parents,
         )
@@ -166,7 +166,7 @@ def read_catalog(path: str) -> dict[str, str | None]:
 
 def check_categories(catalog: Parents, rows: LabeledRows, catalog_path: str) -> None:
     """Raise TableError for the first row whose category the catalogue does not have."""
-    for line, answers in zip(rows.lines, rows.answers, strict=True):
+    for line, answers in zip(rows.lines, rows.true_labels, strict=True):
         for label in answers:
             if label not in catalog:
                 raise TableError(

@@ -99,7 +99,7 @@ def _decide(classifier: Classifier, rows: LabeledTexts) -> list[Prediction]:
     """Its verdicts on rows that are the exemplars, too."""
     index = classifier.new_index()
     index.update(range(len(rows)), rows.texts, rows.labels, rows.vectors)
-    return classifier.decide(index, rows.vectors, rows.texts)
+    return classifier.predict(index, rows.vectors, rows.texts)
 
 
 #: For ``instead_of``: whichever version is in force.

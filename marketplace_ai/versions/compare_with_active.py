@@ -44,12 +44,12 @@ def compare(
     except ArtifactError:
         return {"version": version, "objections": [], "not_compared": UNREADABLE}
     # Of labels that the new one knows: its rows were scored with those.
-    known = [i for i, label in enumerate(descriptions.labels) if label in set(new.names)]
+    known = [i for i, label in enumerate(descriptions.labels) if label in set(new.classes)]
     found = deciding.compare(
         new, old, exemplars, rows, _learnt(version, ids),
         descriptions=descriptions.take(np.array(known, dtype=np.intp)),
     )  # fmt: skip
-    objections = list(deciding.objections(new.promise, old.promise, found))
+    objections = list(deciding.objections(new.guarantee, old.guarantee, found))
     answer: dict[str, Any] = {"version": version, "objections": objections}
     if not found.rows:
         return {**answer, "not_compared": LEARNT, "left_out": found.left_out}

@@ -12,14 +12,12 @@ from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
 from marketplace_ai.versions import activation, compare_with_active
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
-
-#: What is promised unless somebody asks for something else.
-TARGET_PRECISION, CONFIDENCE = 0.97, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +82,7 @@ def fit(
     calibration: LabeledTexts | None,
     *,
     audited: bool = False,
-    target_precision: float = TARGET_PRECISION,
-    confidence: float = CONFIDENCE,
+    target: Target = DEFAULT_TARGET,
     force: bool = False,
     dry_run: bool = False,
 ) -> ClassifierVersion:
@@ -102,7 +99,7 @@ def fit(
     # Asked first: who goes back to an older version while this fits must not be overruled.
     before = activation.in_force(encoder)
     exemplars = voting(encoder)
-    classifier = train(exemplars, calibration, target_precision, confidence)
+    classifier = train(exemplars, calibration, target)
     version = describe(classifier, encoder, exemplars.generation, audited=audited)
     version.comparison = compare_with_active.compare(
         classifier,
@@ -121,15 +118,14 @@ def fit(
 
 
 def train(
-    exemplars: Voting, calibration: LabeledTexts | None, target_precision: float, confidence: float
+    exemplars: Voting, calibration: LabeledTexts | None, target: Target
 ) -> Classifier:
     """Fit on what votes, and calibrate on labelled postings, or on the exemplars themselves."""
     return Classifier.fit(
         exemplars.taught,
         calibration,
         descriptions=exemplars.descriptions,
-        target_precision=target_precision,
-        confidence=confidence,
+        target=target,
         parents=parents(),
     )
 
@@ -145,7 +141,7 @@ def describe(
         encoder=encoder,
         artifact=classifier.to_bytes(),
         target_precision=figures["target_precision"],
-        confidence=figures["confidence"],
+        confidence=figures["confidence_level"],
         calibrated_on=figures["calibrated_on"],
         figures=figures,
         exemplar_generation=generation,
@@ -154,7 +150,7 @@ def describe(
 
 def _figures(classifier: Classifier) -> dict[str, Any]:
     """What was promised, each category with the key and name that people know it by."""
-    figures = classifier.promise.as_dict()
+    figures = classifier.guarantee.as_dict()
     names = names_of(row["label"] for row in figures["categories"])
     for row in figures["categories"]:
         row["key"], row["name"] = names[row["label"]]

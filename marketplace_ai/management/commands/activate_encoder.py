@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from marketplace_ai.management import encoder_report, labeled_rows
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import EncoderState
+from marketplace_ai.guarantee.target import Target
 
 if TYPE_CHECKING:
     from marketplace_ai.fitting.compare_encoders import Examined, Rows
@@ -80,8 +81,7 @@ class Command(DatabaseCommand):
                 found = compare_encoders.examine(
                     encoder,
                     rows,
-                    target_precision=options["target_precision"],
-                    confidence=options["confidence"],
+                    target=Target(options["target_precision"], options["confidence"]),
                     progress=advance,
                 )
             if not options["dry_run"] and (options["force"] or not found.objections):
@@ -105,12 +105,13 @@ class Command(DatabaseCommand):
         from marketplace_ai.models import Encoder
 
         today = compare_encoders.promise_in_force(Encoder.objects.active())
-        for name, value in zip(("target_precision", "confidence"), today, strict=True):
-            if options[name] is None:
-                options[name] = value
+        if options["target_precision"] is None:
+            options["target_precision"] = today.precision
+        if options["confidence"] is None:
+            options["confidence"] = today.confidence_level
         if options["calibration"]:
             return compare_encoders.Rows(*fit_classifier.read_kinds(options["calibration"]))
-        audits = fit_classifier.read_audits(options["target_precision"], options["confidence"])
+        audits = fit_classifier.read_audits(Target(options["target_precision"], options["confidence"]))
         if not options["json"]:
             for line in labeled_rows.lines(audits):
                 self.stdout.write(line)

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
 from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.management import labeled_rows, version_report
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import (
@@ -37,8 +38,12 @@ class Command(DatabaseCommand):
             help="fit for this registered encoder, not for the active one: what it fits decides "
             "nothing before that encoder is activated",
         )
-        parser.add_argument("--target-precision", type=float, default=0.97, metavar="P")
-        parser.add_argument("--confidence", type=float, default=0.95, metavar="C")
+        parser.add_argument(
+            "--target-precision", type=float, default=DEFAULT_TARGET.precision, metavar="P"
+        )
+        parser.add_argument(
+            "--confidence", type=float, default=DEFAULT_TARGET.confidence_level, metavar="C"
+        )
         parser.add_argument(
             "--force", action="store_true", help="put it in force whatever the comparison says"
         )
@@ -58,6 +63,7 @@ class Command(DatabaseCommand):
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions import activation
 
+        target = Target(options["target_precision"], options["confidence"])
         quiet = options["json"]
         voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
@@ -67,9 +73,7 @@ class Command(DatabaseCommand):
             labelled = fit_classifier.read_labelled(options["calibration"])
             audits = None
             if not options["calibration"]:
-                audits = fit_classifier.read_audits(
-                    options["target_precision"], options["confidence"]
-                )
+                audits = fit_classifier.read_audits(target)
                 labelled = audits.labelled
                 if not quiet:
                     for line in labeled_rows.lines(audits):
@@ -84,8 +88,7 @@ class Command(DatabaseCommand):
                     labelled,
                     encoder=encoder,
                     audited=audits is not None and bool(labelled),
-                    target_precision=options["target_precision"],
-                    confidence=options["confidence"],
+                    target=target,
                     progress=advance,
                     force=options["force"],
                     dry_run=options["dry_run"],
@@ -107,7 +110,7 @@ class Command(DatabaseCommand):
             refuse(str(error))
         if options["json"]:
             found = {"in_force": version.in_force, "comparison": version.comparison}
-            print_json(self, {"version": version.pk, **found, **version.figures})
+            print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
         else:
             self._tell(version)
         if version.comparison["objections"] and not options["force"]:
@@ -140,14 +143,33 @@ def _refusal(version: ClassifierVersion) -> str:
     )
 
 
+def with_aliases(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a version, with the keys of ``--json`` that better names have replaced."""
+    categories = [{**row, "promised": row["has_own_guarantee"]} for row in figures["categories"]]
+    rules = {
+        name: {**figures[name], "candidates": figures[name]["eligible_rows"]}
+        for name in ("automatic", "none", "parent")
+    }
+    return {
+        **figures,
+        **rules,
+        "confidence": figures["confidence_level"],
+        "secondary": figures["second_category"],
+        "categories": categories,
+    }
+
+
 def too_few(row: dict[str, Any]) -> bool:
     """Whether the promise over all categories leaves this one out."""
-    return row["exemplars"] is not None and row["exemplars"] < minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
+    return (
+        row["exemplars"] is not None
+        and row["exemplars"] < minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
+    )
 
 
 def summary(figures: dict[str, Any]) -> Iterator[str]:
     """What was found and is promised, first over all, then for each category."""
-    target, confidence = figures["target_precision"], figures["confidence"]
+    target, confidence = figures["target_precision"], figures["confidence_level"]
     if figures["first_choice"] is not None:
         yield (
             f"First choice right on {figures['first_choice']:.1%} of the labelled rows that "
@@ -171,7 +193,7 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             )
     yield f"{'category':<26}{'labelled':>9}{'automatic':>11}{'errors':>8}  promise"
     for row in figures["categories"]:
-        if row["promised"]:
+        if row["has_own_guarantee"]:
             promise = "its own"
         elif too_few(row):
             promise = (

@@ -115,6 +115,6 @@ def from_file(
     else:
         known = read.parents or parents()
     gathered = Gathered(path)
-    for text, answers in zip(read.texts, read.answers, strict=True):
+    for text, answers in zip(read.texts, read.true_labels, strict=True):
         gathered.add(text, *answers)
     return gathered.rows(known)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from marketplace_ai.audit import judge, stops
 from marketplace_ai.doctor.diagnose import Finding, examine
+from marketplace_ai.guarantee.target import Target
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import (
     AuditedPosting,
@@ -47,7 +48,7 @@ class TestFittingOnAudits:
         JobPosting.objects.filter(pk=changed.job_id).update(title="Noe annet")
         JobPosting.objects.filter(pk=gone.job_id).delete()
         AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
-        found = fit_classifier.read_audits(0.97, 0.95)
+        found = fit_classifier.read_audits(Target())
         assert (found.labelled, found.usable, found.needed) == ([], 3, 99)
         assert judge.labelled() == [
             ("Male rom 3", str(catalog["maling"].pk)),
@@ -57,10 +58,10 @@ class TestFittingOnAudits:
 
     def test_enough_of_them_calibrate(self, exemplars: None, catalog: dict[str, Category]) -> None:
         self.answered(catalog, 12)
-        found = fit_classifier.read_audits(0.8, 0.8)
+        found = fit_classifier.read_audits(Target(0.8, 0.8))
         assert len(found.labelled) == 12
         made = fit_classifier.fit(
-            found.labelled, audited=True, target_precision=0.8, confidence=0.8,
+            found.labelled, audited=True, target=Target(0.8, 0.8),
             progress=lambda n: None,
         )  # fmt: skip
         assert made.calibrated_on == ClassifierVersion.Calibration.AUDITS

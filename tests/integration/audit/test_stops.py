@@ -211,8 +211,8 @@ class TestWhenItStops:
 class TestWhatAStopDoes:
     VERDICT = Prediction(
         label="7", probability=0.99, threshold=0.9, outcome="automatic", best_category="7",
-        parent=None, choices=(("7", 0.99),), matches=(), score=0.9, own_share=0.1, rest=0.0,
-        secondary=(("9", 2.5),),
+        parent=None, choices=(("7", 0.99),), matches=(), score=0.9, head_share=0.1, other_share=0.0,
+        second_categories=(("9", 2.5),),
     )  # fmt: skip
 
     def test_only_what_is_stopped_goes_to_a_person(self) -> None:
@@ -227,7 +227,7 @@ class TestWhatAStopDoes:
         assert of_category.hold(parent) is parent
         assert stops.Stops(frozenset({"automatic_parent"}), frozenset()).hold(parent).parent is None
         second = stops.Stops(frozenset(), frozenset({"9"})).hold(self.VERDICT)
-        assert (second.outcome, second.secondary) == ("automatic", ())
+        assert (second.outcome, second.second_categories) == ("automatic", ())
         none = replace(self.VERDICT, outcome="none", label=None)
         assert stops.Stops(frozenset({"none"}), frozenset()).hold(none).outcome == "review"
         review = replace(self.VERDICT, outcome="review")
@@ -244,7 +244,7 @@ class TestWhatAStopDoes:
         label = str(catalog["maling"].pk)
         says = replace(self.VERDICT, label=label, choices=((label, 0.99),))
         monkeypatch.setattr(
-            type(pipeline.classifier), "decide", lambda *args: [says] * len(args[-1])
+            type(pipeline.classifier), "predict", lambda *args: [says] * len(args[-1])
         )
 
         def next_outcome() -> str:

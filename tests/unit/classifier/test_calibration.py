@@ -93,13 +93,13 @@ def test_a_category_of_one_exemplar_is_fitted_like_any_other(place: int, calibra
     exemplars = with_lone_exemplar(world(24, 24, seed=1), place)
     postings = with_lone_exemplar(world(30, 30, seed=2), place) if calibrated else None
     fitted = Classifier.fit(exemplars, postings)
-    index = fitted.ground.index(exemplars)
+    index = fitted.exemplar_model.index(exemplars)
     lone = exemplars.take(np.array([place]))
-    verdict = fitted.decide(index, lone.vectors, lone.texts)[0]
+    verdict = fitted.predict(index, lone.vectors, lone.texts)[0]
     assert verdict.best_category == "pianostemming"
     assert 0 <= verdict.probability <= 1
-    assert fitted.promise.first_choice is not None
-    assert fitted.promise.first_choice > 0.9
+    assert fitted.guarantee.first_choice is not None
+    assert fitted.guarantee.first_choice > 0.9
 
 
 def test_rows_that_are_all_right_have_a_curve_too_and_one_error_changes_it_little() -> None:

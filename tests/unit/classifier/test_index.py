@@ -123,11 +123,17 @@ def test_removed_rows_do_not_pile_up() -> None:
 def test_an_empty_index_answers_with_no_columns() -> None:
     index = ExemplarIndex(DIMENSION, FEATURES)
     vectors, texts = postings()
-    assert [part.shape for part in index.compare(vectors, index.features.transform(texts))] == [(4, 0), (4, 0)]
+    assert [part.shape for part in index.compare(vectors, index.features.transform(texts))] == [
+        (4, 0),
+        (4, 0),
+    ]
     index.update(*rows([]), [1, 2])
     index.update(*rows([7]))
     index.update(*rows([]), [7])
-    assert [part.shape for part in index.compare(vectors, index.features.transform(texts))] == [(4, 0), (4, 0)]
+    assert [part.shape for part in index.compare(vectors, index.features.transform(texts))] == [
+        (4, 0),
+        (4, 0),
+    ]
 
 
 @pytest.mark.parametrize(

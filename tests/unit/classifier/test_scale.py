@@ -23,9 +23,11 @@ def categories(names: int, each: list[int], seed: int) -> LabeledTexts:
     return LabeledTexts(texts, vectors.astype(np.float32), [f"c{code:03d}" for code in codes])
 
 
-def decide(classifier: Classifier, exemplars: LabeledTexts, postings: LabeledTexts) -> list[Prediction]:
-    index = classifier.ground.index(exemplars)
-    return classifier.decide(index, postings.vectors, postings.texts)
+def decide(
+    classifier: Classifier, exemplars: LabeledTexts, postings: LabeledTexts
+) -> list[Prediction]:
+    index = classifier.exemplar_model.index(exemplars)
+    return classifier.predict(index, postings.vectors, postings.texts)
 
 
 def right(verdicts: list[Prediction], postings: LabeledTexts) -> float:
@@ -53,7 +55,7 @@ def test_a_few_wrong_labels_cost_next_to_nothing() -> None:
     for wrong in (0.0, 0.02):
         exemplars = world(50, 20, seed=1, wrong=wrong)
         fitted = Classifier.fit(exemplars, world(100, 30, seed=2))
-        assert fitted.promise.automatic.threshold is not None
+        assert fitted.guarantee.automatic.threshold is not None
         verdicts = decide(fitted, exemplars, postings)
         pairs = zip(verdicts, postings.labels, strict=True)
         found[wrong] = np.mean([verdict.label == label for verdict, label in pairs])

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from marketplace_ai.classifier import Classifier, LabeledTexts, Prediction
 from marketplace_ai.classifier.artifact import ArtifactError
-from marketplace_ai.classifier.linear_heads import LinearScores, LinearHeads
+from marketplace_ai.classifier.linear_heads import LinearHeads, LinearScores
 from marketplace_ai.classifier.ngrams import BUCKETS, ClauseFeatures
 from marketplace_ai.classifier.second_category import (
     MAX_FALSE_RATE,
     SecondCategories,
     clauses,
-    find_threshold,
     find_second_categories,
+    find_threshold,
     split_strengths,
 )
 from marketplace_ai.guarantee.bounds import error_upper_bound
@@ -99,7 +99,9 @@ def pattern(weights: list[list[float]]) -> LinearHeads:
     labels = np.arange(matrix.shape[1], dtype=np.int32)
     grams = np.arange(len(matrix), dtype=np.int32)
     empty = LinearScores(np.zeros((1, len(labels)), np.float32), np.zeros(len(labels), np.float32))
-    return LinearHeads(labels, grams, empty, LinearScores(matrix, np.zeros(len(labels), np.float32)))
+    return LinearHeads(
+        labels, grams, empty, LinearScores(matrix, np.zeros(len(labels), np.float32))
+    )
 
 
 def divided(*texts: list[int]) -> ClauseFeatures:
@@ -213,7 +215,7 @@ def joined(seed: int, none: int = 0) -> tuple[LabeledTexts, list[tuple[str, str]
 def decide(classifier: Classifier, postings: LabeledTexts) -> list[Prediction]:
     index = classifier.new_index()
     index.update(range(len(EXEMPLARS)), EXEMPLARS.texts, EXEMPLARS.labels, EXEMPLARS.vectors)
-    return classifier.decide(index, postings.vectors, postings.texts)
+    return classifier.predict(index, postings.vectors, postings.texts)
 
 
 @pytest.fixture(scope="module")
@@ -225,15 +227,15 @@ def test_two_jobs_are_found_and_single_ones_stay_single(classifier: Classifier) 
     postings, pairs = joined(seed=7)
     found = decide(classifier, postings)
     both = [
-        {verdict.label, *(label for label, _ in verdict.secondary)} == set(pair)
+        {verdict.label, *(label for label, _ in verdict.second_categories)} == set(pair)
         for verdict, pair in zip(found, pairs, strict=True)
     ]
     assert np.mean(both) > 0.7
     single = decide(classifier, world(40, 40, seed=3))
-    assert np.mean([bool(verdict.secondary) for verdict in single]) <= MAX_FALSE_RATE
+    assert np.mean([bool(verdict.second_categories) for verdict in single]) <= MAX_FALSE_RATE
     for verdict in [*found, *single]:
-        threshold = classifier.promise.secondary.threshold
-        for label, strength in verdict.secondary:
+        threshold = classifier.guarantee.second_category.threshold
+        for label, strength in verdict.second_categories:
             assert label in TRADES
             assert label != verdict.label
             assert label in [choice for choice, _ in verdict.choices[:3]]
@@ -245,24 +247,24 @@ def test_stored_it_says_the_same(classifier: Classifier) -> None:
     postings, _ = joined(seed=7)
     again = Classifier.from_bytes(classifier.to_bytes())
     assert decide(again, postings) == decide(classifier, postings)
-    assert again.promise.secondary == classifier.promise.secondary
+    assert again.guarantee.second_category == classifier.guarantee.second_category
 
 
 def test_without_enough_labelled_rows_none_is_said() -> None:
     few = Classifier.fit(EXEMPLARS, world(10, 10, seed=2))
-    assert few.promise.secondary.threshold is None
-    assert not any(verdict.secondary for verdict in decide(few, joined(seed=7)[0]))
+    assert few.guarantee.second_category.threshold is None
+    assert not any(verdict.second_categories for verdict in decide(few, joined(seed=7)[0]))
 
 
 def test_exemplars_alone_prove_it_too() -> None:
     alone = Classifier.fit(EXEMPLARS)
-    assert alone.promise.secondary.rows == len(EXEMPLARS)
-    assert any(verdict.secondary for verdict in decide(alone, joined(seed=7)[0]))
+    assert alone.guarantee.second_category.rows == len(EXEMPLARS)
+    assert any(verdict.second_categories for verdict in decide(alone, joined(seed=7)[0]))
 
 
 def test_an_artifact_of_before_is_to_be_fitted_again(classifier: Classifier) -> None:
     old = classifier.to_bytes().replace(
-        b"marketplace_ai.classifier/3", b"marketplace_ai.classifier/2"
+        b"marketplace_ai.classifier/4", b"marketplace_ai.classifier/2"
     )
     with pytest.raises(ArtifactError, match=r"classifier/2'.*fit it again"):
         Classifier.from_bytes(old)

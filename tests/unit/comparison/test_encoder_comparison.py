@@ -18,6 +18,7 @@ from marketplace_ai.comparison.labeled_predictions import say
 from marketplace_ai.comparison.scoring import out_of_fold
 from marketplace_ai.comparison.slices import LONG, SHORT, TITLE_ONLY, WITH_DESCRIPTION, kinds_of
 from tests.unit.classifier.factories import PARENTS, world
+from marketplace_ai.guarantee.target import Target
 
 
 def blurred(rows: LabeledTexts, seed: int = 9, share: float = 1.0) -> LabeledTexts:
@@ -36,7 +37,7 @@ def wordless(rows: LabeledTexts) -> LabeledTexts:
 
 
 def fit(exemplars: LabeledTexts, rows: LabeledTexts | None, **options: Any) -> Classifier:
-    options = {"target_precision": 0.9, "parents": PARENTS, **options}
+    options = {"target": Target(0.9), "parents": PARENTS, **options}
     return Classifier.fit(exemplars, rows, **options)
 
 
@@ -67,9 +68,9 @@ def test_an_encoder_held_against_itself_changes_nothing(
 ) -> None:
     exemplars = world(each, 5, seed, noise=noise)
     labelled = world(each, 5, seed + 1, noise=noise) if file else None
-    new, old = (Classifier.fit(exemplars, labelled, target_precision=0.9) for _ in range(2))
+    new, old = (Classifier.fit(exemplars, labelled, target=Target(0.9)) for _ in range(2))
     same = contest(new, old, exemplars if labelled is None else labelled)
-    assert not [*objections(new.promise, old.promise, same, serving=old.promise)]
+    assert not [*objections(new.guarantee, old.guarantee, same, serving=old.guarantee)]
     assert (same.changed, same.changes) == (0, ())
     for pair in (same.first, same.automatic, same.parent, same.recognized):
         assert (pair.gained, pair.lost, pair.p) == (0, 0, 1)
@@ -94,7 +95,7 @@ class TestFigures:
         assert found.first.old == answers.right.sum()
         assert found.automatic.old == answers.automatic.sum()
         assert found.old.errors == (answers.automatic & ~answers.right).sum()
-        assert found.old.threshold == good.promise.automatic.threshold is not None
+        assert found.old.threshold == good.guarantee.automatic.threshold is not None
 
     def test_categories_add_up(self, found: Contest) -> None:
         for side in ("new", "old"):
@@ -128,8 +129,8 @@ class TestFigures:
     def test_it_is_what_a_worker_would_say(self, good: Classifier, rows: LabeledTexts) -> None:
         """Of rows that repeat no exemplar, the stored classifier says nearly the same."""
         said = say(good, rows)
-        index = good.ground.index(wordless(world(30, 15, 1, noise=0.25)))
-        verdicts = good.decide(index, rows.vectors, rows.texts)
+        index = good.exemplar_model.index(wordless(world(30, 15, 1, noise=0.25)))
+        verdicts = good.predict(index, rows.vectors, rows.texts)
         same = [
             (verdict.outcome, verdict.parent or verdict.label) == pair
             for verdict, pair in zip(
@@ -209,26 +210,26 @@ class TestHeldOut:
 
     def test_a_template_that_nobody_foresaw_refutes_it(self, good: Classifier) -> None:
         """Its rows are one group, so the threshold is found without any of them."""
-        scored = good.scored
+        scored = good.out_of_fold
         assert scored is not None
-        first = good.names.index("maling")
-        n = len(scored.first)
+        first = good.classes.index("maling")
+        n = len(scored.first_choice)
         groups = np.arange(n)
         wrong = np.zeros(n, dtype=bool)
         wrong[100:140], groups[100:140] = True, 100  # neither the surest nor the least sure
         planted = replace(
-            scored, groups=groups, first=np.full(n, first),
-            answers=np.where(wrong, first + 1, first), probability=np.linspace(0.5, 0.99, n),
+            scored, groups=groups, first_choice=np.full(n, first),
+            y_true=np.where(wrong, first + 1, first), probability=np.linspace(0.5, 0.99, n),
         )  # fmt: skip
-        found = held_out(replace(good, scored=planted))
+        found = held_out(replace(good, out_of_fold=planted))
         assert found.refuted
         assert found.errors == 40
         spread = replace(planted, groups=np.arange(n))
-        assert not held_out(replace(good, scored=spread)).refuted
+        assert not held_out(replace(good, out_of_fold=spread)).refuted
 
     def test_only_after_a_fit(self, good: Classifier) -> None:
         with pytest.raises(ValueError, match="not just fitted"):
-            held_out(replace(good, scored=None))
+            held_out(replace(good, out_of_fold=None))
 
 
 class TestObjections:
@@ -243,18 +244,18 @@ class TestObjections:
     def test_of_the_worse_encoder(
         self, good: Classifier, bad: Classifier, found: Contest, rows: LabeledTexts
     ) -> None:
-        said = [*objections(bad.promise, good.promise, found)]
+        said = [*objections(bad.guarantee, good.guarantee, found)]
         assert said[0] == "worse"
         assert said[1] in ("no_automation", "fewer")
-        assert not [*objections(good.promise, bad.promise, contest(good, bad, rows))]
+        assert not [*objections(good.guarantee, bad.guarantee, contest(good, bad, rows))]
 
     def test_worse(self, good: Classifier, alike: Contest) -> None:
         for p, expected in ((0.049, ["worse"]), (0.051, [])):
             shown = replace(alike, first=replace(alike.first, p=p))
-            assert [*objections(good.promise, good.promise, shown)] == expected
+            assert [*objections(good.guarantee, good.guarantee, shown)] == expected
 
     def test_no_automation(self, good: Classifier, alike: Contest) -> None:
-        full, none = good.promise, self.none(good.promise)
+        full, none = good.guarantee, self.none(good.guarantee)
         assert [*objections(none, full, alike)] == ["no_automation"]
         assert not [*objections(none, none, alike)]
         assert not [*objections(full, none, alike)]
@@ -262,24 +263,24 @@ class TestObjections:
     def test_what_is_promised_today_is_not_given_up_for_want_of_rows(
         self, good: Classifier, alike: Contest
     ) -> None:
-        none = self.none(good.promise)
-        assert [*objections(none, none, alike, good.promise)] == ["no_automation"]
+        none = self.none(good.guarantee)
+        assert [*objections(none, none, alike, good.guarantee)] == ["no_automation"]
         assert not [*objections(none, none, alike, none)]
-        for stricter in ({"target_precision": 0.99}, {"confidence": 0.99}):
-            asked = self.none(good.promise, **stricter)
-            assert not [*objections(asked, asked, alike, good.promise)]
+        for stricter in (Target(0.99), Target(0.9, 0.99)):
+            asked = self.none(good.guarantee, target=stricter)
+            assert not [*objections(asked, asked, alike, good.guarantee)]
 
     def test_unkept(self, good: Classifier, alike: Contest) -> None:
         broken = replace(alike.new, held_out=HeldOut(100, 30, True))
         shown = replace(alike, new=broken)
-        assert [*objections(good.promise, good.promise, shown)] == ["unkept"]
-        assert not [*objections(good.promise, good.promise, replace(shown, old=broken))]
+        assert [*objections(good.guarantee, good.guarantee, shown)] == ["unkept"]
+        assert not [*objections(good.guarantee, good.guarantee, replace(shown, old=broken))]
 
     def test_fewer(self, good: Classifier, alike: Contest) -> None:
         def said(automatic: int, p: float) -> list[str]:
             pair = replace(alike.automatic, new=automatic, old=100, p=p)
             shown = replace(alike, automatic=pair)
-            return [*objections(good.promise, good.promise, shown)]
+            return [*objections(good.guarantee, good.guarantee, shown)]
 
         assert said(79, 0.5) == ["fewer"]
         assert said(80, 0.5) == []
@@ -289,10 +290,10 @@ class TestObjections:
         assert said(96, 1e-6) == []
 
     def test_weaker(self, good: Classifier, alike: Contest) -> None:
-        for lower in ({"target_precision": 0.6}, {"confidence": 0.5}):
-            asked = replace(good.promise, **lower)
-            assert [*objections(asked, asked, alike, good.promise)] == ["weaker"]
-            assert not [*objections(good.promise, asked, alike, asked)]
+        for lower in (Target(0.6), Target(0.9, 0.5)):
+            asked = replace(good.guarantee, target=lower)
+            assert [*objections(asked, asked, alike, good.guarantee)] == ["weaker"]
+            assert not [*objections(good.guarantee, asked, alike, asked)]
 
 
 def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: LabeledTexts) -> None:
@@ -300,7 +301,7 @@ def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: Labele
     alien = fit(wordless(world(30, 15, 1, noise=0.25)), other)
     with pytest.raises(ValueError, match=r"not fitted on the same|not just fitted"):
         contest(alien, good, rows.take(np.arange(10)))
-    assert alien.scored is not None
-    moved = replace(alien.scored, groups=alien.scored.groups[::-1].copy())
+    assert alien.out_of_fold is not None
+    moved = replace(alien.out_of_fold, groups=alien.out_of_fold.groups[::-1].copy())
     with pytest.raises(ValueError, match="not fitted on the same texts"):
-        contest(replace(alien, scored=moved), good, rows)
+        contest(replace(alien, out_of_fold=moved), good, rows)

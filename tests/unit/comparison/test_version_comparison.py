@@ -22,6 +22,7 @@ from marketplace_ai.comparison.version_comparison import (
     sign_test,
 )
 from tests.unit.classifier.factories import world
+from marketplace_ai.guarantee.target import Target
 
 
 def together(*parts: LabeledTexts) -> LabeledTexts:
@@ -81,19 +82,19 @@ def test_one_that_learnt_from_wrong_labels_is_worse() -> None:
     assert found.worse
     assert found.new.right < found.old.right
     assert found.lost > found.gained
-    assert "worse" in [*objections(new.promise, old.promise, found)]
+    assert "worse" in [*objections(new.guarantee, old.guarantee, found)]
     other_way = compare(old, new, good, rows, unlearnt(good))
     assert not other_way.worse
     assert (other_way.gained > other_way.lost) and not [
-        *objections(old.promise, new.promise, other_way)
+        *objections(old.guarantee, new.guarantee, other_way)
     ]
 
 
 def test_the_figures_are_those_of_the_promise() -> None:
     exemplars, rows = world(30, 15, 1), world(60, 30, 2)
-    classifier = Classifier.fit(exemplars, rows, target_precision=0.9)
+    classifier = Classifier.fit(exemplars, rows, target=Target(0.9))
     found = out_of_fold(classifier, rows)
-    automatic = classifier.promise.automatic
+    automatic = classifier.guarantee.automatic
     assert automatic.threshold is not None
     assert found.automatic.mean() == pytest.approx(automatic.coverage)
     assert (found.automatic & ~found.right).sum() <= automatic.errors + 1
@@ -143,7 +144,7 @@ def test_only_a_classifier_just_fitted_can_be_compared() -> None:
     exemplars, rows = world(10, 5, 1), world(12, 5, 2)
     classifier = Classifier.fit(exemplars, rows)
     stored = Classifier.from_bytes(classifier.to_bytes())
-    assert stored.scored is None
+    assert stored.out_of_fold is None
     for new in (stored, Classifier.fit(exemplars)):
         with pytest.raises(ValueError, match="not just fitted"):
             compare(new, classifier, exemplars, rows, unlearnt(exemplars))
@@ -160,7 +161,7 @@ def comparison(**figures: Any) -> Comparison:
 
 @pytest.fixture(scope="module")
 def promise() -> Any:
-    promise = Classifier.fit(world(20, 10, 1), world(40, 20, 2), target_precision=0.9).promise
+    promise = Classifier.fit(world(20, 10, 1), world(40, 20, 2), target=Target(0.9)).guarantee
     assert promise.automatic.threshold is not None
     return promise
 
@@ -194,11 +195,11 @@ class TestObjections:
 
     def test_a_stricter_promise_may_cost_automation(self, promise: Any) -> None:
         shown = comparison(new=Shown(90, 10, 0), p_fewer=1e-9)
-        for stricter in ({"target_precision": 0.99}, {"confidence": 0.99}):
-            new = replace(promise, **stricter)
+        for stricter in (Target(0.99), Target(0.9, 0.99)):
+            new = replace(promise, target=stricter)
             assert not [*objections(new, promise, shown)]
             assert not [*objections(self.none(new), promise, shown)]
             worse = replace(shown, p_worse=0.001)
             assert [*objections(new, promise, worse)] == ["worse"]
-        looser = replace(promise, target_precision=0.8)
+        looser = replace(promise, target=Target(0.8))
         assert [*objections(looser, promise, shown)] == ["fewer"]

@@ -102,7 +102,7 @@ def test_a_whole_evaluation_in_process() -> None:
     blank = LabeledRows("x.csv", [9], ["..."], [()], None, {})
     with_blank = EncodedRows(
         LabeledRows("x.csv", [*test.rows.lines, 9], [*test.rows.texts, *blank.texts],
-             [*test.rows.answers, ()], None, {}),
+             [*test.rows.true_labels, ()], None, {}),
         np.vstack([test.vectors, test.vectors[:1]]),
     )  # fmt: skip
     found = evaluate(
@@ -114,6 +114,6 @@ def test_a_whole_evaluation_in_process() -> None:
     assert found.figures["none"]["n"] == 21
     assert found.figures["calibrated_on"] == "postings"
     # A text without a letter is left alone as a worker leaves it.
-    assert found.rows[-1].verdict.outcome == "none"
+    assert found.rows[-1].prediction.outcome == "none"
     crossed = evaluate(train, test, parents=PARENTS, with_baselines=False)
     assert crossed.figures["calibrated_on"] == "exemplars"

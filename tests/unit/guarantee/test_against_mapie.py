@@ -7,9 +7,10 @@ import pytest
 from mapie.risk_control import BinaryClassificationController, precision
 from scipy.stats import binom
 
+from marketplace_ai.guarantee.target import Target
 from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 
-TARGET, CONFIDENCE = 0.97, 0.95
+TARGET = Target()
 
 
 def sample(seed: int) -> CalibrationSample:
@@ -26,12 +27,12 @@ def mapie(trial: CalibrationSample, thresholds: list[float]) -> BinaryClassifica
     controller = BinaryClassificationController(
         predict_function=lambda score: np.column_stack([1 - score, score]),
         risk=precision,
-        target_level=TARGET,
-        confidence_level=CONFIDENCE,
+        target_level=TARGET.precision,
+        confidence_level=TARGET.confidence_level,
         list_predict_params=np.array(thresholds),
         fwer_method="fixed_sequence",
     )
-    return controller.calibrate(trial.confidence, (~trial.wrong).astype(int))
+    return controller.calibrate(trial.score, (~trial.wrong).astype(int))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:mapie")
@@ -42,20 +43,22 @@ def test_mapie_finds_the_same_threshold_except_where_it_rounds_errors_up() -> No
     same_threshold = stricter_by_rounding = 0
     for seed in range(40):
         trial = sample(seed)
-        steps = list(trial.steps(TARGET, CONFIDENCE))
-        ours = find_threshold(trial, len(trial.wrong), TARGET, CONFIDENCE).threshold
+        steps = list(trial.thresholds(TARGET))
+        ours = find_threshold(trial, len(trial.wrong), TARGET).threshold
         controller = mapie(trial, [step.threshold for step in steps])
         theirs = min((float(x) for x in controller.valid_predict_params), default=None)
         p_values = np.ravel(controller.p_values)
         rounded = np.zeros(len(steps), dtype=bool)
         for number, (step, p_value) in enumerate(zip(steps, p_values, strict=True)):
-            exact, one_more = binom.cdf([step.errors, step.errors + 1], step.rows, 1 - TARGET)
+            exact, one_more = binom.cdf(
+                [step.errors, step.errors + 1], step.rows, TARGET.max_error_rate
+            )
             rounded[number] = p_value != pytest.approx(exact, rel=1e-9)
             assert not rounded[number] or exact < p_value <= one_more
         if ours == theirs:
             same_threshold += 1
         else:
-            assert rounded[np.argmax(p_values > 1 - CONFIDENCE)]
+            assert rounded[np.argmax(p_values > 1 - TARGET.confidence_level)]
             assert theirs is None or theirs > ours
             stricter_by_rounding += 1
     assert same_threshold > stricter_by_rounding > 0

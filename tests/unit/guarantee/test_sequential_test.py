@@ -16,9 +16,9 @@ from marketplace_ai.guarantee.sequential_test import (
     NO_EVIDENCE,
     EValue,
     anytime_lower_bound,
+    largest_e_value,
     log_e,
     log_threshold,
-    largest_e_value,
 )
 
 ALLOWED = 0.03

@@ -10,7 +10,13 @@ from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.evaluation.inputs import Source, read_inputs
 from marketplace_ai.evaluation.vectors import encode, encode_inputs
 from marketplace_ai.text.csv_files import TableError
-from marketplace_ai.text.labeled_csv import Filter, LabeledRows, read_catalog, read_rows, sample_shots
+from marketplace_ai.text.labeled_csv import (
+    Filter,
+    LabeledRows,
+    read_catalog,
+    read_rows,
+    sample_shots,
+)
 
 ALL = "split,text,category\ntrain,Male stue,maling\ntest,Klippe gress,plen|hage\ntest,Hei,none\n"
 
@@ -30,7 +36,7 @@ def refused(folder: Path, content: str, **options: object) -> str:
 def test_filter_answers_and_none(tmp_path: Path) -> None:
     rows = read_rows(write(tmp_path, ALL), Filter.parse("split=test"))
     assert list(rows.texts) == ["Klippe gress", "Hei"]
-    assert list(rows.answers) == [("plen", "hage"), ()]
+    assert list(rows.true_labels) == [("plen", "hage"), ()]
     assert rows.labels == ["plen", None]
     assert (list(rows.lines), rows.several, rows.kinds) == ([3, 4], 1, None)
 
