@@ -10,13 +10,13 @@ from scipy.stats import binomtest
 from marketplace_ai.classifier import Classifier
 from marketplace_ai.evaluation.evaluate import Evaluation, evaluate
 from marketplace_ai.evaluation.metrics import expected_calibration_error
+from marketplace_ai.guarantee.target import DEFAULT_TARGET
 from marketplace_ai.management.console import progress
 
 from .inputs import catalogue, encoded, labelled, out_of_fold
 from .rows import Benchmark, NotMeasured
 
-#: The promise: this share right, with this confidence.
-TARGET, CONFIDENCE = 0.97, 0.95
+TARGET = DEFAULT_TARGET
 
 
 def benchmarks() -> Iterator[Benchmark]:
@@ -47,7 +47,7 @@ def benchmarks() -> Iterator[Benchmark]:
 
 def promised() -> float:
     """Share of calibration_nb that its promise covers, by probabilities that fitted nothing."""
-    return evaluated().promise.automatic.coverage
+    return evaluated().guarantee.automatic.coverage
 
 
 def automatic() -> float:
@@ -60,13 +60,13 @@ def p_value() -> float:
     auto = evaluated().figures["auto"]
     if not auto["n"]:
         raise NotMeasured("no row of postings_nb was decided automatically")
-    test = binomtest(auto["errors"], auto["n"], 1 - TARGET, alternative="greater")
+    test = binomtest(auto["errors"], auto["n"], TARGET.max_error_rate, alternative="greater")
     return float(test.pvalue)
 
 
 def cross_fitted() -> float:
     """Over calibration_nb, each row by a calibration fitted on the other folds."""
-    share = evaluated().promise.first_choice
+    share = evaluated().guarantee.first_choice
     if share is None:
         raise NotMeasured("no row of calibration_nb has a category")
     return share
@@ -88,7 +88,7 @@ def first_choice() -> float:
 def calibration_error() -> float:
     """ECE of the first label's probability, "none" being a label like any other."""
     scored = out_of_fold(fitted())
-    return expected_calibration_error(scored.probability, scored.first == scored.answers)
+    return expected_calibration_error(scored.probability, scored.first_choice == scored.y_true)
 
 
 @cache
@@ -97,8 +97,7 @@ def evaluated() -> Evaluation:
     return evaluate(
         *encoded(catalogue()),
         parents=catalogue().parents,
-        target_precision=TARGET,
-        confidence=CONFIDENCE,
+        target=TARGET,
         with_baselines=False,
         progress=progress,
     )
@@ -111,7 +110,6 @@ def fitted() -> Classifier:
     return Classifier.fit(
         labelled(train),
         labelled(calibration),
-        target_precision=TARGET,
-        confidence=CONFIDENCE,
+        target=TARGET,
         parents=catalogue().parents,
     )

@@ -10,10 +10,10 @@ from functools import cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.csv_files import read_csv
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.normalize import description
 
 from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
@@ -116,7 +116,7 @@ def measured(*, confirmed: int, refit: bool, words: bool = True) -> ColdStart:
 
 
 @cache
-def group_fits() -> list[tuple[Group, Labelled, Labelled, Classifier]]:
+def group_fits() -> list[tuple[Group, LabeledTexts, LabeledTexts, Classifier]]:
     """For each group the exemplars and labeled rows of all other leaves, and the fit on those."""
     train, rows = sets()
     leaves = sorted(set(descriptions().labels) & set(train.labels), key=str)
@@ -131,14 +131,14 @@ def group_fits() -> list[tuple[Group, Labelled, Labelled, Classifier]]:
 
 
 @cache
-def sets() -> tuple[Labelled, Labelled]:
+def sets() -> tuple[LabeledTexts, LabeledTexts]:
     """exemplars_nb and calibration_nb; postings_nb is the test set, for reports only."""
     train, _, rows = encoded(catalogue())
     return labelled(train), labelled(rows)
 
 
 @cache
-def descriptions() -> Labelled:
+def descriptions() -> LabeledTexts:
     """Each leaf of the catalogue in the words that ``JobAdapter.category_description`` gives."""
     path = str(CATALOGUE / "home_services.csv")
     table = read_csv(path, ("slug", "parent", "name_nb", "name_en", "scope_nb"))
@@ -146,27 +146,27 @@ def descriptions() -> Labelled:
     leaves = [row for row in table if row["slug"] not in tops]
     texts = [description((row["name_nb"], row["name_en"]), row["scope_nb"]) for row in leaves]
     answers = [(row["slug"],) for row in leaves]
-    named = Rows(path, [row.line for row in leaves], texts, answers, None, {})
+    named = LabeledRows(path, [row.line for row in leaves], texts, answers, None, {})
     return labelled(encoded_rows(named))
 
 
 def right(
     classifier: Classifier,
-    exemplars: Labelled,
-    said: Labelled | None,
-    rows: Labelled,
+    exemplars: LabeledTexts,
+    said: LabeledTexts | None,
+    rows: LabeledTexts,
     count: int,
 ) -> list[bool]:
     """For each row whether its label is among the first ``count`` choices."""
-    index = classifier.ground.index(exemplars, said)
-    verdicts = classifier.decide(index, rows.vectors, rows.texts)
+    index = classifier.exemplar_model.index(exemplars, said)
+    verdicts = classifier.predict(index, rows.vectors, rows.texts)
     return [
         answer in [label for label, _ in verdict.choices[:count]]
         for verdict, answer in zip(verdicts, rows.labels, strict=True)
     ]
 
 
-def split(rows: Labelled, group: Group, count: int) -> tuple[Labelled, Labelled]:
+def split(rows: LabeledTexts, group: Group, count: int) -> tuple[LabeledTexts, LabeledTexts]:
     """``count`` rows of each category of the group, drawn at random, and its other rows."""
     random = np.random.default_rng(0)
     drawn: list[int] = []
@@ -177,20 +177,20 @@ def split(rows: Labelled, group: Group, count: int) -> tuple[Labelled, Labelled]
     return rows.take(np.array(sorted(drawn), dtype=np.intp)), rows.take(rest)
 
 
-def numbers(rows: Labelled, group: Group) -> Integers:
+def numbers(rows: LabeledTexts, group: Group) -> Integers:
     return np.array([i for i, label in enumerate(rows.labels) if label in group], dtype=np.intp)
 
 
-def only(rows: Labelled, group: Group) -> Labelled:
+def only(rows: LabeledTexts, group: Group) -> LabeledTexts:
     return rows.take(numbers(rows, group))
 
 
-def without(rows: Labelled, group: Group) -> Labelled:
+def without(rows: LabeledTexts, group: Group) -> LabeledTexts:
     return only(rows, frozenset(rows.labels) - group)
 
 
-def joined(first: Labelled, second: Labelled) -> Labelled:
-    return Labelled(
+def joined(first: LabeledTexts, second: LabeledTexts) -> LabeledTexts:
+    return LabeledTexts(
         [*first.texts, *second.texts],
         np.concatenate([first.vectors, second.vectors]),
         [*first.labels, *second.labels],

@@ -16,7 +16,7 @@ from marketplace_ai.encoding.benchmark import Speed, compare
 from marketplace_ai.encoding.onnx.exported import ExportKind, read_export
 from marketplace_ai.encoding.onnx.parity import smallest_cosine
 from marketplace_ai.evaluation.evaluate import evaluate
-from marketplace_ai.evaluation.vectors import Encoded, encode_inputs
+from marketplace_ai.evaluation.vectors import EncodedRows, encode_inputs
 from marketplace_ai.management.console import progress
 
 from .inputs import VECTORS, catalogue, encoded, public_file
@@ -97,7 +97,7 @@ def lost() -> float:
     return 100 * (before - after)
 
 
-def accuracy(train: Encoded, test: Encoded) -> float:
+def accuracy(train: EncodedRows, test: EncodedRows) -> float:
     evaluation = evaluate(
         train, test, parents=catalogue().parents, with_baselines=False, progress=progress
     )

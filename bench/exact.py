@@ -53,7 +53,7 @@ def neighbors() -> float:
     queries = random.standard_normal((POSTINGS, DIMENSION)).astype(np.float32)
     index = ExemplarIndex(DIMENSION, features)
     index.update(range(EXEMPLARS), texts, [None] * EXEMPLARS, vectors)
-    cosine, text = index.similarities(queries, asked)
+    cosine, text = index.compare(queries, index.features.transform(asked))
 
     known, wanted = _grams(features, texts), _grams(features, asked)
     largest = 0.0

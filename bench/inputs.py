@@ -6,14 +6,14 @@ import os
 from functools import cache
 from pathlib import Path
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.cross_fitting import OutOfFold
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import TextEncoder, load_encoder
 from marketplace_ai.evaluation.inputs import Inputs, Source, read_inputs
-from marketplace_ai.evaluation.vectors import Encoded, encode
+from marketplace_ai.evaluation.vectors import EncodedRows, encode
 from marketplace_ai.management.console import progress
-from marketplace_ai.text.labeled_csv import Filter, Rows
+from marketplace_ai.text.labeled_csv import Filter, LabeledRows
 
 from .rows import NotMeasured, say
 
@@ -61,12 +61,12 @@ def catalogue() -> Inputs:
     )
 
 
-def encoded_rows(rows: Rows) -> Encoded:
+def encoded_rows(rows: LabeledRows) -> EncodedRows:
     """The same for labelled texts that are in no file."""
     return encode(encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
 
 
-def encoded(inputs: Inputs) -> list[Encoded]:
+def encoded(inputs: Inputs) -> list[EncodedRows]:
     """``inputs.files`` with the embedded encoder's vectors."""
     return encode(encoder(), inputs.files, kept_in=VECTORS, progress=progress)
 
@@ -76,12 +76,12 @@ def encoder() -> TextEncoder:
     return load_encoder("bundled", cache_dir=conf.cache_dir, progress=say)
 
 
-def labelled(rows: Encoded) -> Labelled:
-    return Labelled(rows.rows.texts, rows.vectors, rows.rows.labels)
+def labelled(rows: EncodedRows) -> LabeledTexts:
+    return LabeledTexts(rows.rows.texts, rows.vectors, rows.rows.labels)
 
 
 def out_of_fold(classifier: Classifier) -> OutOfFold:
     """How the labelled rows were scored by fits that never saw them."""
-    if classifier.scored is None:
+    if classifier.out_of_fold is None:
         raise ValueError("a stored classifier no longer knows how its rows were scored")
-    return classifier.scored
+    return classifier.out_of_fold

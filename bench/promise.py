@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier
-from marketplace_ai.guarantee.threshold_search import Trial, prove
+from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 from marketplace_ai.management.console import progress
 
 from . import catalogue, speed
-from .catalogue import CONFIDENCE, TARGET
+from .catalogue import TARGET
 from .inputs import out_of_fold
 from .rows import Benchmark
 
@@ -48,7 +48,7 @@ def broken(simulate: Callable[[], Simulated]) -> float:
 
 def promised(simulate: Callable[[], Simulated]) -> float:
     """How often there was a promise to break."""
-    return simulate().promised
+    return simulate().has_own_guarantee
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Simulated:
     """Shares of all draws: the promise was broken; any threshold was found."""
 
     broken: float
-    promised: float
+    has_own_guarantee: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +64,20 @@ class Population:
     """Labelled rows scored by fits that never saw them; ``leaf`` bool (r,): the first choice
     is a category, so that the rule for leaves may decide the row."""
 
-    trial: Trial
+    trial: CalibrationSample
     leaf: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, classifier: Classifier) -> Population:
         scored = out_of_fold(classifier)
-        trial = Trial(scored.probability, scored.first != scored.answers, scored.groups)
-        return cls(trial, scored.first != classifier.names.index(None))
+        trial = CalibrationSample(
+            scored.probability, scored.first_choice != scored.y_true, scored.groups
+        )
+        return cls(trial, scored.first_choice != classifier.classes.index(None))
 
     def error_rate(self, threshold: float) -> float:
         """Share of wrong rows among all that this threshold decides."""
-        decided = self.leaf & (self.trial.confidence >= threshold)
+        decided = self.leaf & (self.trial.score >= threshold)
         return float(self.trial.wrong[decided].mean())
 
 
@@ -92,7 +94,7 @@ def of_massive() -> Simulated:
 
 
 def simulated(
-    population: Population, draw: Callable[[Trial, Random], Drawn], draws: int = DRAWS
+    population: Population, draw: Callable[[CalibrationSample, Random], Drawn], draws: int = DRAWS
 ) -> Simulated:
     """Search a threshold on each draw, and ask the whole population what it is worth.
 
@@ -108,17 +110,19 @@ def simulated(
     with progress("Resampling", draws) as advance:
         for _ in range(draws):
             rows, groups = draw(population.trial, random)
-            trial = Trial(population.trial.confidence[rows], population.trial.wrong[rows], groups)
+            trial = CalibrationSample(
+                population.trial.score[rows], population.trial.wrong[rows], groups
+            )
             leaf = trial.take(population.leaf[rows])
-            rule = prove(leaf, len(rows), TARGET, CONFIDENCE)
+            rule = find_threshold(leaf, len(rows), TARGET)
             if rule.threshold is not None:
                 found += 1
-                failed += population.error_rate(rule.threshold) > 1 - TARGET
+                failed += population.error_rate(rule.threshold) > TARGET.max_error_rate
             advance(1)
     return Simulated(failed / draws, found / draws)
 
 
-def bootstrap(trial: Trial, random: Random) -> Drawn:
+def bootstrap(trial: CalibrationSample, random: Random) -> Drawn:
     """As many groups as there are, with replacement; one drawn twice counts as two groups,
     as two postings of the same kind would."""
     order = np.argsort(trial.groups, kind="stable")
@@ -128,7 +132,7 @@ def bootstrap(trial: Trial, random: Random) -> Drawn:
     return rows, np.repeat(np.arange(len(drawn)), sizes[drawn])
 
 
-def part(trial: Trial, random: Random) -> Drawn:
+def part(trial: CalibrationSample, random: Random) -> Drawn:
     """``ROWS`` rows without replacement."""
     rows = random.choice(len(trial.groups), size=min(ROWS, len(trial.groups)), replace=False)
     return rows, trial.groups[rows]

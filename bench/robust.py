@@ -12,7 +12,7 @@ import numpy as np
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.management.console import progress
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .inputs import encoded, public_split
 from .public import SEEDS, SETS, above_nearest, figures
@@ -65,19 +65,19 @@ def lopsided() -> float:
     return float(100 * (found["accuracy"] - better))
 
 
-def _mislabelled(rows: Rows, seed: int) -> Rows:
+def _mislabelled(rows: LabeledRows, seed: int) -> LabeledRows:
     random = np.random.default_rng(seed)
-    names = sorted({answer for answers in rows.answers for answer in answers})
+    names = sorted({answer for answers in rows.true_labels for answer in answers})
     wrong = set(random.permutation(len(rows))[: round(WRONG * len(rows))].tolist())
     answers = [
         (str(random.choice([name for name in names if name not in known])),)
         if i in wrong
         else known
-        for i, known in enumerate(rows.answers)
+        for i, known in enumerate(rows.true_labels)
     ]
-    return replace(rows, answers=answers)
+    return replace(rows, true_labels=answers)
 
 
-def _one_against_all(rows: Rows) -> Rows:
-    answers = [(ONE,) if ONE in known else ("other",) for known in rows.answers]
-    return replace(rows, answers=answers, parents={})
+def _one_against_all(rows: LabeledRows) -> LabeledRows:
+    answers = [(ONE,) if ONE in known else ("other",) for known in rows.true_labels]
+    return replace(rows, true_labels=answers, parents={})

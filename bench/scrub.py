@@ -13,11 +13,11 @@ from statistics import median
 import numpy as np
 
 from marketplace_ai.classifier import Classifier
-from marketplace_ai.evaluation.vectors import Encoded, encode
+from marketplace_ai.evaluation.vectors import EncodedRows, encode
 from marketplace_ai.management.console import progress
 from marketplace_ai.scrub import scrub
 from marketplace_ai.text.csv_files import read_csv
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.normalize import normalize
 
 from .inputs import CATALOGUE, ROOT, VECTORS, catalogue, encoded, encoder, labelled
@@ -87,7 +87,7 @@ def cost() -> float:
     return median(shares)
 
 
-def planted(rows: Rows, seed: int = 0) -> Rows:
+def planted(rows: LabeledRows, seed: int = 0) -> LabeledRows:
     """Each text with a phone number, an address and a code or an e-mail address behind it."""
     drawn = random.Random(seed)  # noqa: S311 (invented data, not secrets)
 
@@ -120,19 +120,19 @@ def _alone() -> Classifier:
     return Classifier.fit(labelled(encoded(catalogue())[0]), parents=catalogue().parents)
 
 
-def _first_choice(rows: Encoded) -> float:
-    index = _alone().ground.index(labelled(encoded(catalogue())[0]))
-    verdicts = _alone().decide(index, rows.vectors, rows.rows.texts)
+def _first_choice(rows: EncodedRows) -> float:
+    index = _alone().exemplar_model.index(labelled(encoded(catalogue())[0]))
+    verdicts = _alone().predict(index, rows.vectors, rows.rows.texts)
     right = [
         next((label for label, _ in verdict.choices if label is not None), None) in answers
-        for verdict, answers in zip(verdicts, rows.rows.answers, strict=True)
+        for verdict, answers in zip(verdicts, rows.rows.true_labels, strict=True)
         if answers
     ]
     return float(np.mean(right))
 
 
-def _with(rows: Rows, texts: list[str]) -> Rows:
-    return Rows(rows.path, rows.lines, texts, rows.answers, rows.kinds, rows.parents)
+def _with(rows: LabeledRows, texts: list[str]) -> LabeledRows:
+    return LabeledRows(rows.path, rows.lines, texts, rows.true_labels, rows.kinds, rows.parents)
 
 
 def _has(text: str, item: str) -> bool:

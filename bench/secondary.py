@@ -9,13 +9,13 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier import Classifier, Verdict
-from marketplace_ai.classifier.linear_heads import label_codes
-from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
-from marketplace_ai.classifier.second_category import FALSE_TAGS
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.classifier import Classifier, Prediction
+from marketplace_ai.classifier.linear_heads import class_ids
+from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
+from marketplace_ai.classifier.second_category import MAX_FALSE_RATE
+from marketplace_ai.text.labeled_csv import LabeledRows
 
-from .catalogue import CONFIDENCE, TARGET
+from .catalogue import TARGET
 from .inputs import catalogue, encoded, encoded_rows, labelled
 from .rows import Benchmark, NotMeasured, say
 
@@ -27,7 +27,7 @@ Codes = npt.NDArray[np.intp]
 def benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
         "second jobs: calibration_nb given one that is no answer, cross-fitted",
-        "share", FALSE_TAGS, "lower", false_tags,
+        "share", MAX_FALSE_RATE, "lower", false_tags,
     )  # fmt: skip
     yield Benchmark(
         "second jobs: both found in two rows of calibration_nb made one, cross-fitted",
@@ -43,8 +43,8 @@ def false_tags() -> float:
     """Over all rows, each with a single answer in the file (though some do have two jobs)."""
     judged = measured()
     wrong = [
-        any(label != answer for label, _ in verdict.secondary)
-        for verdict, answer in zip(judged.single, judged.answers, strict=True)
+        any(label != answer for label, _ in verdict.second_categories)
+        for verdict, answer in zip(judged.single, judged.true_labels, strict=True)
     ]
     return float(np.mean(wrong))
 
@@ -61,24 +61,24 @@ def precision() -> float:
     right = [
         _both(verdict, pair)
         for verdict, pair in zip(judged.double, judged.pairs, strict=True)
-        if verdict.secondary
+        if verdict.second_categories
     ]
     if not right:
         raise NotMeasured("no posting was given a second job")
     return float(np.mean(right))
 
 
-def _both(verdict: Verdict, pair: tuple[str, str]) -> bool:
-    return {verdict.label, *(label for label, _ in verdict.secondary)} == set(pair)
+def _both(verdict: Prediction, pair: tuple[str, str]) -> bool:
+    return {verdict.label, *(label for label, _ in verdict.second_categories)} == set(pair)
 
 
 @dataclass(frozen=True)
 class Judged:
     """Verdicts on the rows and on pairs of them, by classifiers that saw none of either."""
 
-    single: list[Verdict]
-    answers: list[str | None]
-    double: list[Verdict]
+    single: list[Prediction]
+    true_labels: list[str | None]
+    double: list[Prediction]
     pairs: list[tuple[str, str]]
 
 
@@ -90,41 +90,40 @@ def measured() -> Judged:
     groups = near_duplicate_groups([*exemplars.texts, *rows.texts])
     own, groups = groups[: len(exemplars)], groups[len(exemplars) :]
     names = sorted({label for label in rows.labels if label is not None})
-    codes = label_codes(rows.labels, names)
+    codes = class_ids(rows.labels, names)
     judged = Judged([], [], [], [])
-    for number, fold in enumerate(folds(groups, codes, FOLDS, 0), start=1):
+    for number, fold in enumerate(group_folds(groups, codes, FOLDS, 0), start=1):
         say(f"Fitting fold {number} of {FOLDS} …")
         known = exemplars.take(np.flatnonzero(~np.isin(own, groups[fold])))
         others = np.setdiff1d(np.arange(len(rows)), fold)
         classifier = Classifier.fit(
             known,
             rows.take(others),
-            target_precision=TARGET,
-            confidence=CONFIDENCE,
+            target=TARGET,
             parents=catalogue().parents,
         )
-        index = classifier.ground.index(known)
+        index = classifier.exemplar_model.index(known)
         single = rows.take(fold)
         double = encoded_rows(made(calibration.rows.take(fold), number))
-        judged.single.extend(classifier.decide(index, single.vectors, single.texts))
-        judged.answers.extend(single.labels)
-        judged.double.extend(classifier.decide(index, double.vectors, double.rows.texts))
-        judged.pairs.extend((first, second) for first, second in double.rows.answers)
+        judged.single.extend(classifier.predict(index, single.vectors, single.texts))
+        judged.true_labels.extend(single.labels)
+        judged.double.extend(classifier.predict(index, double.vectors, double.rows.texts))
+        judged.pairs.extend((first, second) for first, second in double.rows.true_labels)
     return judged
 
 
-def made(rows: Rows, seed: int) -> Rows:
+def made(rows: LabeledRows, seed: int) -> LabeledRows:
     """Rows with a category, two and two of different ones as one posting, each once.
 
     By turns: the titles joined by "og", alone; the titles in two lines; the titles joined,
     and both descriptions below.
     """
-    left = [i for i in np.random.default_rng(seed).permutation(len(rows)) if rows.answers[i]]
+    left = [i for i in np.random.default_rng(seed).permutation(len(rows)) if rows.true_labels[i]]
     texts: list[str] = []
     answers: list[tuple[str, ...]] = []
     while left:
         first = left.pop()
-        other = next((i for i in left if rows.answers[i] != rows.answers[first]), None)
+        other = next((i for i in left if rows.true_labels[i] != rows.true_labels[first]), None)
         if other is None:
             break
         left.remove(other)
@@ -136,5 +135,5 @@ def made(rows: Rows, seed: int) -> Rows:
         below = " ".join(part for part in (body, more) if part)
         forms = (joined, f"{title}\n{second}", f"{joined}\n{below}".strip())
         texts.append(forms[len(texts) % len(forms)])
-        answers.append((rows.answers[first][0], rows.answers[other][0]))
-    return Rows(rows.path, [0] * len(texts), texts, answers, None, rows.parents)
+        answers.append((rows.true_labels[first][0], rows.true_labels[other][0]))
+    return LabeledRows(rows.path, [0] * len(texts), texts, answers, None, rows.parents)

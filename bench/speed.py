@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.ngrams import NgramFeatures
 
@@ -54,7 +54,7 @@ def massive(count: int) -> tuple[Classifier, float]:
     train, dev = (labelled(rows) for rows in encoded(public_split("massive_sv-SE", "train", "dev")))
     chosen = np.random.default_rng(0).permutation(len(train))[:count]
     more = max(0, count - len(train))
-    exemplars = Labelled(
+    exemplars = LabeledTexts(
         [*(train.texts[i] for i in chosen), *dev.texts[:more]],
         np.vstack([train.vectors[chosen], dev.vectors[:more]]),
         [*(train.labels[i] for i in chosen), *dev.labels[:more]],
@@ -86,7 +86,7 @@ def deciding() -> float:
     whole, bare = [], []
     for turn in range(REPEATS + 1):
         seconds = (
-            _timed(lambda: classifier.decide(index, queries, texts)),
+            _timed(lambda: classifier.predict(index, queries, texts)),
             _timed(lambda: queries @ held.T),
         )
         if turn:  # the first turn only warms up
@@ -121,7 +121,7 @@ def memory() -> float:
     return max(others) / first
 
 
-def synthetic(count: int, random: np.random.Generator) -> Labelled:
+def synthetic(count: int, random: np.random.Generator) -> LabeledTexts:
     """``count`` exemplars of the catalogue's categories: unit vectors about a centre for each
     category, and texts of the halves of two of its own exemplars."""
     texts: dict[str, list[list[str]]] = {}
@@ -139,7 +139,7 @@ def synthetic(count: int, random: np.random.Generator) -> Labelled:
         own = texts[names[code]]
         first, second = (own[int(chance * len(own))] for chance in pair)
         said.append(" ".join(first[: (len(first) + 1) // 2] + second[len(second) // 2 :]))
-    return Labelled(said, _unit(vectors), [names[code] for code in codes])
+    return LabeledTexts(said, _unit(vectors), [names[code] for code in codes])
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import cache, partial
 
 from marketplace_ai.evaluation.evaluate import evaluate
-from marketplace_ai.evaluation.figures import Judged
+from marketplace_ai.evaluation.figures import ScoredRow
 from marketplace_ai.evaluation.inputs import Source, read_inputs
-from marketplace_ai.evaluation.vectors import Encoded
+from marketplace_ai.evaluation.vectors import EncodedRows
 from marketplace_ai.management.console import progress
 
-from .catalogue import CONFIDENCE, TARGET
+from .catalogue import TARGET
 from .inputs import CATALOGUE, ROOT, encoded
 from .rows import Benchmark
 
@@ -35,11 +35,11 @@ def benchmarks() -> Iterator[Benchmark]:
 
 def tagged(known: bool, kinds: tuple[str, ...]) -> float:
     """How many rows of ``kinds`` were given a category or a parent without a person."""
-    return sum(row.verdict.outcome in TAGGED for row in judged(known) if row.kind in kinds)
+    return sum(row.prediction.outcome in TAGGED for row in judged(known) if row.kind in kinds)
 
 
 @cache
-def judged(known: bool) -> list[Judged]:
+def judged(known: bool) -> list[ScoredRow]:
     """The strangers, decided by the catalogue's classifier. Not ``known``: one that was fitted
     and calibrated without a single text that fits nothing."""
     inputs = read_inputs(
@@ -56,13 +56,12 @@ def judged(known: bool) -> list[Judged]:
         test,
         calibration,
         parents=inputs.parents,
-        target_precision=TARGET,
-        confidence=CONFIDENCE,
+        target=TARGET,
         with_baselines=False,
         progress=progress,
     )
     return found.rows
 
 
-def _with_category(rows: Encoded) -> Encoded:
+def _with_category(rows: EncodedRows) -> EncodedRows:
     return rows.take([i for i, label in enumerate(rows.rows.labels) if label is not None])

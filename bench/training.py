@@ -19,7 +19,7 @@ import numpy as np
 from django.apps import apps
 from django.core.management import call_command
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.comparison.encoder_comparison import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
@@ -28,7 +28,7 @@ from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode
 from marketplace_ai.management.console import progress
-from marketplace_ai.text.labeled_csv import Rows, read_rows
+from marketplace_ai.text.labeled_csv import LabeledRows, read_rows
 from marketplace_ai.training.data.row_files import (
     TEST_TRIPLETS_FILE,
     read_pairs,
@@ -136,17 +136,19 @@ def classifier_accuracy(setup: Setup | None) -> float:
     text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
     files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
     exemplars, labeled = (
-        Labelled(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
+        LabeledTexts(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
         for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
     )
     classifier = Classifier.fit(exemplars, labeled, parents=inputs.parents)
-    index = classifier.ground.index(exemplars)
+    index = classifier.exemplar_model.index(exemplars)
     triplets = read_triplets(mined / TEST_TRIPLETS_FILE)
-    none = classifier.names.index(None)
+    none = classifier.classes.index(None)
 
     def probabilities(texts: list[str]) -> Any:
-        weighed = classifier.ground.weigh(index, np.asarray(text_encoder.encode(texts)), texts)
-        return classifier.calibration.scores(weighed.evidence, none).pooled
+        weighed = classifier.exemplar_model.weigh(
+            index, np.asarray(text_encoder.encode(texts)), texts
+        )
+        return classifier.calibration.scores(weighed.model_scores, none).pooled
 
     figures = triplet_accuracy(
         probabilities([row.anchor for row in triplets]),
@@ -173,7 +175,7 @@ def points_gained(name: str, setup: Setup) -> float:
 def rows_gained(setup: Setup) -> float:
     before = _figures(catalogue, None, None)
     after = _figures(catalogue, CATALOGUE_FILE, setup)
-    answered = sum(1 for answers in catalogue().test.answers if answers)
+    answered = sum(1 for answers in catalogue().test.true_labels if answers)
     return float(round((after["accuracy"] - before["accuracy"]) * answered))
 
 
@@ -254,7 +256,7 @@ def trained(file: str, setup: Setup) -> tuple[Path, dict[str, Any]]:
     return output, figures
 
 
-def _written(rows: Rows) -> str:
+def _written(rows: LabeledRows) -> str:
     file = _folder() / "danish.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

@@ -117,7 +117,7 @@ def _ready() -> None:
     import_catalog(str(CATALOGUE / "home_services.csv"))
     import_exemplars(str(CATALOGUE / "exemplars_nb.csv"))
     say("Fitting the catalogue's exemplars …")
-    fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit(progress=lambda n: None)
 
 
 def _postings() -> list[dict[str, str]]:

@@ -117,7 +117,7 @@ def _prepared() -> ModelLoader:
     fitted = min(FITTED, len(rows) // 2)
     say(f"Fitting {fitted:,} of {len(rows):,} exemplars …")
     add(shuffled[:fitted])
-    fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit(progress=lambda n: None)
     add(shuffled[fitted:])
     models = ModelLoader()
     say("Encoding the others …")

@@ -12,7 +12,7 @@ from django.utils.formats import number_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from marketplace_ai.guarantee.sequential_test import NOTHING, Evidence, error_lower_bound, log_e
+from marketplace_ai.guarantee.sequential_test import NO_EVIDENCE, EValue, anytime_lower_bound, log_e
 from marketplace_ai.models import AutomationStop
 
 from .display import badge, percent
@@ -51,7 +51,9 @@ def lines(
 ) -> list[Shown]:
     """Rules first, then categories: those that stopped, then those with most audited postings."""
     of = {(stop.rule, stop.category_key): stop for stop in standing}
-    promised = {row["label"]: row["promised"] for row in version.figures.get("categories", [])}
+    promised = {
+        row["label"]: row["has_own_guarantee"] for row in version.figures.get("categories", [])
+    }
     categories = sorted(
         watched.categories,
         key=lambda line: ((line.rule, line.key) not in of, -line.rows, line.name),
@@ -88,7 +90,7 @@ def _shown(
         url += f"?{urlencode({'category': line.label})}" if line.key else ""
     # What led to a stop is counted no more, but it is why nothing runs.
     found = _at_the_stop(stop, line) if stop is not None else line.evidence
-    bound = error_lower_bound(found, line.allowed, line.threshold)
+    bound = anytime_lower_bound(found, line.allowed, line.threshold)
     return Shown(
         name=line.name or _all_of(line.rule),
         promised=_promised(version, line, promised),
@@ -116,13 +118,13 @@ def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
     return percent(version.target_precision)
 
 
-def _at_the_stop(stop: AutomationStop, line: Line) -> Evidence:
+def _at_the_stop(stop: AutomationStop, line: Line) -> EValue:
     if stop.rows is None or stop.errors is None:
-        return NOTHING
-    return Evidence(stop.rows, stop.errors, log_e(stop.errors, stop.rows, line.allowed))
+        return NO_EVIDENCE
+    return EValue(stop.rows, stop.errors, log_e(stop.errors, stop.rows, line.allowed))
 
 
-def _evidence(found: Evidence, threshold: float) -> str:
+def _evidence(found: EValue, threshold: float) -> str:
     limit = number_format(round(math.exp(threshold)), force_grouping=True)
     if found.log_e >= threshold:
         return _("over %(limit)s") % {"limit": limit}

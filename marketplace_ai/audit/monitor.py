@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 
 from marketplace_ai.db.alias import alias
-from marketplace_ai.guarantee.sequential_test import Evidence, log_threshold, strongest
+from marketplace_ai.guarantee.sequential_test import EValue, largest_e_value, log_threshold
 from marketplace_ai.models import AutomationStop, ClassifierVersion, get_category_model
 
 Rule = AutomationStop.Rule
@@ -66,7 +66,7 @@ class Line:
     rows: int
     errors: int
     waiting: int
-    evidence: Evidence
+    evidence: EValue
     allowed: float
     threshold: float
 
@@ -120,7 +120,7 @@ def watch(version: ClassifierVersion) -> Watched:
             rows=rows,
             errors=errors,
             waiting=waiting,
-            evidence=strongest(wrong[rule, label], allowed),
+            evidence=largest_e_value(wrong[rule, label], allowed),
             allowed=allowed,
             threshold=log_threshold(version.confidence_level, tests),
         )

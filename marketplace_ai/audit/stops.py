@@ -19,7 +19,7 @@ from . import monitor
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from marketplace_ai.classifier import Verdict
+    from marketplace_ai.classifier import Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ class Stops:
     rules: frozenset[str]
     labels: frozenset[str | None]
 
-    def hold(self, verdict: Verdict) -> Verdict:
+    def hold(self, verdict: Prediction) -> Prediction:
         """The verdict, or the same one for a person where its automation has stopped.
 
         A category that has stopped is no posting's second one either.
         """
-        if any(label in self.labels for label, _ in verdict.secondary):
-            kept = tuple(pair for pair in verdict.secondary if pair[0] not in self.labels)
-            verdict = replace(verdict, secondary=kept)
+        if any(label in self.labels for label, _ in verdict.second_categories):
+            kept = tuple(pair for pair in verdict.second_categories if pair[0] not in self.labels)
+            verdict = replace(verdict, second_categories=kept)
         outcome: str = verdict.outcome
         leaf = outcome == Rule.LEAF and verdict.label in self.labels
         if leaf or outcome in self.rules:

@@ -1,19 +1,19 @@
 """Exemplars vote, labelled postings calibrate, and a promise decides what needs no person."""
 
-from marketplace_ai.guarantee.threshold_search import CategoryPromise, Promise, Rule
+from marketplace_ai.guarantee.guarantee import CategoryGuarantee, Guarantee, Rule
 
 from .artifact import ArtifactError
 from .classifier import Classifier
-from .labeled import Labelled
-from .prediction import Match, Verdict
+from .labeled import LabeledTexts
+from .prediction import Match, Prediction
 
 __all__ = [
     "ArtifactError",
-    "CategoryPromise",
+    "CategoryGuarantee",
     "Classifier",
-    "Labelled",
+    "Guarantee",
+    "LabeledTexts",
     "Match",
-    "Promise",
+    "Prediction",
     "Rule",
-    "Verdict",
 ]

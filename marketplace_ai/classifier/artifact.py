@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-FORMAT = "marketplace_ai.classifier/3"
+FORMAT = "marketplace_ai.classifier/4"
 _KEY = "marketplace_ai"
 
 Arrays = dict[str, npt.NDArray[Any]]

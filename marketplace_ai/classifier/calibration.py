@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from .opinion_pool import Codes, Evidence, Floats, Pool
+from .opinion_pool import Codes, Floats, ModelScores, OpinionPool
 
 #: Below this many rows no curve can be fitted.
-ENOUGH_ROWS = 30
+MIN_ROWS = 30
 _EVIDENCE = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class PooledScores:
     """Every label's log probability by each part and its pooled score, and the first choice.
 
     ``parts`` (4, b, k); ``pooled`` (b, k), each row sums to 1; ``first`` (b,) the column of
@@ -25,7 +25,7 @@ class Scores:
 
     parts: Floats
     pooled: Floats
-    first: npt.NDArray[np.intp]
+    first_choice: npt.NDArray[np.intp]
     probability: Floats
 
 
@@ -34,7 +34,7 @@ class Calibration:
     """The pool, and a logistic curve from the evidence for its first choice to a probability
     (Platt 1999, with more than one input): ``mean``, ``scale``, ``slope`` (6,), ``offset``."""
 
-    pool: Pool
+    opinion_pool: OpinionPool
     mean: Floats
     scale: Floats
     slope: Floats
@@ -42,19 +42,19 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, evidence: Evidence, codes: Codes, prior: Floats, none: int, *, stream: bool
+        cls, evidence: ModelScores, codes: Codes, prior: Floats, none: int, *, stream: bool
     ) -> Calibration:
         """Fit on scored rows with right answers ``codes`` (b,); -1: a label unknown here.
 
         ``prior``, ``stream``: see ``Pool.fit``.
         """
-        pool = Pool.fit(evidence, codes, prior, none, stream=stream)
+        pool = OpinionPool.fit(evidence, codes, prior, none, stream=stream)
         # Until rows say otherwise, the pooled score is the probability.
         plain = cls(pool, np.zeros(_EVIDENCE), np.ones(_EVIDENCE), np.eye(_EVIDENCE)[0], 0.0)
         scores = plain.scores(evidence, none)
         known = np.flatnonzero(~plain._far(scores, none))
-        right = (scores.first == codes)[known]
-        if len(right) < ENOUGH_ROWS:
+        right = (scores.first_choice == codes)[known]
+        if len(right) < MIN_ROWS:
             return plain
         features = _features(scores, evidence, none)[known]
         mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
@@ -62,22 +62,22 @@ class Calibration:
         return cls(pool, mean, scale, slope, offset)
 
     def widened(self, labels: int) -> Calibration:
-        return replace(self, pool=self.pool.widened(labels))
+        return replace(self, opinion_pool=self.opinion_pool.widened(labels))
 
-    def scores(self, evidence: Evidence, none: int) -> Scores:
+    def scores(self, evidence: ModelScores, none: int) -> PooledScores:
         """Pool the parts and say how likely the first choice is right."""
-        parts = self.pool.parts(evidence)
-        pooled = self.pool.pooled(parts, evidence, none)
-        scores = Scores(parts, pooled, pooled.argmax(axis=1), np.zeros(len(pooled)))
+        parts = self.opinion_pool.parts(evidence)
+        pooled = self.opinion_pool.pooled(parts, evidence, none)
+        scores = PooledScores(parts, pooled, pooled.argmax(axis=1), np.zeros(len(pooled)))
         features = (_features(scores, evidence, none) - self.mean) / self.scale
         chance = 1 / (1 + np.exp(-(features @ self.slope + self.offset)))
         far = np.where(self._far(scores, none), pooled[:, none], chance)
         return replace(scores, probability=far)
 
-    def _far(self, scores: Scores, none: int) -> npt.NDArray[np.bool_]:
+    def _far(self, scores: PooledScores, none: int) -> npt.NDArray[np.bool_]:
         """Rows that fit nothing by distance alone: labelled rows cannot say how often that is
         right, for among them are only postings that somebody had a category for."""
-        return np.asarray((scores.first == none) & np.isfinite(self.pool.background))
+        return np.asarray((scores.first_choice == none) & np.isfinite(self.opinion_pool.background))
 
 
 def _curve(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
@@ -97,17 +97,17 @@ def _curve(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[Floats, floa
     return fitted.coef_[0], float(fitted.intercept_[0])
 
 
-def _features(scores: Scores, evidence: Evidence, none: int) -> Floats:
+def _features(scores: PooledScores, evidence: ModelScores, none: int) -> Floats:
     """Evidence that the first choice is right, (b, 6): the log odds of its pooled score, its
     lead over the second, the log odds that the most doubtful part gives it, how many parts
     choose it, the nearest similarity, and whether it is "none of these"."""
-    rows = np.arange(len(scores.first))
+    rows = np.arange(len(scores.first_choice))
     pooled = scores.pooled
-    best = pooled[rows, scores.first]
+    best = pooled[rows, scores.first_choice]
     second = np.partition(pooled, -2, axis=1)[:, -2] if pooled.shape[1] > 1 else 1 - best
     speaking = scores.parts[:3]  # the shift says the same of every posting
-    doubtful = np.exp(speaking[:, rows, scores.first]).min(axis=0)
-    agree = (speaking.argmax(axis=2) == scores.first).sum(axis=0)
+    doubtful = np.exp(speaking[:, rows, scores.first_choice]).min(axis=0)
+    agree = (speaking.argmax(axis=2) == scores.first_choice).sum(axis=0)
     lead = np.log(np.maximum(best, 1e-6)) - np.log(np.maximum(second, 1e-6))
     return np.column_stack(
         [
@@ -116,7 +116,7 @@ def _features(scores: Scores, evidence: Evidence, none: int) -> Floats:
             _log_odds(doubtful),
             agree,
             evidence.nearest,
-            scores.first == none,
+            scores.first_choice == none,
         ]
     )
 

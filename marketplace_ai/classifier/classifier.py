@@ -13,18 +13,19 @@ from threadpoolctl import threadpool_limits
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.learned_metric import Metric
 from marketplace_ai.classifier.ngrams import BUCKETS, NgramFeatures
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.guarantee import Guarantee
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 
 from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
-from .certify import make_promise
+from .certify import certify
 from .cross_fitting import OutOfFold, cross_fit
-from .exemplar_model import Ground, Names, described_labels
-from .labeled import Labelled
-from .linear_heads import Linear, Pattern, label_codes
-from .opinion_pool import Pool, exemplar_prior
-from .predict import judge
-from .prediction import Verdict
+from .exemplar_model import Classes, ExemplarModel, has_description
+from .labeled import LabeledTexts
+from .linear_heads import LinearHeads, LinearScores, class_ids
+from .opinion_pool import OpinionPool, exemplar_prior
+from .predict import predict
+from .prediction import Prediction
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,41 +37,40 @@ _CURVE = ("mean", "scale", "slope")
 class Classifier:
     """What was fitted, and what it promises; immutable, and independent of the index."""
 
-    ground: Ground
+    exemplar_model: ExemplarModel
     calibration: Calibration
-    promise: Promise
+    guarantee: Guarantee
     parents: Mapping[str, str | None]
     #: How the labelled rows were scored; known after ``fit`` alone, never stored.
-    scored: OutOfFold | None = None
+    out_of_fold: OutOfFold | None = None
 
     @property
-    def names(self) -> Names:
+    def classes(self) -> Classes:
         """The labels known at the fit; None stands for "none of these"."""
-        return self.ground.names
+        return self.exemplar_model.classes
 
     @property
     def ngrams(self) -> NgramFeatures:
         """The text features that an ``ExemplarIndex`` for this classifier is built with."""
-        return self.ground.features
+        return self.exemplar_model.features
 
     @property
     def calibrated_on(self) -> str:
         """ "postings", or "exemplars" where no labelled postings were given."""
-        return self.promise.calibrated_on
+        return self.guarantee.calibrated_on
 
     @property
     def dimension(self) -> int:
-        return self.ground.metric.dimension
+        return self.exemplar_model.metric.dimension
 
     @classmethod
     def fit(
         cls,
-        exemplars: Labelled,
-        calibration: Labelled | None = None,
+        exemplars: LabeledTexts,
+        calibration: LabeledTexts | None = None,
         *,
-        descriptions: Labelled | None = None,
-        target_precision: float = 0.97,
-        confidence: float = 0.95,
+        descriptions: LabeledTexts | None = None,
+        target: Target = DEFAULT_TARGET,
         parents: Mapping[str, str | None] | None = None,
         seed: int = 0,
     ) -> Classifier:
@@ -84,17 +84,12 @@ class Classifier:
         no exemplar is left out, for that label stays newer than the fit.
 
         Raises ValueError without a single exemplar of a category, for vectors of different
-        dimensions, and for a target precision or confidence outside (0, 1).
+        dimensions.
         """
         if not any(label is not None for label in exemplars.labels):
             raise ValueError(
                 "no exemplar has a category, so nothing can vote: import labelled texts first "
                 "(import_exemplars FILE, or import_exemplars --from-jobs)"
-            )
-        if not 0 < target_precision < 1 or not 0 < confidence < 1:
-            raise ValueError(
-                f"target precision {target_precision} and confidence {confidence} must lie "
-                "between 0 and 1, as 0.97 and 0.95"
             )
         if calibration is not None and not len(calibration):
             calibration = None
@@ -114,8 +109,7 @@ class Classifier:
                 exemplars,
                 calibration,
                 descriptions,
-                target_precision,
-                confidence,
+                target,
                 dict(parents or {}),
                 seed,
             )
@@ -123,39 +117,39 @@ class Classifier:
     @classmethod
     def _fit(
         cls,
-        exemplars: Labelled,
-        calibration: Labelled | None,
-        descriptions: Labelled | None,
-        target_precision: float,
-        confidence: float,
+        exemplars: LabeledTexts,
+        calibration: LabeledTexts | None,
+        descriptions: LabeledTexts | None,
+        target: Target,
         tree: dict[str, str | None],
         seed: int,
     ) -> Classifier:
         known = sorted({label for label in exemplars.labels if label is not None})
-        names: Names = (*known, None)
-        ground = Ground.fit(exemplars, names, seed, descriptions)
+        names: Classes = (*known, None)
+        ground = ExemplarModel.fit(exemplars, names, seed, descriptions)
         scored = cross_fit(ground, exemplars, calibration, seed, descriptions)
-        codes = label_codes(exemplars.labels, names)
-        prior = exemplar_prior(codes, described_labels(descriptions, names))
+        codes = class_ids(exemplars.labels, names)
+        prior = exemplar_prior(codes, has_description(descriptions, names))
         fitted = Calibration.fit(
-            scored.evidence,
-            scored.answers,
+            scored.model_scores,
+            scored.y_true,
             prior,
             names.index(None),
             stream=calibration is not None,
         )
-        promise = make_promise(
+        promise = certify(
             scored,
             names,
             tree,
             np.bincount(codes, minlength=len(names)),
-            target_precision=target_precision,
-            confidence=confidence,
+            target=target,
             calibrated_on="postings" if calibration else "exemplars",
         )
         return cls(ground, fitted, promise, tree, scored)
 
-    def decide(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> list[Verdict]:
+    def predict(
+        self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]
+    ) -> list[Prediction]:
         """Give a verdict on each of b postings: unit ``vectors`` (b, d) and their texts.
 
         ``index`` holds the exemplars as they are now, in this classifier's text features;
@@ -167,15 +161,15 @@ class Classifier:
             )
         if not len(texts):
             return []
-        weighed = self.ground.weigh(index, vectors, texts)
-        return judge(weighed, self.calibration, self.promise, self.parents, index.ids)
+        weighed = self.exemplar_model.weigh(index, vectors, texts)
+        return predict(weighed, self.calibration, self.guarantee, self.parents, index.ids)
 
     def new_index(self, generation: int = 0) -> ExemplarIndex:
         """An empty index that compares as this classifier was fitted to."""
-        return self.ground.new_index(generation)
+        return self.exemplar_model.new_index(generation)
 
     def _made(self, index: ExemplarIndex) -> bool:
-        mine = self.ground.metric
+        mine = self.exemplar_model.metric
         return (index.features is self.ngrams and index.metric is mine) or (
             np.array_equal(index.features.idf, self.ngrams.idf)
             and np.array_equal(index.metric.mean, mine.mean)
@@ -184,27 +178,31 @@ class Classifier:
 
     def to_bytes(self) -> bytes:
         """Serialize to safetensors with JSON metadata and a digest."""
-        metric, pattern, curve = self.ground.metric, self.ground.pattern, self.calibration
+        metric, pattern, curve = (
+            self.exemplar_model.metric,
+            self.exemplar_model.linear_heads,
+            self.calibration,
+        )
         arrays: Arrays = {
             "idf": self.ngrams.idf,
             "metric.mean": metric.mean,
             "metric.matrix": metric.matrix.astype(np.float16),  # rounded when it was fitted
-            "pattern.codes": pattern.codes,
-            "pattern.grams": pattern.grams,
-            "pool.weights": curve.pool.weights,
-            "pool.prior": curve.pool.prior,
-            "pool.shift": curve.pool.shift,
+            "heads.codes": pattern.codes,
+            "heads.grams": pattern.grams,
+            "pool.weights": curve.opinion_pool.weights,
+            "pool.prior": curve.opinion_pool.prior,
+            "pool.prior_correction": curve.opinion_pool.prior_correction,
         }
         for name in _LINEAR:
-            linear: Linear = getattr(pattern, name)
-            arrays[f"pattern.{name}.weights"] = linear.weights.astype(np.float16)  # as above
-            arrays[f"pattern.{name}.bias"] = linear.bias
+            linear: LinearScores = getattr(pattern, name)
+            arrays[f"heads.{name}.weights"] = linear.weights.astype(np.float16)  # as above
+            arrays[f"heads.{name}.bias"] = linear.bias
         arrays |= {f"curve.{name}": getattr(curve, name) for name in _CURVE}
-        background = curve.pool.background
+        background = curve.opinion_pool.background
         state = {
-            "names": list(self.names),
+            "classes": list(self.classes),
             "parents": dict(self.parents),
-            "promise": self.promise.as_dict(),
+            "guarantee": self.guarantee.as_dict(),
             "background": background if np.isfinite(background) else None,
             "offset": curve.offset,
         }
@@ -218,32 +216,32 @@ class Classifier:
             if arrays["idf"].shape != (BUCKETS,):
                 raise ArtifactError("the classifier has other text features: fit it again")
             linear = {
-                name: Linear(
-                    arrays[f"pattern.{name}.weights"].astype(np.float32),
-                    arrays[f"pattern.{name}.bias"],
+                name: LinearScores(
+                    arrays[f"heads.{name}.weights"].astype(np.float32),
+                    arrays[f"heads.{name}.bias"],
                 )
                 for name in _LINEAR
             }
             background = state["background"]
-            pool = Pool(
+            pool = OpinionPool(
                 arrays["pool.weights"],
                 arrays["pool.prior"],
-                arrays["pool.shift"],
+                arrays["pool.prior_correction"],
                 -np.inf if background is None else background,
             )
             return cls(
-                Ground(
-                    tuple(state["names"]),
+                ExemplarModel(
+                    tuple(state["classes"]),
                     NgramFeatures(arrays["idf"]),
                     Metric(arrays["metric.mean"], arrays["metric.matrix"].astype(np.float32)),
-                    Pattern(arrays["pattern.codes"], arrays["pattern.grams"], **linear),
+                    LinearHeads(arrays["heads.codes"], arrays["heads.grams"], **linear),
                 ),
                 Calibration(
                     pool,
                     **{name: arrays[f"curve.{name}"] for name in _CURVE},
                     offset=state["offset"],
                 ),
-                Promise.from_dict(state["promise"]),
+                Guarantee.from_dict(state["guarantee"]),
                 state["parents"],
             )
         except (KeyError, TypeError) as error:

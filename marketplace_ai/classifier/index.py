@@ -133,16 +133,13 @@ class ExemplarIndex:
             self._append(keys, labels, marks, unit, grams)
         self._settle()
 
-    def similarities(self, vectors: Floats, texts: Sequence[str]) -> tuple[Floats, Floats]:
+    def compare(self, vectors: Floats, grams: sp.csr_matrix) -> tuple[Floats, Floats]:
         """Compare b postings with all n exemplars, exactly.
 
-        Returns the cosine of the vectors in the metric and the cosine of the text features,
-        both float32 (b, n), columns in the order of ``ids``.
+        ``grams`` are their text features, csr (b, BUCKETS). Returns the cosine of the vectors in
+        the metric and the cosine of the text features, both float32 (b, n), columns in the order
+        of ``ids``.
         """
-        return self.compare(vectors, self.features.transform(texts))
-
-    def compare(self, vectors: Floats, grams: sp.csr_matrix) -> tuple[Floats, Floats]:
-        """``similarities`` for texts already turned into features, csr (b, BUCKETS)."""
         if len(vectors) != grams.shape[0]:
             raise ValueError(f"{len(vectors)} vectors for {grams.shape[0]} texts")
         queries, offsets = self.metric.queries(self._unit(vectors))

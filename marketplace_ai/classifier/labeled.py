@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class LabeledTexts:
     """``texts`` with unit ``vectors``, float (n, d), and ``labels``.
 
     A label is any string that names a category for the caller; None means that the text
@@ -37,7 +37,7 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Labelled:
-        return Labelled(
+    def take(self, rows: npt.NDArray[np.intp]) -> LabeledTexts:
+        return LabeledTexts(
             [self.texts[i] for i in rows], self.vectors[rows], [self.labels[i] for i in rows]
         )

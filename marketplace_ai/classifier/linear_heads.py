@@ -8,25 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 
-from marketplace_ai.classifier.ngrams import BUCKETS, Divided
+from marketplace_ai.classifier.ngrams import BUCKETS, ClauseFeatures
 from marketplace_ai.guarantee import minimum_counts
+
+from .nystrom import NystromBasis
 
 Floats = npt.NDArray[np.float32]
 
 #: Inverse regularization of the logistic regressions on unit rows. Factors of 3 up or down
 #: change cross-fitted log loss little once the pool has weighed both.
-BY_VECTOR, BY_TEXT = 10.0, 30.0
+VECTOR_C, TEXT_C = 10.0, 30.0
 #: As many exemplars' n-grams span the text pattern; more add time, hardly accuracy.
-SPAN = 2000
+MAX_BASIS_ROWS = 2000
 #: More exemplars of one label than this teach the pattern nothing new, only slowly.
-MOST_PER_LABEL = 1000
+MAX_EXEMPLARS_PER_CLASS = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class LinearScores:
     """A linear score a label over f inputs: ``weights`` float32 (f, m), ``bias`` (m,).
 
     Weights are rounded to float16, as they are stored, before their first use, so that a
@@ -39,7 +40,7 @@ class Linear:
     @classmethod
     def fit(
         cls, rows: Floats, codes: npt.NDArray[np.intp], inverse_regularization: float
-    ) -> Linear:
+    ) -> LinearScores:
         """Multinomial logistic regression on ``rows`` (n, f); codes (n,) in range(m), m > 1."""
         machine = LogisticRegression(C=inverse_regularization, max_iter=200, tol=1e-3)
         machine.fit(rows, codes)
@@ -49,29 +50,20 @@ class Linear:
         return cls(_stored(weights), np.asarray(bias, dtype=np.float32))
 
     @classmethod
-    def fit_text(cls, texts: sp.csr_matrix, codes: npt.NDArray[np.intp], seed: int) -> Linear:
-        """The same on text features (n, g), whose span is that of a sample of their rows.
-
-        The rows are rotated into the sample's span, so that a few thousand inputs stand for
-        all n-grams and the solution for them is the same (the representer theorem: Kimeldorf
-        and Wahba 1971; with a sample: Williams and Seeger 2001).
-        """
+    def fit_text(cls, texts: sp.csr_matrix, codes: npt.NDArray[np.intp], seed: int) -> LinearScores:
+        """The same on text features (n, g), fitted on coordinates in the span of a sample of
+        their rows, so that a few thousand inputs stand for all n-grams."""
         rows = np.arange(texts.shape[0])
-        if len(rows) > SPAN:
-            rows = np.sort(np.random.default_rng(seed).permutation(rows)[:SPAN])
-        sample = texts[rows]
-        products = (sample @ sample.T).toarray().astype(np.float64)
-        products[np.diag_indices_from(products)] += 1e-4  # equal texts have one direction
-        root = np.linalg.cholesky(products)
-        against = (sample @ texts.T).toarray()
-        rotated = solve_triangular(root, against, lower=True).T
-        found = cls.fit(np.ascontiguousarray(rotated, np.float32), codes, BY_TEXT)
-        back = solve_triangular(root, found.weights.astype(np.float64), lower=True, trans="T")
-        return cls(_stored(sample.T @ back), found.bias)
+        if len(rows) > MAX_BASIS_ROWS:
+            rows = np.sort(np.random.default_rng(seed).permutation(rows)[:MAX_BASIS_ROWS])
+        basis = NystromBasis.fit(texts[rows], jitter=1e-4)
+        coordinates = np.ascontiguousarray(basis.project(texts), np.float32)
+        fitted = cls.fit(coordinates, codes, TEXT_C)
+        return cls(_stored(basis.lift(fitted.weights.astype(np.float64))), fitted.bias)
 
 
 @dataclass(frozen=True, eq=False)
-class Pattern:
+class LinearHeads:
     """Linear scores by vector, over d dimensions, and by text, over the ``grams`` (g,).
 
     ``codes`` (m,) says which label each of their columns belongs to.
@@ -79,8 +71,8 @@ class Pattern:
 
     codes: npt.NDArray[np.int32]
     grams: npt.NDArray[np.int32]
-    by_vector: Linear
-    by_text: Linear
+    by_vector: LinearScores
+    by_text: LinearScores
 
     @classmethod
     def fit(
@@ -90,22 +82,22 @@ class Pattern:
         codes: npt.NDArray[np.intp],
         described: npt.NDArray[np.bool_],
         seed: int,
-    ) -> Pattern:
+    ) -> LinearHeads:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        A label that is ``rare`` gets no column (``described`` (k,): which have a description);
+        A label that is ``rare_classes`` gets no column (``described`` (k,): which have a description);
         with fewer than two left there is nothing to tell apart, and no column at all.
         """
         rows = _capped(codes, seed)
-        rows = rows[~rare(codes, described)[codes[rows]]]
+        rows = rows[~rare_classes(codes, described)[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
             nothing = np.zeros(0, np.int32)
             return cls(nothing, nothing, _empty(centered.shape[1]), _empty(0))
         texts = texts[rows]
         grams = np.unique(texts.indices).astype(np.int32)
-        by_vector = Linear.fit(centered[rows], columns, BY_VECTOR)
-        by_text = Linear.fit_text(texts[:, grams], columns, seed)
+        by_vector = LinearScores.fit(centered[rows], columns, VECTOR_C)
+        by_text = LinearScores.fit_text(texts[:, grams], columns, seed)
         return cls(present.astype(np.int32), grams, by_vector, by_text)
 
     def scores(self, centered: Floats, texts: sp.csr_matrix, labels: int) -> tuple[Floats, Floats]:
@@ -123,7 +115,9 @@ class Pattern:
             both[1][:, self.codes] = texts[:, seen] @ weights + self.by_text.bias
         return both[0], both[1]
 
-    def said(self, divided: Divided, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    def said(
+        self, divided: ClauseFeatures, labels: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float64]:
         """What the p parts of b texts add to the scores by text of a few labels each.
 
         ``labels`` intp (b, c): codes to ask about for each text. Returns float64 (p, c); NaN
@@ -158,13 +152,15 @@ class Pattern:
         return found
 
 
-def label_codes(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:
+def class_ids(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:
     """Positions of ``labels`` in ``names``, intp; -1 for a label that is not there."""
     position = {name: code for code, name in enumerate(names)}
     return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
 
 
-def rare(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def rare_classes(
+    codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
     """Labels that are new and have too few exemplars beside the others', bool (labels,).
 
     New are those that their description still speaks for, ``described`` (labels,). Too few are
@@ -176,7 +172,7 @@ def rare(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.N
     there = counts > 0
     if not there.any():
         return np.zeros(len(described), dtype=np.bool_)
-    least = min(float(np.median(counts[there])) / 2, minimum_counts.FOR_A_PATTERN)
+    least = min(float(np.median(counts[there])) / 2, minimum_counts.MIN_EXEMPLARS_FOR_HEAD)
     few = there & described & (counts < least)
     if there.sum() - few.sum() < 2:
         return np.zeros(len(described), dtype=np.bool_)
@@ -185,17 +181,17 @@ def rare(codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]) -> npt.N
 
 def _capped(codes: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
     counts = np.bincount(codes) if len(codes) else np.zeros(0, np.intp)
-    if not len(counts) or counts.max() <= MOST_PER_LABEL:
+    if not len(counts) or counts.max() <= MAX_EXEMPLARS_PER_CLASS:
         return np.arange(len(codes))
     order = np.random.default_rng(seed).permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]
     rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.sort(order[rank < MOST_PER_LABEL])
+    return np.sort(order[rank < MAX_EXEMPLARS_PER_CLASS])
 
 
 def _stored(weights: npt.NDArray[np.floating]) -> Floats:
     return np.asarray(weights, dtype=np.float16).astype(np.float32)
 
 
-def _empty(inputs: int) -> Linear:
-    return Linear(np.zeros((inputs, 0), np.float32), np.zeros(0, np.float32))
+def _empty(inputs: int) -> LinearScores:
+    return LinearScores(np.zeros((inputs, 0), np.float32), np.zeros(0, np.float32))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
 
 from marketplace_ai.classifier.ngrams import NgramFeatures
 
@@ -34,22 +36,25 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
 
 
-def folds(
-    groups: npt.NDArray[np.intp], answers: npt.NDArray[np.intp], count: int, seed: int
+def group_folds(
+    groups: npt.NDArray[np.intp], labels: npt.NDArray[np.intp], count: int, seed: int
 ) -> list[npt.NDArray[np.intp]]:
-    """Deal whole groups into ``count`` folds of about equal size: row numbers of each fold.
+    """Split rows into ``count`` stratified folds that keep each group whole.
 
-    Groups with the same answer (that of their first row) are spread evenly. Fewer groups than
-    folds give as many folds as groups.
+    Returns the row numbers of each fold. scikit-learn's StratifiedGroupKFold spreads the rows of
+    each label evenly, as far as whole groups allow; ``seed`` alone decides among equal choices.
+    Fewer groups than folds give as many folds as groups.
     """
-    names, firsts, sizes = np.unique(groups, return_index=True, return_counts=True)
-    chance = np.random.default_rng(seed).permutation(len(names))
-    order = np.lexsort((chance, answers[firsts], -sizes))
+    names, members = np.unique(groups, return_inverse=True)
+    if len(names) < 2 or count < 2:
+        return [np.arange(len(groups))] if len(groups) else []
     count = min(count, len(names))
-    load = np.zeros(count)
-    fold_of = np.zeros(len(names), dtype=np.intp)
-    for name in order:
-        fold_of[name] = fold = int(load.argmin())
-        load[fold] += sizes[name]
-    row_fold = fold_of[np.searchsorted(names, groups)]
-    return [np.flatnonzero(row_fold == fold) for fold in range(count)]
+    # Shuffled here: the splitter's own ``shuffle`` mixed up the groups before scikit-learn 1.8.
+    members = np.random.default_rng(seed).permutation(len(names))[members]
+    # The splitter refuses labels with fewer rows than folds. Repeating every row changes no
+    # proportion, and the splitter looks at nothing else.
+    rarest = np.unique(labels, return_counts=True)[1].min()
+    rows = np.repeat(np.arange(len(groups)), math.ceil(count / rarest))
+    splits = StratifiedGroupKFold(count).split(rows, labels[rows], members[rows])
+    folds = [np.unique(rows[fold]) for _, fold in splits]
+    return [fold for fold in folds if len(fold)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.preprocessing import normalize
 
 #: 2 to 5 characters see through the compounds and inflections of the Nordic languages, and
@@ -33,7 +34,7 @@ _hashing = HashingVectorizer(
 
 
 @dataclass(frozen=True, eq=False)
-class Divided:
+class ClauseFeatures:
     """b texts and the p parts that they were split into; all matrices float32 csr.
 
     ``rows`` (b, BUCKETS), as ``NgramFeatures.transform`` gives them; ``parts`` (p, BUCKETS):
@@ -68,10 +69,10 @@ class NgramFeatures:
     @classmethod
     def fit(cls, texts: Sequence[str]) -> NgramFeatures:
         """Learn how rare each n-gram is: log((1 + n) / (1 + texts that have it)) + 1."""
-        counts = _count(texts) if len(texts) else sp.csr_matrix((0, BUCKETS))
-        frequency = np.bincount(counts.indices, minlength=BUCKETS)
-        idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
-        return cls(idf.astype(np.float32))
+        if not len(texts):
+            return cls(np.ones(BUCKETS, dtype=np.float32))
+        fitted = TfidfTransformer().fit(_count(texts).astype(np.float64))
+        return cls(fitted.idf_.astype(np.float32))
 
     def transform(self, texts: Sequence[str]) -> sp.csr_matrix:
         """Return float32 csr of shape (len(texts), BUCKETS); rows of unit length, or empty.
@@ -84,7 +85,7 @@ class NgramFeatures:
         titles, bodies = zip(*map(_title_and_body, texts), strict=True)
         return self._rows(_count(titles), _count(bodies) if any(bodies) else None)
 
-    def divide(self, texts: Sequence[str], split: Callable[[str], Sequence[str]]) -> Divided:
+    def divide(self, texts: Sequence[str], split: Callable[[str], Sequence[str]]) -> ClauseFeatures:
         """Transform texts, and say how much of each row each part of its text makes up.
 
         ``split`` cuts a title or a body between words, and loses none: n-grams lie within
@@ -93,7 +94,7 @@ class NgramFeatures:
         """
         if not len(texts):
             nothing = self.transform(texts)
-            return Divided(nothing, nothing, nothing, np.zeros(0, dtype=np.intp))
+            return ClauseFeatures(nothing, nothing, nothing, np.zeros(0, dtype=np.intp))
         sections = [split(section) for text in texts for section in _title_and_body(text)]
         owner = np.repeat(np.arange(len(sections)), [len(parts) for parts in sections])
         counts = _count([part for parts in sections for part in parts])
@@ -102,7 +103,7 @@ class NgramFeatures:
         said.sort_indices()  # so that both sums below have their values in the same places
         rows, whole = self._rows(said[::2], said[1::2]), said[::2] + said[1::2]
         worth = sp.csr_matrix((rows.data / whole.data, rows.indices, rows.indptr), rows.shape)
-        return Divided(rows, counts, worth, owner // 2)
+        return ClauseFeatures(rows, counts, worth, owner // 2)
 
     def _rows(self, titles: sp.csr_matrix, bodies: sp.csr_matrix | None) -> sp.csr_matrix:
         rows = self._weigh(titles)
@@ -110,12 +111,15 @@ class NgramFeatures:
             rows = rows + BODY_WEIGHT * self._weigh(bodies)
         return normalize(rows.tocsr(), copy=False)
 
+    @cached_property
+    def _tfidf(self) -> TfidfTransformer:
+        # Sublinear: an n-gram said five times is not five times the evidence.
+        transformer = TfidfTransformer(sublinear_tf=True)
+        transformer.idf_ = self.idf
+        return transformer
+
     def _weigh(self, counts: sp.csr_matrix) -> sp.csr_matrix:
-        # A gram said five times is not five times the evidence.
-        weighed = (1 + np.log(counts.data)) * self.idf[counts.indices]
-        return normalize(
-            sp.csr_matrix((weighed, counts.indices, counts.indptr), counts.shape), copy=False
-        )
+        return self._tfidf.transform(counts)
 
 
 def _count(texts: Sequence[str]) -> sp.csr_matrix:

@@ -10,33 +10,33 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
-from .linear_heads import rare
+from .linear_heads import rare_classes
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 #: Weights of vote, vector pattern, text pattern and shift, before labelled postings correct
 #: them: about what a few hundred of them give on four sets.
-USUAL = np.array([0.5, 1.0, 0.5, 0.8])
+PRIOR_WEIGHTS = np.array([0.5, 1.0, 0.5, 0.8])
 #: The same before exemplars do, where these stand in for postings. They are nearer to each other
 #: than to postings, so among themselves the vote is right more often than it will be: it weighs
 #: less, and what they say is believed less. (On a plateau of first choices on held-out rows of
 #: three public sets with 8 and 24 exemplars a category.)
-USUAL_AMONG_EXEMPLARS = np.array([0.15, 1.0, 0.7, 0.8])
+PRIOR_WEIGHTS_EXEMPLARS = np.array([0.15, 1.0, 0.7, 0.8])
 #: How many labelled rows the one and the other count for.
-USUAL_ROWS, USUAL_EXEMPLARS = 10.0, 300.0
+PRIOR_ROWS, PRIOR_ROWS_EXEMPLARS = 10.0, 300.0
 #: Without exemplars of "none", a posting that the exemplars of all categories together answer
 #: more weakly than this share of the known ones is taken to be far from everything.
-FAR = 0.02
+NONE_QUANTILE = 0.02
 #: How fast a posting beyond that distance turns into "none": what is torn between categories
 #: but near enough must not, for a person wants to see those.
-STEEPNESS = 4.0
+NONE_STEEPNESS = 4.0
 #: No part may veto: what it finds less likely than this counts as this.
 _FLOOR = -20.0
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class ModelScores:
     """What is known about b postings before any weighing; the columns are k labels.
 
     ``log_density`` (b, k) of the vote (-inf: no exemplar), ``by_vector`` and ``by_text``
@@ -49,17 +49,17 @@ class Evidence:
     by_text: Floats
     nearest: Floats
 
-    def take(self, rows: Codes) -> Evidence:
-        return Evidence(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def take(self, rows: Codes) -> ModelScores:
+        return ModelScores(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Evidence]) -> Evidence:
+    def concatenate(cls, parts: Sequence[ModelScores]) -> ModelScores:
         columns = (field.name for field in fields(cls))
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class OpinionPool:
     """How much the vote, both patterns and the shift from exemplars to the stream weigh.
 
     The pooled score of a label is proportional to the product of its probability by each
@@ -73,13 +73,13 @@ class Pool:
 
     weights: Floats
     prior: Floats
-    shift: Floats
+    prior_correction: Floats
     background: float
 
     @classmethod
     def fit(
-        cls, evidence: Evidence, codes: Codes, prior: Floats, none: int, *, stream: bool
-    ) -> Pool:
+        cls, evidence: ModelScores, codes: Codes, prior: Floats, none: int, *, stream: bool
+    ) -> OpinionPool:
         """Find the weights that make right answers ``codes`` (b,) likeliest (-1: no label).
 
         ``prior`` is the exemplars'; ``stream``: the answers are of postings as they come in,
@@ -88,7 +88,9 @@ class Pool:
         shift = log_frequency(codes, len(prior)) - prior if stream else np.zeros(len(prior))
         shift[np.isnan(evidence.by_vector).all(axis=0)] = 0.0
         usual, usual_rows = (
-            (USUAL, USUAL_ROWS) if stream else (USUAL_AMONG_EXEMPLARS, USUAL_EXEMPLARS)
+            (PRIOR_WEIGHTS, PRIOR_ROWS)
+            if stream
+            else (PRIOR_WEIGHTS_EXEMPLARS, PRIOR_ROWS_EXEMPLARS)
         )
         plain = cls(usual, prior, shift, _background(evidence, prior, none))
         # A row whose label has no exemplar (in its fold) says nothing about who is to be heard.
@@ -100,15 +102,19 @@ class Pool:
         parts = plain.parts(evidence.take(rows))
         return replace(plain, weights=_likeliest(parts, answers, usual, usual_rows))
 
-    def widened(self, labels: int) -> Pool:
+    def widened(self, labels: int) -> OpinionPool:
         """For ``labels`` columns: those newer than the fit are as rare as the rarest known."""
         new = labels - len(self.prior)
         if not new:
             return self
         prior = np.concatenate([self.prior, np.full(new, self.prior.min())])
-        return replace(self, prior=prior, shift=np.concatenate([self.shift, np.zeros(new)]))
+        return replace(
+            self,
+            prior=prior,
+            prior_correction=np.concatenate([self.prior_correction, np.zeros(new)]),
+        )
 
-    def parts(self, evidence: Evidence) -> Floats:
+    def parts(self, evidence: ModelScores) -> Floats:
         """Log probability of each label by vote, vector pattern and text pattern, and the
         shift: float64 (4, b, k)."""
         density = evidence.log_density + self.prior
@@ -122,9 +128,9 @@ class Pool:
         ]
         with np.errstate(divide="ignore"):
             logs = [np.maximum(np.log(chance), _FLOOR) for chance in chances]
-        return np.stack([*logs, np.broadcast_to(self.shift, voted.shape)])
+        return np.stack([*logs, np.broadcast_to(self.prior_correction, voted.shape)])
 
-    def pooled(self, parts: Floats, evidence: Evidence, none: int) -> Floats:
+    def pooled(self, parts: Floats, evidence: ModelScores, none: int) -> Floats:
         """The score of each label, (b, k); each row sums to 1. One without any exemplar has
         none, whatever its pattern remembers: it was taken out of the vote."""
         mixed = np.tensordot(self.weights, parts, axes=1)
@@ -133,7 +139,7 @@ class Pool:
         pooled = np.asarray(softmax(mixed, axis=1))
         if np.isfinite(self.background):
             nearness = logsumexp(evidence.log_density + self.prior, axis=1)
-            far = expit(STEEPNESS * (self.background - nearness))
+            far = expit(NONE_STEEPNESS * (self.background - nearness))
             pooled *= (1 - far)[:, None]
             pooled[:, none] += far
         return pooled
@@ -146,10 +152,10 @@ def log_frequency(codes: Codes, labels: int) -> Floats:
 
 
 def exemplar_prior(codes: Codes, described: npt.NDArray[np.bool_]) -> Floats:
-    """Log frequency of each label among the exemplars; a ``rare`` one's is that of the rarest
+    """Log frequency of each label among the exemplars; a ``rare_classes`` one's is that of the rarest
     other, as ``widened`` has it for labels newer than the fit."""
     prior = log_frequency(codes, len(described))
-    few = rare(codes, described)
+    few = rare_classes(codes, described)
     there = np.bincount(codes[codes >= 0], minlength=len(described)) > 0
     if few.any():
         prior[few] = prior[there & ~few].min()
@@ -190,9 +196,9 @@ def _likeliest(parts: Floats, answers: Codes, usual: Floats, usual_rows: float) 
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _background(evidence: Evidence, prior: Floats, none: int) -> float:
+def _background(evidence: ModelScores, prior: Floats, none: int) -> float:
     if np.isfinite(evidence.log_density[:, none]).any():
         return -np.inf
     nearness = logsumexp(evidence.log_density + prior, axis=1)
     nearness = nearness[np.isfinite(nearness)]
-    return float(np.quantile(nearness, FAR)) if len(nearness) else -np.inf
+    return float(np.quantile(nearness, NONE_QUANTILE)) if len(nearness) else -np.inf

@@ -8,33 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.guarantee import Guarantee
 
-from .calibration import Calibration, Scores
-from .exemplar_model import Weighed
-from .prediction import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Verdict
-from .second_category import second_jobs
+from .calibration import Calibration, PooledScores
+from .exemplar_model import ScoredPostings
+from .prediction import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Prediction
+from .second_category import find_second_categories
 from .taxonomy import parent_columns, sum_by_parent
 
 #: Values of which only the largest is looked at first, in a search for the largest of all.
 _BLOCK = 256
 
 
-def judge(
-    weighed: Weighed,
+def predict(
+    weighed: ScoredPostings,
     calibration: Calibration,
-    promise: Promise,
+    promise: Guarantee,
     parents: Mapping[str, str | None],
     ids: npt.NDArray[np.int64],
-) -> list[Verdict]:
+) -> list[Prediction]:
     """Turn b weighed postings into verdicts; ``ids`` (n,) are the exemplars' keys."""
-    names = weighed.names
+    names = weighed.classes
     none = names.index(None)
     calibration = calibration.widened(len(names))
-    scores = calibration.scores(weighed.evidence, none)
+    scores = calibration.scores(weighed.model_scores, none)
     choices = _chances(scores)
-    voice = _voice(scores, calibration.pool.weights)
-    voice[np.isnan(weighed.evidence.by_vector)] = 1.0  # only the vote knows such a label
+    voice = _voice(scores, calibration.opinion_pool.weights)
+    voice[np.isnan(weighed.model_scores.by_vector)] = 1.0  # only the vote knows such a label
     categories = scores.pooled.copy()
     categories[:, none] = -1.0
     best = categories.argmax(axis=1)
@@ -43,11 +43,13 @@ def judge(
     automated = {row.label: row.automated for row in promise.categories}
 
     explained = _explain(weighed, scores, voice)
-    seconds = second_jobs(weighed.pattern, weighed.divided, scores.pooled, none)
-    said = seconds.tagged(promise.secondary.threshold)
+    seconds = find_second_categories(
+        weighed.linear_heads, weighed.clause_features, scores.pooled, none
+    )
+    said = seconds.tagged(promise.second_category.threshold)
 
     verdicts = []
-    for row, first in enumerate(scores.first):
+    for row, first in enumerate(scores.first_choice):
         label, probability = names[first], float(scores.probability[row])
         top = int(sums[row].argmax())
         outcome, threshold = outcome_of(
@@ -61,7 +63,7 @@ def judge(
             second = None  # what its own rows refute as a first choice is no second one either
         ranked = np.argsort(-choices[row], kind="stable")[:MAX_CHOICES]
         verdicts.append(
-            Verdict(
+            Prediction(
                 label=label,
                 probability=probability,
                 threshold=threshold,
@@ -71,9 +73,9 @@ def judge(
                 choices=tuple((names[code], float(choices[row, code])) for code in ranked),
                 matches=matches,
                 score=score,
-                own_share=own,
-                rest=max(0.0, score - own - seen),
-                secondary=((second, float(seconds.strengths[row])),) if second else (),
+                head_share=own,
+                other_share=max(0.0, score - own - seen),
+                second_categories=((second, float(seconds.strengths[row])),) if second else (),
             )
         )
     return verdicts
@@ -83,7 +85,7 @@ def outcome_of(
     label: str | None,
     probability: float,
     parent_score: float,
-    promise: Promise,
+    promise: Guarantee,
     automated: Mapping[str, bool],
 ) -> tuple[Outcome, float | None]:
     """Apply the rules in their order; a label newer than the fit is a person's to confirm."""
@@ -102,21 +104,21 @@ def outcome_of(
     return "review", threshold
 
 
-def _chances(scores: Scores) -> npt.NDArray[np.float64]:
+def _chances(scores: PooledScores) -> npt.NDArray[np.float64]:
     """Spread what the first choice's probability leaves over the others by their scores.
 
     None of them may exceed the first, so that the order of choices stays that of the scores.
     """
-    rows = np.arange(len(scores.first))
-    first = scores.pooled[rows, scores.first]
+    rows = np.arange(len(scores.first_choice))
+    first = scores.pooled[rows, scores.first_choice]
     left = (1 - scores.probability) / np.maximum(1 - first, 1e-12)
     chances = np.minimum(scores.pooled * left[:, None], scores.probability[:, None])
-    chances[rows, scores.first] = scores.probability
+    chances[rows, scores.first_choice] = scores.probability
     return chances
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class Shares:
     """Whose score the first choices of b postings are: ``shares`` float32 (b, n) of every
     exemplar, ``own`` (b,) of the patterns; ``shown`` the positions of the largest shares."""
 
@@ -125,15 +127,17 @@ class Explained:
     shown: list[npt.NDArray[np.intp]]
 
 
-def _explain(weighed: Weighed, scores: Scores, voice: npt.NDArray[np.float64]) -> Explained:
+def _explain(
+    weighed: ScoredPostings, scores: PooledScores, voice: npt.NDArray[np.float64]
+) -> Shares:
     """Divide each label's score between its vote and its patterns by how far each lifts it
     above an even chance, weighed as in the pool; the vote's part between its exemplars by
     their kernel, of which a description beside exemplars has half, as in the vote. So the
     shares of all exemplars and all patterns sum to 1.
     """
-    rows = np.arange(len(scores.first))
+    rows = np.arange(len(scores.first_choice))
     voted = scores.pooled * voice
-    own = scores.pooled[rows, scores.first] - voted[rows, scores.first]
+    own = scores.pooled[rows, scores.first_choice] - voted[rows, scores.first_choice]
     mass, words = weighed.vote.mass, weighed.vote.words
     voted = np.where((mass > 0) & (words > 0), voted / 2, voted)
     worth = voted / np.where(mass > 0, mass, 1.0)
@@ -143,15 +147,15 @@ def _explain(weighed: Weighed, scores: Scores, voice: npt.NDArray[np.float64]) -
         columns = columns + weighed.described * mass.shape[1]
     shares = np.take(worth.astype(np.float32), columns, axis=1)
     shares *= weighed.vote.kernel
-    return Explained(shares, own, [largest(row, MAX_MATCHES) for row in shares])
+    return Shares(shares, own, [largest(row, MAX_MATCHES) for row in shares])
 
 
 def _matches(
-    weighed: Weighed, explained: Explained, row: int, ids: npt.NDArray[np.int64]
+    weighed: ScoredPostings, explained: Shares, row: int, ids: npt.NDArray[np.int64]
 ) -> tuple[Match, ...]:
     shown = explained.shown[row]
     return tuple(
-        Match(exemplar, weighed.names[code], similarity, share)
+        Match(exemplar, weighed.classes[code], similarity, share)
         for exemplar, code, similarity, share in zip(
             ids[shown].tolist(),
             weighed.codes[shown].tolist(),
@@ -176,7 +180,7 @@ def largest(values: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp
     return found[np.argsort(-values[found], kind="stable")[:count]]
 
 
-def _voice(scores: Scores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _voice(scores: PooledScores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The vote's part (b, k) of each label's score, 0 to 1; the rest is the patterns'."""
     even = -np.log(scores.pooled.shape[1])
     lift = np.maximum(scores.parts[:3] - even, 0) * weights[:3, None, None]

@@ -22,7 +22,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Prediction:
     """The first choice, how likely it is right, and whether a person is needed.
 
     ``label`` is the first choice (None: fits no category) and ``probability`` its
@@ -47,6 +47,6 @@ class Verdict:
     choices: tuple[tuple[str | None, float], ...]
     matches: tuple[Match, ...]
     score: float
-    own_share: float
-    rest: float
-    secondary: tuple[tuple[str, float], ...]
+    head_share: float
+    other_share: float
+    second_categories: tuple[tuple[str, float], ...]

@@ -15,22 +15,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier.ngrams import Divided
+from marketplace_ai.classifier.ngrams import ClauseFeatures
 from marketplace_ai.guarantee.bounds import error_upper_bound
-from marketplace_ai.guarantee.threshold_search import SecondaryRule
+from marketplace_ai.guarantee.guarantee import SecondCategoryRule
 from marketplace_ai.scrub.languages import WORDS
 
-from .linear_heads import Pattern
+from .linear_heads import LinearHeads
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 #: The second job is the second or third choice of all: vectors and exemplars must see it too.
-CHOICES = 3
+NUM_CHOICES = 3
 #: At most this share of postings with one job may be given a second (proven at the
 #: confidence of the promise).
-FALSE_TAGS = 0.03
+MAX_FALSE_RATE = 0.03
 #: Where one job ends and another begins, besides the marks below and the end of a line. In a
 #: language that is not known the marks alone divide.
 CONJUNCTIONS = (*WORDS.conjunctions, "&", "+", "/")
@@ -41,7 +41,7 @@ _CUT = re.compile(
 
 
 @dataclass(frozen=True, eq=False)
-class Seconds:
+class SecondCategories:
     """For each of b postings the one category that may be its second job.
 
     ``codes`` intp (b,), -1 where there is none; ``strengths`` float64 (b,): how much the
@@ -53,14 +53,14 @@ class Seconds:
     strengths: Floats
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Seconds]) -> Seconds:
+    def concatenate(cls, parts: Sequence[SecondCategories]) -> SecondCategories:
         return cls(
             np.concatenate([part.codes for part in parts]),
             np.concatenate([part.strengths for part in parts]),
         )
 
-    def take(self, rows: Codes) -> Seconds:
-        return Seconds(self.codes[rows], self.strengths[rows])
+    def take(self, rows: Codes) -> SecondCategories:
+        return SecondCategories(self.codes[rows], self.strengths[rows])
 
     def tagged(self, threshold: float | None) -> Bools:
         """For which postings it is said, bool (b,); for none without a threshold."""
@@ -77,27 +77,29 @@ def clauses(text: str) -> list[str]:
     return [clause for clause in _CUT.split(text.strip()) if clause]
 
 
-def second_jobs(pattern: Pattern, divided: Divided, pooled: Floats, none: int) -> Seconds:
+def find_second_categories(
+    pattern: LinearHeads, divided: ClauseFeatures, pooled: Floats, none: int
+) -> SecondCategories:
     """Weigh the second and third choices of b postings with scores ``pooled`` (b, k).
 
     ``divided``: their texts by clause. A posting whose first choice is ``none`` has no
     second, and none is never one. Of two that may be, the stronger is taken: a posting with
     three jobs is rarer than a text whose clauses speak for a third category by chance.
     """
-    ranked = np.argsort(-pooled, axis=1, kind="stable")[:, :CHOICES]
-    missing = CHOICES - ranked.shape[1]
+    ranked = np.argsort(-pooled, axis=1, kind="stable")[:, :NUM_CHOICES]
+    missing = NUM_CHOICES - ranked.shape[1]
     ranked = np.pad(ranked, ((0, 0), (0, missing)), constant_values=-1)
     ranked[ranked == none] = -1
     alone = np.bincount(divided.owner, minlength=len(pooled)) < 2
     ranked[alone | (ranked[:, 0] < 0)] = -1
     said = pattern.said(divided, ranked)
-    found = strengths(said, divided.owner, len(pooled))
+    found = split_strengths(said, divided.owner, len(pooled))
     rows, best = np.arange(len(pooled)), found.argmax(axis=1)
     sure = found[rows, best]
-    return Seconds(np.where(sure > 0, ranked[rows, best + 1], -1), sure)
+    return SecondCategories(np.where(sure > 0, ranked[rows, best + 1], -1), sure)
 
 
-def strengths(said: Floats, owner: Codes, texts: int) -> Floats:
+def split_strengths(said: Floats, owner: Codes, texts: int) -> Floats:
     """How surely texts have two jobs, float64 (texts, c - 1), 0 or more.
 
     ``said`` (p, c): what each part adds to the score of its text's first choice and of c - 1
@@ -116,7 +118,9 @@ def strengths(said: Floats, owner: Codes, texts: int) -> Floats:
     return found
 
 
-def prove(seconds: Seconds, answers: Codes, groups: Codes, confidence: float) -> SecondaryRule:
+def find_threshold(
+    seconds: SecondCategories, answers: Codes, groups: Codes, confidence_level: float
+) -> SecondCategoryRule:
     """Find the loosest threshold at which few labelled rows get a second job that they lack.
 
     ``answers`` (b,): the single right answer of each row (-1: unknown here); any other
@@ -130,10 +134,15 @@ def prove(seconds: Seconds, answers: Codes, groups: Codes, confidence: float) ->
     worst = np.zeros(len(names))
     np.maximum.at(worst, of, wrong)
     rows, allowed = len(names), -1
-    while allowed + 1 < rows and error_upper_bound(allowed + 1, rows, confidence) <= FALSE_TAGS:
+    while (
+        allowed + 1 < rows
+        and error_upper_bound(allowed + 1, rows, confidence_level) <= MAX_FALSE_RATE
+    ):
         allowed += 1
     if allowed < 0:
-        return SecondaryRule(None, rows, 0, error_upper_bound(0, rows, confidence))
+        return SecondCategoryRule(None, rows, 0, error_upper_bound(0, rows, confidence_level))
     threshold = float(np.sort(worst)[::-1][allowed])
     errors = int((worst > threshold).sum())
-    return SecondaryRule(threshold, rows, errors, error_upper_bound(errors, rows, confidence))
+    return SecondCategoryRule(
+        threshold, rows, errors, error_upper_bound(errors, rows, confidence_level)
+    )

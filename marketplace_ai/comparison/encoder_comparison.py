@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import Labelled
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.classifier.labeled import LabeledTexts
+from marketplace_ai.guarantee.guarantee import Guarantee
 
 from . import slices
 from .held_out_check import check_held_out
@@ -36,7 +36,7 @@ MAX_CHANGED_ROWS = 200
 def compare_encoders(
     new: Classifier,
     old: Classifier,
-    rows: Labelled,
+    rows: LabeledTexts,
     kinds: Sequence[tuple[str, ...]] | None = None,
     seed: int = 0,
 ) -> EncoderComparison:
@@ -75,7 +75,9 @@ def compare_encoders(
         parent=difference(new_parent, old_parent, with_parent),
         none_recognized=difference(new_scored.correct, old_scored.correct, none),
         automatic=difference(new_scored.automatic, old_scored.automatic),
-        categories=slices.by_category(rows.labels, predictions, (new.promise, old.promise), groups),
+        categories=slices.by_category(
+            rows.labels, predictions, (new.guarantee, old.guarantee), groups
+        ),
         kinds=slices.by_kind(kinds, predictions, groups),
         changed=len(changed),
         changes=tuple(_changed_row(rows, predictions, row) for row in changed[:MAX_CHANGED_ROWS]),
@@ -83,10 +85,10 @@ def compare_encoders(
 
 
 def failed_checks(
-    new: Promise,
-    old: Promise,
+    new: Guarantee,
+    old: Guarantee,
     results: EncoderComparison,
-    serving: Promise | None = None,
+    serving: Guarantee | None = None,
     *,
     train_test_overlap: bool = False,
 ) -> Iterator[FailedCheck]:
@@ -119,11 +121,11 @@ def failed_checks(
         yield FailedCheck.TRAIN_TEST_OVERLAP
 
 
-def _is_stricter(new: Promise, old: Promise) -> bool:
-    return new.target_precision > old.target_precision or new.confidence > old.confidence
+def _is_stricter(new: Guarantee, old: Guarantee) -> bool:
+    return new.target.is_stricter_than(old.target)
 
 
-def _has_threshold(new: Promise, old: Promise, serving: Promise | None) -> bool:
+def _has_threshold(new: Guarantee, old: Guarantee, serving: Guarantee | None) -> bool:
     """Whether something is automatic with the old encoder, or today at no stricter a target."""
     if old.automatic.threshold is not None:
         return True
@@ -141,7 +143,7 @@ def _coverage_drops(automatic: PairedDifference) -> bool:
 def _summary(classifier: Classifier, predictions: Predictions, seed: int) -> ModelSummary:
     counts = predictions.scored.counts()
     return ModelSummary(
-        threshold=classifier.promise.automatic.threshold,
+        threshold=classifier.guarantee.automatic.threshold,
         automatic=counts.automatic,
         errors=counts.errors,
         automatic_parent=predictions.outcomes.count("automatic_parent"),
@@ -163,7 +165,7 @@ def _changed_rows(new: Predictions, old: Predictions) -> list[int]:
     return sorted(differ, key=order)
 
 
-def _changed_row(rows: Labelled, predictions: PredictionPair, row: int) -> ChangedRow:
+def _changed_row(rows: LabeledTexts, predictions: PredictionPair, row: int) -> ChangedRow:
     new, old = (
         RowPrediction(each.decided[row], float(each.probability[row]), each.outcomes[row])
         for each in predictions

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import Labelled
+from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.predict import outcome_of
 from marketplace_ai.classifier.prediction import Outcome
 from marketplace_ai.classifier.taxonomy import parent_columns, sum_by_parent
@@ -36,19 +36,19 @@ class Predictions:
     has_parent: Bools
 
 
-def predict_out_of_fold(classifier: Classifier, rows: Labelled) -> Predictions:
+def predict_out_of_fold(classifier: Classifier, rows: LabeledTexts) -> Predictions:
     """Predict the rows that a classifier was just calibrated on, by its out-of-fold scores.
 
     Raises ValueError if it was not just fitted on these rows.
     """
     scores = out_of_fold(classifier, rows)
-    names, guarantee = classifier.names, classifier.promise
+    names, guarantee = classifier.classes, classifier.guarantee
     parents, columns = parent_columns(names, classifier.parents)
     parent_scores = sum_by_parent(scores.pooled, columns, max(len(parents), 1))
     best_parent = parent_scores.argmax(axis=1)
-    label_parent = np.where(scores.answers >= 0, columns[scores.answers], -1)
+    label_parent = np.where(scores.y_true >= 0, columns[scores.y_true], -1)
     automated = {row.label: row.automated for row in guarantee.categories}
-    labels = tuple(names[code] for code in scores.first)
+    labels = tuple(names[code] for code in scores.first_choice)
     outcomes: list[Outcome] = []
     decided: list[str | None] = []
     for row, label in enumerate(labels):

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.cross_fitting import FOLDS, OutOfFold
-from marketplace_ai.classifier.exemplar_model import describe
+from marketplace_ai.classifier.exemplar_model import add_descriptions
 from marketplace_ai.classifier.index import ExemplarIndex
-from marketplace_ai.classifier.labeled import Labelled
-from marketplace_ai.classifier.linear_heads import label_codes
-from marketplace_ai.classifier.near_duplicates import folds
+from marketplace_ai.classifier.labeled import LabeledTexts
+from marketplace_ai.classifier.linear_heads import class_ids
+from marketplace_ai.classifier.near_duplicates import group_folds
 
 from .paired_tests import Bools, Groups
 from .report import Counts
@@ -38,20 +38,20 @@ class Scored:
         return Counts(int(self.correct.sum()), int(self.automatic.sum()), int(errors.sum()))
 
 
-def out_of_fold(classifier: Classifier, rows: Labelled) -> OutOfFold:
+def out_of_fold(classifier: Classifier, rows: LabeledTexts) -> OutOfFold:
     """The out-of-fold scores of a fit; ValueError if it was not just fitted on these rows."""
-    scores = classifier.scored
-    if scores is None or len(scores.first) != len(rows):
+    scores = classifier.out_of_fold
+    if scores is None or len(scores.first_choice) != len(rows):
         raise ValueError("the classifier was not just fitted on these rows")
     return scores
 
 
-def score_out_of_fold(classifier: Classifier, rows: Labelled) -> Scored:
+def score_out_of_fold(classifier: Classifier, rows: LabeledTexts) -> Scored:
     """Score the rows that a classifier was just calibrated on, by its out-of-fold scores."""
-    scores, guarantee = out_of_fold(classifier, rows), classifier.promise
+    scores, guarantee = out_of_fold(classifier, rows), classifier.guarantee
     threshold = guarantee.automatic.threshold
     automated = {row.label for row in guarantee.categories if row.automated}
-    labels = [classifier.names[code] for code in scores.first]
+    labels = [classifier.classes[code] for code in scores.first_choice]
     certain = scores.probability >= (np.inf if threshold is None else threshold)
     is_automated = np.array([label in automated for label in labels], dtype=bool)
     return Scored(_correct(labels, rows), is_automated & certain)
@@ -59,12 +59,12 @@ def score_out_of_fold(classifier: Classifier, rows: Labelled) -> Scored:
 
 def replay_current(
     old: Classifier,
-    exemplars: Labelled,
+    exemplars: LabeledTexts,
     exemplar_groups: Groups,
-    rows: Labelled,
+    rows: LabeledTexts,
     groups: Groups,
     seed: int,
-    descriptions: Labelled | None = None,
+    descriptions: LabeledTexts | None = None,
 ) -> Scored:
     """Score ``rows`` by an older classifier with the exemplars and descriptions of today.
 
@@ -74,22 +74,22 @@ def replay_current(
     index = old.new_index()
     _add(index, exemplars, np.arange(len(exemplars)))
     if descriptions is not None:
-        describe(index, descriptions, len(exemplars))
+        add_descriptions(index, descriptions, len(exemplars))
     correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in folds(groups, label_codes(rows.labels, old.names), FOLDS, seed):
+    for fold in group_folds(groups, class_ids(rows.labels, old.classes), FOLDS, seed):
         near_duplicates = np.flatnonzero(np.isin(exemplar_groups, groups[fold]))
         _remove(index, near_duplicates)
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
             block = fold[start : start + _BLOCK]
             part = rows.take(block)
-            verdicts = old.decide(index, part.vectors, part.texts)
+            verdicts = old.predict(index, part.vectors, part.texts)
             correct[block] = _correct([verdict.label for verdict in verdicts], part)
             automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
         _add(index, exemplars, near_duplicates)
     return Scored(correct, automatic)
 
 
-def _add(index: ExemplarIndex, exemplars: Labelled, rows: npt.NDArray[np.intp]) -> None:
+def _add(index: ExemplarIndex, exemplars: LabeledTexts, rows: npt.NDArray[np.intp]) -> None:
     part = exemplars.take(rows)
     index.update(rows.tolist(), part.texts, part.labels, part.vectors)
 
@@ -98,5 +98,5 @@ def _remove(index: ExemplarIndex, rows: npt.NDArray[np.intp]) -> None:
     index.update([], [], [], np.zeros((0, index.dimension), np.float32), rows.tolist())
 
 
-def _correct(labels: Sequence[str | None], rows: Labelled) -> Bools:
+def _correct(labels: Sequence[str | None], rows: LabeledTexts) -> Bools:
     return np.array([x == y for x, y in zip(labels, rows.labels, strict=True)], dtype=bool)

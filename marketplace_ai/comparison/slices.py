@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from marketplace_ai.guarantee.threshold_search import CategoryPromise, Promise
+from marketplace_ai.guarantee.guarantee import CategoryGuarantee, Guarantee
 
 from .labeled_predictions import Predictions
 from .paired_tests import Bools, Groups, sign_test
@@ -48,7 +48,7 @@ def text_kinds(text: str) -> tuple[TextKind, TextKind]:
 def by_category(
     labels: Sequence[str | None],
     predictions: PredictionPair,
-    guarantees: tuple[Promise, Promise],
+    guarantees: tuple[Guarantee, Guarantee],
     groups: Groups,
 ) -> tuple[CategorySlice, ...]:
     """A slice for each category that a row is labeled with or was given, most rows first.
@@ -62,7 +62,7 @@ def by_category(
 def _categories(
     labels: Sequence[str | None],
     predictions: PredictionPair,
-    guarantees: tuple[Promise, Promise],
+    guarantees: tuple[Guarantee, Guarantee],
     groups: Groups,
 ) -> Iterator[CategorySlice]:
     new_scopes, old_scopes = (_guarantee_scopes(guarantee) for guarantee in guarantees)
@@ -94,13 +94,13 @@ def _categories(
         )
 
 
-def _guarantee_scopes(guarantee: Promise) -> dict[str, GuaranteeScope]:
+def _guarantee_scopes(guarantee: Guarantee) -> dict[str, GuaranteeScope]:
     """How far each category is covered; not at all where no threshold was proven."""
 
-    def scope(row: CategoryPromise) -> GuaranteeScope:
+    def scope(row: CategoryGuarantee) -> GuaranteeScope:
         if guarantee.automatic.threshold is None or not row.automated:
             return GuaranteeScope.NONE
-        return GuaranteeScope.OWN if row.promised else GuaranteeScope.OVERALL
+        return GuaranteeScope.OWN if row.has_own_guarantee else GuaranteeScope.OVERALL
 
     return {row.label: scope(row) for row in guarantee.categories}
 

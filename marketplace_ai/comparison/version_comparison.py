@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import Labelled
+from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
-from marketplace_ai.guarantee.threshold_search import Promise
+from marketplace_ai.guarantee.guarantee import Guarantee
 
 from .paired_tests import SIGNIFICANCE, Bools, sign_test
 from .report import FailedCheck, VersionComparison
@@ -24,11 +24,11 @@ MAX_COVERAGE_DROP = 0.2
 def compare_versions(
     new: Classifier,
     old: Classifier,
-    exemplars: Labelled,
-    rows: Labelled | None,
+    exemplars: LabeledTexts,
+    rows: LabeledTexts | None,
     seen: Bools,
     seed: int = 0,
-    descriptions: Labelled | None = None,
+    descriptions: LabeledTexts | None = None,
 ) -> VersionComparison:
     """Compare a classifier that was just fitted with an older one, on the rows of that fit.
 
@@ -69,7 +69,7 @@ def compare_versions(
 
 
 def failed_checks(
-    new: Promise, old: Promise, results: VersionComparison | None
+    new: Guarantee, old: Guarantee, results: VersionComparison | None
 ) -> Iterator[FailedCheck]:
     """The checks that the new version fails; none where it may become active.
 
@@ -79,7 +79,7 @@ def failed_checks(
     """
     if results is not None and accuracy_drops(results):
         yield FailedCheck.ACCURACY_DROP
-    if new.target_precision > old.target_precision or new.confidence > old.confidence:
+    if new.target.is_stricter_than(old.target):
         return
     if new.automatic.threshold is None and old.automatic.threshold is not None:
         yield FailedCheck.NO_THRESHOLD

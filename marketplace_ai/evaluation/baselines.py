@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.classifier.learned_metric import Metric
-from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 from marketplace_ai.classifier.ngrams import NgramFeatures
 from marketplace_ai.classifier.vote import TEXT_WEIGHT, vote
 from marketplace_ai.encoding.progress import Progress, silent
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .lexical import NEIGHBORS, agreement, nearest_by_text
-from .logistic import FOLDS, ONE_FOLD_FROM, Choice, Logistic
+from .logistic import FOLDS, ONE_FOLD_FROM, Hyperparameters, Logistic
 from .metrics import share
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +30,12 @@ _BLOCK = 512
 
 
 def baselines(
-    exemplars: Labelled, rows: Rows, vectors: Floats, *, seed: int = 0, progress: Progress = silent
+    exemplars: LabeledTexts,
+    rows: LabeledRows,
+    vectors: Floats,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> Figures:
     """Each baseline's figures on ``rows``, keyed as in ``NAMES``.
 
@@ -47,16 +52,16 @@ def baselines(
         by_vector = _nearest(exemplars.vectors[of_category], vectors)
         by_text, _ = nearest_by_text(known[of_category], asked, 1)
         figures: Figures = {
-            "nearest": {"accuracy": _accuracy([names[i] for i in by_vector], rows.answers)},
+            "nearest": {"accuracy": _accuracy([names[i] for i in by_vector], rows.true_labels)},
             "vote": {
                 "accuracy": _accuracy(
-                    _voted(exemplars.vectors[of_category], names, vectors), rows.answers
+                    _voted(exemplars.vectors[of_category], names, vectors), rows.true_labels
                 )
             },
-            "lexical": {"accuracy": _accuracy([names[i] for i in by_text[:, 0]], rows.answers)},
+            "lexical": {"accuracy": _accuracy([names[i] for i in by_text[:, 0]], rows.true_labels)},
         }
         found, cosines = nearest_by_text(known, asked, NEIGHBORS)
-        figures["finn"] = _finn(exemplars.labels, found, cosines, rows.answers)
+        figures["finn"] = _finn(exemplars.labels, found, cosines, rows.true_labels)
         advance(len(rows))
 
     labels = sorted({label for label in exemplars.labels if label is not None})
@@ -74,7 +79,7 @@ def baselines(
         for name, found_scores, chosen in zip(NAMES[4:], scores, choices, strict=True):
             best = found_scores[:, : len(labels)].argmax(axis=1)
             figures[name] = {
-                "accuracy": _accuracy([labels[i] for i in best], rows.answers),
+                "accuracy": _accuracy([labels[i] for i in best], rows.true_labels),
                 **_settings(chosen),
             }
         advance(len(exemplars))
@@ -87,8 +92,8 @@ def held_out_folds(
     """Row numbers of each fold; one fifth alone where a set is large (``ONE_FOLD_FROM``)."""
     groups = near_duplicate_groups(texts)
     if len(texts) > ONE_FOLD_FROM:
-        return folds(groups, codes, 5, seed)[:1]
-    return folds(groups, codes, FOLDS, seed)
+        return group_folds(groups, codes, 5, seed)[:1]
+    return group_folds(groups, codes, FOLDS, seed)
 
 
 def _nearest(exemplars: Floats, vectors: Floats) -> npt.NDArray[np.intp]:
@@ -140,7 +145,7 @@ def _accuracy(said: Sequence[str | None], answers: Answers) -> float | None:
     return share(sum(right), len(right))
 
 
-def _settings(chosen: Choice) -> dict[str, Any]:
+def _settings(chosen: Hyperparameters) -> dict[str, Any]:
     settings: dict[str, Any] = {"c": chosen.c}
     if chosen.text_scale is not None:
         settings["text_scale"] = chosen.text_scale

@@ -12,23 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from marketplace_ai.classifier import Classifier, Labelled, Promise, Verdict
+from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts, Prediction
+from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.text.labeled_csv import Parents
 from marketplace_ai.text.normalize import is_blank
 
 from .baselines import baselines as simpler_rules
-from .figures import Judged, figures
-from .vectors import Encoded
-
-#: A worker's own batch (MARKETPLACE_AI_CLAIM_SIZE), so that the seconds mean something.
-BATCH = 64
+from .figures import ScoredRow, figures
+from .vectors import EncodedRows
 
 #: A posting without a letter or digit never reaches the classifier: it fits nothing.
-BLANK = Verdict(
+BLANK_PREDICTION = Prediction(
     label=None, probability=1.0, threshold=None, outcome="none", best_category=None, parent=None,
-    choices=((None, 1.0),), matches=(), score=0.0, own_share=0.0, rest=0.0,
-    secondary=(),
+    choices=((None, 1.0),), matches=(), score=0.0, head_share=0.0, other_share=0.0,
+    second_categories=(),
 )  # fmt: skip
 
 
@@ -40,20 +39,19 @@ class Evaluation:
     in which the matches' ``exemplar_id`` count them.
     """
 
-    rows: list[Judged]
-    exemplars: Labelled
-    promise: Promise
+    rows: list[ScoredRow]
+    exemplars: LabeledTexts
+    guarantee: Guarantee
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate(
-    train: Encoded,
-    test: Encoded,
-    calibration: Encoded | None = None,
+    train: EncodedRows,
+    test: EncodedRows,
+    calibration: EncodedRows | None = None,
     *,
     parents: Parents | None = None,
-    target_precision: float = 0.97,
-    confidence: float = 0.95,
+    target: Target = DEFAULT_TARGET,
     seed: int = 0,
     with_baselines: bool = True,
     encode_seconds: float = 0.0,
@@ -67,16 +65,15 @@ def evaluate(
     answers stands for the first of them. Raises ValueError where no training row has a category.
     """
     tree = dict(parents or {})
-    exemplars = Labelled(train.rows.texts, train.vectors, train.rows.labels)
+    exemplars = LabeledTexts(train.rows.texts, train.vectors, train.rows.labels)
     start = time.perf_counter()
     with progress("Fitting", None) as advance:
         classifier = Classifier.fit(
             exemplars,
             None
             if calibration is None
-            else Labelled(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
-            target_precision=target_precision,
-            confidence=confidence,
+            else LabeledTexts(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
+            target=target,
             parents=tree,
             seed=0,
         )
@@ -86,61 +83,62 @@ def evaluate(
     decided = time.perf_counter()
     rows = _judged(test, verdicts)
     found = {
-        **figures(rows, tree, target_precision),
+        **figures(rows, tree, target),
         "baselines": {},
         "seconds": {
             "encode": encode_seconds, "fit": fitted - start, "predict": decided - fitted,
         },
-        **_setting(train, test, calibration, classifier, confidence),
+        **_setting(train, test, calibration, classifier),
     }  # fmt: skip
     if with_baselines:
         found["baselines"] = simpler_rules(
             exemplars, test.rows, test.vectors, seed=seed, progress=progress
         )
-    return Evaluation(rows, exemplars, classifier.promise, found)
+    return Evaluation(rows, exemplars, classifier.guarantee, found)
 
 
 def _decide(
-    classifier: Classifier, exemplars: Labelled, test: Encoded, progress: Progress
-) -> list[Verdict]:
-    index = classifier.ground.index(exemplars)
+    classifier: Classifier, exemplars: LabeledTexts, test: EncodedRows, progress: Progress
+) -> list[Prediction]:
+    index = classifier.exemplar_model.index(exemplars)
     texts = test.rows.texts
-    verdicts = [BLANK] * len(texts)
+    verdicts = [BLANK_PREDICTION] * len(texts)
     speaking = [number for number, text in enumerate(texts) if not is_blank(text)]
     with progress("Deciding", len(texts)) as advance:
         advance(len(texts) - len(speaking))
-        for start in range(0, len(speaking), BATCH):
-            batch = speaking[start : start + BATCH]
-            answers = classifier.decide(index, test.vectors[batch], [texts[i] for i in batch])
+        # As many at once as a worker claims, so that the seconds mean something.
+        size = conf.claim_size
+        for start in range(0, len(speaking), size):
+            batch = speaking[start : start + size]
+            answers = classifier.predict(index, test.vectors[batch], [texts[i] for i in batch])
             for number, verdict in zip(batch, answers, strict=True):
                 verdicts[number] = verdict
             advance(len(batch))
     return verdicts
 
 
-def _judged(test: Encoded, verdicts: list[Verdict]) -> list[Judged]:
+def _judged(test: EncodedRows, verdicts: list[Prediction]) -> list[ScoredRow]:
     rows = test.rows
     kinds: Sequence[str | None] = rows.kinds or [None] * len(rows)
     return [
-        Judged(*row)
-        for row in zip(rows.texts, rows.lines, rows.answers, kinds, verdicts, strict=True)
+        ScoredRow(*row)
+        for row in zip(rows.texts, rows.lines, rows.true_labels, kinds, verdicts, strict=True)
     ]
 
 
 def _setting(
-    train: Encoded,
-    test: Encoded,
-    calibration: Encoded | None,
+    train: EncodedRows,
+    test: EncodedRows,
+    calibration: EncodedRows | None,
     classifier: Classifier,
-    confidence: float,
 ) -> dict[str, Any]:
     """What was compared with what, so that a result kept for a year still says it."""
     known = {label for label in train.rows.labels if label is not None}
-    unknown = [row for row in test.rows.answers if row and not known.intersection(row)]
+    unknown = [row for row in test.rows.true_labels if row and not known.intersection(row)]
     learnt = set(train.rows.texts) | set(calibration.rows.texts if calibration else ())
-    promise = classifier.promise
+    promise = classifier.guarantee
     return {
-        "confidence": confidence,
+        "confidence": classifier.guarantee.target.confidence_level,
         "calibrated_on": classifier.calibrated_on,
         "exemplars": len(train),
         "categories": len(known),

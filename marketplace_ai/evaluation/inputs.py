@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.labeled_csv import (
     Filter,
+    LabeledRows,
     Parents,
-    Rows,
-    joined_parents,
-    known_to,
+    check_categories,
+    merge_parents,
     prepared,
     read_catalog,
     read_rows,
-    sample,
+    sample_shots,
 )
 
 
@@ -31,13 +31,13 @@ class Source:
 class Inputs:
     """``train`` votes, ``test`` is decided, ``calibration`` (None: train is cross-fitted)."""
 
-    train: Rows
-    test: Rows
-    calibration: Rows | None
+    train: LabeledRows
+    test: LabeledRows
+    calibration: LabeledRows | None
     parents: Parents
 
     @property
-    def files(self) -> list[Rows]:
+    def files(self) -> list[LabeledRows]:
         """In the order of ``evaluate``'s first parameters."""
         return [self.train, self.test, *([self.calibration] if self.calibration else [])]
 
@@ -67,17 +67,17 @@ def read_inputs(
             calibration.path, calibration.where, learnt_from=True, prepared=prepared
         )
     learnt = [exemplars, *([labelled] if labelled else [])]
-    if not any(exemplars.answers):
+    if not any(exemplars.true_labels):
         raise TableError(
             f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "
             "the categories."
         )
     if catalog is None:
-        parents = joined_parents(*learnt, postings)
+        parents = merge_parents(*learnt, postings)
     else:
         parents = read_catalog(catalog)
         for rows in learnt:
-            known_to(parents, rows, catalog)
+            check_categories(parents, rows, catalog)
     if shots is not None:
-        exemplars = sample(exemplars, shots, seed)
+        exemplars = sample_shots(exemplars, shots, seed)
     return Inputs(exemplars, postings, labelled, parents)

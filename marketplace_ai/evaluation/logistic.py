@@ -10,9 +10,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.linalg import cholesky, solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+
+from marketplace_ai.classifier.nystrom import NystromBasis
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.intp]
@@ -57,7 +58,7 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Hyperparameters:
     """What cross-validation on the training rows chose, and its accuracy there."""
 
     c: float
@@ -81,21 +82,21 @@ class Logistic:
         self.columns = np.flatnonzero(np.bincount(grams.indices, minlength=grams.shape[1]) > 1)
         self.grams = grams[:, self.columns]
         self.held_out = held_out
-        self.chosen = self._best(Choice(0.0, None, 0.0))
+        self.chosen = self._best(Hyperparameters(0.0, None, 0.0))
         self.chosen_both = self._choose_both()
 
     def scores(self, vectors: Floats, grams: sp.csr_matrix) -> tuple[Floats, Floats]:
         """Of b rows, by vectors and by both: (b, number of labels), columns by code."""
         vectors, grams = self.scaling(vectors), grams[:, self.columns]
 
-        def fitted(chosen: Choice) -> Floats:
+        def fitted(chosen: Hyperparameters) -> Floats:
             train = _design(self.vectors, self.grams, chosen.text_scale)
             other = _design(vectors, grams, chosen.text_scale)
             return next(fit_path(train, self.codes, other, (chosen.c,)))
 
         return fitted(self.chosen), fitted(self.chosen_both)
 
-    def _choose_both(self) -> Choice:
+    def _choose_both(self) -> Hyperparameters:
         if len(self.codes) <= ONE_FOLD_FROM:
             return self._search(None)
         # Each fit on all rows takes minutes: find the place on fewer, then ask all rows
@@ -108,11 +109,11 @@ class Logistic:
             key=lambda choice: choice.accuracy,
         )
 
-    def _search(self, at_most: int | None) -> Choice:
+    def _search(self, at_most: int | None) -> Hyperparameters:
         """Weight 1 for the text, then doubled or halved as long as that helps."""
 
-        def tried(scale: float) -> Choice:
-            return self._best(Choice(0.0, scale, 0.0), PATH, at_most)
+        def tried(scale: float) -> Hyperparameters:
+            return self._best(Hyperparameters(0.0, scale, 0.0), PATH, at_most)
 
         start = best = tried(1.0)
         for factor in (2.0, 0.5):
@@ -127,8 +128,8 @@ class Logistic:
         return best
 
     def _best(
-        self, form: Choice, path: Sequence[float] = PATH, at_most: int | None = None
-    ) -> Choice:
+        self, form: Hyperparameters, path: Sequence[float] = PATH, at_most: int | None = None
+    ) -> Hyperparameters:
         """The C of ``path`` that is best on held-out rows, of equals the smallest.
 
         ``at_most``: fit on so many of the other rows only, drawn at random.
@@ -198,8 +199,7 @@ def compact(train: sp.csr_matrix, other: sp.csr_matrix) -> tuple[Floats, Floats]
     squared penalty: its weights lie in the span of the training rows.
     """
     exact = train.astype(np.float64)
-    gram = (exact @ exact.T).toarray()
-    gram[np.diag_indices_from(gram)] += 1e-5 * max(float(np.trace(gram)) / len(gram), 1e-6)
-    lower = cholesky(gram, lower=True)
-    others = solve_triangular(lower, (train @ other.T).toarray().astype(np.float64), lower=True)
-    return lower.astype(np.float32), np.ascontiguousarray(others.T, dtype=np.float32)
+    mean_square = float(exact.multiply(exact).sum()) / exact.shape[0]
+    basis = NystromBasis.fit(exact, jitter=1e-5 * max(mean_square, 1e-6))
+    others = np.ascontiguousarray(basis.project(other), dtype=np.float32)
+    return basis.factor.astype(np.float32), others

@@ -44,7 +44,7 @@ def notes(figures: Figures) -> Iterator[str]:
         )
 
 
-def promise(figures: Figures) -> str:
+def guarantee_sentence(figures: Figures) -> str:
     """What was promised before the test rows were seen, and whether they refute it."""
     auto = figures["auto"]
     said = f"{auto['target_precision']:.0%} right with confidence {figures['confidence']:.0%}"
@@ -120,6 +120,6 @@ def _lines(figures: Figures) -> Iterator[str]:
         f"seconds: encode {seconds['encode']:.1f}, fit {seconds['fit']:.1f}, "
         f"predict {seconds['predict']:.1f}"
     )
-    yield promise(figures)
+    yield guarantee_sentence(figures)
     for note in notes(figures):
         yield f"Note: {note}"

@@ -15,9 +15,9 @@ from django.template import Context, Engine
 from django.utils.safestring import mark_safe
 
 from .evaluate import Evaluation
-from .figures import Judged, certainty
+from .figures import ScoredRow, first_choice_probabilities
 from .metrics import bins, coverage_curve
-from .output import BASELINES, notes, percent, promise
+from .output import BASELINES, guarantee_sentence, notes, percent
 
 HTML = "report.html"
 JSON = "results.json"
@@ -59,15 +59,15 @@ def render(result: Evaluation, figures: Figures) -> str:
     """The page; every text that came from a file is escaped by the template."""
     from . import plots  # the only part that needs matplotlib
 
-    probability, right = certainty(result.rows)
-    named = [row.verdict.label is not None for row in result.rows]
+    probability, right = first_choice_probabilities(result.rows)
+    named = [row.prediction.label is not None for row in result.rows]
     curve = coverage_curve(probability[named], right[named], len(result.rows))
     auto, finn = figures["auto"], figures["baselines"].get("finn", {})
     context = {
         "figures": figures,
         "name": Path(figures["files"]["test"]).name,
         "headline": _headline(figures),
-        "promise": promise(figures),
+        "promise": guarantee_sentence(figures),
         "notes": list(notes(figures)),
         "baselines": _compared(figures),
         "reliability": mark_safe(plots.reliability(bins(probability, right))),  # noqa: S308
@@ -91,7 +91,7 @@ def render(result: Evaluation, figures: Figures) -> str:
     return str(template.render(Context(context, use_l10n=False)))
 
 
-def confusions(rows: Sequence[Judged]) -> list[dict[str, Any]]:
+def confusions(rows: Sequence[ScoredRow]) -> list[dict[str, Any]]:
     """Which right answer was taken for what, most often first: ``n`` of ``of`` such rows.
 
     A row with several right answers counts for the first; "none" stands for itself on both
@@ -99,9 +99,9 @@ def confusions(rows: Sequence[Judged]) -> list[dict[str, Any]]:
     """
     of = Counter(_name(row) for row in rows)
     pairs = Counter(
-        (_name(row), row.verdict.label or "none")
+        (_name(row), row.prediction.label or "none")
         for row in rows
-        if (row.verdict.label or "none") not in (row.answers or ("none",))
+        if (row.prediction.label or "none") not in (row.true_labels or ("none",))
     )
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:PAIRS]
     return [
@@ -116,19 +116,19 @@ def confusions(rows: Sequence[Judged]) -> list[dict[str, Any]]:
     ]
 
 
-def worst(rows: Sequence[Judged]) -> list[Judged]:
+def worst(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     """Rows whose first choice of all is wrong, the surest first."""
-    return sorted((row for row in rows if _wrong(row)), key=lambda row: -row.verdict.probability)[
-        :WORST
-    ]
+    return sorted(
+        (row for row in rows if _wrong(row)), key=lambda row: -row.prediction.probability
+    )[:WORST]
 
 
-def _wrong(row: Judged) -> bool:
-    return (row.verdict.label or "none") not in (row.answers or ("none",))
+def _wrong(row: ScoredRow) -> bool:
+    return (row.prediction.label or "none") not in (row.true_labels or ("none",))
 
 
-def _name(row: Judged) -> str:
-    return row.answers[0] if row.answers else "none"
+def _name(row: ScoredRow) -> str:
+    return row.true_labels[0] if row.true_labels else "none"
 
 
 def _headline(figures: Figures) -> list[tuple[str, str, str]]:
@@ -185,16 +185,16 @@ def _kinds(figures: Figures) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(row: Judged, result: Evaluation) -> dict[str, Any]:
+def _shown(row: ScoredRow, result: Evaluation) -> dict[str, Any]:
     exemplars = result.exemplars
     return {
         "text": row.text,
         "line": row.line,
-        "answers": " or ".join(row.answers) or "none",
-        "given": row.verdict.label or "none",
-        "probability": percent(row.verdict.probability),
-        "outcome": row.verdict.outcome.replace("_", " "),
-        "own": percent(row.verdict.own_share),
+        "answers": " or ".join(row.true_labels) or "none",
+        "given": row.prediction.label or "none",
+        "probability": percent(row.prediction.probability),
+        "outcome": row.prediction.outcome.replace("_", " "),
+        "own": percent(row.prediction.head_share),
         "matches": [
             {
                 "text": exemplars.texts[match.exemplar_id],
@@ -202,7 +202,7 @@ def _shown(row: Judged, result: Evaluation) -> dict[str, Any]:
                 "similarity": f"{match.similarity:.2f}",
                 "share": percent(match.share),
             }
-            for match in row.verdict.matches[:MATCHES]
+            for match in row.prediction.matches[:MATCHES]
         ],
     }
 

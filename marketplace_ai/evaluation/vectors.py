@@ -17,7 +17,7 @@ import numpy.typing as npt
 from marketplace_ai.encoding import TextEncoder, encode_each
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.text.csv_files import TableError
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.normalize import digest
 
 from .inputs import Inputs
@@ -29,26 +29,26 @@ STEP = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class EncodedRows:
     """n labelled rows with their unit vectors, float32 (n, d)."""
 
-    rows: Rows
+    rows: LabeledRows
     vectors: Floats
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, numbers: Sequence[int]) -> Encoded:
-        return Encoded(self.rows.take(numbers), self.vectors[list(numbers)])
+    def take(self, numbers: Sequence[int]) -> EncodedRows:
+        return EncodedRows(self.rows.take(numbers), self.vectors[list(numbers)])
 
 
 def encode(
     encoder: TextEncoder,
-    files: Sequence[Rows],
+    files: Sequence[LabeledRows],
     *,
     kept_in: Path | None = None,
     progress: Progress = silent,
-) -> list[Encoded]:
+) -> list[EncodedRows]:
     """The files' rows with vectors; equal texts are encoded once.
 
     ``kept_in``: a folder with the vectors of earlier runs, to which new ones are added.
@@ -80,7 +80,7 @@ def encode(
             _save(kept_in, encoder, known)
     empty = np.zeros((0, encoder.dimension), dtype=np.float32)
     return [
-        Encoded(rows, np.stack([known[digest(text)] for text in rows.texts]) if rows else empty)
+        EncodedRows(rows, np.stack([known[digest(text)] for text in rows.texts]) if rows else empty)
         for rows in files
     ]
 
@@ -91,7 +91,7 @@ def encode_inputs(
     *,
     kept_in: Path | None = None,
     progress: Progress = silent,
-) -> list[Encoded]:
+) -> list[EncodedRows]:
     """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.reference_encoder``,
     postings' by ``encoder``. For the rest see ``encode``."""
     exemplars, *postings = inputs.files

@@ -141,7 +141,7 @@ def _few(adapter: JobAdapter) -> QuerySet[Any]:
         .values("pk")
     )
     # The last one that would be enough: counting them all would read every exemplar.
-    last = others[minimum_counts.FOR_A_PATTERN - 1 : minimum_counts.FOR_A_PATTERN]
+    last = others[minimum_counts.MIN_EXEMPLARS_FOR_HEAD - 1 : minimum_counts.MIN_EXEMPLARS_FOR_HEAD]
     return categories.filter(~Exists(last)).order_by("pk")
 
 

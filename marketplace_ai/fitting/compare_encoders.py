@@ -17,6 +17,7 @@ from marketplace_ai.encoding import check_vectors
 from marketplace_ai.exemplars.encode import encode_exemplars
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.guarantee.bounds import rows_needed
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
@@ -33,7 +34,7 @@ from marketplace_ai.versions.exemplar_set import intersect, load_exemplars
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marketplace_ai.classifier import Classifier, Labelled, Promise
+    from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts
 
     from .labeled_postings import LabeledPostings
 
@@ -63,22 +64,19 @@ def texts_to_encode(encoder: Encoder, postings: LabeledPostings) -> int:
     return sum(fit_classifier.exemplars_without_vector(each) + len(postings) for each in both)
 
 
-def current_target(encoder: Encoder | None) -> tuple[float, float]:
-    """Target precision and confidence level of the version that is active for an encoder; the
-    defaults where none is."""
-    versions = ClassifierVersion.objects.using(alias()).filter(encoder=encoder, is_active=True)
-    version = versions.defer("artifact").first()
+def current_target(encoder: Encoder | None) -> Target:
+    """The target of the version that is active for an encoder; the default where none is."""
+    version = ClassifierVersion.objects.active(encoder)
     if version is None:
-        return create.TARGET_PRECISION, create.CONFIDENCE
-    return version.target_precision, version.confidence_level
+        return DEFAULT_TARGET
+    return Target(version.target_precision, version.confidence_level)
 
 
 def evaluate_candidate(
     encoder: Encoder,
     postings: LabeledPostings,
     *,
-    target_precision: float,
-    confidence: float,
+    target: Target,
     progress: Callable[[int], None],
 ) -> EvaluatedCandidate:
     """Compare a ready encoder with the active one, and store its classifier and the report.
@@ -90,8 +88,7 @@ def evaluate_candidate(
     Args:
         encoder: the candidate.
         postings: labeled postings; without any, the exemplars are cross-validated.
-        target_precision: the precision asked for.
-        confidence: the confidence level asked for.
+        target: the precision and the confidence level asked for.
         progress: called with the number of texts encoded since the last call.
 
     Raises:
@@ -112,24 +109,22 @@ def evaluate_candidate(
     exemplars = load_exemplars(encoder)
     if active is not None:
         exemplars, active_exemplars = intersect(exemplars, load_exemplars(active))
-    new = create.train_classifier(exemplars, labeled, target_precision, confidence)
+    new = create.train_classifier(exemplars, labeled, target)
     version = create.build_version(new, encoder, exemplars.generation, audited=unseen.audited)
     report = ComparisonReport(
         encoder=encoder.name,
         compared_at=timezone.now().isoformat(),
-        target_precision=target_precision,
-        confidence=confidence,
+        target_precision=target.precision,
+        confidence=target.confidence_level,
         calibrated_on=version.calibrated_on,
     )
     if active is not None:
-        old = create.train_classifier(
-            active_exemplars, active_labeled, target_precision, confidence
-        )
+        old = create.train_classifier(active_exemplars, active_labeled, target)
         results = _compare(new, old, labeled or exemplars.train, unseen)
-        too_few = len(unseen) < rows_needed(target_precision, confidence)
+        too_few = len(unseen) < rows_needed(target)
         failed = encoder_comparison.failed_checks(
-            new.promise,
-            old.promise,
+            new.guarantee,
+            old.guarantee,
             results,
             _stored_guarantee(serving),
             train_test_overlap=_is_fine_tuned(encoder) and too_few,
@@ -172,7 +167,7 @@ def _encode(
     progress: Callable[[int], None],
     *,
     smoke_test: bool = False,
-) -> Labelled | None:
+) -> LabeledTexts | None:
     """Labeled postings with vectors of an encoder, whose exemplars are encoded as well.
 
     The encoder is loaded for this alone and released again: two large ones may not fit on one
@@ -210,7 +205,7 @@ def _plain(text: str) -> str:
 
 
 def _compare(
-    new: Classifier, old: Classifier, labeled: Labelled, postings: LabeledPostings
+    new: Classifier, old: Classifier, labeled: LabeledTexts, postings: LabeledPostings
 ) -> EncoderComparison:
     """Both classifiers on the same rows, with the names of categories."""
     kinds = None if postings.kinds is None else [(kind,) for kind in postings.kinds]
@@ -218,11 +213,11 @@ def _compare(
     return results.named(create.category_names(set(results.labels())), MAX_TEXT_LENGTH)
 
 
-def _stored_guarantee(version: int | None) -> Promise | None:
+def _stored_guarantee(version: int | None) -> Guarantee | None:
     """The guarantee of a stored version; None where its bytes cannot be used."""
     if version is None:
         return None
     try:
-        return activation.load(version).promise
+        return activation.load(version).guarantee
     except ArtifactError:
         return None

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.db.models import Exists, OuterRef
 
-from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars.encode import encode_exemplars
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import Encoder, Exemplar, ExemplarEmbedding, ExemplarState
 from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.csv_files import TableError
@@ -41,8 +42,7 @@ def fit(
     postings: LabeledPostings | None = None,
     *,
     encoder: Encoder | None = None,
-    target_precision: float,
-    confidence: float,
+    target: Target = DEFAULT_TARGET,
     progress: Callable[[int], None],
     force: bool = False,
     dry_run: bool = False,
@@ -65,8 +65,7 @@ def fit(
         encoder,
         encode(text_encoder, postings, progress),
         audited=postings.audited,
-        target_precision=target_precision,
-        confidence=confidence,
+        target=target,
         force=force,
         dry_run=dry_run,
     )
@@ -83,7 +82,7 @@ def _load_active(progress: Callable[[int], None]) -> tuple[Encoder, TextEncoder]
 
 def encode(
     text_encoder: TextEncoder, postings: LabeledPostings, progress: Callable[[int], None]
-) -> Labelled | None:
+) -> LabeledTexts | None:
     """Labeled postings with their vectors; None if there are none.
 
     Raises TableError for a text that cannot be encoded.
@@ -99,4 +98,4 @@ def encode(
                 raise TableError(f"This text cannot be encoded ({vector}): {text[:80]!r}")
             vectors.append(vector)
         progress(len(step))
-    return Labelled(texts, np.stack(vectors), [label for _, label in postings.rows])
+    return LabeledTexts(texts, np.stack(vectors), [label for _, label in postings.rows])

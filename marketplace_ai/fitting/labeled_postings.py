@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import judge
 from marketplace_ai.guarantee.bounds import rows_needed
+from marketplace_ai.guarantee.target import Target
 from marketplace_ai.imports.files import NONE, categories_by_key, clean_text
 from marketplace_ai.models import AuditedPosting
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
@@ -80,7 +81,7 @@ class AuditSample:
     """The answered audits as labeled postings; ``rows`` is empty where they are too few.
 
     ``answered`` audits still have the text that was answered for; ``needed`` is the smallest number
-    that could prove the guarantee, without a single error; ``waiting`` have no answer yet.
+    that could find_threshold the guarantee, without a single error; ``waiting`` have no answer yet.
     """
 
     rows: LabeledRows
@@ -93,9 +94,9 @@ class AuditSample:
         return LabeledPostings(self.rows, audited=bool(self.rows))
 
 
-def read_audits(target_precision: float, confidence: float) -> AuditSample:
+def read_audits(target: Target) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
     rows = [row for row in judge.labelled() if not is_blank(row[0])]
-    needed = rows_needed(target_precision, confidence)
+    needed = rows_needed(target)
     waiting = AuditedPosting.objects.unanswered().count()
     return AuditSample(rows if len(rows) >= needed else [], len(rows), needed, waiting)

@@ -1,0 +1,1 @@
+"""The guarantee on automatic decisions: how it is proven, and how it is monitored."""

@@ -1,4 +1,4 @@
-"""Exact bounds on an error rate, and the threshold search that they make safe."""
+"""Exact bounds on an error rate, and the fixed-sequence test built on them."""
 
 from __future__ import annotations
 
@@ -7,41 +7,46 @@ from dataclasses import dataclass
 
 from scipy.stats import beta
 
+from .target import Target
 
-def error_upper_bound(errors: int, rows: int, confidence: float) -> float:
-    """Largest error rate that ``errors`` of ``rows`` leave believable (one-sided, exact).
 
-    Clopper and Pearson (1934): with probability ``confidence`` at least, the true rate is
-    not above it. 1.0 where there are no rows.
+def error_upper_bound(errors: int, rows: int, confidence_level: float) -> float:
+    """Upper confidence bound on the error rate behind ``errors`` in ``rows`` (one-sided, exact).
+
+    Clopper and Pearson (1934): the true rate is at most this with probability
+    ``confidence_level`` or more. 1.0 without rows. Raises ValueError unless
+    0 <= errors <= rows.
+
+    >>> round(error_upper_bound(0, 99, 0.95), 4)
+    0.0298
     """
     _check(errors, rows)
     if errors == rows:
         return 1.0
-    return float(beta.ppf(confidence, errors + 1, rows - errors))
+    return float(beta.ppf(confidence_level, errors + 1, rows - errors))
 
 
-def error_lower_bound(errors: int, rows: int, confidence: float) -> float:
-    """Smallest error rate that ``errors`` of ``rows`` leave believable (one-sided, exact)."""
+def error_lower_bound(errors: int, rows: int, confidence_level: float) -> float:
+    """Lower confidence bound on the error rate behind ``errors`` in ``rows`` (one-sided, exact)."""
     _check(errors, rows)
     if errors == 0:
         return 0.0
-    return float(beta.ppf(1 - confidence, errors, rows - errors + 1))
+    return float(beta.ppf(1 - confidence_level, errors, rows - errors + 1))
 
 
-def rows_needed(target_precision: float, confidence: float, errors: int = 0) -> int:
-    """Fewest rows on which ``errors`` errors still prove ``target_precision``.
+def rows_needed(target: Target, errors: int = 0) -> int:
+    """Fewest rows that prove ``target`` in spite of ``errors`` errors.
 
-    None wrong needs 99 rows for 0.97 at 0.95; one wrong needs 157.
+    >>> rows_needed(Target()), rows_needed(Target(), 1)
+    (99, 157)
     """
-    if not 0 < target_precision < 1 or not 0 < confidence < 1:
-        raise ValueError("target precision and confidence lie between 0 and 1, both excluded")
-    allowed = 1 - target_precision
+    level, allowed = target.confidence_level, target.max_error_rate
     low, high = errors, errors + 1
-    while error_upper_bound(errors, high, confidence) > allowed:
+    while error_upper_bound(errors, high, level) > allowed:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        if error_upper_bound(errors, middle, confidence) > allowed:
+        if error_upper_bound(errors, middle, level) > allowed:
             low = middle
         else:
             high = middle
@@ -49,28 +54,29 @@ def rows_needed(target_precision: float, confidence: float, errors: int = 0) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TestedThreshold:
     """One threshold of a search: the rows that reach it, and how many of them are wrong."""
+
+    __test__ = False  # not a test class of pytest
 
     threshold: float
     rows: int
     errors: int
 
 
-def fixed_sequence(
-    steps: Iterable[Step], target_precision: float, confidence: float
-) -> Step | None:
-    """The last of the thresholds that keep the promise, tested in the order given.
+def fixed_sequence(thresholds: Iterable[TestedThreshold], target: Target) -> TestedThreshold | None:
+    """The last threshold that keeps ``target``, tested in the order given; None if none does.
 
     The order must be fixed without looking at the errors, and the search ends at the first
-    threshold that fails: then the chance that any threshold passes which breaks the promise
-    is at most 1 - confidence, however many are tested (fixed-sequence testing).
+    threshold that fails. Then the probability that a threshold passes which breaks the target is
+    at most 1 - confidence level, however many are tested (fixed-sequence testing).
     """
     passed = None
-    for step in steps:
-        if error_upper_bound(step.errors, step.rows, confidence) > 1 - target_precision:
+    for tested in thresholds:
+        bound = error_upper_bound(tested.errors, tested.rows, target.confidence_level)
+        if bound > target.max_error_rate:
             break
-        passed = step
+        passed = tested
     return passed
 
 

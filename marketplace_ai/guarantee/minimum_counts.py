@@ -1,9 +1,9 @@
-"""How many exemplars of people's are enough: known to workers, fits and web processes alike."""
+"""Minimum numbers of exemplars, for workers, fits and web processes alike."""
 
 from __future__ import annotations
 
-#: From here on a category's exemplars say alone what belongs to it: its description steps aside,
-#: and a fit learns a pattern of it, however many the others have.
-FOR_A_PATTERN = 12
-#: With fewer at the fit the promise over all categories does not cover a category.
-FOR_THE_PROMISE = 3
+#: From this many exemplars on, a category's description stops voting, and a fit learns linear
+#: heads for the category however many exemplars the others have.
+MIN_EXEMPLARS_FOR_HEAD = 12
+#: A category with fewer exemplars at the fit is not covered by the overall guarantee.
+MIN_EXEMPLARS_FOR_GUARANTEE = 3

@@ -25,7 +25,7 @@ _BISECTIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EValue:
     """The strongest case so far: ``errors`` in the first ``rows``; ``log_e`` natural log."""
 
     rows: int
@@ -38,10 +38,10 @@ class Evidence:
 
 
 #: Before anything was seen.
-NOTHING = Evidence(0, 0, 0.0)
+NO_EVIDENCE = EValue(0, 0, 0.0)
 
 
-def strongest(wrong: Sequence[int], allowed: float) -> Evidence:
+def largest_e_value(wrong: Sequence[int], allowed: float) -> EValue:
     """The largest e value along the way.
 
     ``wrong`` are the places, from 1 and ascending, of the wrong rows in the order in which
@@ -49,11 +49,11 @@ def strongest(wrong: Sequence[int], allowed: float) -> Evidence:
     those, which can only make the e value smaller: so whichever rows are judged first,
     or only, no false alarm comes of it.
     """
-    best = NOTHING
+    best = NO_EVIDENCE
     for errors, rows in enumerate(wrong, start=1):
         found = log_e(errors, rows, allowed)
         if found > best.log_e:
-            best = Evidence(rows, errors, found)
+            best = EValue(rows, errors, found)
     return best
 
 
@@ -70,7 +70,7 @@ def log_threshold(confidence: float, tests: int = 1) -> float:
     return math.log(tests / (1 - confidence))
 
 
-def error_lower_bound(found: Evidence, allowed: float, threshold: float) -> float:
+def anytime_lower_bound(found: EValue, allowed: float, threshold: float) -> float:
     """An error rate that the true one is not below, at every time together with the chance
     that ``threshold`` (a ``log_threshold``) stands for; 0.0 where nothing can be said.
 

@@ -1,221 +1,156 @@
-"""What may be decided without a person, proven on labelled rows that fitted nothing."""
+"""Threshold search: the loosest threshold that keeps a target on a calibration sample.
+
+Fixed-sequence testing of exact binomial bounds (Angelopoulos et al. 2021, "Learn then test").
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.guarantee import minimum_counts
+from . import minimum_counts
+from .bounds import (
+    TestedThreshold,
+    error_lower_bound,
+    error_upper_bound,
+    fixed_sequence,
+    rows_needed,
+)
+from .guarantee import CategoryGuarantee, Rule
+from .target import Target
 
-from .bounds import Step, error_lower_bound, error_upper_bound, fixed_sequence, rows_needed
-
-Floats = npt.NDArray[np.float64]
-
-#: The search walks from the surest rows to all of them in this many equal steps.
-STEPS = 40
-#: Errors that the first step survives where there are rows enough. With one, a fourth of the
-#: searches on resampled postings of the demo's catalogue end without a promise; with three or
-#: four, one of fifty.
-TOLERATED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One way to decide without a person, and what it showed on the labelled rows.
-
-    ``rows`` and ``errors`` (twins count once) are those that were tested, and
-    ``error_bound`` follows from them. ``threshold`` is None where nothing could be promised;
-    then they count what the search looked at first. ``coverage``: share of all labelled
-    rows that the rule decides, without those of categories that are not automated.
-    ``rows_needed``: labelled rows of this kind still missing if no further error is seen, 0
-    where the promise stands.
-    """
-
-    threshold: float | None
-    candidates: int
-    rows: int
-    errors: int
-    coverage: float
-    error_bound: float
-    rows_needed: int
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryPromise:
-    """One category's own rows: answers ``rows``, of them and others tagged ``automatic``.
-
-    ``promised``: its own automatic rows prove the target without help from the others;
-    ``automated``: it is decided without a person. The promise over all categories covers those
-    which had ``enough.FOR_THE_PROMISE`` exemplars at the fit and whose own rows do not refute
-    it; one with fewer is automated only where it is ``promised``. ``exemplars``: how many it
-    had (None: a version that was fitted before they were counted).
-    """
-
-    label: str
-    rows: int
-    automatic: int
-    errors: int
-    promised: bool
-    automated: bool
-    rows_needed: int
-    exemplars: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SecondaryRule:
-    """From which strength on a second job is said, and what that showed on the labelled rows.
-
-    ``threshold`` (to be exceeded) is None where too few ``rows`` (twins count once) prove
-    anything; ``errors``: rows given a second category that is not their answer, and
-    ``error_bound`` follows from them.
-    """
-
-    threshold: float | None
-    rows: int
-    errors: int
-    error_bound: float
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """Rules for a leaf, for "none of these", for a parent and for a second job, and every
-    category's figures.
-
-    ``calibrated_on`` is "postings" or "exemplars" (no labelled postings were given, so
-    cross-validation on exemplars stood in); ``unknown_labels`` counts labelled postings whose
-    category has no exemplar (each is an error if tagged); ``first_choice`` is the share of
-    rows with a category whose best category is the right one (None: no such row).
-    """
-
-    target_precision: float
-    confidence: float
-    calibrated_on: str
-    rows: int
-    groups: int
-    unknown_labels: int
-    first_choice: float | None
-    automatic: Rule
-    none: Rule
-    parent: Rule
-    secondary: SecondaryRule
-    categories: tuple[CategoryPromise, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Promise:
-        rules = {name: Rule(**values[name]) for name in ("automatic", "none", "parent")}
-        secondary = SecondaryRule(**values["secondary"])
-        categories = tuple(CategoryPromise(**row) for row in values["categories"])
-        return cls(**{**values, **rules, "secondary": secondary, "categories": categories})
+#: Thresholds tested, from the surest rows to all of them, in equal steps.
+NUM_THRESHOLDS = 40
+#: Errors that the first threshold survives, given enough rows. With one, a fourth of the searches
+#: on resampled postings of the demo's catalogue end without a guarantee; with three or four, one
+#: of fifty.
+MAX_ERRORS_AT_FIRST = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """Candidates for one rule among the labelled rows: how sure, whether wrong, which group.
+class CalibrationSample:
+    """The labeled rows that one rule may decide.
 
-    ``confidence`` float (r,), ``wrong`` bool (r,), ``groups`` intp (r,) of near-duplicates.
+    ``score`` float (r,) is what the threshold is compared with, ``wrong`` bool (r,) whether the
+    rule would be wrong, ``groups`` intp (r,) number the near-duplicates.
     """
 
-    confidence: Floats
+    score: npt.NDArray[np.float64]
     wrong: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.intp]
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> Trial:
-        return Trial(self.confidence[rows], self.wrong[rows], self.groups[rows])
+    def take(self, rows: npt.NDArray[np.bool_]) -> CalibrationSample:
+        return CalibrationSample(self.score[rows], self.wrong[rows], self.groups[rows])
 
-    def counted(self) -> tuple[int, int]:
-        """Pieces of evidence, and how many of them are errors.
+    def count_evidence(self) -> tuple[int, int]:
+        """Independent rows, and how many of them are errors.
 
-        Twins that are right are one piece, not two: they could not have come out apart. Each
-        wrong row is one, for the promise is about postings, and a template that is tagged
+        Near-duplicates that are right are one row: they could not have come out differently. Each
+        wrong row counts, because the guarantee is about postings, and a template that is tagged
         wrongly sixty times is sixty wrong postings.
         """
         errors = int(self.wrong.sum())
         right = len(np.unique(self.groups)) - len(np.unique(self.groups[self.wrong]))
         return right + errors, errors
 
-    def steps(self, target_precision: float, confidence: float) -> Iterator[Step]:
+    def thresholds(self, target: Target) -> Iterator[TestedThreshold]:
         """Thresholds from strict to loose, fixed by how many groups reach them.
 
-        Sizes depend on the number of candidates and the promise alone, never on which are
-        wrong. The first survives as many errors as it can: one that allows none, or only one,
-        would end most searches by bad luck. The last takes in every row.
+        Sizes depend on the number of rows and the target alone, never on which rows are wrong.
+        The first survives as many errors as it can: one that allows none, or only one, would end
+        most searches by bad luck. The last includes every row.
         """
         total = len(np.unique(self.groups))
-        first = _first_size(total, target_precision, confidence)
-        order = np.argsort(-self.confidence, kind="stable")
-        ranked = self.confidence[order]
+        first = _first_size(total, target)
+        order = np.argsort(-self.score, kind="stable")
+        ranked = self.score[order]
         # A group counts from its surest row on, so the k-th group to appear makes size k.
         appears = np.sort(np.unique(self.groups[order], return_index=True)[1])
-        sizes = {first, *np.linspace(0, total, STEPS + 1).astype(int), total}
+        sizes = {first, *np.linspace(0, total, NUM_THRESHOLDS + 1).astype(int), total}
         for size in sorted(size for size in sizes if first <= size <= total):
             threshold = float(ranked[appears[size - 1]] if size < total else ranked[-1])
-            rows, errors = self.take(self.confidence >= threshold).counted()
-            yield Step(threshold, rows, errors)
+            rows, errors = self.take(self.score >= threshold).count_evidence()
+            yield TestedThreshold(threshold, rows, errors)
 
 
-def _first_size(total: int, target_precision: float, confidence: float) -> int:
-    """The fewest rows that prove the promise in spite of ``TOLERATED`` errors. Of fewer errors
-    where that is more than half of all rows, which together may not be good enough; of one
-    wherever there are rows for it."""
-    none, one, *more = (
-        rows_needed(target_precision, confidence, errors) for errors in range(TOLERATED + 1)
-    )
+def _first_size(total: int, target: Target) -> int:
+    """The fewest rows that prove the target in spite of ``MAX_ERRORS_AT_FIRST`` errors; fewer
+    errors if that is more than half of all rows, which together may not be good enough; one
+    error whenever there are rows for it."""
+    none, one, *more = (rows_needed(target, errors) for errors in range(MAX_ERRORS_AT_FIRST + 1))
     usual = one if one <= total else none
     return max((size for size in more if size <= total / 2), default=usual)
 
 
-def prove(trial: Trial, total: int, target_precision: float, confidence: float) -> Rule:
-    """Find the loosest threshold that keeps the promise; ``total``: rows of every kind."""
-    passed = fixed_sequence(trial.steps(target_precision, confidence), target_precision, confidence)
-    if passed is None:
-        first = next(trial.steps(target_precision, confidence), None)
-        rows, errors = (first.rows, first.errors) if first else trial.counted()
-        missing = max(0, rows_needed(target_precision, confidence, errors) - rows)
-        bound = error_upper_bound(errors, rows, confidence)
-        return Rule(None, len(trial.wrong), rows, errors, 0.0, bound, missing)
-    rows, errors = passed.rows, passed.errors
-    bound = error_upper_bound(errors, rows, confidence)
-    covered = int((trial.confidence >= passed.threshold).sum()) / max(total, 1)
-    return Rule(passed.threshold, len(trial.wrong), rows, errors, covered, bound, 0)
+def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rule:
+    """Find the loosest threshold that keeps the target.
 
+    ``total`` counts the labeled rows of every kind, as the denominator of the coverage. The
+    returned rule has no threshold if not even the first one keeps the target.
 
-def by_category(
-    names: Sequence[str],
-    answers: npt.NDArray[np.intp],
-    first: npt.NDArray[np.intp],
-    trial: Trial,
-    exemplars: npt.NDArray[np.intp],
-    target_precision: float,
-    confidence: float,
-) -> tuple[CategoryPromise, ...]:
-    """Each category's own evidence; ``trial`` holds one row per answer, automatic or not
-    told apart by a confidence of -inf; ``exemplars`` (k,) counts each category's.
-
-    Each question is asked of many categories, so each answer is held to its share of the doubt
-    (Bonferroni): that any one is refuted by bad luck alone, or that any one which the pooled
-    promise does not cover is proven by good luck, has a chance of at most 1 - confidence.
+    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool), np.arange(200))
+    >>> find_threshold(sample, 200, Target()).errors
+    0
     """
-    tagged = np.isfinite(trial.confidence)
-    few = exemplars[: len(names)] < minimum_counts.FOR_THE_PROMISE
-    strict = 1 - (1 - confidence) / max(int(few.sum()), 1)
-    cautious = 1 - (1 - confidence) / max(len(np.unique(first[tagged])), 1)
-    found = []
-    for code, name in enumerate(names):
-        rows, errors = trial.take(tagged & (first == code)).counted()
-        asked = strict if few[code] else confidence
-        proven = error_upper_bound(errors, rows, asked) <= 1 - target_precision
-        refuted = error_lower_bound(errors, rows, cautious) > 1 - target_precision
-        missing = max(0, rows_needed(target_precision, asked, errors) - rows)
-        answered = int((answers == code).sum())
-        own = int(exemplars[code])
-        automated = proven or (own >= minimum_counts.FOR_THE_PROMISE and not refuted)
-        found.append(CategoryPromise(name, answered, rows, errors, proven, automated, missing, own))
-    return tuple(found)
+    level = target.confidence_level
+    passed = fixed_sequence(sample.thresholds(target), target)
+    if passed is None:
+        first = next(sample.thresholds(target), None)
+        rows, errors = (first.rows, first.errors) if first else sample.count_evidence()
+        missing = max(0, rows_needed(target, errors) - rows)
+        bound = error_upper_bound(errors, rows, level)
+        return Rule(None, len(sample.wrong), rows, errors, 0.0, bound, missing)
+    rows, errors = passed.rows, passed.errors
+    bound = error_upper_bound(errors, rows, level)
+    coverage = int((sample.score >= passed.threshold).sum()) / max(total, 1)
+    return Rule(passed.threshold, len(sample.wrong), rows, errors, coverage, bound, 0)
+
+
+def category_guarantees(
+    names: Sequence[str],
+    y_true: npt.NDArray[np.intp],
+    first_choice: npt.NDArray[np.intp],
+    sample: CalibrationSample,
+    exemplars: npt.NDArray[np.intp],
+    target: Target,
+) -> tuple[CategoryGuarantee, ...]:
+    """What each category's own rows prove.
+
+    ``sample`` holds every labeled row, with a score of -inf if it is not automatic;
+    ``exemplars`` (k,) counts each category's.
+
+    Each question is asked of many categories, so the confidence level is corrected for that
+    (Bonferroni): the probability that any category is refuted by bad luck alone, or that any one
+    outside the overall guarantee is proven by good luck, is at most 1 - confidence level.
+    """
+    automatic = np.isfinite(sample.score)
+    few = exemplars[: len(names)] < minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
+    outside = _corrected(target, int(few.sum()))
+    refuting = _corrected(target, len(np.unique(first_choice[automatic]))).confidence_level
+    guarantees = []
+    for category, name in enumerate(names):
+        rows, errors = sample.take(automatic & (first_choice == category)).count_evidence()
+        asked = outside if few[category] else target
+        proven = error_upper_bound(errors, rows, asked.confidence_level) <= target.max_error_rate
+        refuted = error_lower_bound(errors, rows, refuting) > target.max_error_rate
+        guarantees.append(
+            CategoryGuarantee(
+                label=name,
+                rows=int((y_true == category).sum()),
+                automatic=rows,
+                errors=errors,
+                has_own_guarantee=proven,
+                automated=proven or not (few[category] or refuted),
+                rows_needed=max(0, rows_needed(asked, errors) - rows),
+                exemplars=int(exemplars[category]),
+            )
+        )
+    return tuple(guarantees)
+
+
+def _corrected(target: Target, tests: int) -> Target:
+    """The target at the confidence level that each of ``tests`` tests must reach."""
+    return replace(target, confidence_level=1 - (1 - target.confidence_level) / max(tests, 1))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from marketplace_ai.classifier import Classifier, Verdict
+    from marketplace_ai.classifier import Classifier, Prediction
     from marketplace_ai.encoding import TextEncoder
     from marketplace_ai.queue.claim import Claim, ClaimedRow
 
@@ -228,16 +228,16 @@ class LoadedModel:
             return [UNDECIDED] * len(texts)
         index = fitted.index
         step = max(MAX_SIMILARITIES // len(index), 1)
-        verdicts: list[Verdict] = []
+        verdicts: list[Prediction] = []
         for start in range(0, len(texts), step):
             part = slice(start, start + step)
-            verdicts += fitted.classifier.decide(index, np.stack(vectors[part]), list(texts[part]))
+            verdicts += fitted.classifier.predict(index, np.stack(vectors[part]), list(texts[part]))
         stopped = stops.in_force(fitted.version_id)
         key = _key_of()
         return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
 
 
-def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Proposal:
+def _proposal(verdict: Prediction, key: Callable[[str | None], Any | None]) -> Proposal:
     outcome = Outcome(verdict.outcome)
     parent_only = outcome is Outcome.AUTOMATIC_PARENT
     return Proposal(
@@ -246,9 +246,9 @@ def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Prop
         probability=verdict.probability,
         threshold=verdict.threshold,
         matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
-        own_share=verdict.own_share,
+        own_share=verdict.head_share,
         choices=tuple((key(label), p) for label, p in verdict.choices),
-        secondary=tuple(key(label) for label, _ in verdict.secondary),
+        secondary=tuple(key(label) for label, _ in verdict.second_categories),
     )
 
 

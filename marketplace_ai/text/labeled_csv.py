@@ -14,7 +14,7 @@ from marketplace_ai.text.normalize import is_blank, normalize
 #: The category of a text that fits no category, in files.
 NONE = "none"
 #: Stands between several right answers of one row.
-OR = "|"
+LABEL_SEPARATOR = "|"
 _NAMED = 12
 
 Parents = Mapping[str, str | None]
@@ -37,7 +37,7 @@ class Filter:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class LabeledRows:
     """n labelled texts of one file.
 
     ``answers``: the right categories of each, empty where the text fits none; ``kinds`` the
@@ -48,7 +48,7 @@ class Rows:
     path: str
     lines: Sequence[int]
     texts: Sequence[str]
-    answers: Sequence[tuple[str, ...]]
+    true_labels: Sequence[tuple[str, ...]]
     kinds: Sequence[str] | None
     parents: Parents
 
@@ -58,21 +58,21 @@ class Rows:
     @property
     def labels(self) -> list[str | None]:
         """One answer each, the first that is named; None: fits no category."""
-        return [answers[0] if answers else None for answers in self.answers]
+        return [answers[0] if answers else None for answers in self.true_labels]
 
     @property
     def several(self) -> int:
         """Rows with more than one right answer."""
-        return sum(len(answers) > 1 for answers in self.answers)
+        return sum(len(answers) > 1 for answers in self.true_labels)
 
-    def take(self, numbers: Iterable[int]) -> Rows:
+    def take(self, numbers: Iterable[int]) -> LabeledRows:
         """The rows with these numbers, in this order."""
         kept = list(numbers)
-        return Rows(
+        return LabeledRows(
             self.path,
             [self.lines[i] for i in kept],
             [self.texts[i] for i in kept],
-            [self.answers[i] for i in kept],
+            [self.true_labels[i] for i in kept],
             None if self.kinds is None else [self.kinds[i] for i in kept],
             self.parents,
         )
@@ -89,7 +89,7 @@ def read_rows(
     *,
     learnt_from: bool = False,
     prepared: Callable[[str], str] = prepared,
-) -> Rows:
+) -> LabeledRows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
 
     ``learnt_from``: the rows will be fitted on, so a text of a category must say something.
@@ -114,7 +114,7 @@ def read_rows(
                 f"{path}, line {row.line}: the text has no letter and no digit, so nothing can be "
                 "learnt from it. Correct or remove the row."
             )
-    return Rows(
+    return LabeledRows(
         path,
         [row.line for row in kept],
         texts,
@@ -124,7 +124,7 @@ def read_rows(
     )
 
 
-def sample(rows: Rows, shots: int, seed: int) -> Rows:
+def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
     """``shots`` rows of each category (and of ``none``), drawn at random, in the file's order.
 
     A category with fewer keeps all. The draw hangs on the rows, ``shots`` and ``seed`` alone.
@@ -164,9 +164,9 @@ def read_catalog(path: str) -> dict[str, str | None]:
     return parents
 
 
-def known_to(catalog: Parents, rows: Rows, catalog_path: str) -> None:
+def check_categories(catalog: Parents, rows: LabeledRows, catalog_path: str) -> None:
     """Raise TableError for the first row whose category the catalogue does not have."""
-    for line, answers in zip(rows.lines, rows.answers, strict=True):
+    for line, answers in zip(rows.lines, rows.true_labels, strict=True):
         for label in answers:
             if label not in catalog:
                 raise TableError(
@@ -175,7 +175,7 @@ def known_to(catalog: Parents, rows: Rows, catalog_path: str) -> None:
                 )
 
 
-def joined_parents(*files: Rows) -> dict[str, str | None]:
+def merge_parents(*files: LabeledRows) -> dict[str, str | None]:
     """What the files' parent columns say together; TableError where two of them disagree."""
     joined: dict[str, str | None] = {}
     said_by: dict[str, str] = {}
@@ -209,11 +209,11 @@ def _text(row: Row) -> str:
 
 
 def _answers(path: str, row: Row) -> tuple[str, ...]:
-    named = tuple(dict.fromkeys(part.strip() for part in row["category"].split(OR)))
+    named = tuple(dict.fromkeys(part.strip() for part in row["category"].split(LABEL_SEPARATOR)))
     if "" in named:
         raise TableError(
             f"{path}, line {row.line}: the category is empty or has an empty part; write 'none' "
-            f"for a text that fits no category, and '{OR}' only between two categories."
+            f"for a text that fits no category, and '{LABEL_SEPARATOR}' only between two categories."
         )
     if NONE in named and len(named) > 1:
         raise TableError(
@@ -229,7 +229,7 @@ def _parent_column(path: str, kept: list[Row], answers: list[tuple[str, ...]]) -
     for row, labels in zip(kept, answers, strict=True):
         if not labels:
             continue
-        cells = [part.strip() or None for part in row["parent"].split(OR)]
+        cells = [part.strip() or None for part in row["parent"].split(LABEL_SEPARATOR)]
         if len(cells) == 1:  # one parent for all answers of the row
             cells *= len(labels)
         if len(cells) != len(labels):

@@ -21,7 +21,7 @@ from .errors import ActivationConflictError as ActivationConflictError
 from .errors import VersionError as VersionError
 
 if TYPE_CHECKING:
-    from marketplace_ai.classifier import Labelled, Verdict
+    from marketplace_ai.classifier import LabeledTexts, Prediction
 
 #: Versions of an encoder that keep their artifact (some megabytes each): those fitted or active
 #: last. Older rows stay without it, because decisions refer to them.
@@ -83,7 +83,7 @@ def load(version: int) -> Classifier:
     return classifier
 
 
-def save(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled) -> None:
+def save(version: ClassifierVersion, classifier: Classifier, exemplars: LabeledTexts) -> None:
     """Store a version without activating it, and verify the stored bytes.
 
     Raises ArtifactError, and stores nothing, where the classifier that is read back decides some of
@@ -99,11 +99,11 @@ def save(version: ClassifierVersion, classifier: Classifier, exemplars: Labelled
         _discard_old_artifacts(version.encoder)
 
 
-def _decide(classifier: Classifier, rows: Labelled) -> list[Verdict]:
+def _decide(classifier: Classifier, rows: LabeledTexts) -> list[Prediction]:
     """What it decides about rows that are its exemplars at the same time."""
     index = classifier.new_index()
     index.update(range(len(rows)), rows.texts, rows.labels, rows.vectors)
-    return classifier.decide(index, rows.vectors, rows.texts)
+    return classifier.predict(index, rows.vectors, rows.texts)
 
 
 #: For ``expected``: it does not matter which version is active.

@@ -16,13 +16,13 @@ from marketplace_ai.versions import activation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marketplace_ai.classifier import Classifier, Labelled
+    from marketplace_ai.classifier import Classifier, LabeledTexts
     from marketplace_ai.comparison.paired_tests import Bools
     from marketplace_ai.versions.exemplar_set import ExemplarSet
 
 
 def compare(
-    new: Classifier, active: int | None, exemplars: ExemplarSet, rows: Labelled | None
+    new: Classifier, active: int | None, exemplars: ExemplarSet, rows: LabeledTexts | None
 ) -> VersionReport:
     """Compare ``new`` with the stored version ``active`` (None: there is none).
 
@@ -43,7 +43,7 @@ def compare(
         _seen(active, exemplars.train_ids.tolist()),
         descriptions=_known(exemplars.descriptions, new),
     )
-    failed = version_comparison.failed_checks(new.promise, old.promise, results)
+    failed = version_comparison.failed_checks(new.guarantee, old.guarantee, results)
     return VersionReport(
         version=active,
         failed_checks=tuple(failed),
@@ -52,9 +52,9 @@ def compare(
     )
 
 
-def _known(descriptions: Labelled, classifier: Classifier) -> Labelled:
+def _known(descriptions: LabeledTexts, classifier: Classifier) -> LabeledTexts:
     """Those of labels that the classifier knows: its rows were scored with these."""
-    labels = set(classifier.names)
+    labels = set(classifier.classes)
     known = [row for row, label in enumerate(descriptions.labels) if label in labels]
     return descriptions.take(np.array(known, dtype=np.intp))
 

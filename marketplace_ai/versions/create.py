@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import Classifier
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
 from marketplace_ai.versions import activation, compare_with_active
 
@@ -14,19 +15,15 @@ from .exemplar_set import ExemplarSet, load_exemplars
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marketplace_ai.classifier import Labelled
-
-#: The guarantee that is asked for by default.
-TARGET_PRECISION, CONFIDENCE = 0.97, 0.95
+    from marketplace_ai.classifier import LabeledTexts
 
 
 def fit_version(
     encoder: Encoder,
-    calibration: Labelled | None,
+    calibration: LabeledTexts | None,
     *,
     audited: bool = False,
-    target_precision: float = TARGET_PRECISION,
-    confidence: float = CONFIDENCE,
+    target: Target = DEFAULT_TARGET,
     force: bool = False,
     dry_run: bool = False,
 ) -> ClassifierVersion:
@@ -36,8 +33,7 @@ def fit_version(
         encoder: the encoder; all exemplars that have a vector of it are used.
         calibration: labeled postings; None: cross-validation on the exemplars.
         audited: the labeled postings are the audit sample, not a file.
-        target_precision: the precision asked for.
-        confidence: the confidence level asked for.
+        target: the precision and the confidence level asked for.
         force: activate it even if it fails a check of the comparison.
         dry_run: store nothing; the version that is returned has no key.
 
@@ -50,7 +46,7 @@ def fit_version(
     # overruled.
     active = activation.active_version_id(encoder)
     exemplars = load_exemplars(encoder)
-    classifier = train_classifier(exemplars, calibration, target_precision, confidence)
+    classifier = train_classifier(exemplars, calibration, target)
     report = compare_with_active.compare(classifier, active, exemplars, calibration)
     version = build_version(classifier, encoder, exemplars.generation, audited=audited)
     version.comparison = report.as_dict()
@@ -63,15 +59,14 @@ def fit_version(
 
 
 def train_classifier(
-    exemplars: ExemplarSet, calibration: Labelled | None, target_precision: float, confidence: float
+    exemplars: ExemplarSet, calibration: LabeledTexts | None, target: Target
 ) -> Classifier:
     """Fit on exemplars, and calibrate on labeled postings or on the exemplars themselves."""
     return Classifier.fit(
         exemplars.train,
         calibration,
         descriptions=exemplars.descriptions,
-        target_precision=target_precision,
-        confidence=confidence,
+        target=target,
         parents=category_parents(),
     )
 
@@ -87,7 +82,7 @@ def build_version(
         encoder=encoder,
         artifact=classifier.to_bytes(),
         target_precision=figures["target_precision"],
-        confidence_level=figures["confidence"],
+        confidence_level=figures["confidence_level"],
         calibrated_on=figures["calibrated_on"],
         figures=figures,
         exemplar_generation=generation,
@@ -96,7 +91,7 @@ def build_version(
 
 def _figures(classifier: Classifier) -> dict[str, Any]:
     """The figures of its guarantee, with the key and the name of each category."""
-    figures = classifier.promise.as_dict()
+    figures = classifier.guarantee.as_dict()
     names = category_names(row["label"] for row in figures["categories"])
     for row in figures["categories"]:
         row["key"], row["name"] = names[row["label"]]

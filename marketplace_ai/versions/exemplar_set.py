@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.exemplars import vector_store
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class ExemplarSet:
     ``descriptions`` of categories vote, but nothing is fitted on them.
     """
 
-    train: Labelled
+    train: LabeledTexts
     train_ids: NDArray[np.int64]
-    descriptions: Labelled
+    descriptions: LabeledTexts
     description_ids: NDArray[np.int64]
     generation: int
 
@@ -43,7 +43,7 @@ class ExemplarSet:
 def load_exemplars(encoder: Encoder) -> ExemplarSet:
     """The exemplars that have a vector of ``encoder``."""
     stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
-    rows = Labelled(stored.texts, stored.vectors, stored.labels)
+    rows = LabeledTexts(stored.texts, stored.vectors, stored.labels)
     ids = np.array(stored.ids, dtype=np.int64)
     train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)
     return ExemplarSet(

@@ -30,7 +30,7 @@ def counter(transactional_db: None) -> None:
 
 
 def fit() -> ClassifierVersion:
-    return fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    return fit_classifier.fit(progress=lambda n: None)
 
 
 def create(name: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from demo.services import EmbeddedPostgres
 from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.guarantee.target import Target
 from tests.acceptance import workers
 from tests.faults import scale
 
@@ -33,8 +34,7 @@ def automatic(exemplars: None) -> None:
     labelled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
     fit_classifier.fit(
         [(text, str(keys[key].pk)) for text, key in labelled],
-        target_precision=0.1,
-        confidence=0.5,
+        target=Target(0.1, 0.5),
         progress=lambda n: None,
     )
 

@@ -30,7 +30,7 @@ def fitted(sections: dict[str, Any], tmp_path: Any) -> None:
     lines = [f'"{text}",{key}' for key, texts in EXEMPLARS.items() for text in texts]
     file.write_text("\n".join(["text,category", *lines]) + "\n", encoding="utf-8")
     import_exemplars(str(file))
-    fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit(progress=lambda n: None)
 
 
 @pytest.fixture

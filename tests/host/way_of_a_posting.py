@@ -416,7 +416,7 @@ def test_a_section_of_the_hosts_own_is_proposed_by_its_words(
         HostAdapter, "category_description", lambda self, section: f"{section.label} og flygel"
     )
     run("INSERT INTO host_section (ref, code, label) VALUES ('s-9', 'piano', 'Stemme piano')")
-    fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit(progress=lambda n: None)
     job = Job.objects.create(headline="Stemme piano", body="og flygel")
     drain()
     assert current(job).category_key == "piano"

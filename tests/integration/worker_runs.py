@@ -17,7 +17,7 @@ from tests.inline import Inline
 
 
 def fit() -> None:
-    fit_classifier.fit(target_precision=0.97, confidence=0.95, progress=lambda n: None)
+    fit_classifier.fit(progress=lambda n: None)
 
 
 def drain(models: ModelLoader | None = None) -> None:

@@ -245,11 +245,11 @@ def names_today(labels: list[str]) -> dict[str, str]:
 
 def _few(exemplars: int | None) -> str:
     """Why the promise over all categories leaves one out; empty where it does not."""
-    if exemplars is None or exemplars >= minimum_counts.FOR_THE_PROMISE:
+    if exemplars is None or exemplars >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE:
         return ""
     return gettext("too few exemplars (%(n)d of %(enough)d): by its own rows only") % {
         "n": exemplars,
-        "enough": minimum_counts.FOR_THE_PROMISE,
+        "enough": minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE,
     }
 
 

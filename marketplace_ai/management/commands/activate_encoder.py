@@ -6,6 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai.guarantee.target import Target
 from marketplace_ai.management import encoder_report, labeled_rows
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.encoder_options import registered_name
@@ -102,8 +103,7 @@ class Command(DatabaseCommand):
             candidate = compare_encoders.evaluate_candidate(
                 encoder,
                 postings,
-                target_precision=options["target_precision"],
-                confidence=options["confidence"],
+                target=Target(options["target_precision"], options["confidence"]),
                 progress=advance,
             )
         if options["dry_run"] or (candidate.report.failed_checks and not options["force"]):
@@ -117,12 +117,15 @@ class Command(DatabaseCommand):
         from marketplace_ai.models import Encoder
 
         current = compare_encoders.current_target(Encoder.objects.active())
-        for name, value in zip(("target_precision", "confidence"), current, strict=True):
-            if options[name] is None:
-                options[name] = value
+        if options["target_precision"] is None:
+            options["target_precision"] = current.precision
+        if options["confidence"] is None:
+            options["confidence"] = current.confidence_level
         if options["calibration"]:
             return labeled_postings.read_file(options["calibration"])
-        audits = labeled_postings.read_audits(options["target_precision"], options["confidence"])
+        audits = labeled_postings.read_audits(
+            Target(options["target_precision"], options["confidence"])
+        )
         if not options["json"]:
             for line in labeled_rows.lines(audits):
                 self.stdout.write(line)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
 from marketplace_ai.management.encoder_options import load_named_encoder
 from marketplace_ai.text.csv_files import TableError
@@ -68,11 +69,11 @@ class Command(HelpfulCommand):
             "of a registered encoder (looked up in the database)",
         )  # fmt: skip
         add(
-            "--target-precision", type=float, default=0.97, metavar="P",
+            "--target-precision", type=float, default=DEFAULT_TARGET.precision, metavar="P",
             help="share of the automatic answers that must be right (default 0.97)",
         )  # fmt: skip
         add(
-            "--confidence", type=float, default=0.95, metavar="C",
+            "--confidence", type=float, default=DEFAULT_TARGET.confidence_level, metavar="C",
             help="how sure that must be (default 0.95)",
         )  # fmt: skip
         add("--report", metavar="DIR", help="write report.html and results.json there")
@@ -101,8 +102,7 @@ class Command(HelpfulCommand):
             result = evaluate(
                 *encoded,
                 parents=inputs.parents,
-                target_precision=options["target_precision"],
-                confidence=options["confidence"],
+                target=Target(options["target_precision"], options["confidence"]),
                 encode_seconds=time.perf_counter() - start,
                 progress=progress,
             )

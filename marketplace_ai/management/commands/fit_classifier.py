@@ -9,6 +9,7 @@ from django.db import IntegrityError
 
 from marketplace_ai.comparison.report import VersionReport
 from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.management import labeled_rows, version_report
 from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
 from marketplace_ai.models import (
@@ -22,36 +23,40 @@ from marketplace_ai.models import (
 
 class Command(DatabaseCommand):
     help = (
-        "Fit how the exemplars vote, the probabilities and the thresholds of what may be "
-        "automatic; compare the result with the version in force on the same labelled rows, and "
-        "put it in force where it is not worse. FILE holds labelled postings like those that "
-        "come in (columns category and text, or title and description; 'none' allowed); "
-        "without it the answered audited postings, and where these are too few "
-        "cross-validation on the exemplars."
+        "Fit the classifier on the exemplars: votes, probabilities and the thresholds for automatic "
+        "decisions. Compare it with the active version on the same labeled rows, and activate it if "
+        "it is not worse. FILE holds labeled postings like those that come in (columns category and "
+        "text, or title and description; 'none' allowed). Without it the answered audited postings "
+        "are used, or, if these are too few, cross-validation on the exemplars."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--calibration", metavar="FILE", help="CSV file of labelled postings")
+        parser.add_argument("--calibration", metavar="FILE", help="CSV file of labeled postings")
         parser.add_argument(
             "--encoder",
             metavar="NAME",
-            help="fit for this registered encoder, not for the active one: what it fits decides "
-            "nothing before that encoder is activated",
-        )
-        parser.add_argument("--target-precision", type=float, default=0.97, metavar="P")
-        parser.add_argument("--confidence", type=float, default=0.95, metavar="C")
-        parser.add_argument(
-            "--force", action="store_true", help="put it in force whatever the comparison says"
+            help="fit for this registered encoder instead of the active one; the result decides "
+            "nothing until that encoder is activated",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="fit and compare, store no version"
+            "--target-precision", type=float, default=DEFAULT_TARGET.precision, metavar="P",
+            help="precision of automatic decisions (default %(default)g)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--confidence", type=float, default=DEFAULT_TARGET.confidence_level, metavar="C",
+            help="confidence level of the guarantee (default %(default)g)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--force", action="store_true", help="activate it even if the comparison refuses it"
         )
+        parser.add_argument("--dry-run", action="store_true", help="fit and compare, store nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("target_precision", "confidence"):
             if not 0 < options[name] < 1:
                 refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+        target = Target(options["target_precision"], options["confidence"])
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
         from marketplace_ai.fitting import fit_classifier, labeled_postings
@@ -68,9 +73,7 @@ class Command(DatabaseCommand):
             if options["calibration"]:
                 postings = labeled_postings.read_file(options["calibration"])
             else:
-                audits = labeled_postings.read_audits(
-                    options["target_precision"], options["confidence"]
-                )
+                audits = labeled_postings.read_audits(target)
                 postings = audits.postings
                 if not quiet:
                     for line in labeled_rows.lines(audits):
@@ -84,8 +87,7 @@ class Command(DatabaseCommand):
                 version = fit_classifier.fit(
                     postings,
                     encoder=encoder,
-                    target_precision=options["target_precision"],
-                    confidence=options["confidence"],
+                    target=target,
                     progress=advance,
                     force=options["force"],
                     dry_run=options["dry_run"],
@@ -97,17 +99,17 @@ class Command(DatabaseCommand):
         except activation.VersionError as error:
             refuse(str(error))
         except ArtifactError as error:
-            fail(f"Nothing was stored, and what is in force stays: {error}.")
+            fail(f"Nothing was stored, and the active version stays: {error}.")
         except IntegrityError:
             fail(
-                "Another fit_classifier, or a change of the encoder, came in between; nothing was "
-                "put in force by this one. Run it again if the other did not mean the same."
+                "Another fit_classifier or a switch of the encoder came in between; this one "
+                "activated nothing. Run it again if it is still wanted."
             )
         except (TableError, ImproperlyConfigured, ValueError) as error:
             refuse(str(error))
         if options["json"]:
             found = {"in_force": version.is_active, "comparison": version.comparison}
-            print_json(self, {"version": version.pk, **found, **version.figures})
+            print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
         else:
             self._tell(version)
         if version.comparison["failed_checks"] and not options["force"]:
@@ -115,9 +117,9 @@ class Command(DatabaseCommand):
 
     def _tell(self, version: ClassifierVersion) -> None:
         name = "What was fitted" if version.pk is None else f"Classifier {version.pk}"
-        state = "in force" if version.is_active else "not in force"
+        state = "active" if version.is_active else "not active"
         if version.encoder.state != EncoderState.ACTIVE:
-            state += f" for {version.encoder}, which does not decide yet"
+            state += f" for {version.encoder}, which is not the active encoder"
         self.stdout.write(
             f"{name} is {state}: exemplars of generation "
             f"{version.exemplar_generation}, calibrated on {version.get_calibrated_on_display()}."
@@ -132,74 +134,89 @@ class Command(DatabaseCommand):
 def _refusal(version: ClassifierVersion) -> str:
     why = version_report.refusal(VersionReport.from_dict(version.comparison))
     if version.pk is None:
-        return f"{why}: it would be stored and not put in force (--force puts it in force)."
+        return f"{why}: it would be stored but not activated (--force activates it)."
     if version.encoder.state != EncoderState.ACTIVE:
-        return (
-            f"{why}: classifier {version.pk} is stored and not put in force for {version.encoder}."
-        )
+        return f"{why}: classifier {version.pk} is stored but not activated for {version.encoder}."
     return (
-        f"{why}: classifier {version.pk} is stored and not put in force "
-        f"(use_classifier {version.pk} puts it in force all the same)."
+        f"{why}: classifier {version.pk} is stored but not activated "
+        f"(use_classifier {version.pk} activates it anyway)."
     )
 
 
+def with_aliases(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a version, with the keys of ``--json`` that better names have replaced."""
+    categories = [{**row, "promised": row["has_own_guarantee"]} for row in figures["categories"]]
+    rules = {
+        name: {**figures[name], "candidates": figures[name]["eligible_rows"]}
+        for name in ("automatic", "none", "parent")
+    }
+    return {
+        **figures,
+        **rules,
+        "confidence": figures["confidence_level"],
+        "secondary": figures["second_category"],
+        "categories": categories,
+    }
+
+
 def too_few(row: dict[str, Any]) -> bool:
-    """Whether the promise over all categories leaves this one out."""
-    return row["exemplars"] is not None and row["exemplars"] < minimum_counts.FOR_THE_PROMISE
+    """Whether the guarantee over all categories leaves this one out."""
+    minimum = minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
+    return row["exemplars"] is not None and row["exemplars"] < minimum
 
 
 def summary(figures: dict[str, Any]) -> Iterator[str]:
-    """What was found and is promised, first over all, then for each category."""
-    target, confidence = figures["target_precision"], figures["confidence"]
+    """What was measured and is guaranteed, over all categories and for each of them."""
+    target, confidence = figures["target_precision"], figures["confidence_level"]
     if figures["first_choice"] is not None:
         yield (
-            f"First choice right on {figures['first_choice']:.1%} of the labelled rows that "
-            f"have a category ({figures['rows']} rows, scored by what they did not fit)."
+            f"First choice right on {figures['first_choice']:.1%} of the labeled rows that "
+            f"have a category ({figures['rows']} rows, out-of-fold)."
         )
     if figures["unknown_labels"]:
-        yield f"{figures['unknown_labels']} labelled rows have a category without exemplars."
-    yield f"Promised: {target:.0%} right with confidence {confidence:.0%}."
+        yield f"{figures['unknown_labels']} labeled rows have a category without exemplars."
+    yield f"Guaranteed: {target:.0%} precision at a confidence level of {confidence:.0%}."
     for name, rule in (("a category", "automatic"), ("its parent", "parent"), ("none", "none")):
         found = figures[rule]
         if found["threshold"] is None:
             yield (
-                f"  {name:<11} not automatic: {found['errors']} errors in the surest "
-                f"{found['rows']}; {found['rows_needed']} more labelled rows needed, without "
-                "further errors."
+                f"  {name:<11} not automatic: {found['errors']} errors in the {found['rows']} most "
+                f"probable rows; {found['rows_needed']} more labeled rows needed, without further "
+                "errors."
             )
         else:
             yield (
-                f"  {name:<11} automatic from {found['threshold']:.3f} on: {found['coverage']:.0%} "
+                f"  {name:<11} automatic from {found['threshold']:.3f}: {found['coverage']:.0%} "
                 f"of the rows, {found['errors']} errors in {found['rows']}."
             )
-    yield f"{'category':<26}{'labelled':>9}{'automatic':>11}{'errors':>8}  promise"
+    yield f"{'category':<26}{'labeled':>9}{'automatic':>11}{'errors':>8}  guarantee"
     for row in figures["categories"]:
-        if row["promised"]:
-            promise = "its own"
+        if row["has_own_guarantee"]:
+            guarantee = "its own"
         elif too_few(row):
-            promise = (
-                f"none: too few exemplars ({row['exemplars']} of {minimum_counts.FOR_THE_PROMISE}), "
-                f"by its own rows only; {row['rows_needed']} more"
+            minimum = minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
+            guarantee = (
+                f"none: too few exemplars ({row['exemplars']} of {minimum}), needs its own rows; "
+                f"{row['rows_needed']} more"
             )
         elif not row["automated"]:
-            promise = "none: its own rows refute it"
+            guarantee = "none: its own rows refute it"
         else:
-            promise = f"with all others; {row['rows_needed']} more rows for its own"
+            guarantee = f"with all others; {row['rows_needed']} more rows for its own"
         counts = f"{row['rows']:>9}{row['automatic']:>11}{row['errors']:>8}"
-        yield f"{row['key'][:25]:<26}{counts}  {promise}"
+        yield f"{row['key'][:25]:<26}{counts}  {guarantee}"
     yield from _older_labels(figures)
 
 
 def _older_labels(figures: dict[str, Any]) -> Iterator[str]:
-    """What to do where labelled rows are older than a category, for then each posting of it
-    counts as an error."""
+    """What to do when labels are older than a category: each posting of it counts as an error."""
     unseen = [row for row in figures["categories"] if not row["rows"]]
     if not unseen:
         return
     keys = ", ".join(row["key"] for row in unseen[:10]) + (", ..." if len(unseen) > 10 else "")
     wrong = sum(row["errors"] for row in unseen)
     yield (
-        f"No labelled row has {keys}. Where the labels are older than a category, rows that "
-        f"belong to it count as errors ({wrong} automatic ones here): go through the rows "
-        "labelled none and those of its neighbors, correct them, and fit again."
+        f"No labeled row has {keys}. If the labels are older than a category, rows that belong to "
+        f"it count as errors ({wrong} automatic ones here): check the rows labeled none and those "
+        "of similar categories, correct them, and fit again."
     )

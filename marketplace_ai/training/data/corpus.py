@@ -107,10 +107,10 @@ def read_corpus(
     known_parents: Parents
     if catalog is not None:
         known_parents = labeled_csv.read_catalog(catalog)
-        labeled_csv.known_to(known_parents, rows, catalog)
+        labeled_csv.check_categories(known_parents, rows, catalog)
     else:
         known_parents = rows.parents or parents()
     builder = CorpusBuilder(path)
-    for text, labels in zip(rows.texts, rows.answers, strict=True):
+    for text, labels in zip(rows.texts, rows.true_labels, strict=True):
         builder.add(text, *labels)
     return builder.build(known_parents)

@@ -327,8 +327,8 @@ def test_a_classifier_version_shows_each_categorys_promise(
         "none": {**rule, "threshold": None, "rows_needed": 77}, "parent": rule,
         "categories": [
             {"label": str(catalog["maling"].pk), "rows": 12, "automatic": 9, "errors": 0,
-             "promised": False, "automated": False, "rows_needed": 90, "exemplars": 1},
-            {"label": "999999", "rows": 1, "automatic": 0, "errors": 0, "promised": False,
+             "has_own_guarantee": False, "automated": False, "rows_needed": 90, "exemplars": 1},
+            {"label": "999999", "rows": 1, "automatic": 0, "errors": 0, "has_own_guarantee": False,
              "automated": False, "rows_needed": 99},
         ],
     }  # fmt: skip

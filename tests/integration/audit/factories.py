@@ -34,7 +34,7 @@ def version(*categories: Category, calibrated_on: str = "postings") -> Classifie
             "categories": [
                 {
                     "label": str(category.pk), "key": category.slug, "name": category.name,
-                    "rows": 30, "automatic": 20, "errors": 0, "promised": False,
+                    "rows": 30, "automatic": 20, "errors": 0, "has_own_guarantee": False,
                     "automated": True, "rows_needed": 79,
                 }
                 for category in categories

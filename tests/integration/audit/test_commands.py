@@ -11,6 +11,7 @@ from django.utils import timezone
 from marketplace_ai.audit import judge, stops
 from marketplace_ai.doctor.diagnose import Finding, examine
 from marketplace_ai.fitting import fit_classifier, labeled_postings
+from marketplace_ai.guarantee.target import Target
 from marketplace_ai.models import (
     AuditedPosting,
     Category,
@@ -47,7 +48,7 @@ class TestFittingOnAudits:
         JobPosting.objects.filter(pk=changed.posting_id).update(title="Noe annet")
         JobPosting.objects.filter(pk=gone.posting_id).delete()
         AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
-        found = labeled_postings.read_audits(0.97, 0.95)
+        found = labeled_postings.read_audits(Target())
         assert (found.rows, found.answered, found.needed) == ([], 3, 99)
         assert judge.labelled() == [
             ("Male rom 3", str(catalog["maling"].pk)),
@@ -57,10 +58,10 @@ class TestFittingOnAudits:
 
     def test_enough_of_them_calibrate(self, exemplars: None, catalog: dict[str, Category]) -> None:
         self.answered(catalog, 12)
-        found = labeled_postings.read_audits(0.8, 0.8)
+        found = labeled_postings.read_audits(Target(0.8, 0.8))
         assert len(found.rows) == 12
         made = fit_classifier.fit(
-            found.postings, target_precision=0.8, confidence=0.8,
+            found.postings, target=Target(0.8, 0.8),
             progress=lambda n: None,
         )  # fmt: skip
         assert made.calibrated_on == ClassifierVersion.Calibration.AUDITS

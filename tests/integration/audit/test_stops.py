@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from marketplace_ai.audit import monitor, stops
-from marketplace_ai.classifier import Verdict
-from marketplace_ai.guarantee.sequential_test import NOTHING, log_threshold, strongest
+from marketplace_ai.classifier import Prediction
+from marketplace_ai.guarantee.sequential_test import NO_EVIDENCE, largest_e_value, log_threshold
 from marketplace_ai.models import (
     AuditedPosting,
     AutomationStop,
@@ -52,7 +52,8 @@ def errors_to_stop(right: int, tests: int = 1) -> int:
     return next(
         n
         for n in range(1, 100)
-        if strongest(range(right + 1, right + n + 1), 1 - 0.97).log_e >= log_threshold(0.95, tests)
+        if largest_e_value(range(right + 1, right + n + 1), 1 - 0.97).log_e
+        >= log_threshold(0.95, tests)
     )
 
 
@@ -100,7 +101,7 @@ class TestWhenItStops:
         wrong_answers(made, catalog["plen"], catalog["maling"], 1)
         assert AutomationStop.objects.count() == 1
         leaf = monitor.watch(made).rules[0]
-        assert leaf.evidence == NOTHING  # one error in 401 is no case
+        assert leaf.evidence == NO_EVIDENCE  # one error in 401 is no case
 
     def test_a_category_that_stops_at_the_same_answer_spares_the_others(
         self, catalog: dict[str, Category]
@@ -209,10 +210,10 @@ class TestWhenItStops:
 
 
 class TestWhatAStopDoes:
-    VERDICT = Verdict(
+    VERDICT = Prediction(
         label="7", probability=0.99, threshold=0.9, outcome="automatic", best_category="7",
-        parent=None, choices=(("7", 0.99),), matches=(), score=0.9, own_share=0.1, rest=0.0,
-        secondary=(("9", 2.5),),
+        parent=None, choices=(("7", 0.99),), matches=(), score=0.9, head_share=0.1, other_share=0.0,
+        second_categories=(("9", 2.5),),
     )  # fmt: skip
 
     def test_only_what_is_stopped_goes_to_a_person(self) -> None:
@@ -227,7 +228,7 @@ class TestWhatAStopDoes:
         assert of_category.hold(parent) is parent
         assert stops.Stops(frozenset({"automatic_parent"}), frozenset()).hold(parent).parent is None
         second = stops.Stops(frozenset(), frozenset({"9"})).hold(self.VERDICT)
-        assert (second.outcome, second.secondary) == ("automatic", ())
+        assert (second.outcome, second.second_categories) == ("automatic", ())
         none = replace(self.VERDICT, outcome="none", label=None)
         assert stops.Stops(frozenset({"none"}), frozenset()).hold(none).outcome == "review"
         review = replace(self.VERDICT, outcome="review")
@@ -244,7 +245,7 @@ class TestWhatAStopDoes:
         label = str(catalog["maling"].pk)
         says = replace(self.VERDICT, label=label, choices=((label, 0.99),))
         monkeypatch.setattr(
-            type(models.active.fitted.classifier), "decide", lambda *args: [says] * len(args[-1])
+            type(models.active.fitted.classifier), "predict", lambda *args: [says] * len(args[-1])
         )
 
         def next_outcome() -> str:

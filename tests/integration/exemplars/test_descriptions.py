@@ -131,7 +131,7 @@ def test_confirmed_postings_vote_at_once_and_the_description_stays_beside_them(
 
 def test_the_description_steps_aside_where_exemplars_are_enough(models: ModelLoader) -> None:
     category = tuning()
-    exemplars_of(category, minimum_counts.FOR_A_PATTERN - 1)
+    exemplars_of(category, minimum_counts.MIN_EXEMPLARS_FOR_HEAD - 1)
     models.refresh()
     assert of(category) == [TUNING]
     job = JobPosting.objects.create(title="Stemme piano for siste gang")

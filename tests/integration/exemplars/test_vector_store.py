@@ -53,7 +53,7 @@ def test_by_plain_cosine_the_neighbors_are_those_of_sql(encoder: Encoder) -> Non
     assert len(index) == COUNT
 
     queries = rows[:40] + 0.05 * random.standard_normal((40, encoder.dimension)).astype(np.float32)
-    cosine, _ = index.similarities(queries, texts[:40])
+    cosine, _ = index.compare(queries, index.features.transform(texts[:40]))
     with vectors.cursor(connections[alias()], binary=True) as cursor:
         for query, ours in zip(queries, cosine, strict=True):
             [value] = vectors.to_database([query])

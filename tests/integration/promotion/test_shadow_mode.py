@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.exemplars import encode as exemplar_vectors
 from marketplace_ai.exemplars import vector_store
@@ -57,7 +57,7 @@ def fit_and_activate(encoder: Encoder) -> ClassifierVersion:
     exemplar_vectors.encode_exemplars(encoder, texts)
     stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
     train = np.flatnonzero(~stored.described)
-    labelled = Labelled(stored.texts, stored.vectors, stored.labels).take(train)
+    labelled = LabeledTexts(stored.texts, stored.vectors, stored.labels).take(train)
     classifier = Classifier.fit(labelled, None, parents={})
     version = ClassifierVersion(
         encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97, confidence_level=0.95,

@@ -196,12 +196,12 @@ def test_verdicts_bring_it_along(
 
     from marketplace_ai.classifier import Classifier
 
-    judged = Classifier.decide
+    judged = Classifier.predict
     second = ((str(catalog["plen"].pk), 2.5),)
     monkeypatch.setattr(
         Classifier,
-        "decide",
-        lambda *given: [replace(verdict, secondary=second) for verdict in judged(*given)],
+        "predict",
+        lambda *given: [replace(verdict, second_categories=second) for verdict in judged(*given)],
     )
     drain()
     assert current(posting).category_key == "maling"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier import LabeledTexts
 
 DIMENSION = 16
 TRADES = {
@@ -18,7 +18,9 @@ PARENTS = {"maling": "inne", "rorlegger": "inne", "plen": "ute", "flytting": Non
 PLACES = ["Oslo", "Bergen", "Asker", "Bodø", "Voss", "Hamar", "Moss", "Narvik"]
 
 
-def world(each: int, none: int, seed: int, *, noise: float = 0.5, wrong: float = 0.0) -> Labelled:
+def world(
+    each: int, none: int, seed: int, *, noise: float = 0.5, wrong: float = 0.0
+) -> LabeledTexts:
     """``each`` texts of every trade and ``none`` that fit none; a share is labelled wrong."""
     random = np.random.default_rng(seed)
     labels: list[str | None] = [trade for trade in TRADES for _ in range(each)]
@@ -39,4 +41,4 @@ def world(each: int, none: int, seed: int, *, noise: float = 0.5, wrong: float =
         for label, flip in zip(labels, flipped, strict=True)
     ]
     rows = np.array(vectors, dtype=np.float32).reshape(-1, DIMENSION)
-    return Labelled(texts, rows, [None if x is None else str(x) for x in labels])
+    return LabeledTexts(texts, rows, [None if x is None else str(x) for x in labels])

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.calibration import Calibration
-from marketplace_ai.classifier.opinion_pool import Evidence, Pool
+from marketplace_ai.classifier.opinion_pool import ModelScores, OpinionPool
 
 from .factories import DIMENSION, world
 
@@ -17,22 +17,22 @@ NONE = 2
 PRIOR = np.log(np.full(3, 1 / 3))
 
 
-def evidence(seed: int, rows: int = 100) -> tuple[Evidence, np.ndarray]:
+def evidence(seed: int, rows: int = 100) -> tuple[ModelScores, np.ndarray]:
     """Three labels, the last of them "none of these"; patterns give the answer 1 more."""
     random = np.random.default_rng(seed)
     codes = random.integers(0, 3, rows)
     vote, vector, text = (random.standard_normal((rows, 3)) for _ in range(3))
     right = np.eye(3)[codes]
-    return Evidence(vote, vector + right, text + right, random.random(rows)), codes
+    return ModelScores(vote, vector + right, text + right, random.random(rows)), codes
 
 
-def with_lone_exemplar(exemplars: Labelled, place: int) -> Labelled:
+def with_lone_exemplar(exemplars: LabeledTexts, place: int) -> LabeledTexts:
     """The same exemplars and, as row ``place``, the only one of its category."""
     vector = np.eye(DIMENSION, dtype=np.float32)[7]
     texts, labels = [*exemplars.texts], [*exemplars.labels]
     texts.insert(place, "stemme piano hjemme")
     labels.insert(place, "pianostemming")
-    return Labelled(texts, np.insert(exemplars.vectors, place, vector, axis=0), labels)
+    return LabeledTexts(texts, np.insert(exemplars.vectors, place, vector, axis=0), labels)
 
 
 @pytest.mark.parametrize("first_row", [[0.5, 1.0, -0.5], [np.nan, 1.0, -0.5], [np.nan] * 3])
@@ -61,14 +61,14 @@ def test_a_label_unknown_to_one_row_still_weighs_the_others() -> None:
     by_vector[np.arange(3), codes[:3]] = np.nan
     by_vector[np.arange(3, 6), (codes[3:6] + 1) % 3] = np.nan
     gaps = replace(whole, by_vector=by_vector)
-    expected = Pool.fit(whole, codes, PRIOR, NONE, stream=True).weights
-    found = Pool.fit(gaps, codes, PRIOR, NONE, stream=True).weights
+    expected = OpinionPool.fit(whole, codes, PRIOR, NONE, stream=True).weights
+    found = OpinionPool.fit(gaps, codes, PRIOR, NONE, stream=True).weights
     np.testing.assert_allclose(found, expected, atol=0.15)
 
 
 def test_a_part_that_knows_nothing_is_weighed_down_and_one_that_knows_is_heard() -> None:
     rows, codes = evidence(seed=3, rows=2000)
-    noise, vector, text, _ = Pool.fit(rows, codes, PRIOR, NONE, stream=True).weights
+    noise, vector, text, _ = OpinionPool.fit(rows, codes, PRIOR, NONE, stream=True).weights
     assert noise < 0.1  # the vote is noise here
     assert vector == pytest.approx(1, abs=0.2)  # the likelihood ratio of a shift by 1 in N(0, 1)
     assert text == pytest.approx(1, abs=0.2)
@@ -77,11 +77,11 @@ def test_a_part_that_knows_nothing_is_weighed_down_and_one_that_knows_is_heard()
 def test_the_stream_says_how_often_a_label_comes_in_not_the_exemplars() -> None:
     codes = np.repeat([0, 1, 2], [900, 60, 40])
     blank = np.zeros((1000, 3))
-    rows = Evidence(blank, blank, blank, np.zeros(1000))
-    streamed = Pool.fit(rows, codes, PRIOR, NONE, stream=True)
+    rows = ModelScores(blank, blank, blank, np.zeros(1000))
+    streamed = OpinionPool.fit(rows, codes, PRIOR, NONE, stream=True)
     pooled = streamed.pooled(streamed.parts(rows), rows, NONE)[0]
     np.testing.assert_allclose(pooled, [0.9, 0.06, 0.04], atol=0.02)
-    unknown = Pool.fit(rows, codes, PRIOR, NONE, stream=False)
+    unknown = OpinionPool.fit(rows, codes, PRIOR, NONE, stream=False)
     pooled = unknown.pooled(unknown.parts(rows), rows, NONE)[0]
     np.testing.assert_allclose(pooled, 1 / 3)
 
@@ -93,13 +93,13 @@ def test_a_category_of_one_exemplar_is_fitted_like_any_other(place: int, calibra
     exemplars = with_lone_exemplar(world(24, 24, seed=1), place)
     postings = with_lone_exemplar(world(30, 30, seed=2), place) if calibrated else None
     fitted = Classifier.fit(exemplars, postings)
-    index = fitted.ground.index(exemplars)
+    index = fitted.exemplar_model.index(exemplars)
     lone = exemplars.take(np.array([place]))
-    verdict = fitted.decide(index, lone.vectors, lone.texts)[0]
+    verdict = fitted.predict(index, lone.vectors, lone.texts)[0]
     assert verdict.best_category == "pianostemming"
     assert 0 <= verdict.probability <= 1
-    assert fitted.promise.first_choice is not None
-    assert fitted.promise.first_choice > 0.9
+    assert fitted.guarantee.first_choice is not None
+    assert fitted.guarantee.first_choice > 0.9
 
 
 def test_rows_that_are_all_right_have_a_curve_too_and_one_error_changes_it_little() -> None:

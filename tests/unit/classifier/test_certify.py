@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Promise
-from marketplace_ai.classifier.certify import make_promise
+from marketplace_ai.classifier import Classifier, Guarantee
+from marketplace_ai.classifier.certify import certify
 from marketplace_ai.classifier.cross_fitting import OutOfFold
-from marketplace_ai.classifier.opinion_pool import Evidence
-from marketplace_ai.classifier.second_category import Seconds
+from marketplace_ai.classifier.opinion_pool import ModelScores
+from marketplace_ai.classifier.second_category import SecondCategories
 from marketplace_ai.guarantee.bounds import error_upper_bound
+from marketplace_ai.guarantee.target import Target
 
 from .factories import DIMENSION, PARENTS, world
 
@@ -24,22 +25,21 @@ def rows(count: int, first: str, answer: str, probability: float) -> list[tuple[
     return [(NAMES.index(first), NAMES.index(answer), probability)] * count
 
 
-def promise_on(scored: list[tuple[int, int, float]], **exemplars: int) -> Promise:
+def promise_on(scored: list[tuple[int, int, float]], **exemplars: int) -> Guarantee:
     """Rows with their whole score on the first choice, each a group of its own; ``exemplars``
     names labels that have not the usual number."""
     first, answers = (np.array([row[i] for row in scored], dtype=np.intp) for i in (0, 1))
     probability = np.array([row[2] for row in scored])
     zeros = np.zeros((len(first), 5))
-    blank = Evidence(zeros, zeros, zeros, probability)
+    blank = ModelScores(zeros, zeros, zeros, probability)
     groups, pooled = np.arange(len(first)), np.eye(5)[first]
-    lone = Seconds(np.full(len(first), -1), np.zeros(len(first)))
-    return make_promise(
+    lone = SecondCategories(np.full(len(first), -1), np.zeros(len(first)))
+    return certify(
         OutOfFold(blank, answers, groups, pooled, first, probability, lone),
         NAMES,
         UNDER,
         np.array([exemplars.get(str(name), 24) for name in NAMES]),
-        target_precision=0.97,
-        confidence=0.95,
+        target=Target(),
         calibrated_on="postings",
     )
 
@@ -55,7 +55,7 @@ def test_a_refuted_category_stands_trial_for_its_parent() -> None:
     promise = promise_on(SURE + UNSURE + REFUTED)
     assert [row.label for row in promise.categories if not row.automated] == ["bad"]
     assert promise.automatic.threshold == 0.99
-    assert (promise.parent.candidates, promise.parent.errors) == (220, 12)
+    assert (promise.parent.eligible_rows, promise.parent.errors) == (220, 12)
     assert promise.parent.threshold is None
 
 
@@ -73,17 +73,17 @@ def test_too_few_exemplars_are_left_to_their_own_rows() -> None:
     assert usual.automatic.rows == 890
     assert usual.automatic.coverage == 1.0
     few = promise_on(SURE + sparse, bad=2)
-    assert (few.automatic.rows, few.automatic.candidates) == (800, 800)
+    assert (few.automatic.rows, few.automatic.eligible_rows) == (800, 800)
     assert few.automatic.coverage == pytest.approx(800 / 890)
     line = {row.label: row for row in few.categories}["bad"]
-    assert (line.exemplars, line.promised, line.automated) == (2, False, False)
+    assert (line.exemplars, line.has_own_guarantee, line.automated) == (2, False, False)
     assert line.automatic == 90
 
 
 def test_too_few_exemplars_are_automated_where_their_own_rows_prove_it() -> None:
     few = promise_on(SURE + rows(120, "bad", "bad", 0.999), bad=2)
     line = {row.label: row for row in few.categories}["bad"]
-    assert (line.promised, line.automated) == (True, True)
+    assert (line.has_own_guarantee, line.automated) == (True, True)
     assert few.automatic.coverage == 1.0
     wrong = promise_on(SURE + rows(120, "bad", "hage", 0.999), bad=2)
     assert not {row.label: row for row in wrong.categories}["bad"].automated
@@ -93,7 +93,7 @@ def test_too_few_exemplars_are_automated_where_their_own_rows_prove_it() -> None
 def test_a_threshold_of_zero_is_a_threshold() -> None:
     promise = promise_on(rows(200, "kran", "kran", 0.0))
     assert promise.automatic.threshold == 0.0
-    assert promise.parent.candidates == 0
+    assert promise.parent.eligible_rows == 0
     assert {row.label: row.automatic for row in promise.categories}["kran"] == 200
 
 
@@ -101,11 +101,11 @@ def test_a_label_newer_than_the_fit_is_not_tagged_by_its_parent() -> None:
     exemplars = world(24, 24, seed=1)
     parents = {**PARENTS, "pianostemming": "inne"}
     fitted = Classifier.fit(exemplars, world(60, 60, seed=2), parents=parents)
-    always = replace(fitted.promise.parent, threshold=0.0)
-    fitted = replace(fitted, promise=replace(fitted.promise, parent=always))
-    index = fitted.ground.index(exemplars)
+    always = replace(fitted.guarantee.parent, threshold=0.0)
+    fitted = replace(fitted, guarantee=replace(fitted.guarantee, parent=always))
+    index = fitted.exemplar_model.index(exemplars)
     vector = np.eye(DIMENSION, dtype=np.float32)[[7]]
     index.update([900], ["stemme piano"], ["pianostemming"], vector)
-    verdict = fitted.decide(index, vector, ["stemme piano"])[0]
+    verdict = fitted.predict(index, vector, ["stemme piano"])[0]
     assert verdict.label == "pianostemming"
     assert (verdict.outcome, verdict.parent, verdict.threshold) == ("review", None, None)

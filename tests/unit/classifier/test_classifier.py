@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import ArtifactError, Classifier, Labelled, Verdict
+from marketplace_ai.classifier import ArtifactError, Classifier, LabeledTexts, Prediction
 from marketplace_ai.classifier.artifact import FORMAT, pack
 from marketplace_ai.classifier.index import ExemplarIndex
+from marketplace_ai.guarantee.target import Target
 
 from .factories import DIMENSION, PARENTS, world
 
@@ -17,16 +18,18 @@ EXEMPLARS = world(24, 24, seed=1)
 POSTINGS = world(10, 10, seed=3)
 
 
-def index_of(classifier: Classifier, exemplars: Labelled) -> ExemplarIndex:
+def index_of(classifier: Classifier, exemplars: LabeledTexts) -> ExemplarIndex:
     index = classifier.new_index()
     ids = range(100, 100 + len(exemplars))
     index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)
     return index
 
 
-def decide(classifier: Classifier, exemplars: Labelled, postings: Labelled) -> list[Verdict]:
+def decide(
+    classifier: Classifier, exemplars: LabeledTexts, postings: LabeledTexts
+) -> list[Prediction]:
     index = index_of(classifier, exemplars)
-    return classifier.decide(index, postings.vectors, postings.texts)
+    return classifier.predict(index, postings.vectors, postings.texts)
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +38,12 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def verdicts(classifier: Classifier) -> list[Verdict]:
+def verdicts(classifier: Classifier) -> list[Prediction]:
     return decide(classifier, EXEMPLARS, POSTINGS)
 
 
 def test_clear_postings_are_tagged_and_what_fits_nothing_is_not(
-    verdicts: list[Verdict],
+    verdicts: list[Prediction],
 ) -> None:
     trades = [v for v, label in zip(verdicts, POSTINGS.labels, strict=True) if label]
     assert sum(v.outcome == "automatic" for v in trades) >= 0.8 * len(trades)
@@ -53,7 +56,7 @@ def test_clear_postings_are_tagged_and_what_fits_nothing_is_not(
             assert label is None
 
 
-def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Verdict]) -> None:
+def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Prediction]) -> None:
     for verdict in verdicts:
         chances = [chance for _, chance in verdict.choices]
         assert chances == sorted(chances, reverse=True)
@@ -65,7 +68,7 @@ def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Verd
 
 
 def test_shares_add_up_to_the_score_that_decided(
-    classifier: Classifier, verdicts: list[Verdict]
+    classifier: Classifier, verdicts: list[Prediction]
 ) -> None:
     labels = dict(enumerate(EXEMPLARS.labels, start=100))
     for verdict in verdicts:
@@ -76,23 +79,25 @@ def test_shares_add_up_to_the_score_that_decided(
             assert match.label == labels[match.exemplar_id]
             assert -1 <= match.similarity <= 1 + 1e-6
         own_matches = sum(m.share for m in verdict.matches if m.label == verdict.label)
-        assert own_matches + verdict.own_share + verdict.rest == pytest.approx(verdict.score)
+        assert own_matches + verdict.head_share + verdict.other_share == pytest.approx(
+            verdict.score
+        )
     # Where every exemplar is shown nothing may be left over: the rest is no filler.
-    few = Labelled(EXEMPLARS.texts[:24:2], EXEMPLARS.vectors[:24:2], EXEMPLARS.labels[:24:2])
+    few = LabeledTexts(EXEMPLARS.texts[:24:2], EXEMPLARS.vectors[:24:2], EXEMPLARS.labels[:24:2])
     shown = decide(classifier, few, POSTINGS)
-    assert all(v.rest == pytest.approx(0, abs=1e-6) for v in shown)
+    assert all(v.other_share == pytest.approx(0, abs=1e-6) for v in shown)
 
 
 def test_a_description_has_half_of_what_its_category_voted(classifier: Classifier) -> None:
     few = EXEMPLARS.take(np.arange(0, len(EXEMPLARS), 12))  # all are shown
     words = world(1, 0, seed=5).take(np.array([0, 1]))
-    words = Labelled(words.texts, words.vectors, ["maling", "rorlegger"])
+    words = LabeledTexts(words.texts, words.vectors, ["maling", "rorlegger"])
     index = index_of(classifier, few)
     index.update([1, 2], words.texts, words.labels, words.vectors, described=[True, True])
-    for verdict in classifier.decide(index, POSTINGS.vectors, POSTINGS.texts):
+    for verdict in classifier.predict(index, POSTINGS.vectors, POSTINGS.texts):
         own = {m.exemplar_id: m.share for m in verdict.matches if m.label == verdict.label}
-        assert sum(own.values()) + verdict.own_share == pytest.approx(verdict.score)
-        assert verdict.rest == pytest.approx(0, abs=1e-6)
+        assert sum(own.values()) + verdict.head_share == pytest.approx(verdict.score)
+        assert verdict.other_share == pytest.approx(0, abs=1e-6)
         for label, described in (("maling", 1), ("rorlegger", 2)):
             shares = {m.exemplar_id: m.share for m in verdict.matches if m.label == label}
             half = shares.pop(described)
@@ -105,7 +110,7 @@ def test_bytes_bring_back_a_classifier_that_answers_exactly_the_same() -> None:
     fitted = Classifier.fit(exemplars, world(20, 20, seed=2, wrong=0.3), parents=PARENTS)
     again = Classifier.from_bytes(fitted.to_bytes())
     assert decide(again, exemplars, postings) == decide(fitted, exemplars, postings)
-    assert again.promise == fitted.promise
+    assert again.guarantee == fitted.guarantee
     assert again.to_bytes() == fitted.to_bytes()
 
 
@@ -130,7 +135,7 @@ def test_damaged_bytes_are_refused(classifier: Classifier) -> None:
 
 
 def test_the_report_is_plain_json(classifier: Classifier) -> None:
-    report = json.loads(json.dumps(classifier.promise.as_dict(), allow_nan=False))
+    report = json.loads(json.dumps(classifier.guarantee.as_dict(), allow_nan=False))
     assert report["calibrated_on"] == classifier.calibrated_on == "postings"
     assert report["rows"] == 300
     assert {row["label"] for row in report["categories"]} == set(PARENTS)
@@ -141,15 +146,15 @@ def test_a_new_exemplar_counts_at_once_even_of_a_category_unknown_to_the_fit(
 ) -> None:
     index = index_of(classifier, EXEMPLARS)
     vector = np.eye(DIMENSION, dtype=np.float32)[[7]]
-    before = classifier.decide(index, vector, ["stemme piano"])[0]
+    before = classifier.predict(index, vector, ["stemme piano"])[0]
     assert before.best_category != "pianostemming"
     index.update([9], ["stemme piano"], ["pianostemming"], vector)
-    after = classifier.decide(index, vector, ["stemme piano"])[0]
+    after = classifier.predict(index, vector, ["stemme piano"])[0]
     assert after.best_category == "pianostemming"
     assert after.matches[0].exemplar_id == 9
     assert after.outcome == "review"  # no promise was ever made for it
     index.update([], [], [], np.zeros((0, DIMENSION), np.float32), [9])
-    assert classifier.decide(index, vector, ["stemme piano"])[0] == before
+    assert classifier.predict(index, vector, ["stemme piano"])[0] == before
 
 
 def test_an_index_with_other_features_or_metric_is_refused(classifier: Classifier) -> None:
@@ -157,22 +162,22 @@ def test_an_index_with_other_features_or_metric_is_refused(classifier: Classifie
     plain = ExemplarIndex(DIMENSION, classifier.ngrams)
     for index in (index_of(other, EXEMPLARS), plain):
         with pytest.raises(ValueError, match="for another classifier"):
-            classifier.decide(index, POSTINGS.vectors, POSTINGS.texts)
+            classifier.predict(index, POSTINGS.vectors, POSTINGS.texts)
 
 
 def test_no_posting_and_an_empty_index_are_answered(classifier: Classifier) -> None:
     index = classifier.new_index()
-    assert classifier.decide(index, np.zeros((0, DIMENSION), np.float32), []) == []
-    verdict = classifier.decide(index, POSTINGS.vectors[:1], POSTINGS.texts[:1])[0]
+    assert classifier.predict(index, np.zeros((0, DIMENSION), np.float32), []) == []
+    verdict = classifier.predict(index, POSTINGS.vectors[:1], POSTINGS.texts[:1])[0]
     assert verdict.matches == ()
 
 
 def test_without_labelled_postings_exemplars_stand_in_and_it_says_so() -> None:
     fitted = Classifier.fit(EXEMPLARS)
     assert fitted.calibrated_on == "exemplars"
-    assert fitted.promise.rows == len(EXEMPLARS)
-    assert fitted.promise.first_choice is not None
-    assert fitted.promise.first_choice > 0.9
+    assert fitted.guarantee.rows == len(EXEMPLARS)
+    assert fitted.guarantee.first_choice is not None
+    assert fitted.guarantee.first_choice > 0.9
 
 
 @pytest.mark.parametrize(
@@ -184,10 +189,12 @@ def test_tiny_inputs_give_an_answer_and_promise_nothing(
     labels: list[str | None], calibrated: bool
 ) -> None:
     vectors = np.eye(DIMENSION, dtype=np.float32)[: len(labels)]
-    exemplars = Labelled([f"tekst om {n}" * (n + 1) for n in range(len(labels))], vectors, labels)
+    exemplars = LabeledTexts(
+        [f"tekst om {n}" * (n + 1) for n in range(len(labels))], vectors, labels
+    )
     fitted = Classifier.fit(exemplars, world(1, 1, seed=5) if calibrated else None)
-    assert fitted.promise.automatic.threshold is None
-    assert fitted.promise.automatic.rows_needed > 0
+    assert fitted.guarantee.automatic.threshold is None
+    assert fitted.guarantee.automatic.rows_needed > 0
     for label, verdict in zip(labels, decide(fitted, exemplars, exemplars), strict=True):
         assert verdict.outcome == "review"
         assert label is None or verdict.best_category == label
@@ -200,31 +207,31 @@ def test_without_none_exemplars_what_is_far_from_everything_is_not_tagged() -> N
     lost = world(0, 30, seed=4, noise=0.2)
     away = np.zeros((30, DIMENSION), np.float32)
     away[:, 8] = 2.0  # a direction that no exemplar has
-    strays = decide(fitted, exemplars, Labelled(lost.texts, lost.vectors + away, lost.labels))
+    strays = decide(fitted, exemplars, LabeledTexts(lost.texts, lost.vectors + away, lost.labels))
     assert sum(v.outcome == "automatic" for v in known) > 25
     assert sum(v.outcome == "automatic" for v in strays) == 0
     assert sum(v.label is None for v in strays) >= 25
 
 
 @pytest.mark.parametrize("exemplars", [world(0, 0, seed=1), world(0, 3, seed=1)])
-def test_nothing_to_vote_is_an_error_that_says_what_to_do(exemplars: Labelled) -> None:
+def test_nothing_to_vote_is_an_error_that_says_what_to_do(exemplars: LabeledTexts) -> None:
     with pytest.raises(ValueError, match="import_exemplars"):
         Classifier.fit(exemplars)
 
 
 def test_input_that_does_not_belong_together_is_refused() -> None:
-    wide = Labelled(["a"], np.ones((1, DIMENSION + 1)), ["maling"])
+    wide = LabeledTexts(["a"], np.ones((1, DIMENSION + 1)), ["maling"])
     with pytest.raises(ValueError, match="same encoder"):
         Classifier.fit(EXEMPLARS, wide)
     with pytest.raises(ValueError, match="one vector and one label"):
-        Labelled(["a", "b"], np.ones((1, 3)), ["x", "y"])
+        LabeledTexts(["a", "b"], np.ones((1, 3)), ["x", "y"])
     with pytest.raises(ValueError, match="row 1 is zero or not finite"):
-        Labelled(["a", "b"], np.array([[1.0, 0], [np.nan, 1]]), ["x", "y"])
+        LabeledTexts(["a", "b"], np.array([[1.0, 0], [np.nan, 1]]), ["x", "y"])
     with pytest.raises(ValueError, match="lie between 0 and 1"):
-        Classifier.fit(EXEMPLARS, target_precision=97)
+        Classifier.fit(EXEMPLARS, target=Target(97))
 
 
-LAWNS = Labelled(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
+LAWNS = LabeledTexts(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
 
 
 def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() -> None:
@@ -236,29 +243,29 @@ def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() ->
     ):  # fmt: skip
         kept = np.setdiff1d(np.arange(len(rows)), of_lawns[count:])
         fitted = Classifier.fit(rows.take(kept), world(20, 20, seed=2), descriptions=words)
-        code = fitted.names.index("plen")
-        assert (code in fitted.ground.pattern.codes) == has_pattern
-        assert (fitted.calibration.pool.shift[code] == 0) == (not has_pattern)
+        code = fitted.classes.index("plen")
+        assert (code in fitted.exemplar_model.linear_heads.codes) == has_pattern
+        assert (fitted.calibration.opinion_pool.prior_correction[code] == 0) == (not has_pattern)
     fewer = rows.take(np.setdiff1d(np.arange(len(rows)), of_lawns[3:]))
     few = Classifier.fit(fewer, descriptions=LAWNS)
-    assert "plen" in {row.label for row in few.promise.categories}
-    index = few.ground.index(rows)
+    assert "plen" in {row.label for row in few.guarantee.categories}
+    index = few.exemplar_model.index(rows)
     asked = rows.take(np.array(of_lawns[10:]))
-    verdicts = few.decide(index, asked.vectors, asked.texts)
+    verdicts = few.predict(index, asked.vectors, asked.texts)
     assert np.mean([verdict.label == "plen" for verdict in verdicts]) > 0.8
 
 
 def test_descriptions_vote_and_teach_nothing() -> None:
     rows = world(24, 24, seed=1)
-    words = Labelled(
+    words = LabeledTexts(
         ["klippe gress og plen", "stemme piano"], np.eye(16, dtype=np.float32)[:2],
         ["plen", "pianostemming"],
     )  # fmt: skip
     plain = Classifier.fit(rows, world(20, 20, seed=2))
     said = Classifier.fit(rows, world(20, 20, seed=2), descriptions=words)
-    assert said.names == plain.names
-    assert np.array_equal(said.ground.pattern.by_vector.weights,
-                          plain.ground.pattern.by_vector.weights)  # fmt: skip
-    assert said.promise.rows == plain.promise.rows
-    assert said.scored is not None and plain.scored is not None
-    assert not np.array_equal(said.scored.pooled, plain.scored.pooled)
+    assert said.classes == plain.classes
+    assert np.array_equal(said.exemplar_model.linear_heads.by_vector.weights,
+                          plain.exemplar_model.linear_heads.by_vector.weights)  # fmt: skip
+    assert said.guarantee.rows == plain.guarantee.rows
+    assert said.out_of_fold is not None and plain.out_of_fold is not None
+    assert not np.array_equal(said.out_of_fold.pooled, plain.out_of_fold.pooled)

@@ -70,7 +70,7 @@ def test_similarities_and_the_hybrid_equal_a_plain_loop(learned: bool) -> None:
     index = ExemplarIndex(DIMENSION, FEATURES, metric=metric)
     index.update(*exemplars)
     vectors, texts = postings()
-    cosine, text = index.similarities(vectors, texts)
+    cosine, text = index.compare(vectors, index.features.transform(texts))
     want_cosine, want_text = plain_loop(exemplars, vectors, texts, metric)
     np.testing.assert_allclose(cosine, want_cosine, atol=2e-6)
     np.testing.assert_allclose(text, want_text, atol=1e-6)
@@ -98,14 +98,14 @@ def test_any_sequence_of_updates_equals_an_index_built_at_once(
         state.update(dict.fromkeys(added, version))
         index.update(*rows(sorted(added), version), removed)
     vectors, texts = postings()
-    cosine, text = index.similarities(vectors, texts)
+    cosine, text = index.compare(vectors, index.features.transform(texts))
     assert sorted(index.ids) == sorted(state)
     assert len(index) == len(state)
     for column, key in enumerate(index.ids):
         row = rows([int(key)], state[int(key)])
         fresh = ExemplarIndex(DIMENSION, FEATURES)
         fresh.update(*row)
-        want_cosine, want_text = fresh.similarities(vectors, texts)
+        want_cosine, want_text = fresh.compare(vectors, fresh.features.transform(texts))
         np.testing.assert_allclose(cosine[:, column], want_cosine[:, 0], atol=1e-6)
         np.testing.assert_allclose(text[:, column], want_text[:, 0], atol=1e-6)
         assert index.labels[column] == row.labels[0]
@@ -123,11 +123,17 @@ def test_removed_rows_do_not_pile_up() -> None:
 def test_an_empty_index_answers_with_no_columns() -> None:
     index = ExemplarIndex(DIMENSION, FEATURES)
     vectors, texts = postings()
-    assert [part.shape for part in index.similarities(vectors, texts)] == [(4, 0), (4, 0)]
+    assert [part.shape for part in index.compare(vectors, index.features.transform(texts))] == [
+        (4, 0),
+        (4, 0),
+    ]
     index.update(*rows([]), [1, 2])
     index.update(*rows([7]))
     index.update(*rows([]), [7])
-    assert [part.shape for part in index.similarities(vectors, texts)] == [(4, 0), (4, 0)]
+    assert [part.shape for part in index.compare(vectors, index.features.transform(texts))] == [
+        (4, 0),
+        (4, 0),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from marketplace_ai.classifier.near_duplicates import folds, near_duplicate_groups
+from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 
 
 def test_the_same_text_retyped_is_one_group_and_others_are_not() -> None:
@@ -39,21 +39,21 @@ def test_texts_without_letters_are_alike() -> None:
 def test_folds_deal_every_row_once_and_never_part_a_group() -> None:
     groups = np.random.default_rng(0).integers(0, 40, 200)
     answers = groups % 3
-    dealt = folds(groups, answers, 5, seed=3)
+    dealt = group_folds(groups, answers, 5, seed=3)
     assert sorted(np.concatenate(dealt)) == list(range(200))
     for fold in dealt:
         others = np.setdiff1d(np.arange(200), fold)
         assert not set(groups[fold]) & set(groups[others])
     assert max(map(len, dealt)) - min(map(len, dealt)) <= 10
-    assert [list(f) for f in folds(groups, answers, 5, seed=3)] == [list(f) for f in dealt]
+    assert [list(f) for f in group_folds(groups, answers, 5, seed=3)] == [list(f) for f in dealt]
 
 
 def test_fewer_groups_than_folds_give_as_many_folds_as_groups() -> None:
-    assert len(folds(np.array([4, 4, 9]), np.zeros(3, np.intp), 5, seed=0)) == 2
+    assert len(group_folds(np.array([4, 4, 9]), np.zeros(3, np.intp), 5, seed=0)) == 2
 
 
 def test_folds_spread_every_answer_evenly() -> None:
     answers = np.random.default_rng(1).permutation(np.repeat(np.arange(6), [50, 20, 10, 5, 5, 2]))
-    for fold in folds(np.arange(len(answers)), answers, 5, seed=0):
+    for fold in group_folds(np.arange(len(answers)), answers, 5, seed=0):
         counts = np.bincount(answers[fold], minlength=6)
         np.testing.assert_allclose(counts, [10, 4, 2, 1, 1, 0.4], atol=1)

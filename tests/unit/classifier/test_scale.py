@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Labelled, Verdict
+from marketplace_ai.classifier import Classifier, LabeledTexts, Prediction
 
 from .factories import world
 
 DIMENSION = 64
 
 
-def categories(names: int, each: list[int], seed: int) -> Labelled:
+def categories(names: int, each: list[int], seed: int) -> LabeledTexts:
     """``each`` texts of every one of ``names`` categories: a word of its own, a direction of
     its own, both blurred. The words and directions are the same for every ``seed``."""
     centers = np.random.default_rng(0).standard_normal((names, DIMENSION))
@@ -20,15 +20,17 @@ def categories(names: int, each: list[int], seed: int) -> Labelled:
     codes = np.repeat(np.arange(names), each)
     vectors = centers[codes] + 0.6 * random.standard_normal((len(codes), DIMENSION))
     texts = [f"ord{code * 7919 % 9973:04d} sted{random.integers(500)}" for code in codes]
-    return Labelled(texts, vectors.astype(np.float32), [f"c{code:03d}" for code in codes])
+    return LabeledTexts(texts, vectors.astype(np.float32), [f"c{code:03d}" for code in codes])
 
 
-def decide(classifier: Classifier, exemplars: Labelled, postings: Labelled) -> list[Verdict]:
-    index = classifier.ground.index(exemplars)
-    return classifier.decide(index, postings.vectors, postings.texts)
+def decide(
+    classifier: Classifier, exemplars: LabeledTexts, postings: LabeledTexts
+) -> list[Prediction]:
+    index = classifier.exemplar_model.index(exemplars)
+    return classifier.predict(index, postings.vectors, postings.texts)
 
 
-def right(verdicts: list[Verdict], postings: Labelled) -> float:
+def right(verdicts: list[Prediction], postings: LabeledTexts) -> float:
     pairs = zip(verdicts, postings.labels, strict=True)
     return float(np.mean([verdict.best_category == label for verdict, label in pairs]))
 
@@ -53,7 +55,7 @@ def test_a_few_wrong_labels_cost_next_to_nothing() -> None:
     for wrong in (0.0, 0.02):
         exemplars = world(50, 20, seed=1, wrong=wrong)
         fitted = Classifier.fit(exemplars, world(100, 30, seed=2))
-        assert fitted.promise.automatic.threshold is not None
+        assert fitted.guarantee.automatic.threshold is not None
         verdicts = decide(fitted, exemplars, postings)
         pairs = zip(verdicts, postings.labels, strict=True)
         found[wrong] = np.mean([verdict.label == label for verdict, label in pairs])

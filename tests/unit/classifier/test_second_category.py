@@ -8,17 +8,17 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_ai.classifier import Classifier, Labelled, Verdict
+from marketplace_ai.classifier import Classifier, LabeledTexts, Prediction
 from marketplace_ai.classifier.artifact import ArtifactError
-from marketplace_ai.classifier.linear_heads import Linear, Pattern
-from marketplace_ai.classifier.ngrams import BUCKETS, Divided
+from marketplace_ai.classifier.linear_heads import LinearHeads, LinearScores
+from marketplace_ai.classifier.ngrams import BUCKETS, ClauseFeatures
 from marketplace_ai.classifier.second_category import (
-    FALSE_TAGS,
-    Seconds,
+    MAX_FALSE_RATE,
+    SecondCategories,
     clauses,
-    prove,
-    second_jobs,
-    strengths,
+    find_second_categories,
+    find_threshold,
+    split_strengths,
 )
 from marketplace_ai.guarantee.bounds import error_upper_bound
 
@@ -58,7 +58,7 @@ def test_every_word_is_in_one_clause_in_order(text: str) -> None:
 def one(*said: tuple[float, ...]) -> list[float]:
     """Strengths of a single text, given what each of its parts says of each choice."""
     rows = np.array(said, dtype=np.float64)
-    return strengths(rows, np.zeros(len(rows), dtype=np.intp), 1)[0].tolist()
+    return split_strengths(rows, np.zeros(len(rows), dtype=np.intp), 1)[0].tolist()
 
 
 def test_the_more_doubtful_half_counts() -> None:
@@ -90,19 +90,21 @@ def test_strengths_are_those_of_the_plain_search(rows: list[tuple[float, ...]]) 
                     mine = (left[:, 0] - left[:, other]).sum()
                     its = (right[:, other] - right[:, 0]).sum()
                     expected[text, other - 1] = max(expected[text, other - 1], min(mine, its))
-    assert strengths(said, owner, 4) == pytest.approx(expected, abs=1e-9)
+    assert split_strengths(said, owner, 4) == pytest.approx(expected, abs=1e-9)
 
 
-def pattern(weights: list[list[float]]) -> Pattern:
+def pattern(weights: list[list[float]]) -> LinearHeads:
     """By text alone: one n-gram a row, one label a column, label 3 unknown to it."""
     matrix = np.array(weights, dtype=np.float32)
     labels = np.arange(matrix.shape[1], dtype=np.int32)
     grams = np.arange(len(matrix), dtype=np.int32)
-    empty = Linear(np.zeros((1, len(labels)), np.float32), np.zeros(len(labels), np.float32))
-    return Pattern(labels, grams, empty, Linear(matrix, np.zeros(len(labels), np.float32)))
+    empty = LinearScores(np.zeros((1, len(labels)), np.float32), np.zeros(len(labels), np.float32))
+    return LinearHeads(
+        labels, grams, empty, LinearScores(matrix, np.zeros(len(labels), np.float32))
+    )
 
 
-def divided(*texts: list[int]) -> Divided:
+def divided(*texts: list[int]) -> ClauseFeatures:
     """Each text's clauses, of one n-gram each."""
     grams = [gram for text in texts for gram in text]
     owner = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
@@ -111,7 +113,7 @@ def divided(*texts: list[int]) -> Divided:
     worth = sp.csr_matrix(
         (ones, (owner, grams)), shape=(len(texts), BUCKETS)
     )  # each text says each of its n-grams once
-    return Divided(worth, parts, worth, owner)
+    return ClauseFeatures(worth, parts, worth, owner)
 
 
 def test_the_second_is_among_the_first_three_and_never_none_nor_after_none() -> None:
@@ -125,7 +127,7 @@ def test_the_second_is_among_the_first_three_and_never_none_nor_after_none() -> 
             [0.5, 0.0, 0.0, 0.1, 0.4],  # the third choice, behind "none"
         ]
     )
-    found = second_jobs(speaks, texts, pooled, none=4)
+    found = find_second_categories(speaks, texts, pooled, none=4)
     assert found.codes.tolist() == [1, -1, -1, 3]
     assert found.strengths.tolist() == [5.0, 0.0, 0.0, 5.0]
     assert found.tagged(4.9).tolist() == [True, False, False, True]
@@ -136,13 +138,13 @@ def test_the_second_is_among_the_first_three_and_never_none_nor_after_none() -> 
 def test_what_the_pattern_does_not_know_is_no_second_job() -> None:
     speaks = pattern([[5.0, 0.0], [0.0, 5.0]])
     pooled = np.array([[0.6, 0.1, 0.3, 0.0], [0.1, 0.2, 0.7, 0.0]])
-    found = second_jobs(speaks, divided([0, 1], [0, 1]), pooled, none=3)
+    found = find_second_categories(speaks, divided([0, 1], [0, 1]), pooled, none=3)
     assert found.codes.tolist() == [1, -1]
-    nothing = Pattern(
+    nothing = LinearHeads(
         np.zeros(0, np.int32), np.zeros(0, np.int32),
-        *(Linear(np.zeros((n, 0), np.float32), np.zeros(0, np.float32)) for n in (1, 0)),
+        *(LinearScores(np.zeros((n, 0), np.float32), np.zeros(0, np.float32)) for n in (1, 0)),
     )  # fmt: skip
-    none = second_jobs(nothing, divided([0, 1]), np.array([[0.7, 0.3]]), none=1)
+    none = find_second_categories(nothing, divided([0, 1]), np.array([[0.7, 0.3]]), none=1)
     assert none.codes.tolist() == [-1]
 
 
@@ -158,9 +160,9 @@ def test_the_threshold_is_the_loosest_that_keeps_the_rate(
 ) -> None:
     sure = np.array([strength for strength, _ in rows])
     codes = np.where(sure > 0, np.array([wrong for _, wrong in rows], dtype=np.intp), -1)
-    seconds = Seconds(codes.astype(np.intp), sure)
+    seconds = SecondCategories(codes.astype(np.intp), sure)
     answers, groups = np.zeros(len(rows), dtype=np.intp), np.arange(len(rows)) // twins
-    rule = prove(seconds, answers, groups, 0.95)
+    rule = find_threshold(seconds, answers, groups, 0.95)
     total = len(set(groups.tolist()))
     assert rule.rows == total
 
@@ -169,20 +171,20 @@ def test_the_threshold_is_the_loosest_that_keeps_the_rate(
         return len(set(groups[given & (codes != answers)].tolist()))
 
     if rule.threshold is None:
-        assert error_upper_bound(0, total, 0.95) > FALSE_TAGS
+        assert error_upper_bound(0, total, 0.95) > MAX_FALSE_RATE
         return
     assert rule.errors == errors(rule.threshold)
-    assert rule.error_bound <= FALSE_TAGS
+    assert rule.error_bound <= MAX_FALSE_RATE
     if rule.threshold > 0:  # looser by anything, and the bound is broken
-        assert error_upper_bound(errors(rule.threshold, reached=True), total, 0.95) > FALSE_TAGS
+        assert error_upper_bound(errors(rule.threshold, reached=True), total, 0.95) > MAX_FALSE_RATE
 
 
 def test_a_second_that_is_the_answer_is_no_error() -> None:
-    seconds = Seconds(np.full(200, 1), np.full(200, 9.0))
+    seconds = SecondCategories(np.full(200, 1), np.full(200, 9.0))
     groups = np.arange(200)
-    assert prove(seconds, np.full(200, 1), groups, 0.95).threshold == 0.0
-    assert prove(seconds, np.full(200, 2), groups, 0.95).threshold == 9.0
-    assert prove(seconds, np.full(200, -1), groups, 0.95).threshold == 9.0
+    assert find_threshold(seconds, np.full(200, 1), groups, 0.95).threshold == 0.0
+    assert find_threshold(seconds, np.full(200, 2), groups, 0.95).threshold == 9.0
+    assert find_threshold(seconds, np.full(200, -1), groups, 0.95).threshold == 9.0
 
 
 def test_the_promised_rate_is_kept_where_a_threshold_just_breaks_it() -> None:
@@ -191,29 +193,29 @@ def test_the_promised_rate_is_kept_where_a_threshold_just_breaks_it() -> None:
     groups, answers = np.arange(400), np.zeros(400, dtype=np.intp)
     broken = 0
     for _ in range(400):
-        wrong = random.random(400) < FALSE_TAGS * 1.01
-        seconds = Seconds(np.where(wrong, 1, -1), np.where(wrong, 1.0, 0.0))
-        broken += prove(seconds, answers, groups, 0.95).threshold == 0.0
+        wrong = random.random(400) < MAX_FALSE_RATE * 1.01
+        seconds = SecondCategories(np.where(wrong, 1, -1), np.where(wrong, 1.0, 0.0))
+        broken += find_threshold(seconds, answers, groups, 0.95).threshold == 0.0
     assert broken / 400 < 0.08
 
 
 # -- the whole classifier --------------------------------------------------------------------
 
 
-def joined(seed: int, none: int = 0) -> tuple[Labelled, list[tuple[str, str]]]:
+def joined(seed: int, none: int = 0) -> tuple[LabeledTexts, list[tuple[str, str]]]:
     """Two texts of different trades in one, its vector between theirs."""
     rows = world(20, none, seed=seed, noise=0.2)
     pairs = [(i, (i + 20) % 80) for i in range(80)]
     texts = [f"{rows.texts[a]} og {rows.texts[b]}" for a, b in pairs]
     vectors = np.stack([rows.vectors[a] + rows.vectors[b] for a, b in pairs])
     labels = [(str(rows.labels[a]), str(rows.labels[b])) for a, b in pairs]
-    return Labelled(texts, vectors, [first for first, _ in labels]), labels
+    return LabeledTexts(texts, vectors, [first for first, _ in labels]), labels
 
 
-def decide(classifier: Classifier, postings: Labelled) -> list[Verdict]:
+def decide(classifier: Classifier, postings: LabeledTexts) -> list[Prediction]:
     index = classifier.new_index()
     index.update(range(len(EXEMPLARS)), EXEMPLARS.texts, EXEMPLARS.labels, EXEMPLARS.vectors)
-    return classifier.decide(index, postings.vectors, postings.texts)
+    return classifier.predict(index, postings.vectors, postings.texts)
 
 
 @pytest.fixture(scope="module")
@@ -225,15 +227,15 @@ def test_two_jobs_are_found_and_single_ones_stay_single(classifier: Classifier) 
     postings, pairs = joined(seed=7)
     found = decide(classifier, postings)
     both = [
-        {verdict.label, *(label for label, _ in verdict.secondary)} == set(pair)
+        {verdict.label, *(label for label, _ in verdict.second_categories)} == set(pair)
         for verdict, pair in zip(found, pairs, strict=True)
     ]
     assert np.mean(both) > 0.7
     single = decide(classifier, world(40, 40, seed=3))
-    assert np.mean([bool(verdict.secondary) for verdict in single]) <= FALSE_TAGS
+    assert np.mean([bool(verdict.second_categories) for verdict in single]) <= MAX_FALSE_RATE
     for verdict in [*found, *single]:
-        threshold = classifier.promise.secondary.threshold
-        for label, strength in verdict.secondary:
+        threshold = classifier.guarantee.second_category.threshold
+        for label, strength in verdict.second_categories:
             assert label in TRADES
             assert label != verdict.label
             assert label in [choice for choice, _ in verdict.choices[:3]]
@@ -245,24 +247,24 @@ def test_stored_it_says_the_same(classifier: Classifier) -> None:
     postings, _ = joined(seed=7)
     again = Classifier.from_bytes(classifier.to_bytes())
     assert decide(again, postings) == decide(classifier, postings)
-    assert again.promise.secondary == classifier.promise.secondary
+    assert again.guarantee.second_category == classifier.guarantee.second_category
 
 
 def test_without_enough_labelled_rows_none_is_said() -> None:
     few = Classifier.fit(EXEMPLARS, world(10, 10, seed=2))
-    assert few.promise.secondary.threshold is None
-    assert not any(verdict.secondary for verdict in decide(few, joined(seed=7)[0]))
+    assert few.guarantee.second_category.threshold is None
+    assert not any(verdict.second_categories for verdict in decide(few, joined(seed=7)[0]))
 
 
 def test_exemplars_alone_prove_it_too() -> None:
     alone = Classifier.fit(EXEMPLARS)
-    assert alone.promise.secondary.rows == len(EXEMPLARS)
-    assert any(verdict.secondary for verdict in decide(alone, joined(seed=7)[0]))
+    assert alone.guarantee.second_category.rows == len(EXEMPLARS)
+    assert any(verdict.second_categories for verdict in decide(alone, joined(seed=7)[0]))
 
 
 def test_an_artifact_of_before_is_to_be_fitted_again(classifier: Classifier) -> None:
     old = classifier.to_bytes().replace(
-        b"marketplace_ai.classifier/3", b"marketplace_ai.classifier/2"
+        b"marketplace_ai.classifier/4", b"marketplace_ai.classifier/2"
     )
     with pytest.raises(ArtifactError, match=r"classifier/2'.*fit it again"):
         Classifier.from_bytes(old)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.comparison.encoder_comparison import (
     MAX_CHANGED_ROWS,
     compare_encoders,
@@ -22,46 +22,47 @@ from marketplace_ai.comparison.paired_tests import bootstrap_interval, paired_di
 from marketplace_ai.comparison.report import EncoderComparison, HeldOutCheck, TextKind
 from marketplace_ai.comparison.scoring import score_out_of_fold
 from marketplace_ai.comparison.slices import text_kinds
+from marketplace_ai.guarantee.target import Target
 from tests.unit.classifier.factories import PARENTS, world
 
 
-def blurred(rows: Labelled, seed: int = 9, share: float = 1.0) -> Labelled:
+def blurred(rows: LabeledTexts, seed: int = 9, share: float = 1.0) -> LabeledTexts:
     """The same texts by an encoder that gives a ``share`` of them random vectors."""
     random = np.random.default_rng(seed)
     vectors = rows.vectors.copy()
     lost = random.random(len(rows)) < share
     vectors[lost] = random.standard_normal((int(lost.sum()), vectors.shape[1]))
-    return Labelled(rows.texts, vectors, rows.labels)
+    return LabeledTexts(rows.texts, vectors, rows.labels)
 
 
-def wordless(rows: Labelled) -> Labelled:
+def wordless(rows: LabeledTexts) -> LabeledTexts:
     """Without the words of the trades, so that only the vectors tell them apart."""
     texts = [f"Hjelp {text.rsplit(' ', 1)[1]}" for text in rows.texts]
-    return Labelled(texts, rows.vectors, rows.labels)
+    return LabeledTexts(texts, rows.vectors, rows.labels)
 
 
-def fit(exemplars: Labelled, rows: Labelled | None, **options: Any) -> Classifier:
-    options = {"target_precision": 0.9, "parents": PARENTS, **options}
+def fit(exemplars: LabeledTexts, rows: LabeledTexts | None, **options: Any) -> Classifier:
+    options = {"target": Target(0.9), "parents": PARENTS, **options}
     return Classifier.fit(exemplars, rows, **options)
 
 
 @pytest.fixture(scope="module")
-def rows() -> Labelled:
+def rows() -> LabeledTexts:
     return wordless(world(60, 30, 2, noise=0.25))
 
 
 @pytest.fixture(scope="module")
-def good(rows: Labelled) -> Classifier:
+def good(rows: LabeledTexts) -> Classifier:
     return fit(wordless(world(30, 15, 1, noise=0.25)), rows)
 
 
 @pytest.fixture(scope="module")
-def bad(rows: Labelled) -> Classifier:
+def bad(rows: LabeledTexts) -> Classifier:
     return fit(blurred(wordless(world(30, 15, 1, noise=0.25)), share=0.6), blurred(rows, share=0.6))
 
 
 @pytest.fixture(scope="module")
-def comparison(good: Classifier, bad: Classifier, rows: Labelled) -> EncoderComparison:
+def comparison(good: Classifier, bad: Classifier, rows: LabeledTexts) -> EncoderComparison:
     return compare_encoders(bad, good, rows)
 
 
@@ -72,9 +73,9 @@ def test_an_encoder_compared_with_itself_changes_nothing(
 ) -> None:
     exemplars = world(each, 5, seed, noise=noise)
     labelled = world(each, 5, seed + 1, noise=noise) if file else None
-    new, old = (Classifier.fit(exemplars, labelled, target_precision=0.9) for _ in range(2))
+    new, old = (Classifier.fit(exemplars, labelled, target=Target(0.9)) for _ in range(2))
     same = compare_encoders(new, old, exemplars if labelled is None else labelled)
-    assert not [*failed_checks(new.promise, old.promise, same, serving=old.promise)]
+    assert not [*failed_checks(new.guarantee, old.guarantee, same, serving=old.guarantee)]
     assert (same.changed, same.changes) == (0, ())
     for pair in (same.first_choice, same.automatic, same.parent, same.none_recognized):
         assert (pair.gained, pair.lost, pair.p_value) == (0, 0, 1)
@@ -85,7 +86,7 @@ def test_an_encoder_compared_with_itself_changes_nothing(
 
 class TestFigures:
     def test_a_worse_encoder_is_worse_in_all(
-        self, comparison: EncoderComparison, rows: Labelled
+        self, comparison: EncoderComparison, rows: LabeledTexts
     ) -> None:
         assert (comparison.rows, comparison.none_rows) == (len(rows), 30)
         assert comparison.first_choice.new < comparison.first_choice.old
@@ -102,13 +103,13 @@ class TestFigures:
         )
 
     def test_they_are_those_of_each_fit(
-        self, comparison: EncoderComparison, good: Classifier, rows: Labelled
+        self, comparison: EncoderComparison, good: Classifier, rows: LabeledTexts
     ) -> None:
         scored = score_out_of_fold(good, rows)
         assert comparison.first_choice.old == scored.correct.sum()
         assert comparison.automatic.old == scored.automatic.sum()
         assert comparison.old.errors == (scored.automatic & ~scored.correct).sum()
-        assert comparison.old.threshold == good.promise.automatic.threshold is not None
+        assert comparison.old.threshold == good.guarantee.automatic.threshold is not None
 
     def test_categories_add_up(self, comparison: EncoderComparison) -> None:
         for side in ("new", "old"):
@@ -122,7 +123,7 @@ class TestFigures:
         assert any(row.guarantee_lost for row in comparison.categories)
 
     def test_changed_rows_are_kept_and_losses_come_first(
-        self, comparison: EncoderComparison, rows: Labelled
+        self, comparison: EncoderComparison, rows: LabeledTexts
     ) -> None:
         assert comparison.changed >= len(comparison.changes) > 0
         correct = [(c.new.label == c.label, c.old.label == c.label) for c in comparison.changes]
@@ -134,18 +135,18 @@ class TestFigures:
             assert (now.label, now.outcome) != (was.label, was.outcome)
 
     def test_at_most_so_many_changes_are_kept(
-        self, good: Classifier, bad: Classifier, rows: Labelled, monkeypatch: Any
+        self, good: Classifier, bad: Classifier, rows: LabeledTexts, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr("marketplace_ai.comparison.encoder_comparison.MAX_CHANGED_ROWS", 5)
         few = compare_encoders(bad, good, rows)
         assert len(few.changes) == 5 < few.changed
         assert MAX_CHANGED_ROWS == 200
 
-    def test_it_is_what_a_worker_would_decide(self, good: Classifier, rows: Labelled) -> None:
+    def test_it_is_what_a_worker_would_decide(self, good: Classifier, rows: LabeledTexts) -> None:
         """For rows that repeat no exemplar, the stored classifier decides nearly the same."""
         predictions = predict_out_of_fold(good, rows)
-        index = good.ground.index(wordless(world(30, 15, 1, noise=0.25)))
-        verdicts = good.decide(index, rows.vectors, rows.texts)
+        index = good.exemplar_model.index(wordless(world(30, 15, 1, noise=0.25)))
+        verdicts = good.predict(index, rows.vectors, rows.texts)
         same = [
             (verdict.outcome, verdict.parent or verdict.label) == pair
             for verdict, pair in zip(
@@ -166,7 +167,7 @@ class TestKinds:
         assert text_kinds("ord " * 12) == (TextKind.TITLE_ONLY, TextKind.SHORT)
 
     def test_of_a_file_and_of_the_text(
-        self, good: Classifier, bad: Classifier, rows: Labelled
+        self, good: Classifier, bad: Classifier, rows: LabeledTexts
     ) -> None:
         derived = {row.name: row.rows for row in compare_encoders(bad, good, rows).kinds}
         assert derived == {TextKind.TITLE_ONLY: len(rows), TextKind.SHORT: len(rows)}
@@ -221,33 +222,35 @@ class TestInterval:
 
 
 class TestHeldOut:
-    def test_a_guarantee_that_holds_is_not_refuted(self, good: Classifier, rows: Labelled) -> None:
+    def test_a_guarantee_that_holds_is_not_refuted(
+        self, good: Classifier, rows: LabeledTexts
+    ) -> None:
         check = check_held_out(good)
         assert check.rows > 0.3 * len(rows)
         assert not check.refuted
 
     def test_a_template_that_nobody_foresaw_refutes_it(self, good: Classifier) -> None:
         """Its rows are one group, so the threshold is found without any of them."""
-        scored = good.scored
+        scored = good.out_of_fold
         assert scored is not None
-        first = good.names.index("maling")
-        n = len(scored.first)
+        first = good.classes.index("maling")
+        n = len(scored.first_choice)
         groups = np.arange(n)
         wrong = np.zeros(n, dtype=bool)
         wrong[100:140], groups[100:140] = True, 100  # neither the surest nor the least sure
         planted = replace(
-            scored, groups=groups, first=np.full(n, first),
-            answers=np.where(wrong, first + 1, first), probability=np.linspace(0.5, 0.99, n),
+            scored, groups=groups, first_choice=np.full(n, first),
+            y_true=np.where(wrong, first + 1, first), probability=np.linspace(0.5, 0.99, n),
         )  # fmt: skip
-        check = check_held_out(replace(good, scored=planted))
+        check = check_held_out(replace(good, out_of_fold=planted))
         assert check.refuted
         assert check.errors == 40
         spread = replace(planted, groups=np.arange(n))
-        assert not check_held_out(replace(good, scored=spread)).refuted
+        assert not check_held_out(replace(good, out_of_fold=spread)).refuted
 
     def test_only_after_a_fit(self, good: Classifier) -> None:
         with pytest.raises(ValueError, match="not just fitted"):
-            check_held_out(replace(good, scored=None))
+            check_held_out(replace(good, out_of_fold=None))
 
 
 class TestFailedChecks:
@@ -256,24 +259,26 @@ class TestFailedChecks:
         return replace(promise, automatic=replace(promise.automatic, threshold=None), **other)
 
     @pytest.fixture
-    def alike(self, good: Classifier, rows: Labelled) -> EncoderComparison:
+    def alike(self, good: Classifier, rows: LabeledTexts) -> EncoderComparison:
         return compare_encoders(good, good, rows)
 
     def test_of_the_worse_encoder(
-        self, good: Classifier, bad: Classifier, comparison: EncoderComparison, rows: Labelled
+        self, good: Classifier, bad: Classifier, comparison: EncoderComparison, rows: LabeledTexts
     ) -> None:
-        failed = [*failed_checks(bad.promise, good.promise, comparison)]
+        failed = [*failed_checks(bad.guarantee, good.guarantee, comparison)]
         assert failed[0] == "accuracy_drop"
         assert failed[1] in ("no_threshold", "coverage_drop")
-        assert not [*failed_checks(good.promise, bad.promise, compare_encoders(good, bad, rows))]
+        assert not [
+            *failed_checks(good.guarantee, bad.guarantee, compare_encoders(good, bad, rows))
+        ]
 
     def test_accuracy_drop(self, good: Classifier, alike: EncoderComparison) -> None:
         for p, expected in ((0.049, ["accuracy_drop"]), (0.051, [])):
             changed = replace(alike, first_choice=replace(alike.first_choice, p_value=p))
-            assert [*failed_checks(good.promise, good.promise, changed)] == expected
+            assert [*failed_checks(good.guarantee, good.guarantee, changed)] == expected
 
     def test_no_threshold(self, good: Classifier, alike: EncoderComparison) -> None:
-        full, none = good.promise, self.none(good.promise)
+        full, none = good.guarantee, self.none(good.guarantee)
         assert [*failed_checks(none, full, alike)] == ["no_threshold"]
         assert not [*failed_checks(none, none, alike)]
         assert not [*failed_checks(full, none, alike)]
@@ -281,24 +286,24 @@ class TestFailedChecks:
     def test_a_threshold_of_today_is_not_given_up_for_lack_of_rows(
         self, good: Classifier, alike: EncoderComparison
     ) -> None:
-        none = self.none(good.promise)
-        assert [*failed_checks(none, none, alike, good.promise)] == ["no_threshold"]
+        none = self.none(good.guarantee)
+        assert [*failed_checks(none, none, alike, good.guarantee)] == ["no_threshold"]
         assert not [*failed_checks(none, none, alike, none)]
-        for stricter in ({"target_precision": 0.99}, {"confidence": 0.99}):
-            asked = self.none(good.promise, **stricter)
-            assert not [*failed_checks(asked, asked, alike, good.promise)]
+        for stricter in (Target(0.99), Target(0.9, 0.99)):
+            asked = self.none(good.guarantee, target=stricter)
+            assert not [*failed_checks(asked, asked, alike, good.guarantee)]
 
     def test_guarantee_refuted(self, good: Classifier, alike: EncoderComparison) -> None:
         broken = replace(alike.new, held_out=HeldOutCheck(100, 30, True))
         changed = replace(alike, new=broken)
-        assert [*failed_checks(good.promise, good.promise, changed)] == ["guarantee_refuted"]
-        assert not [*failed_checks(good.promise, good.promise, replace(changed, old=broken))]
+        assert [*failed_checks(good.guarantee, good.guarantee, changed)] == ["guarantee_refuted"]
+        assert not [*failed_checks(good.guarantee, good.guarantee, replace(changed, old=broken))]
 
     def test_coverage_drop(self, good: Classifier, alike: EncoderComparison) -> None:
         def failed(automatic: int, p: float) -> list[str]:
             pair = replace(alike.automatic, new=automatic, old=100, p_value=p)
             changed = replace(alike, automatic=pair)
-            return [*failed_checks(good.promise, good.promise, changed)]
+            return [*failed_checks(good.guarantee, good.guarantee, changed)]
 
         assert failed(79, 0.5) == ["coverage_drop"]
         assert failed(80, 0.5) == []
@@ -308,18 +313,18 @@ class TestFailedChecks:
         assert failed(96, 1e-6) == []
 
     def test_weaker_target(self, good: Classifier, alike: EncoderComparison) -> None:
-        for lower in ({"target_precision": 0.6}, {"confidence": 0.5}):
-            asked = replace(good.promise, **lower)
-            assert [*failed_checks(asked, asked, alike, good.promise)] == ["weaker_target"]
-            assert not [*failed_checks(good.promise, asked, alike, asked)]
+        for lower in (Target(0.6), Target(0.9, 0.5)):
+            asked = replace(good.guarantee, target=lower)
+            assert [*failed_checks(asked, asked, alike, good.guarantee)] == ["weaker_target"]
+            assert not [*failed_checks(good.guarantee, asked, alike, asked)]
 
 
-def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: Labelled) -> None:
+def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: LabeledTexts) -> None:
     other = wordless(world(60, 30, 5))
     other_fit = fit(wordless(world(30, 15, 1, noise=0.25)), other)
     with pytest.raises(ValueError, match=r"not fitted on the same|not just fitted"):
         compare_encoders(other_fit, good, rows.take(np.arange(10)))
-    assert other_fit.scored is not None
-    moved = replace(other_fit.scored, groups=other_fit.scored.groups[::-1].copy())
+    assert other_fit.out_of_fold is not None
+    moved = replace(other_fit.out_of_fold, groups=other_fit.out_of_fold.groups[::-1].copy())
     with pytest.raises(ValueError, match="not fitted on the same texts"):
-        compare_encoders(replace(other_fit, scored=moved), good, rows)
+        compare_encoders(replace(other_fit, out_of_fold=moved), good, rows)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.comparison.paired_tests import sign_test
 from marketplace_ai.comparison.report import Counts, VersionComparison
@@ -21,18 +21,19 @@ from marketplace_ai.comparison.version_comparison import (
     compare_versions,
     failed_checks,
 )
+from marketplace_ai.guarantee.target import Target
 from tests.unit.classifier.factories import world
 
 
-def together(*parts: Labelled) -> Labelled:
-    return Labelled(
+def together(*parts: LabeledTexts) -> LabeledTexts:
+    return LabeledTexts(
         [text for part in parts for text in part.texts],
         np.concatenate([part.vectors for part in parts]),
         [label for part in parts for label in part.labels],
     )
 
 
-def none_seen(exemplars: Labelled) -> Any:
+def none_seen(exemplars: LabeledTexts) -> Any:
     return np.zeros(len(exemplars), dtype=bool)
 
 
@@ -85,19 +86,19 @@ def test_one_fitted_on_wrong_labels_is_worse() -> None:
     assert accuracy_drops(found)
     assert found.new.correct < found.old.correct
     assert found.lost > found.gained
-    assert "accuracy_drop" in [*failed_checks(new.promise, old.promise, found)]
+    assert "accuracy_drop" in [*failed_checks(new.guarantee, old.guarantee, found)]
     other_way = compare_versions(old, new, good, rows, none_seen(good))
     assert not accuracy_drops(other_way)
     assert (other_way.gained > other_way.lost) and not [
-        *failed_checks(old.promise, new.promise, other_way)
+        *failed_checks(old.guarantee, new.guarantee, other_way)
     ]
 
 
 def test_the_figures_are_those_of_the_guarantee() -> None:
     exemplars, rows = world(30, 15, 1), world(60, 30, 2)
-    classifier = Classifier.fit(exemplars, rows, target_precision=0.9)
+    classifier = Classifier.fit(exemplars, rows, target=Target(0.9))
     found = score_out_of_fold(classifier, rows)
-    automatic = classifier.promise.automatic
+    automatic = classifier.guarantee.automatic
     assert automatic.threshold is not None
     assert found.automatic.mean() == pytest.approx(automatic.coverage)
     assert (found.automatic & ~found.correct).sum() <= automatic.errors + 1
@@ -108,7 +109,7 @@ def test_an_exemplar_that_is_the_row_itself_does_not_help_the_old_one() -> None:
     random = np.random.default_rng(5)
     base, rows = world(4, 2, 1), world(30, 0, 2)
     names = sorted({label for label in base.labels if label})
-    rows = Labelled(rows.texts, rows.vectors, [str(random.choice(names)) for _ in rows.texts])
+    rows = LabeledTexts(rows.texts, rows.vectors, [str(random.choice(names)) for _ in rows.texts])
     old = Classifier.fit(base, world(30, 10, 3))
     exemplars = together(base, rows)
     new = Classifier.fit(exemplars, rows)
@@ -147,7 +148,7 @@ def test_only_a_classifier_just_fitted_can_be_compared() -> None:
     exemplars, rows = world(10, 5, 1), world(12, 5, 2)
     classifier = Classifier.fit(exemplars, rows)
     stored = Classifier.from_bytes(classifier.to_bytes())
-    assert stored.scored is None
+    assert stored.out_of_fold is None
     for new in (stored, Classifier.fit(exemplars)):
         with pytest.raises(ValueError, match="not just fitted"):
             compare_versions(new, classifier, exemplars, rows, none_seen(exemplars))
@@ -165,7 +166,7 @@ def comparison(**figures: Any) -> VersionComparison:
 
 @pytest.fixture(scope="module")
 def promise() -> Any:
-    promise = Classifier.fit(world(20, 10, 1), world(40, 20, 2), target_precision=0.9).promise
+    promise = Classifier.fit(world(20, 10, 1), world(40, 20, 2), target=Target(0.9)).guarantee
     assert promise.automatic.threshold is not None
     return promise
 
@@ -199,11 +200,11 @@ class TestFailedChecks:
 
     def test_a_stricter_guarantee_may_cost_coverage(self, promise: Any) -> None:
         changed = comparison(new=Counts(90, 10, 0), automatic_p_value=1e-9)
-        for stricter in ({"target_precision": 0.99}, {"confidence": 0.99}):
-            new = replace(promise, **stricter)
+        for stricter in (Target(0.99), Target(0.9, 0.99)):
+            new = replace(promise, target=stricter)
             assert not [*failed_checks(new, promise, changed)]
             assert not [*failed_checks(self.none(new), promise, changed)]
             worse = replace(changed, p_value=0.001)
             assert [*failed_checks(new, promise, worse)] == ["accuracy_drop"]
-        looser = replace(promise, target_precision=0.8)
+        looser = replace(promise, target=Target(0.8))
         assert [*failed_checks(looser, promise, changed)] == ["coverage_drop"]

@@ -5,20 +5,20 @@ import pytest
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from marketplace_ai.classifier import Labelled
+from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.evaluation import logistic
 from marketplace_ai.evaluation.baselines import NAMES, baselines
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.lexical import agreement, nearest_by_text
 from marketplace_ai.evaluation.logistic import compact, fit_path
-from marketplace_ai.evaluation.vectors import Encoded
-from marketplace_ai.text.labeled_csv import Rows
+from marketplace_ai.evaluation.vectors import EncodedRows
+from marketplace_ai.text.labeled_csv import LabeledRows
 from tests.unit.classifier.factories import PARENTS, world
 
 
-def rows_of(labelled: Labelled) -> Rows:
+def rows_of(labelled: LabeledTexts) -> LabeledRows:
     answers = [() if label is None else (label,) for label in labelled.labels]
-    return Rows("x.csv", range(len(answers)), list(labelled.texts), answers, None, {})
+    return LabeledRows("x.csv", range(len(answers)), list(labelled.texts), answers, None, {})
 
 
 def test_neighbors_are_those_of_a_plain_loop() -> None:
@@ -88,21 +88,21 @@ def test_the_test_rows_choose_nothing() -> None:
     """The settings found are the same whatever the test rows' answers are."""
     exemplars, test = world(24, 12, 1), world(30, 10, 2)
     right = baselines(exemplars, rows_of(test), test.vectors)["logistic_both"]
-    shuffled = Labelled(test.texts, test.vectors, list(reversed(test.labels)))
+    shuffled = LabeledTexts(test.texts, test.vectors, list(reversed(test.labels)))
     wrong = baselines(exemplars, rows_of(shuffled), shuffled.vectors)["logistic_both"]
     assert (right["c"], right["text_scale"]) == (wrong["c"], wrong["text_scale"])
     assert right["accuracy"] > wrong["accuracy"]
 
 
 def test_a_whole_evaluation_in_process() -> None:
-    def encoded(labelled: Labelled) -> Encoded:
-        return Encoded(rows_of(labelled), labelled.vectors)
+    def encoded(labelled: LabeledTexts) -> EncodedRows:
+        return EncodedRows(rows_of(labelled), labelled.vectors)
 
     train, test = encoded(world(24, 24, 1)), encoded(world(30, 20, 2))
-    blank = Rows("x.csv", [9], ["..."], [()], None, {})
-    with_blank = Encoded(
-        Rows("x.csv", [*test.rows.lines, 9], [*test.rows.texts, *blank.texts],
-             [*test.rows.answers, ()], None, {}),
+    blank = LabeledRows("x.csv", [9], ["..."], [()], None, {})
+    with_blank = EncodedRows(
+        LabeledRows("x.csv", [*test.rows.lines, 9], [*test.rows.texts, *blank.texts],
+             [*test.rows.true_labels, ()], None, {}),
         np.vstack([test.vectors, test.vectors[:1]]),
     )  # fmt: skip
     found = evaluate(
@@ -114,6 +114,6 @@ def test_a_whole_evaluation_in_process() -> None:
     assert found.figures["none"]["n"] == 21
     assert found.figures["calibrated_on"] == "postings"
     # A text without a letter is left alone as a worker leaves it.
-    assert found.rows[-1].verdict.outcome == "none"
+    assert found.rows[-1].prediction.outcome == "none"
     crossed = evaluate(train, test, parents=PARENTS, with_baselines=False)
     assert crossed.figures["calibrated_on"] == "exemplars"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace_ai.classifier import Verdict
-from marketplace_ai.evaluation.figures import Judged, figures
+from marketplace_ai.classifier import Prediction
+from marketplace_ai.evaluation.figures import ScoredRow, figures
 from marketplace_ai.evaluation.metrics import (
     among_first,
     bins,
@@ -17,6 +17,7 @@ from marketplace_ai.evaluation.metrics import (
     expected_calibration_error,
     share,
 )
+from marketplace_ai.guarantee.target import Target
 
 chances = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=80)
 
@@ -80,27 +81,27 @@ def judged(
     outcome: str = "review",
     parent: str | None = None,
     kind: str | None = None,
-    secondary: tuple[tuple[str, float], ...] = (),
-) -> Judged:
+    second_categories: tuple[tuple[str, float], ...] = (),
+) -> ScoredRow:
     label = next(iter(choices))
     best = next(choice for choice in choices if choice is not None)
-    verdict = Verdict(
+    verdict = Prediction(
         label=label, probability=choices[label], threshold=None, outcome=outcome,
         best_category=best, parent=parent, choices=tuple(choices.items()), matches=(),
-        score=0.0, own_share=0.0, rest=0.0, secondary=secondary,
+        score=0.0, head_share=0.0, other_share=0.0, second_categories=second_categories,
     )  # fmt: skip
-    return Judged("text", 2, answers, kind, verdict)
+    return ScoredRow("text", 2, answers, kind, verdict)
 
 
 # fmt: off
 ROWS = [
     judged(
         ("wall",), {"wall": 0.9, "pipe": 0.05}, "automatic", kind="terse",
-        secondary=(("pipe", 2.0),),
+        second_categories=(("pipe", 2.0),),
     ),
     judged(
         ("lawn", "wall"), {"wall": 0.8, "lawn": 0.1}, "automatic", kind="terse",
-        secondary=(("lawn", 3.0),),
+        second_categories=(("lawn", 3.0),),
     ),
     judged(("pipe",), {"wall": 0.6, "lawn": 0.2, None: 0.1, "pipe": 0.05}, kind="long"),
     judged(("pipe",), {"wall": 0.5, "pipe": 0.3}, "automatic_parent", "inside", kind="long"),
@@ -114,7 +115,7 @@ ROWS = [
 
 
 def test_figures_by_hand() -> None:
-    found = figures(ROWS, PARENTS, 0.97)
+    found = figures(ROWS, PARENTS, Target())
     assert found["n"] == 9
     # Right with "none" left out: wall, wall of two, and the lawn that "none" came before.
     assert found["accuracy"] == pytest.approx(3 / 5)
@@ -135,14 +136,14 @@ def test_figures_by_hand() -> None:
 def test_calibration_is_of_the_best_category_even_where_none_came_first() -> None:
     said = np.array([0.9, 0.8, 0.6, 0.5, 0.2, 0.06, 0.3, 0.7, 0.6])
     right = np.array([1, 1, 0, 0, 1, 0, 0, 0, 0])
-    found = figures(ROWS, PARENTS, 0.97)["calibration"]
+    found = figures(ROWS, PARENTS, Target())["calibration"]
     assert found["brier"] == pytest.approx(float(np.mean((said - right) ** 2)))
     # Fewer rows than bins: a bin each.
     assert found["ece"] == pytest.approx(float(np.mean(np.abs(said - right))))
 
 
 def test_shares_of_nothing_are_none_and_parents_need_a_tree() -> None:
-    found = figures([judged((), {None: 0.9, "wall": 0.06})], {"wall": None}, 0.97)
+    found = figures([judged((), {None: 0.9, "wall": 0.06})], {"wall": None}, Target())
     assert found["accuracy"] is None
     assert found["parent_accuracy"] is None
     assert found["auto"]["precision"] is None

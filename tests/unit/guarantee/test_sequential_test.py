@@ -13,12 +13,12 @@ from scipy.special import betaincc, betaln
 from scipy.stats import binomtest
 
 from marketplace_ai.guarantee.sequential_test import (
-    NOTHING,
-    Evidence,
-    error_lower_bound,
+    NO_EVIDENCE,
+    EValue,
+    anytime_lower_bound,
+    largest_e_value,
     log_e,
     log_threshold,
-    strongest,
 )
 
 ALLOWED = 0.03
@@ -70,7 +70,7 @@ def runs(rate: float, seed: int) -> list[list[int]]:
 
 def test_looked_at_after_each_of_2000_rows_it_raises_no_more_false_alarms_than_promised() -> None:
     threshold = log_threshold(CONFIDENCE)
-    alarms = sum(strongest(wrong, ALLOWED).log_e >= threshold for wrong in runs(ALLOWED, 1))
+    alarms = sum(largest_e_value(wrong, ALLOWED).log_e >= threshold for wrong in runs(ALLOWED, 1))
     assert alarms / RUNS <= 1 - CONFIDENCE
     # It is no test that never speaks.
     assert alarms / RUNS >= 0.005
@@ -97,14 +97,14 @@ def test_a_broken_promise_is_found(rate: float, tests: int, within: int) -> None
     """In nine runs of ten, within the rows that docs/audit.md names."""
     threshold = log_threshold(CONFIDENCE, tests)
     found = [
-        strongest([place for place in wrong if place <= within], ALLOWED).log_e >= threshold
+        largest_e_value([place for place in wrong if place <= within], ALLOWED).log_e >= threshold
         for wrong in runs(rate, 2)
     ]
     assert np.mean(found) >= 0.9
 
 
 def test_better_than_promised_is_never_refuted_for_being_unsure() -> None:
-    assert strongest([], ALLOWED) == NOTHING
+    assert largest_e_value([], ALLOWED) == NO_EVIDENCE
     assert log_e(0, 5000, ALLOWED) < 0
     assert log_e(150, 5000, ALLOWED) < log_threshold(CONFIDENCE)
 
@@ -117,14 +117,14 @@ def test_rows_that_nobody_judged_can_only_weaken_the_case(
     judged = data.draw(st.lists(st.booleans(), min_size=len(wrong), max_size=len(wrong)))
     everything = [n for n, bad in enumerate(wrong, start=1) if bad]
     part = [n for n in everything if judged[n - 1]]
-    assert strongest(part, ALLOWED).log_e <= strongest(everything, ALLOWED).log_e + 1e-9
+    assert largest_e_value(part, ALLOWED).log_e <= largest_e_value(everything, ALLOWED).log_e + 1e-9
 
 
 @pytest.mark.parametrize("rate", [0.03, 0.1])
 def test_the_bound_on_the_error_rate_holds_at_all_times_together(rate: float) -> None:
     threshold = log_threshold(CONFIDENCE)
     above = sum(
-        error_lower_bound(strongest(wrong, ALLOWED), ALLOWED, threshold) > rate
+        anytime_lower_bound(largest_e_value(wrong, ALLOWED), ALLOWED, threshold) > rate
         for wrong in runs(rate, 3)
     )
     assert above / RUNS <= 1 - CONFIDENCE
@@ -133,8 +133,8 @@ def test_the_bound_on_the_error_rate_holds_at_all_times_together(rate: float) ->
 @given(st.integers(1, 40), st.integers(0, 400))
 def test_the_bound_passes_the_allowed_rate_just_when_it_is_refuted(errors: int, right: int) -> None:
     threshold = log_threshold(CONFIDENCE)
-    found = Evidence(errors + right, errors, log_e(errors, errors + right, ALLOWED))
-    bound = error_lower_bound(found, ALLOWED, threshold)
+    found = EValue(errors + right, errors, log_e(errors, errors + right, ALLOWED))
+    bound = anytime_lower_bound(found, ALLOWED, threshold)
     assert bound <= errors / (errors + right)
     if abs(found.log_e - threshold) > 1e-6:
         assert (bound > ALLOWED) == (found.log_e >= threshold)

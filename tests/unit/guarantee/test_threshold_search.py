@@ -7,25 +7,30 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from marketplace_ai.classifier import Classifier, Labelled
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.cross_fitting import cross_fit
-from marketplace_ai.classifier.exemplar_model import Ground
+from marketplace_ai.classifier.exemplar_model import ExemplarModel
 from marketplace_ai.guarantee.bounds import rows_needed
-from marketplace_ai.guarantee.threshold_search import Trial, by_category, prove
+from marketplace_ai.guarantee.target import Target
+from marketplace_ai.guarantee.threshold_search import (
+    CalibrationSample,
+    category_guarantees,
+    find_threshold,
+)
 from tests.unit.classifier.factories import PARENTS, TRADES, world
 
 EXEMPLARS = world(24, 24, seed=1)
 NAMES = (*sorted(TRADES), None)
 
 
-def trial(wrong: np.ndarray, seed: int = 0) -> Trial:
+def trial(wrong: np.ndarray, seed: int = 0) -> CalibrationSample:
     confidence = np.sort(np.random.default_rng(seed).random(len(wrong)))[::-1]
-    return Trial(confidence, wrong.astype(bool), np.arange(len(wrong)))
+    return CalibrationSample(confidence, wrong.astype(bool), np.arange(len(wrong)))
 
 
 def test_the_thresholds_tried_do_not_depend_on_what_is_wrong() -> None:
-    right = list(trial(np.zeros(700)).steps(0.97, 0.95))
-    wrong = list(trial(np.random.default_rng(1).random(700) < 0.5).steps(0.97, 0.95))
+    right = list(trial(np.zeros(700)).thresholds(Target()))
+    wrong = list(trial(np.random.default_rng(1).random(700) < 0.5).thresholds(Target()))
     assert [step.threshold for step in right] == [step.threshold for step in wrong]
     assert right[-1].rows == 700
     assert all(a.threshold > b.threshold for a, b in pairwise(right))
@@ -37,41 +42,43 @@ def test_the_thresholds_tried_do_not_depend_on_what_is_wrong() -> None:
 def test_the_first_threshold_survives_as_many_errors_as_the_rows_allow(
     rows: int, errors: int
 ) -> None:
-    first = next(trial(np.zeros(rows)).steps(0.97, 0.95))
-    assert first.rows == rows_needed(0.97, 0.95, errors)
+    first = next(trial(np.zeros(rows)).thresholds(Target()))
+    assert first.rows == rows_needed(Target(), errors)
 
 
 def test_ninety_nine_rows_are_the_least_that_promise_anything() -> None:
-    assert prove(trial(np.zeros(99)), 99, 0.97, 0.95).threshold is not None
-    short = prove(trial(np.zeros(90)), 90, 0.97, 0.95)
+    assert find_threshold(trial(np.zeros(99)), 99, Target()).threshold is not None
+    short = find_threshold(trial(np.zeros(90)), 90, Target())
     assert short.threshold is None
     assert short.rows_needed == 9
-    one_wrong = prove(trial(np.eye(1, 120, 5)[0]), 120, 0.97, 0.95)
+    one_wrong = find_threshold(trial(np.eye(1, 120, 5)[0]), 120, Target())
     assert (one_wrong.threshold, one_wrong.errors) == (None, 1)
 
 
 def test_the_errors_below_the_threshold_do_not_count() -> None:
     wrong = np.arange(1000) >= 600
-    rule = prove(trial(wrong), 2000, 0.97, 0.95)
+    rule = find_threshold(trial(wrong), 2000, Target())
     assert 600 <= rule.rows <= 610
     assert rule.coverage == pytest.approx(rule.rows / 2000)
     assert rule.error_bound <= 0.03
 
 
 def test_twins_count_as_one_row() -> None:
-    twins = Trial(np.ones(150), np.zeros(150, bool), np.arange(150) // 2)
-    assert twins.counted() == (75, 0)
-    assert prove(twins, 150, 0.97, 0.95).threshold is None
-    split = Trial(np.ones(4), np.array([True, False, False, True]), np.array([0, 0, 1, 1]))
-    assert split.counted() == (2, 2)
+    twins = CalibrationSample(np.ones(150), np.zeros(150, bool), np.arange(150) // 2)
+    assert twins.count_evidence() == (75, 0)
+    assert find_threshold(twins, 150, Target()).threshold is None
+    split = CalibrationSample(
+        np.ones(4), np.array([True, False, False, True]), np.array([0, 0, 1, 1])
+    )
+    assert split.count_evidence() == (2, 2)
 
 
 def test_a_template_that_is_wrong_sixty_times_is_sixty_errors() -> None:
     wrong = np.arange(260) >= 200
     groups = np.minimum(np.arange(260), 200)
-    template = Trial(np.where(wrong, 0.95, 0.99), wrong, groups)
-    assert template.counted() == (260, 60)
-    rule = prove(template, 260, 0.97, 0.95)
+    template = CalibrationSample(np.where(wrong, 0.95, 0.99), wrong, groups)
+    assert template.count_evidence() == (260, 60)
+    rule = find_threshold(template, 260, Target())
     assert rule.threshold is not None
     assert rule.threshold > 0.95
 
@@ -81,30 +88,30 @@ def test_one_error_alone_refutes_no_category_of_many() -> None:
     wrong = np.arange(201) == 200
     names = [f"c{code}" for code in range(41)]
     answers = np.where(wrong, 0, first)
-    trial = Trial(np.ones(201), wrong, np.arange(201))
-    rows = by_category(names, answers, first, trial, np.full(41, 10), 0.97, 0.95)
+    trial = CalibrationSample(np.ones(201), wrong, np.arange(201))
+    rows = category_guarantees(names, answers, first, trial, np.full(41, 10), Target())
     assert all(row.automated for row in rows)
 
 
 def test_categories_of_few_exemplars_share_the_doubt() -> None:
     first = np.repeat([0, 1], 99)
-    trial = Trial(np.ones(198), np.zeros(198, bool), np.arange(198))
+    trial = CalibrationSample(np.ones(198), np.zeros(198, bool), np.arange(198))
     for exemplars, promised in (([1, 20], [True, True]), ([1, 1], [False, False])):
-        rows = by_category(["a", "b"], first, first, trial, np.array(exemplars), 0.97, 0.95)
-        assert [row.promised for row in rows] == promised
+        rows = category_guarantees(["a", "b"], first, first, trial, np.array(exemplars), Target())
+        assert [row.has_own_guarantee for row in rows] == promised
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.5])
 def test_the_search_counts_groups_where_every_row_has_a_twin(lag: float) -> None:
     """200 pairs; ``lag``: how much less sure the second of each is than the first."""
     sure = np.linspace(1, 0.6, 200)
-    pairs = Trial(
+    pairs = CalibrationSample(
         np.concatenate([sure, sure - lag]), np.zeros(400, bool), np.tile(np.arange(200), 2)
     )
-    steps = list(pairs.steps(0.97, 0.95))
+    steps = list(pairs.thresholds(Target()))
     assert steps[0].rows == 157
-    assert steps[-1].threshold == pairs.confidence.min()
-    assert prove(pairs, 400, 0.97, 0.95).coverage == 1.0
+    assert steps[-1].threshold == pairs.score.min()
+    assert find_threshold(pairs, 400, Target()).coverage == 1.0
 
 
 def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
@@ -115,7 +122,9 @@ def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
     broken = 0
     for _ in range(400):
         rows = random.integers(0, len(wrong), 600)
-        rule = prove(Trial(confidence[rows], wrong[rows], np.arange(600)), 600, 0.97, 0.95)
+        rule = find_threshold(
+            CalibrationSample(confidence[rows], wrong[rows], np.arange(600)), 600, Target()
+        )
         if rule.threshold is not None:
             broken += wrong[confidence >= rule.threshold].mean() > 0.03
     assert broken <= 20
@@ -124,9 +133,9 @@ def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
 def test_a_category_that_its_own_rows_refute_is_not_automated() -> None:
     first = np.repeat([0, 1], 120)
     wrong = (first == 1) & (np.arange(240) % 8 == 0)
-    trial = Trial(np.ones(240), wrong, np.arange(240))
-    rows = by_category(["a", "b"], first, first, trial, np.array([3, 3]), 0.97, 0.95)
-    assert [row.promised for row in rows] == [True, False]
+    trial = CalibrationSample(np.ones(240), wrong, np.arange(240))
+    rows = category_guarantees(["a", "b"], first, first, trial, np.array([3, 3]), Target())
+    assert [row.has_own_guarantee for row in rows] == [True, False]
     assert [row.automated for row in rows] == [True, False]
     assert rows[0].rows_needed == 0
     assert rows[1].rows_needed > 100
@@ -137,18 +146,20 @@ def test_no_row_is_scored_by_its_own_twin() -> None:
     random = np.random.default_rng(5)
     plain = world(30, 0, seed=6)
     labels = [str(random.choice(sorted(TRADES))) for _ in plain.labels]
-    nonsense = Labelled(plain.texts, plain.vectors, labels)
+    nonsense = LabeledTexts(plain.texts, plain.vectors, labels)
     names = NAMES
-    scored = cross_fit(Ground.fit(nonsense, names, 0), nonsense, nonsense, 0)
-    assert np.mean(scored.first == scored.answers) < 0.45
-    alone = cross_fit(Ground.fit(nonsense, names, 0), nonsense, None, 0)
-    assert np.mean(alone.first == alone.answers) < 0.45
+    scored = cross_fit(ExemplarModel.fit(nonsense, names, 0), nonsense, nonsense, 0)
+    assert np.mean(scored.first_choice == scored.y_true) < 0.45
+    alone = cross_fit(ExemplarModel.fit(nonsense, names, 0), nonsense, None, 0)
+    assert np.mean(alone.first_choice == alone.y_true) < 0.45
 
 
 def test_probabilities_say_how_often_the_first_choice_is_right() -> None:
     fitted = Classifier.fit(EXEMPLARS, world(80, 80, seed=2, noise=0.9, wrong=0.1))
     postings = world(120, 120, seed=3, noise=0.9, wrong=0.1)
-    verdicts = fitted.decide(fitted.ground.index(EXEMPLARS), postings.vectors, postings.texts)
+    verdicts = fitted.predict(
+        fitted.exemplar_model.index(EXEMPLARS), postings.vectors, postings.texts
+    )
     said = np.array([verdict.probability for verdict in verdicts])
     right = np.array([v.label == x for v, x in zip(verdicts, postings.labels, strict=True)])
     assert abs(said.mean() - right.mean()) < 0.05
@@ -156,36 +167,38 @@ def test_probabilities_say_how_often_the_first_choice_is_right() -> None:
 
 def test_noisy_answers_take_the_promise_away() -> None:
     noisy = Classifier.fit(EXEMPLARS, world(80, 80, seed=2, wrong=0.2))
-    assert noisy.promise.automatic.threshold is None
-    assert noisy.promise.automatic.rows_needed > 0
+    assert noisy.guarantee.automatic.threshold is None
+    assert noisy.guarantee.automatic.rows_needed > 0
 
 
 def test_a_posting_of_a_category_without_exemplars_is_an_error_when_tagged() -> None:
     known = world(80, 0, seed=2)
-    renamed = Labelled(
+    renamed = LabeledTexts(
         known.texts, known.vectors, ["hage" if x == "plen" else x for x in known.labels]
     )
     fitted = Classifier.fit(EXEMPLARS, renamed)
-    assert fitted.promise.unknown_labels == 80
-    plen = next(row for row in fitted.promise.categories if row.label == "plen")
+    assert fitted.guarantee.unknown_labels == 80
+    plen = next(row for row in fitted.guarantee.categories if row.label == "plen")
     assert plen.rows == 0
-    assert fitted.promise.automatic.threshold is None or plen.errors == plen.automatic
+    assert fitted.guarantee.automatic.threshold is None or plen.errors == plen.automatic
 
 
 def test_where_two_leaves_cannot_be_told_apart_their_parent_is_promised() -> None:
     """Painting and plumbing carry each other's label half the time, under one parent."""
     random = np.random.default_rng(8)
 
-    def blurred(rows: Labelled) -> Labelled:
+    def blurred(rows: LabeledTexts) -> LabeledTexts:
         pair = ["maling", "rorlegger"]
         labels = [str(random.choice(pair)) if x in pair else x for x in rows.labels]
-        return Labelled(rows.texts, rows.vectors, labels)
+        return LabeledTexts(rows.texts, rows.vectors, labels)
 
     exemplars = blurred(EXEMPLARS)
     fitted = Classifier.fit(exemplars, blurred(world(200, 60, seed=2)), parents=PARENTS)
-    assert fitted.promise.parent.threshold is not None
+    assert fitted.guarantee.parent.threshold is not None
     postings = world(10, 0, seed=3)
-    verdicts = fitted.decide(fitted.ground.index(exemplars), postings.vectors, postings.texts)
+    verdicts = fitted.predict(
+        fitted.exemplar_model.index(exemplars), postings.vectors, postings.texts
+    )
     indoor = [v for v, x in zip(verdicts, postings.labels, strict=True) if x in ("maling",)]
     # A coin decides between both, so a few of 400 look sure; the promise allows for them.
     assert sum(v.outcome == "automatic" for v in indoor) <= 1

@@ -15,7 +15,7 @@ def figures(without: str | None) -> dict[str, Any]:
     rows = world(20, 10, seed=2)
     labels = [None if label == without else label for label in rows.labels]
     found = Classifier.fit(world(24, 24, seed=1), type(rows)(rows.texts, rows.vectors, labels))
-    shown = found.promise.as_dict()
+    shown = found.guarantee.as_dict()
     for row in shown["categories"]:
         row["key"] = row["label"]
     return shown

@@ -10,7 +10,13 @@ from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.evaluation.inputs import Source, read_inputs
 from marketplace_ai.evaluation.vectors import encode, encode_inputs
 from marketplace_ai.text.csv_files import TableError
-from marketplace_ai.text.labeled_csv import Filter, Rows, read_catalog, read_rows, sample
+from marketplace_ai.text.labeled_csv import (
+    Filter,
+    LabeledRows,
+    read_catalog,
+    read_rows,
+    sample_shots,
+)
 
 ALL = "split,text,category\ntrain,Male stue,maling\ntest,Klippe gress,plen|hage\ntest,Hei,none\n"
 
@@ -30,7 +36,7 @@ def refused(folder: Path, content: str, **options: object) -> str:
 def test_filter_answers_and_none(tmp_path: Path) -> None:
     rows = read_rows(write(tmp_path, ALL), Filter.parse("split=test"))
     assert list(rows.texts) == ["Klippe gress", "Hei"]
-    assert list(rows.answers) == [("plen", "hage"), ()]
+    assert list(rows.true_labels) == [("plen", "hage"), ()]
     assert rows.labels == ["plen", None]
     assert (list(rows.lines), rows.several, rows.kinds) == ([3, 4], 1, None)
 
@@ -77,19 +83,19 @@ def test_a_bad_row_outside_the_filter_harms_nobody(tmp_path: Path) -> None:
     assert len(read_rows(path, Filter("split", "test"))) == 1
 
 
-def many() -> Rows:
+def many() -> LabeledRows:
     answers = [("a",)] * 30 + [("b",)] * 3 + [()] * 20
     texts = [f"text {number}" for number in range(len(answers))]
-    return Rows("x.csv", range(2, len(answers) + 2), texts, answers, None, {})
+    return LabeledRows("x.csv", range(2, len(answers) + 2), texts, answers, None, {})
 
 
 def test_the_draw_is_by_category_and_hangs_on_the_seed() -> None:
     rows = many()
-    drawn = sample(rows, 8, 1)
+    drawn = sample_shots(rows, 8, 1)
     assert Counter(drawn.labels) == {"a": 8, "b": 3, None: 8}
     assert list(drawn.lines) == sorted(drawn.lines)
-    assert list(sample(rows, 8, 1).texts) == list(drawn.texts)
-    assert list(sample(rows, 8, 2).texts) != list(drawn.texts)
+    assert list(sample_shots(rows, 8, 1).texts) == list(drawn.texts)
+    assert list(sample_shots(rows, 8, 2).texts) != list(drawn.texts)
 
 
 def test_catalog_and_columns_give_parents(tmp_path: Path) -> None:
