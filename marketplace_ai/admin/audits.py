@@ -64,7 +64,7 @@ class AuditFilter(admin.SimpleListFilter):
             (RIGHT, _("right")),
             (WRONG, _("wrong")),
             (UNJUDGED, _("not comparable")),
-            (GONE, _("deleted before an answer")),
+            (GONE, _("deleted before it was answered")),
             (ALL, _("all")),
         ]
 
@@ -140,13 +140,13 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     @admin.display(description=_("posting"))
     def posting(self, row: AuditedPosting) -> Any:
         if row.posting_id is None:
-            return gettext("deleted since")
+            return gettext("deleted")
         return shortened(str(row.posting)) or row.posting_id
 
     @admin.display(description=_("posting"))
     def posting_link(self, row: AuditedPosting) -> Any:
         if row.posting_id is None:
-            return gettext("deleted since")
+            return gettext("deleted")
         return object_link(self.admin_site, get_job_model(), row.posting_id, self.posting(row))
 
     @admin.display(description=_("decided"), empty_value=NOTHING)
@@ -163,7 +163,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     def chance(self, row: AuditedPosting) -> Any:
         return percent(row.probability) or None
 
-    @admin.display(description=_("drawn"))
+    @admin.display(description=_("sampled"))
     def drawn_on(self, row: AuditedPosting) -> str:
         return date_format(localtime(row.drawn_at), "SHORT_DATETIME_FORMAT")
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.audit import monitor, stops
 from marketplace_ai.models import AutomationStop, ClassifierVersion, Encoder
 
-from .automation_table import lines, what, why
+from .automation_table import all_of, lines, what, why
 from .base import ReadOnlyAdmin
 from .display import NOTHING, badge, object_link
 
@@ -104,12 +104,12 @@ class AutomationStopAdmin(ReadOnlyAdmin):
 
         def resume(reason: str) -> None:
             if not stops.lift(stop.pk, request.user, reason):
-                messages.warning(request, gettext("It was resumed already."))
+                messages.warning(request, gettext("It has already been resumed."))
                 return
             self.log_change(request, stop, gettext("Automation resumed: %s") % reason)
             text = gettext(
-                "Automation of %(what)s is resumed from the next posting on, and is counted anew. "
-                "What went to review meanwhile stays there."
+                "Automation of %(what)s is resumed. The audit counts from the next posting on; "
+                "postings already in review stay there."
             )
             messages.success(request, text % {"what": what(stop)})
 
@@ -130,7 +130,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         row = next((row for row in rows if row["label"] == label), None)
         if label is not None and (row is None or rule != Rule.LEAF):
             raise Http404
-        name = row["name"] if row else Rule(rule).label
+        name = row["name"] if row else all_of(rule)
 
         def stop(reason: str) -> None:
             made = stops.stop(
@@ -140,10 +140,10 @@ class AutomationStopAdmin(ReadOnlyAdmin):
                 user=request.user, reason=reason,
             )  # fmt: skip
             if made is None:
-                messages.warning(request, gettext("It was stopped already."))
+                messages.warning(request, gettext("It has already been stopped."))
                 return
             self.log_addition(request, made, gettext("Automation stopped: %s") % reason)
-            text = gettext("Automation of %(what)s has stopped: its postings go to review.")
+            text = gettext("Automation of %(what)s is stopped: its postings go to review.")
             messages.success(request, text % {"what": name})
 
         context = {"title": gettext("Stop automation"), "what": name, "resuming": False}
@@ -170,7 +170,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
     def what(self, stop: AutomationStop) -> Any:
         return what(stop)
 
-    @admin.display(description=_("why"))
+    @admin.display(description=_("reason"))
     def why(self, stop: AutomationStop) -> Any:
         return why(stop)
 
@@ -180,7 +180,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
             return badge(_("resumed"), "good")
         if stop.holds:
             return badge(_("stopped"), "bad")
-        return badge(_("ended by a new classifier"))
+        return badge(_("superseded by a new classifier"))
 
     @admin.display(description=_("resumed"), empty_value=NOTHING)
     def lifted_on(self, stop: AutomationStop) -> Any:

@@ -75,7 +75,7 @@ def _shown(
         stop.classifier = version  # its target is shown; no query for each
         state = badge(_("stopped"), "bad")
     elif whole is not None:
-        state = badge(_("stopped with all categories"), "attention")
+        state = badge(_("stopped for all categories"), "attention")
     elif line.automated:
         state = badge(_("running"), "good")
     else:
@@ -90,7 +90,7 @@ def _shown(
     found = _at_the_stop(stop, line) if stop is not None else line.evidence
     bound = error_lower_bound(found, line.allowed, line.threshold)
     return Shown(
-        name=line.name or _all_of(line.rule),
+        name=line.name or all_of(line.rule),
         promised=_promised(version, line, promised),
         rows=line.rows,
         errors=line.errors,
@@ -104,15 +104,15 @@ def _shown(
     )
 
 
-def _all_of(rule: str) -> Any:
-    return _("All categories together") if rule == Rule.LEAF else capfirst(Rule(rule).label)
+def all_of(rule: str) -> Any:
+    return _("All categories") if rule == Rule.LEAF else capfirst(Rule(rule).label)
 
 
 def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
     if not line.automated:
-        return _("nothing")
+        return _("none")
     if line.key and not promised:
-        return _("with all others")
+        return _("with all categories")
     return percent(version.target_precision)
 
 
@@ -127,12 +127,12 @@ def _evidence(found: Evidence, threshold: float) -> str:
     if found.log_e >= threshold:
         return _("over %(limit)s") % {"limit": limit}
     value = number_format(found.e_value, 1 if found.e_value < 10 else 0, force_grouping=True)
-    return _("%(e)s of %(limit)s") % {"e": value, "limit": limit}
+    return _("%(e)s (stops at %(limit)s)") % {"e": value, "limit": limit}
 
 
 def what(stop: AutomationStop) -> Any:
     """What a stop is about, for people."""
-    return stop.category_name or stop.category_key or _all_of(stop.rule)
+    return stop.category_name or stop.category_key or all_of(stop.rule)
 
 
 def why(stop: AutomationStop) -> str:
@@ -141,7 +141,7 @@ def why(stop: AutomationStop) -> str:
         who = stop.stopped_by.get_username() if stop.stopped_by else _("a person")
         return _("%(who)s: %(reason)s") % {"who": who, "reason": stop.reason}
     return _(
-        "%(errors)d of %(rows)d audited postings were wrong, which refutes the promise of "
+        "%(errors)d of %(rows)d audited postings were wrong, which refutes the guarantee of "
         "%(target)s."
     ) % {
         "errors": stop.errors,

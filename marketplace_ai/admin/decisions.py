@@ -74,14 +74,14 @@ class DecisionAdmin(ReadOnlyAdmin):
     def chance(self, decision: Decision) -> Any:
         return percent(decision.probability) or None
 
-    @admin.display(description=_("threshold in force"), empty_value=NOTHING)
+    @admin.display(description=_("threshold"), empty_value=NOTHING)
     def threshold_shown(self, decision: Decision) -> Any:
         return percent(decision.threshold) or None
 
     @admin.display(description=_("decided by"))
     def who(self, decision: Decision) -> Any:
         if decision.outcome in PERSONS:
-            return decision.decided_by or _("a person who was deleted since")
+            return decision.decided_by or _("deleted user")
         return _("automatic")
 
     @admin.display(description=_("classifier"), empty_value=NOTHING)

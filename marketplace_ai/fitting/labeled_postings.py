@@ -97,5 +97,5 @@ def read_audits(target_precision: float, confidence: float) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
     rows = [row for row in judge.labelled() if not is_blank(row[0])]
     needed = rows_needed(target_precision, confidence)
-    waiting = AuditedPosting.objects.waiting().count()
+    waiting = AuditedPosting.objects.unanswered().count()
     return AuditSample(rows if len(rows) >= needed else [], len(rows), needed, waiting)

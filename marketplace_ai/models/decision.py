@@ -22,7 +22,7 @@ MAX_MATCHES = 20
 class Outcome(models.TextChoices):
     AUTOMATIC = "automatic", _("automatic")
     AUTOMATIC_PARENT = "automatic_parent", _("automatic, parent only")
-    REVIEW = "review", _("to review")
+    REVIEW = "review", _("needs review")
     NONE = "none", _("fits none")
     HUMAN_OVERRIDE = "human_override", _("human category kept")
     CONFIRMED = "confirmed", _("confirmed")

@@ -36,9 +36,9 @@ STATES = {EncoderState.ACTIVE: "good", EncoderState.BUILDING: "attention"}
 CANDIDATES = (EncoderState.BUILDING, EncoderState.READY)
 #: The rules of a promise, in the order in which they are tried.
 RULES = {
-    "automatic": _("a category"),
-    "parent": _("its parent only"),
-    "none": _("“fits none”"),
+    "automatic": _("category"),
+    "parent": _("parent only"),
+    "none": _("fits none"),
 }
 
 
@@ -58,7 +58,7 @@ class EncoderAdmin(Promoting):
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("name", "state_shown", "classifier_shown", "shadow_shown")}),
-        (_("Compared with the active encoder"), {"fields": ("comparison_shown",)}),
+        (_("Comparison with the active encoder"), {"fields": ("comparison_shown",)}),
         (_("Promotions"), {"fields": ("history_shown",)}),
         (_("Model"), {"fields": readonly_fields[6:]}),
     )
@@ -81,10 +81,10 @@ class EncoderAdmin(Promoting):
         state = EncoderState(encoder.state)
         shown = badge(state.label, STATES.get(state, "quiet"))
         if encoder.is_shadowing and state in CANDIDATES:
-            shown = format_html("{} {}", shown, badge(_("decides in the shadow")))
+            shown = format_html("{} {}", shown, badge(_("shadow mode")))
         return shown
 
-    @admin.display(description=_("first choice right"), empty_value=NOTHING)
+    @admin.display(description=_("first choice correct"), empty_value=NOTHING)
     def first_choice(self, encoder: Any) -> Any:
         return percent(encoder.first_right) or None
 
@@ -92,13 +92,13 @@ class EncoderAdmin(Promoting):
     def automatic_share(self, encoder: Any) -> Any:
         return percent(encoder.coverage) or None
 
-    @admin.display(description=_("compared"), empty_value=NOTHING)
+    @admin.display(description=_("comparison"), empty_value=NOTHING)
     def compared(self, encoder: Any) -> Any:
         if encoder.failed_checks is None:
             return None
         if encoder.failed_checks:
-            return badge(_("speaks against it"), "attention")
-        return badge(_("as good"), "good")
+            return badge(_("regression"), "attention")
+        return badge(_("no regression"), "good")
 
     @admin.display(description=_("classifier"))
     def classifier_shown(self, encoder: Encoder) -> Any:
@@ -107,25 +107,25 @@ class EncoderAdmin(Promoting):
             "pk", "figures__first_choice", "figures__automatic__coverage"
         ).first()
         if found is None:
-            return _("none is in force for it: fit_classifier --encoder %s fits one") % encoder
+            return _("none is active; fit one: fit_classifier --encoder %s") % encoder
         version, first, automatic = found
-        text = _("first choice right %(first)s, automatic %(automatic)s") % {
+        text = _("first choice correct %(first)s, automatic %(automatic)s") % {
             "first": percent(first) or NOTHING,
             "automatic": percent(automatic) or NOTHING,
         }
         shown = object_link(self.admin_site, ClassifierVersion, version, version)
         return format_html("{} ({})", shown, text)
 
-    @admin.display(description=_("in the shadow"))
+    @admin.display(description=_("shadow mode"))
     def shadow_shown(self, encoder: Encoder) -> Any:
         if encoder.state not in CANDIDATES:
             return NOTHING
         found = shadow.agreement(encoder)
         if not found.decided:
-            return _("no shadow decisions yet: encoders --shadow %s has it decide") % encoder
+            return _("no shadow decisions yet; start shadow mode: encoders --shadow %s") % encoder
         return _(
-            "%(decided)s decided; of %(compared)s that were decided by the active encoder or a "
-            "person, %(share)s the same"
+            "%(decided)s shadow decisions; %(share)s of %(compared)s agree with the decision of the "
+            "active encoder or a person"
         ) % {
             "decided": found.decided,
             "compared": found.compared,
@@ -144,7 +144,9 @@ class EncoderAdmin(Promoting):
 
     @admin.display(description=_("history"))
     def history_shown(self, encoder: Encoder) -> Any:
-        rows = Promotion.objects.filter(Q(encoder=encoder) | Q(before=encoder)).order_by("-pk")
+        rows = Promotion.objects.filter(Q(encoder=encoder) | Q(previous_encoder=encoder)).order_by(
+            "-pk"
+        )
         shown = rows.select_related("encoder", "previous_encoder", "switched_by").defer(
             "comparison", "encoder__comparison", "previous_encoder__comparison"
         )
@@ -188,7 +190,7 @@ class ClassifierVersionAdmin(PuttingInForce):
     def version(self, version: ClassifierVersion) -> Any:
         return version.pk
 
-    @admin.display(description=_("what it may do without a person"))
+    @admin.display(description=_("guarantee"))
     def promise(self, version: ClassifierVersion) -> Any:
         figures = version.figures
         if not isinstance(figures, dict) or "categories" not in figures:
@@ -224,7 +226,7 @@ def _categories(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     shown = [
         {
             **row,
-            "name": names.get(row["label"]) or _("%s (deleted since)") % row["label"],
+            "name": names.get(row["label"]) or _("%s (deleted)") % row["label"],
             "few": _few(row.get("exemplars")),
         }
         for row in rows
@@ -245,7 +247,7 @@ def _few(exemplars: int | None) -> str:
     """Why the promise over all categories leaves one out; empty where it does not."""
     if exemplars is None or exemplars >= minimum_counts.FOR_THE_PROMISE:
         return ""
-    return gettext("too few exemplars (%(n)d of %(enough)d): by its own rows only") % {
+    return gettext("too few exemplars (%(n)d of %(enough)d): own rows only") % {
         "n": exemplars,
         "enough": minimum_counts.FOR_THE_PROMISE,
     }

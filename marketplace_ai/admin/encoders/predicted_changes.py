@@ -51,7 +51,7 @@ class PredictedChangesMixin(ReadOnlyAdmin):
             listed = self._postings(request, encoder)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("What would change with %(name)s") % {"name": encoder},
+            "title": _("Predicted changes with %(name)s") % {"name": encoder},
             "opts": self.opts,
             "encoder": encoder,
             "of": of,
@@ -101,7 +101,7 @@ class PredictedChangesMixin(ReadOnlyAdmin):
             differing = differing.filter(was_key=old)
         if new is not None:
             differing = differing.filter(category_key=new)
-        pages = CappedPaginator(differing.select_related("job"), PER_PAGE)
+        pages = CappedPaginator(differing.select_related("posting"), PER_PAGE)
         page = pages.get_page(request.GET.get("p"))
         return {
             "page": page,
@@ -112,9 +112,9 @@ class PredictedChangesMixin(ReadOnlyAdmin):
         }
 
     def _posting_line(self, row: Any) -> dict[str, Any]:
-        label = shortened(str(row.job)) or row.job_id
+        label = shortened(str(row.posting)) or row.posting_id
         return {
-            "text": object_link(self.admin_site, get_job_model(), row.job_id, label),
+            "text": object_link(self.admin_site, get_job_model(), row.posting_id, label),
             "old": _decision(row.was_name, row.was_outcome, row.was_probability),
             "new": _decision(row.category_name, row.outcome, row.probability),
         }
