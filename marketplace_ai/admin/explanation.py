@@ -17,6 +17,7 @@ from marketplace_ai.models import (
     get_category_model,
 )
 
+from .category_names import stored_category_name
 from .display import NOTHING, bar_value, object_link, outcome_badge, percent, shortened
 from .posting_state import FITS_NONE, proposed
 
@@ -188,7 +189,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
 def category_name(decision: Decision) -> Any:
     """What the decision says, and whether that category still exists."""
     if decision.category_id is None and decision.category_key:
-        return _("%(name)s (deleted)") % {"name": decision.category_name}
+        return _("%(name)s (deleted)") % {"name": stored_category_name(decision)}
     what = proposed(decision)
     return what.name if what else NOTHING
 

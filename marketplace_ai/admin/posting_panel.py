@@ -61,7 +61,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
     adapter = get_adapter()
     rows = list(
         Decision.objects.filter(posting_id=job.pk)
-        .select_related("decided_by", "encoder")
+        .select_related("category", "decided_by", "encoder")
         .order_by("-pk")[:HISTORY]
     )
     current = next((row for row in rows if row.is_current), None)

@@ -73,7 +73,7 @@ class ReviewQueue(ReadOnlyAdmin):
     """A second list of decisions, not registered: what waits, oldest first."""
 
     list_display = ("posting", "proposal", "chance", "needed", "decided_at")
-    list_select_related = ("posting",)
+    list_select_related = ("posting", "category")
     ordering = ("pk",)
     sortable_by = ("chance", "decided_at")
     change_list_template = "admin/marketplace_ai/review_change_list.html"

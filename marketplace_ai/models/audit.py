@@ -91,7 +91,7 @@ class AuditedPosting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.get_outcome_display()}"
 
 
 class AutomationStop(models.Model):
@@ -147,4 +147,4 @@ class AutomationStop(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.category_name or str(self.Rule(self.rule).label)
+        return self.category_key or str(self.Rule(self.rule).label)

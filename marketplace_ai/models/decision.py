@@ -135,7 +135,7 @@ class Decision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.get_outcome_display()}"
 
     @property
     def matches(self) -> list[Match]:

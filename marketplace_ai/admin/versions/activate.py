@@ -96,7 +96,7 @@ class PuttingInForce(ReadOnlyAdmin):
         """What a person should see of both versions before answering."""
         return [
             (_("created"), lambda version: version.created_at),
-            (_("guarantee"), self.guarantee),
+            (_("guarantee"), self.guarantee_shown),
             (_("calibrated on"), lambda version: version.get_calibrated_on_display()),
             (_("first choice correct"), self.first_choice),
             (_("automatic"), self.automatic_share),
@@ -149,7 +149,7 @@ class PuttingInForce(ReadOnlyAdmin):
         return percent(version.target_precision)
 
     @admin.display(description=_("guarantee"))
-    def guarantee(self, version: ClassifierVersion) -> Any:
+    def guarantee_shown(self, version: ClassifierVersion) -> Any:
         return _("%(target)s correct with %(confidence)s confidence") % {
             "target": percent(version.target_precision),
             "confidence": percent(version.confidence_level),

@@ -185,11 +185,13 @@ class TestAutomation:
         assert self.row(response, "All categories").startswith(
             "All categories running 97.0% 21 1 1"
         )
-        painting = self.row(response, catalog["maling"].name)
-        assert painting.startswith(f"{catalog['maling'].name} running with all categories 21 1 1 ")
-        assert painting.endswith(f"(stops at 40) Stop… {catalog['maling'].name}")
+        painting = self.row(response, catalog["maling"].name_en)
+        assert painting.startswith(
+            f"{catalog['maling'].name_en} running with all categories 21 1 1 "
+        )
+        assert painting.endswith(f"(stops at 40) Stop… {catalog['maling'].name_en}")
         assert "with all categories 0 0 0 — 1.0 (stops at 40)" in self.row(
-            response, catalog["plen"].name
+            response, catalog["plen"].name_en
         )
 
     def test_what_stopped_says_why_and_a_person_resumes_it(
@@ -201,7 +203,7 @@ class TestAutomation:
         stops.examine(made.pk)
         stop = AutomationStop.objects.get()
         response = admin_client.get(AUTOMATION)
-        painting = self.row(response, catalog["maling"].name)
+        painting = self.row(response, catalog["maling"].name_en)
         reason = "audited postings were wrong, which refutes the guarantee of 97.0%."
         assert "stopped" in painting
         assert reason in painting
@@ -217,7 +219,7 @@ class TestAutomation:
         stop.refresh_from_db()
         assert (stop.resumed_by, stop.resume_reason) == (admin_user, "New exemplars")
         assert "New exemplars" in LogEntry.objects.latest("pk").change_message
-        assert "running" in self.row(done, catalog["maling"].name)
+        assert "running" in self.row(done, catalog["maling"].name_en)
         assert "New exemplars" in text(done)
         again = admin_client.post(url, {"reason": "Twice"}, follow=True)
         assert "already been resumed" in messages_of(again)[0]
@@ -240,7 +242,7 @@ class TestAutomation:
         assert (stop.stopped_by, stop.category_key) == (admin_user, category or "")
         assert stops.in_force(made.pk).rules == (set() if category else {"automatic"})
         if category is None:
-            painting = self.row(done, catalog["maling"].name)
+            painting = self.row(done, catalog["maling"].name_en)
             assert "stopped for all categories" in painting
         again = admin_client.post(url, {"reason": "Twice"}, follow=True)
         assert "already been stopped" in messages_of(again)[0]
