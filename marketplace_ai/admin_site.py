@@ -46,16 +46,16 @@ class ReviewAdminSite(AdminSite):
 
 def _watched(models: list[Any]) -> list[Any]:
     """The entries of the audit and of automation, with what somebody should look at."""
-    from marketplace_ai.admin.audits import audits_number
-    from marketplace_ai.admin.automation import stops_number
+    from marketplace_ai.admin.audits import audit_count
+    from marketplace_ai.admin.automation import stop_count
 
     found = {entry["object_name"]: entry for entry in models}
     entries = []
     if entry := found.get("AuditedPosting"):
-        entry["name"] = _("Audit (%(number)s)") % {"number": audits_number()}
+        entry["name"] = _("Audit (%(number)s)") % {"number": audit_count()}
         entries.append(entry)
     if entry := found.get("AutomationStop"):
-        number = stops_number()
+        number = stop_count()
         entry["name"] = _("Automation")
         if number:
             entry["name"] = _("Automation (%(number)d stopped)") % {"number": number}

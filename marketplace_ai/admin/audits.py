@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.models import AuditedPosting, Outcome, get_job_model
 
 from .base import ReadOnlyAdmin, job_admin, visible
+from .category_names import stored_category_name
 from .display import NOTHING, admin_url, badge, object_link, outcome_badge, percent, shortened
 from .posting_state import FITS_NONE
 from .review import shown_number
@@ -31,7 +32,7 @@ AUDITING = "_audit"
 WAITING, RIGHT, WRONG, UNJUDGED, GONE, ALL = "waiting", "right", "wrong", "unjudged", "gone", "all"
 
 
-def audits_number() -> str:
+def audit_count() -> str:
     """How many audited postings wait for a person: ``5`` or ``1000+``."""
     return shown_number(AuditedPosting.objects.unanswered())
 
@@ -64,7 +65,7 @@ class AuditFilter(admin.SimpleListFilter):
             (RIGHT, _("right")),
             (WRONG, _("wrong")),
             (UNJUDGED, _("not comparable")),
-            (GONE, _("deleted before an answer")),
+            (GONE, _("deleted before it was answered")),
             (ALL, _("all")),
         ]
 
@@ -111,7 +112,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
         "answer_shown",
     )
     list_filter = (AuditFilter,)
-    list_select_related = ("posting",)
+    list_select_related = ("posting", "category", "answer")
     ordering = ("drawn_at", "pk")
     sortable_by = ()
     actions = None
@@ -147,19 +148,19 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     @admin.display(description=_("posting"))
     def posting_text(self, row: AuditedPosting) -> Any:
         if row.posting_id is None:
-            return gettext("deleted since")
+            return gettext("deleted")
         return shortened(str(row.posting)) or row.posting_id
 
     @admin.display(description=_("posting"))
     def posting_link(self, row: AuditedPosting) -> Any:
         if row.posting_id is None:
-            return gettext("deleted since")
+            return gettext("deleted")
         return object_link(self.admin_site, get_job_model(), row.posting_id, self.posting_text(row))
 
     @admin.display(description=_("decided"), empty_value=NOTHING)
     def decided(self, row: AuditedPosting) -> Any:
-        if row.category_name:
-            return row.category_name
+        if name := stored_category_name(row):
+            return name
         return FITS_NONE if row.outcome == Outcome.NONE or row.probability is not None else None
 
     @admin.display(description=_("outcome"))
@@ -170,7 +171,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     def chance(self, row: AuditedPosting) -> Any:
         return percent(row.probability) or None
 
-    @admin.display(description=_("drawn"))
+    @admin.display(description=_("sampled"))
     def drawn_on(self, row: AuditedPosting) -> str:
         return date_format(localtime(row.drawn_at), "SHORT_DATETIME_FORMAT")
 
@@ -182,7 +183,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
             return badge(_("right"), "good")
         if row.is_correct is None:
             return badge(_("not comparable"))
-        name = row.answer_name or gettext("fits none")
+        name = stored_category_name(row, "answer") or gettext("fits none")
         return badge(gettext("wrong: %(name)s") % {"name": name}, "bad")
 
     @admin.display(description=_("classifier"), empty_value=NOTHING)

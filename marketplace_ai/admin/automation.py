@@ -1,4 +1,4 @@
-"""Automation: what is automatic now, what the audit says of it, what has stopped and why."""
+"""Automation: what is automatic now, the result of its audit, and the stops with their reasons."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.audit import monitor, stops
 from marketplace_ai.models import AutomationStop, ClassifierVersion, Encoder
 
-from .automation_table import lines, what, why
+from .automation_table import all_of, automation_rows, stop_reason, stop_subject
 from .base import ReadOnlyAdmin
+from .category_names import label_names
 from .display import NOTHING, badge, object_link
 
 if TYPE_CHECKING:
@@ -33,19 +34,19 @@ def automation_url(site: AdminSite) -> str:
     return reverse("admin:marketplace_ai_automationstop_changelist", current_app=site.name)
 
 
-def version_in_force() -> ClassifierVersion | None:
-    """The classifier that decides now, without its artifact."""
+def active_version() -> ClassifierVersion | None:
+    """The active classifier version, without its artifact."""
     return ClassifierVersion.objects.active(Encoder.objects.active())
 
 
-def stops_number() -> int:
-    """How many stops hold now."""
-    version = version_in_force()
+def stop_count() -> int:
+    """The number of active stops."""
+    version = active_version()
     return stops.standing(version.pk).count() if version else 0
 
 
 class ReasonForm(forms.Form):
-    """Why somebody stops or resumes automation; the next one will want to know."""
+    """The reason why somebody stops or resumes automation."""
 
     reason = forms.CharField(
         label=_("Reason"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
@@ -54,27 +55,29 @@ class ReasonForm(forms.Form):
 
 @admin.register(AutomationStop)
 class AutomationStopAdmin(ReadOnlyAdmin):
-    list_display = ("what", "stopped_at", "why", "state", "lifted_on", "resume_reason")
-    list_select_related = ("classifier", "stopped_by", "resumed_by")
+    list_display = ("subject", "stopped_at", "reason_shown", "state", "resumed_on", "resume_reason")
+    list_select_related = ("classifier", "category", "stopped_by", "resumed_by")
     ordering = ("-pk",)
     sortable_by = ()
     actions = None
     change_list_template = "admin/marketplace_ai/automationstop/change_list.html"
     fields = (
-        "what", "stopped_at", "stopped_by", "why", "rows", "errors", "version", "state",
+        "subject", "stopped_at", "stopped_by", "reason_shown", "rows", "errors", "version", "state",
         "resumed_at", "resumed_by", "resume_reason",
     )  # fmt: skip
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request)
-        version = version_in_force()
-        holds: Any = Value(False)
+        version = active_version()
+        is_active: Any = Value(False)
         if version is not None:
-            holds = Exists(stops.standing(version.pk).filter(pk=OuterRef("pk")))
-        return rows.defer("classifier__artifact", "classifier__figures").annotate(holds=holds)
+            is_active = Exists(stops.standing(version.pk).filter(pk=OuterRef("pk")))
+        return rows.defer("classifier__artifact", "classifier__figures").annotate(
+            is_active=is_active
+        )
 
-    def has_decide_permission(self, request: HttpRequest) -> bool:
+    def has_stop_permission(self, request: HttpRequest) -> bool:
         """Whether this user may stop and resume automation."""
         return bool(request.user.has_perm("marketplace_ai.change_automationstop"))
 
@@ -87,41 +90,41 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        version = version_in_force()
+        version = active_version()
         context: dict[str, Any] = {"title": gettext("Automation"), "version": version}
         if version is not None:
-            standing = list(stops.standing(version.pk).select_related("stopped_by"))
-            context["lines"] = lines(version, monitor.watch(version), standing)
-            context["may_decide"] = self.has_decide_permission(request)
+            standing = list(stops.standing(version.pk).select_related("category", "stopped_by"))
+            context["automation_rows"] = automation_rows(version, monitor.watch(version), standing)
+            context["may_stop"] = self.has_stop_permission(request)
             context["stopped"] = len(standing)
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def resume_view(self, request: HttpRequest, pk: int) -> Any:
         stop = get_object_or_404(
-            AutomationStop.objects.select_related("classifier", "stopped_by"), pk=pk
+            AutomationStop.objects.select_related("classifier", "category", "stopped_by"), pk=pk
         )
 
         def resume(reason: str) -> None:
             if not stops.lift(stop.pk, request.user, reason):
-                messages.warning(request, gettext("It was resumed already."))
+                messages.warning(request, gettext("It has already been resumed."))
                 return
             self.log_change(request, stop, gettext("Automation resumed: %s") % reason)
             text = gettext(
-                "Automation of %(what)s is resumed from the next posting on, and is counted anew. "
-                "What went to review meanwhile stays there."
+                "Automation of %(what)s is resumed. The audit counts from the next posting on; "
+                "postings already in review stay there."
             )
-            messages.success(request, text % {"what": what(stop)})
+            messages.success(request, text % {"what": stop_subject(stop)})
 
         context = {
             "title": gettext("Resume automation"),
-            "what": what(stop),
-            "why": why(stop),
+            "subject": stop_subject(stop),
+            "reason": stop_reason(stop),
             "resuming": True,
         }
         return self._with_reason(request, context, resume)
 
     def stop_view(self, request: HttpRequest, rule: str) -> Any:
-        version = version_in_force()
+        version = active_version()
         if version is None or rule not in Rule.values:
             raise Http404
         label = request.GET.get("category")
@@ -129,7 +132,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         row = next((row for row in rows if row["label"] == label), None)
         if label is not None and (row is None or rule != Rule.LEAF):
             raise Http404
-        name = row["name"] if row else Rule(rule).label
+        name = label_names([label]).get(label, row["name"]) if row else all_of(rule)
 
         def stop(reason: str) -> None:
             made = stops.stop(
@@ -139,18 +142,18 @@ class AutomationStopAdmin(ReadOnlyAdmin):
                 user=request.user, reason=reason,
             )  # fmt: skip
             if made is None:
-                messages.warning(request, gettext("It was stopped already."))
+                messages.warning(request, gettext("It has already been stopped."))
                 return
             self.log_addition(request, made, gettext("Automation stopped: %s") % reason)
-            text = gettext("Automation of %(what)s has stopped: its postings go to review.")
+            text = gettext("Automation of %(what)s is stopped: its postings go to review.")
             messages.success(request, text % {"what": name})
 
-        context = {"title": gettext("Stop automation"), "what": name, "resuming": False}
+        context = {"title": gettext("Stop automation"), "subject": name, "resuming": False}
         return self._with_reason(request, context, stop)
 
     def _with_reason(self, request: HttpRequest, context: dict[str, Any], act: Any) -> Any:
         """Ask for a reason, then act on it and go back to the overview."""
-        if not self.has_decide_permission(request):
+        if not self.has_stop_permission(request):
             raise PermissionDenied
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
@@ -166,23 +169,23 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/marketplace_ai/automationstop/reason.html", context)
 
     @admin.display(description=_("automation of"))
-    def what(self, stop: AutomationStop) -> Any:
-        return what(stop)
+    def subject(self, stop: AutomationStop) -> Any:
+        return stop_subject(stop)
 
-    @admin.display(description=_("why"))
-    def why(self, stop: AutomationStop) -> Any:
-        return why(stop)
+    @admin.display(description=_("reason"))
+    def reason_shown(self, stop: AutomationStop) -> Any:
+        return stop_reason(stop)
 
     @admin.display(description=_("state"))
     def state(self, stop: Any) -> Any:
         if stop.resumed_at is not None:
             return badge(_("resumed"), "good")
-        if stop.holds:
+        if stop.is_active:
             return badge(_("stopped"), "bad")
-        return badge(_("ended by a new classifier"))
+        return badge(_("superseded by a new classifier"))
 
     @admin.display(description=_("resumed"), empty_value=NOTHING)
-    def lifted_on(self, stop: AutomationStop) -> Any:
+    def resumed_on(self, stop: AutomationStop) -> Any:
         return stop.resumed_at
 
     @admin.display(description=_("classifier"))

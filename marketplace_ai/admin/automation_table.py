@@ -1,4 +1,4 @@
-"""The overview of automation, a line for each rule and category, ready to be read."""
+"""The rows of the automation table: one for each rule and category."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from marketplace_ai.guarantee.sequential_test import NO_EVIDENCE, EValue, anytime_lower_bound, log_e
 from marketplace_ai.models import AutomationStop
 
+from .category_names import label_names, stored_category_name
 from .display import badge, percent
 
 if TYPE_CHECKING:
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 
 Rule = AutomationStop.Rule
 URL = "admin:marketplace_ai_automationstop"
-#: A bound below this says nothing that one decimal would show.
+#: A smaller bound would be shown as 0.0%.
 LEAST_BOUND = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One line; ``url`` leads to the page that stops it or, if ``stopped``, resumes it."""
+class AutomationRow:
+    """A rule or category; ``url`` is the page that stops it or, if ``stopped``, resumes it."""
 
     name: Any
-    promised: str
+    guarantee: str
     rows: int
     errors: int
     waiting: int
@@ -46,38 +47,59 @@ class Shown:
     url: str
 
 
-def lines(
+def automation_rows(
     version: ClassifierVersion, watched: Watched, standing: Iterable[AutomationStop]
-) -> list[Shown]:
-    """Rules first, then categories: those that stopped, then those with most audited postings."""
-    of = {(stop.rule, stop.category_key): stop for stop in standing}
-    promised = {
+) -> list[AutomationRow]:
+    """The rules, then the categories: stopped ones first, then by audited postings.
+
+    The categories' names take one query.
+    """
+    stops = {(stop.rule, stop.category_key): stop for stop in standing}
+    guaranteed = {
         row["label"]: row["has_own_guarantee"] for row in version.figures.get("categories", [])
     }
+    names = label_names(line.label for line in watched.categories)
+
+    def name_of(line: Line) -> str:
+        return names.get(line.label, line.name)
+
     categories = sorted(
         watched.categories,
-        key=lambda line: ((line.rule, line.key) not in of, -line.rows, line.name),
+        key=lambda line: ((line.rule, line.key) not in stops, -line.rows, name_of(line)),
     )
     return [
-        *(_shown(version, line, of, promised=line.automated) for line in watched.rules),
-        *(_shown(version, line, of, promised=promised[str(line.label)]) for line in categories),
+        *(
+            _row(version, line, stops, name=all_of(line.rule), has_own_guarantee=line.automated)
+            for line in watched.rules
+        ),
+        *(
+            _row(
+                version,
+                line,
+                stops,
+                name=name_of(line) or all_of(line.rule),
+                has_own_guarantee=guaranteed[str(line.label)],
+            )
+            for line in categories
+        ),
     ]
 
 
-def _shown(
+def _row(
     version: ClassifierVersion,
     line: Line,
     standing: dict[tuple[str, str], AutomationStop],
     *,
-    promised: bool,
-) -> Shown:
+    name: Any,
+    has_own_guarantee: bool,
+) -> AutomationRow:
     whole = standing.get((line.rule, ""))
     stop = standing.get((line.rule, line.key))
     if stop is not None:
-        stop.classifier = version  # its target is shown; no query for each
+        stop.classifier = version  # its target precision is shown: no query for each stop
         state = badge(_("stopped"), "bad")
     elif whole is not None:
-        state = badge(_("stopped with all categories"), "attention")
+        state = badge(_("stopped for all categories"), "attention")
     elif line.automated:
         state = badge(_("running"), "good")
     else:
@@ -88,62 +110,62 @@ def _shown(
     elif line.automated and whole is None:
         url = reverse(f"{URL}_stop", args=[line.rule])
         url += f"?{urlencode({'category': line.label})}" if line.key else ""
-    # What led to a stop is counted no more, but it is why nothing runs.
-    found = _at_the_stop(stop, line) if stop is not None else line.evidence
-    bound = anytime_lower_bound(found, line.allowed, line.threshold)
-    return Shown(
-        name=line.name or _all_of(line.rule),
-        promised=_promised(version, line, promised),
+    # The test no longer counts what led to a stop, so its evidence comes from the stop.
+    evidence = _evidence_at_stop(stop, line) if stop is not None else line.evidence
+    bound = anytime_lower_bound(evidence, line.allowed, line.threshold)
+    return AutomationRow(
+        name=name,
+        guarantee=_guarantee(version, line, has_own_guarantee),
         rows=line.rows,
         errors=line.errors,
         waiting=line.waiting,
         bound=percent(bound) if bound >= LEAST_BOUND else "",
-        evidence=_evidence(found, line.threshold),
+        evidence=_evidence_text(evidence, line.threshold),
         state=state,
-        reason=why(stop) if stop is not None else "",
+        reason=stop_reason(stop) if stop is not None else "",
         stopped=stop is not None,
         url=url,
     )
 
 
-def _all_of(rule: str) -> Any:
-    return _("All categories together") if rule == Rule.LEAF else capfirst(Rule(rule).label)
+def all_of(rule: str) -> Any:
+    return _("All categories") if rule == Rule.LEAF else capfirst(Rule(rule).label)
 
 
-def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
+def _guarantee(version: ClassifierVersion, line: Line, has_own_guarantee: bool) -> str:
     if not line.automated:
-        return _("nothing")
-    if line.key and not promised:
-        return _("with all others")
+        return _("none")
+    if line.key and not has_own_guarantee:
+        return _("with all categories")
     return percent(version.target_precision)
 
 
-def _at_the_stop(stop: AutomationStop, line: Line) -> EValue:
+def _evidence_at_stop(stop: AutomationStop, line: Line) -> EValue:
     if stop.rows is None or stop.errors is None:
         return NO_EVIDENCE
     return EValue(stop.rows, stop.errors, log_e(stop.errors, stop.rows, line.allowed))
 
 
-def _evidence(found: EValue, threshold: float) -> str:
+def _evidence_text(evidence: EValue, threshold: float) -> str:
     limit = number_format(round(math.exp(threshold)), force_grouping=True)
-    if found.log_e >= threshold:
+    if evidence.log_e >= threshold:
         return _("over %(limit)s") % {"limit": limit}
-    value = number_format(found.e_value, 1 if found.e_value < 10 else 0, force_grouping=True)
-    return _("%(e)s of %(limit)s") % {"e": value, "limit": limit}
+    value = number_format(evidence.e_value, 1 if evidence.e_value < 10 else 0, force_grouping=True)
+    return _("%(e)s (stops at %(limit)s)") % {"e": value, "limit": limit}
 
 
-def what(stop: AutomationStop) -> Any:
-    """What a stop is about, for people."""
-    return stop.category_name or stop.category_key or _all_of(stop.rule)
+def stop_subject(stop: AutomationStop) -> Any:
+    """The category or rule that is stopped, in the active language."""
+    return stored_category_name(stop) or stop.category_key or all_of(stop.rule)
 
 
-def why(stop: AutomationStop) -> str:
-    """Why it stopped: what the audit found, or what the person said."""
+def stop_reason(stop: AutomationStop) -> str:
+    """The result of the audit, or the person's reason."""
     if stop.rows is None:
         who = stop.stopped_by.get_username() if stop.stopped_by else _("a person")
         return _("%(who)s: %(reason)s") % {"who": who, "reason": stop.reason}
     return _(
-        "%(errors)d of %(rows)d audited postings were wrong, which refutes the promise of "
+        "%(errors)d of %(rows)d audited postings were wrong, which refutes the guarantee of "
         "%(target)s."
     ) % {
         "errors": stop.errors,

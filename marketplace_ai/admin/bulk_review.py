@@ -41,8 +41,8 @@ class Tally:
             messages.success(
                 request,
                 ngettext(
-                    "Your answer about %(n)d posting was recorded.",
-                    "Your answers about %(n)d postings were recorded.",
+                    "Your answer for %(n)d posting was recorded.",
+                    "Your answers for %(n)d postings were recorded.",
                     done,
                 )
                 % {"n": done},
@@ -51,9 +51,9 @@ class Tally:
             (
                 self.nothing,
                 ngettext(
-                    "%(n)d posting was left alone: nothing is proposed for it. "
+                    "%(n)d posting was skipped: no category is proposed for it. "
                     "Open it and choose a category.",
-                    "%(n)d postings were left alone: nothing is proposed for them. "
+                    "%(n)d postings were skipped: no category is proposed for them. "
                     "Open them and choose a category.",
                     self.nothing,
                 ),
@@ -61,16 +61,16 @@ class Tally:
             (
                 self.persons,
                 ngettext(
-                    "%(n)d posting was left alone: a person gave it another category.",
-                    "%(n)d postings were left alone: a person gave them another category.",
+                    "%(n)d posting was skipped: a person gave it another category.",
+                    "%(n)d postings were skipped: a person gave them another category.",
                     self.persons,
                 ),
             ),
             (
                 self.already,
                 ngettext(
-                    "%(n)d posting had this answer from a person already.",
-                    "%(n)d postings had this answer from a person already.",
+                    "%(n)d posting already had this answer from a person.",
+                    "%(n)d postings already had this answer from a person.",
                     self.already,
                 ),
             ),
@@ -79,8 +79,8 @@ class Tally:
                 messages.warning(request, text % {"n": count})
         for reason, count in Counter(self.refused).items():
             text = ngettext(
-                "%(n)d posting was left alone: %(reason)s",
-                "%(n)d postings were left alone: %(reason)s",
+                "%(n)d posting was skipped: %(reason)s",
+                "%(n)d postings were skipped: %(reason)s",
                 count,
             )
             messages.error(request, text % {"n": count, "reason": reason})
@@ -92,7 +92,7 @@ def too_many(request: HttpRequest, chosen: int) -> bool:
         return False
     messages.error(
         request,
-        _("Nothing was recorded: choose at most %(n)d postings at once.") % {"n": LARGEST_BULK},
+        _("Nothing was recorded: select at most %(n)d postings at a time.") % {"n": LARGEST_BULK},
     )
     return True
 
@@ -155,5 +155,5 @@ def _finish(request: HttpRequest, tally: Tally) -> None:
     if tally.recorded:
         jobs: Any = get_job_model()._base_manager.filter(pk__in=tally.recorded)
         user: Any = request.user
-        LogEntry.objects.log_actions(user.pk, jobs, CHANGE, _("Answered about the category."))
+        LogEntry.objects.log_actions(user.pk, jobs, CHANGE, _("Answered: category."))
     tally.tell(request)

@@ -13,6 +13,7 @@ from marketplace_ai.models import Decision, get_job_model
 from marketplace_ai.models.decision import PERSONS
 
 from .base import ReadOnlyAdmin, visible
+from .category_names import stored_category_name
 from .display import NOTHING, object_link, outcome_badge, percent, shortened
 from .explanation import explain
 from .posting_state import ARRAYS, proposed
@@ -34,7 +35,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         "is_current",
     )
     list_filter = ("outcome", "is_current")
-    list_select_related = ("posting", "decided_by")
+    list_select_related = ("posting", "category", "decided_by")
     ordering = ("-pk",)
     sortable_by = ()
     change_list_template = "admin/marketplace_ai/decision/change_list.html"
@@ -68,20 +69,20 @@ class DecisionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("category"), empty_value=NOTHING)
     def category_shown(self, decision: Decision) -> Any:
         what = proposed(decision)
-        return what.name if what else decision.category_name or None
+        return what.name if what else stored_category_name(decision) or None
 
     @admin.display(description=_("probability"), empty_value=NOTHING)
     def chance(self, decision: Decision) -> Any:
         return percent(decision.probability) or None
 
-    @admin.display(description=_("threshold in force"), empty_value=NOTHING)
+    @admin.display(description=_("threshold"), empty_value=NOTHING)
     def threshold_shown(self, decision: Decision) -> Any:
         return percent(decision.threshold) or None
 
     @admin.display(description=_("decided by"))
     def who(self, decision: Decision) -> Any:
         if decision.outcome in PERSONS:
-            return decision.decided_by or _("a person who was deleted since")
+            return decision.decided_by or _("deleted user")
         return _("automatic")
 
     @admin.display(description=_("classifier"), empty_value=NOTHING)

@@ -35,7 +35,7 @@ class ExemplarForm(ExemplarModelForm):
         """The text as it will be compared; encoders see no other form of it."""
         text = clean_text(self.cleaned_data["text"])
         if is_blank(text):
-            raise forms.ValidationError(gettext("Write a text with at least one letter or digit."))
+            raise forms.ValidationError(gettext("Enter a text with at least one letter or digit."))
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -45,12 +45,12 @@ class ExemplarForm(ExemplarModelForm):
         none = data.get("is_none", self.instance.is_none)
         if category is not None and none:
             raise forms.ValidationError(
-                gettext("Choose a category or tick “fits no category”, not both.")
+                gettext("Choose a category or check “fits no category”, not both.")
             )
         active = data.get("state") == ExemplarState.ACTIVE
         if active and category is None and not none and "category" not in self.errors:
             raise forms.ValidationError(
-                gettext("An active exemplar needs a category, or the tick “fits no category”.")
+                gettext("An active exemplar needs a category, or “fits no category” checked.")
             )
         if not self.errors:
             self._refuse_twin(key_of(category))
@@ -66,7 +66,7 @@ class ExemplarForm(ExemplarModelForm):
         ).exclude(source=ExemplarSource.DESCRIPTION)
         if twins.exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(
-                gettext("There is an exemplar with this text and category.")
+                gettext("An exemplar with this text and category already exists.")
             )
 
 
@@ -81,10 +81,10 @@ class ExemplarAdmin(OwnAdmin):
     list_filter = ("state", "source", "is_none")
     list_select_related = ("category",)
     search_fields = ("text", "=category_key")
-    search_help_text = _("By text or by the category's key.")
+    search_help_text = _("By text or category key.")
     ordering = ("-pk",)
     sortable_by = ()
-    actions = ("quarantine", "put_back")
+    actions = ("quarantine", "restore")
     fields = (
         "text",
         "category",
@@ -135,21 +135,21 @@ class ExemplarAdmin(OwnAdmin):
         if exemplar.is_none:
             return FITS_NONE
         if exemplar.category is None:
-            return gettext("%(key)s (deleted since)") % {"key": exemplar.category_key or NOTHING}
+            return gettext("%(key)s (deleted)") % {"key": exemplar.category_key or NOTHING}
         return get_adapter().category_name(exemplar.category)
 
     @admin.display(description=_("state"))
     def state_shown(self, exemplar: Exemplar) -> Any:
         return badge(ExemplarState(exemplar.state).label, TONES[exemplar.state])
 
-    @admin.display(description=_("made of"), empty_value=NOTHING)
+    @admin.display(description=_("source posting"), empty_value=NOTHING)
     def made_of(self, exemplar: Exemplar) -> Any:
         if exemplar.posting_id is None:
             return None
         label = shortened(str(exemplar.posting)) or exemplar.posting_id
         return object_link(self.admin_site, get_job_model(), exemplar.posting_id, label)
 
-    @admin.action(description=_("Quarantine: they no longer vote"), permissions=["change"])
+    @admin.action(description=_("Quarantine (no votes)"), permissions=["change"])
     def quarantine(self, request: HttpRequest, queryset: Any) -> None:
         rows = queryset.filter(state=ExemplarState.ACTIVE)
         changed = rows.update(state=ExemplarState.QUARANTINED)
@@ -158,8 +158,8 @@ class ExemplarAdmin(OwnAdmin):
         )
         messages.success(request, text % {"n": changed})
 
-    @admin.action(description=_("Put back: they vote again"), permissions=["change"])
-    def put_back(self, request: HttpRequest, queryset: Any) -> None:
+    @admin.action(description=_("Restore (votes again)"), permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: Any) -> None:
         rows = queryset.filter(state=ExemplarState.QUARANTINED)
         homeless = rows.filter(category__isnull=True, is_none=False)
         left = homeless.count()
@@ -168,9 +168,9 @@ class ExemplarAdmin(OwnAdmin):
         messages.success(request, text % {"n": changed})
         if left:
             text = ngettext(
-                "%(n)d exemplar stays in quarantine: its category was deleted. Open it and "
+                "%(n)d exemplar stays quarantined: its category was deleted. Open it and "
                 "choose another one.",
-                "%(n)d exemplars stay in quarantine: their categories were deleted. Open them "
+                "%(n)d exemplars stay quarantined: their categories were deleted. Open them "
                 "and choose other ones.",
                 left,
             )

@@ -17,6 +17,7 @@ from marketplace_ai.models import (
     get_category_model,
 )
 
+from .category_names import stored_category_name
 from .display import NOTHING, bar_value, object_link, outcome_badge, percent, shortened
 from .posting_state import FITS_NONE, proposed
 
@@ -65,8 +66,8 @@ class Explanation:
     bar: str
     threshold: str
     certain: bool
-    #: Names of the categories of further jobs in the posting.
-    also: list[Any] = field(default_factory=list)
+    #: Names of the second categories.
+    second_categories: list[Any] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     matches: list[MatchRow] = field(default_factory=list)
     made_with: str = ""
@@ -85,7 +86,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
         bar=bar_value(probability or 0.0),
         threshold=percent(threshold),
         certain=probability is not None and threshold is not None and probability >= threshold,
-        also=[
+        second_categories=[
             adapter.category_name(categories[key]) if key in categories else key
             for key in decision.second_category_keys
         ],
@@ -96,7 +97,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
 
 
 def _categories(decision: Decision, adapter: JobAdapter) -> dict[str, Any]:
-    """The categories that the decision names as choices or further jobs, by key."""
+    """The categories that the decision names as choices or second categories, by key."""
     keys = [key for key in (*decision.choice_keys, *decision.second_category_keys) if key]
     if not keys:
         return {}
@@ -134,7 +135,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
         share, bar = percent(match.share), bar_value(match.share, largest)
         similarity = f"{match.similarity:.2f}"
         if exemplar is None:
-            label = _("Exemplar %(pk)d, deleted since") % {"pk": match.exemplar_id}
+            label = _("Exemplar %(pk)d (deleted)") % {"pk": match.exemplar_id}
             rows.append(MatchRow(label, NOTHING, False, similarity, bar, share))
             continue
         none = exemplar.is_none
@@ -144,7 +145,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
         active = exemplar.state == ExemplarState.ACTIVE
         words = shortened(exemplar.text, 120)
         if exemplar.source == ExemplarSource.DESCRIPTION:
-            words = _("The category's description: %(text)s") % {"text": words}
+            words = _("Category description: %(text)s") % {"text": words}
         rows.append(
             MatchRow(
                 label=object_link(site, Exemplar, exemplar.pk, words),
@@ -160,7 +161,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
     if decision.head_share:
         rows.append(
             MatchRow(
-                label=_("The category's own pattern, learnt from all its exemplars"),
+                label=_("Classifier weight, learned from all exemplars of the category"),
                 category=category_name(decision),
                 agrees=True,
                 similarity="",
@@ -174,7 +175,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
     if rows and rest > LEAST_REST:
         rows.append(
             MatchRow(
-                label=_("All other exemplars, and the other categories' patterns"),
+                label=_("All other exemplars and classifier weights"),
                 category=NOTHING,
                 agrees=False,
                 similarity="",
@@ -188,7 +189,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
 def category_name(decision: Decision) -> Any:
     """What the decision says, and whether that category still exists."""
     if decision.category_id is None and decision.category_key:
-        return _("%(name)s (deleted since)") % {"name": decision.category_name}
+        return _("%(name)s (deleted)") % {"name": stored_category_name(decision)}
     what = proposed(decision)
     return what.name if what else NOTHING
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
-WAITING, ASIDE = "waiting", "aside"
+WAITING, FAILED = "waiting", "failed"
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """Postings by their current decision, or by what became of the queue's row."""
+    """Postings by their current decision, or by their row in the queue."""
 
     title = _("outcome")
     parameter_name = "outcome"
@@ -26,13 +26,13 @@ class OutcomeFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             *((outcome.value, outcome.label) for outcome in Outcome),
-            (WAITING, _("waiting to be decided")),
-            (ASIDE, _("set aside")),
+            (WAITING, _("waiting for a decision")),
+            (FAILED, _("failed")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        if value in (WAITING, ASIDE):
+        if value in (WAITING, FAILED):
             queued = (
                 QueuedPosting.objects.remaining()
                 if value == WAITING
@@ -53,18 +53,18 @@ class QueueStateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            (ASIDE, _("set aside")),
-            ("claimed", _("being worked on")),
+            (FAILED, _("failed")),
+            ("claimed", _("in progress")),
             (WAITING, _("waiting")),
-            ("failed", _("failed at least once")),
+            ("retried", _("failed at least once")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         conditions = {
-            ASIDE: Q(failed_at__isnull=False),
+            FAILED: Q(failed_at__isnull=False),
             "claimed": Q(token__isnull=False),
             WAITING: Q(failed_at__isnull=True, token__isnull=True),
-            "failed": Q(attempts__gt=0),
+            "retried": Q(attempts__gt=0),
         }
         condition = conditions.get(self.value() or "")
         return queryset if condition is None else queryset.filter(condition)

@@ -155,7 +155,7 @@ class JobAdminMixin(LargeTable, JobColumns):
             # Compared with what was on the page, not with what the machine has written since.
             field.show_hidden_initial = True
             field.help_text = _(
-                "A change here is recorded as your answer; empty says that no category fits."
+                "A change here is recorded as your answer; leave it empty if no category fits."
             )
         return field
 

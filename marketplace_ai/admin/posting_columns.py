@@ -67,8 +67,8 @@ class JobColumns:
                 state.decision.pk,
             )
         if state.pending is not None and state.pending.failed_at is not None:
-            return badge(_("set aside"), "bad")
-        return badge(_("waiting") if state.pending is not None else _("not decided yet"))
+            return badge(_("failed"), "bad")
+        return badge(_("waiting") if state.pending is not None else _("no decision"))
 
 
 def _state(job: Any) -> State:

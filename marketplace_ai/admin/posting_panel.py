@@ -60,7 +60,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
     adapter = get_adapter()
     rows = list(
         Decision.objects.filter(posting_id=job.pk)
-        .select_related("decided_by", "encoder")
+        .select_related("category", "decided_by", "encoder")
         .order_by("-pk")[:HISTORY]
     )
     current = next((row for row in rows if row.is_current), None)
@@ -88,9 +88,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
         text=_beginning(adapter.text(job)),
         pending=pending,
         outdated=outdated,
-        pending_link=link(
-            admin_url(site, QueuedPosting, "change", pending.pk), _("Its row in the queue")
-        )
+        pending_link=link(admin_url(site, QueuedPosting, "change", pending.pk), _("Queue entry"))
         if pending
         else "",
     )
@@ -104,10 +102,10 @@ def _beginning(text: str) -> str:
 def _event(site: AdminSite, decision: Decision) -> Event:
     person = decision.outcome in PERSONS
     user: Any = decision.decided_by
-    who = _("a person who was deleted since") if person else _("automatic")
+    who = _("deleted user") if person else _("automatic")
     if user is not None:
         who = user.get_username()
-    label = _("in force") if decision.is_current else _("superseded")
+    label = _("current") if decision.is_current else _("superseded")
     return Event(
         when=decision.decided_at,
         who=who,

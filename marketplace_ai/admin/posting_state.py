@@ -19,6 +19,8 @@ from marketplace_ai.models import (
 from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.ownership import Owner, owner
 
+from .category_names import stored_category_name
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
@@ -52,7 +54,8 @@ class Proposed:
 
 def decisions_of(job_ids: Iterable[Any]) -> dict[Any, Decision]:
     """Current decisions by posting, in one query, without their matches."""
-    rows = Decision.objects.current().filter(posting_id__in=list(job_ids)).defer(*ARRAYS)
+    rows = Decision.objects.current().filter(posting_id__in=list(job_ids))
+    rows = rows.select_related("category").defer(*ARRAYS)
     return {decision.posting_id: decision for decision in rows}
 
 
@@ -131,7 +134,7 @@ def proposed(decision: Decision | None) -> Proposed | None:
     if decision is None:
         return None
     if decision.category_id is not None:
-        return Proposed(decision.category_id, decision.category_name)
+        return Proposed(decision.category_id, stored_category_name(decision))
     if decision.category_key:
         return None  # its category was deleted since
     if decision.probability is not None or decision.outcome in (Outcome.NONE, *PERSONS):

@@ -1,4 +1,4 @@
-"""The queue: what waits, what is being worked on, what was set aside and why."""
+"""The queue: postings that wait, are in progress, or failed and why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-COUNTS = ("pending", "claimed", "logged", "set_aside")
+#: Counts on the page, by their attributes in the queue's statistics.
+COUNTS = {"pending": "pending", "claimed": "claimed", "logged": "logged", "failed": "set_aside"}
 
 
 @admin.register(QueuedPosting)
@@ -32,7 +33,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     list_select_related = ("posting",)
     ordering = ("pk",)
     sortable_by = ()
-    actions = ("put_back",)
+    actions = ("retry",)
     change_list_template = "admin/marketplace_ai/queuedposting/change_list.html"
     fields = (
         "posting_link", "state", "encoder", "is_vector_only", "priority", "attempts", "is_isolated", "queued_at",
@@ -40,21 +41,23 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = fields
 
-    def has_put_back_permission(self, request: HttpRequest) -> bool:
+    def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("marketplace_ai.change_queuedposting"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         queue = stats.queue_health()
         oldest = dt.timedelta(seconds=int(queue.oldest.total_seconds()))
         context = {
-            "health": {name: stats.format_count(getattr(queue, name)) for name in COUNTS},
-            "drainers": stats.worker_names(),
+            "counts": {
+                name: stats.format_count(getattr(queue, source)) for name, source in COUNTS.items()
+            },
+            "workers": stats.worker_names(),
             "oldest": str(oldest) if queue.oldest else "",
-            "walks": list(_under_way()),
+            "scans": list(_unfinished_scans()),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    @admin.display(description=_("number"))
+    @admin.display(description=_("ID"))
     def number(self, row: QueuedPosting) -> Any:
         return row.pk
 
@@ -66,9 +69,9 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state(self, row: QueuedPosting) -> Any:
         if row.failed_at is not None:
-            return badge(_("set aside"), "bad")
+            return badge(_("failed"), "bad")
         if row.token is not None:
-            return badge(_("being worked on"), "good")
+            return badge(_("in progress"), "good")
         return badge(_("waiting"), "attention" if row.attempts else "quiet")
 
     @admin.display(description=_("last error"), empty_value=NOTHING)
@@ -79,28 +82,30 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     def error_shown(self, row: QueuedPosting) -> Any:
         return row.last_error or None
 
-    @admin.action(description=_("Put back what was set aside"), permissions=["put_back"])
-    def put_back(self, request: HttpRequest, queryset: Any) -> None:
-        """Have the postings tried again, with all their attempts and in a batch."""
+    @admin.action(description=_("Retry"), permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: Any) -> None:
+        """Queue failed postings again, with all their attempts and in batches."""
         changed = queryset.filter(failed_at__isnull=False).update(
             attempts=0, failed_at=None, is_isolated=False, scheduled_at=Now()
         )
-        text = ngettext("%(n)d posting is tried again.", "%(n)d postings are tried again.", changed)
+        text = ngettext(
+            "%(n)d posting will be retried.", "%(n)d postings will be retried.", changed
+        )
         level = messages.SUCCESS if changed else messages.WARNING
         messages.add_message(request, level, text % {"n": changed})
 
 
-def _under_way() -> Iterator[dict[str, Any]]:
-    """Walks that are not finished, as the page shows them."""
+def _unfinished_scans() -> Iterator[dict[str, Any]]:
+    """Unfinished table scans, for the template."""
     waiting = backfill.queued_rows()[: stats.LARGEST_COUNT].count()
-    for walk in TableScan.objects.unfinished().order_by("pk"):
-        known = scans.progress(walk, waiting)
+    for scan in TableScan.objects.unfinished().order_by("pk"):
+        progress = scans.progress(scan, waiting)
         yield {
-            "title": walk.get_purpose_display(),
-            "done": f"{known.done:,}",
-            "total": f"{known.total:,}",
-            "estimated": walk.is_estimated,
-            "rate": f"{known.rate:,.0f}" if known.rate else "",
-            "left": "" if known.left is None else str(known.left),
-            "stopped": walk.stopped_at,
+            "title": scan.get_purpose_display(),
+            "done": f"{progress.done:,}",
+            "total": f"{progress.total:,}",
+            "estimated": scan.is_estimated,
+            "rate": f"{progress.rate:,.0f}" if progress.rate else "",
+            "left": "" if progress.left is None else str(progress.left),
+            "stopped": scan.stopped_at,
         }

@@ -73,11 +73,11 @@ class ReviewQueue(ReadOnlyAdmin):
     """A second list of decisions, not registered: what waits, oldest first."""
 
     list_display = ("posting_text", "proposal", "chance", "needed", "decided_at")
-    list_select_related = ("posting",)
+    list_select_related = ("posting", "category")
     ordering = ("pk",)
     sortable_by = ("chance", "decided_at")
     change_list_template = "admin/marketplace_ai/review_change_list.html"
-    search_help_text = _("By posting or by proposed category.")
+    search_help_text = _("By posting or proposed category.")
     actions = ("confirm_proposed", "answer_none")
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -104,15 +104,15 @@ class ReviewQueue(ReadOnlyAdmin):
     @admin.display(description=_("proposed category"))
     def proposal(self, decision: Decision) -> Any:
         what = proposed(decision)
-        return what.name if what else _("nothing")
+        return what.name if what else _("none")
 
     @admin.display(description=_("probability"), ordering="probability", empty_value=NOTHING)
     def chance(self, decision: Decision) -> Any:
         return percent(decision.probability) or None
 
-    @admin.display(description=_("needed"))
+    @admin.display(description=_("threshold"))
     def needed(self, decision: Decision) -> Any:
-        return percent(decision.threshold) or _("nothing is promised")
+        return percent(decision.threshold) or _("no guarantee")
 
     @admin.action(description=_("Confirm the proposed category"), permissions=["answer"])
     def confirm_proposed(self, request: HttpRequest, queryset: Any) -> None:
@@ -135,8 +135,8 @@ class ReviewQueue(ReadOnlyAdmin):
             gone = len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - len(decisions)
             if gone > 0:
                 text = ngettext(
-                    "%(n)d posting was answered or decided anew meanwhile.",
-                    "%(n)d postings were answered or decided anew meanwhile.",
+                    "%(n)d posting was answered or decided again in the meantime.",
+                    "%(n)d postings were answered or decided again in the meantime.",
                     gone,
                 )
                 messages.warning(request, text % {"n": gone})

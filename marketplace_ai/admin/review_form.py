@@ -42,9 +42,7 @@ def take_answer(request: HttpRequest, job_id: Any, widget: forms.Widget | None) 
     data["category"] = data.get("choice", data.get("category", ""))
     form = AnswerForm(data, widget=widget)
     if not form.is_valid():
-        messages.error(
-            request, gettext("The category does not exist any more. Choose another one.")
-        )
+        messages.error(request, gettext("The category no longer exists. Choose another one."))
         return False
     seen, category = form.cleaned_data["seen"], form.cleaned_data["category"]
     if pressed == "none":
@@ -52,7 +50,7 @@ def take_answer(request: HttpRequest, job_id: Any, widget: forms.Widget | None) 
     if pressed == "confirm":
         what = proposed(Decision.objects.filter(pk=seen, posting_id=job_id).first())
         if what is None:
-            messages.error(request, gettext("Nothing is proposed that could be confirmed."))
+            messages.error(request, gettext("There is no proposed category to confirm."))
             return False
         return answer_one(request, job_id, what.category_id, seen)
     if category is None:

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(max_length=100, unique=True, verbose_name='slug')),
                 ('name', models.CharField(max_length=200, verbose_name='name')),
                 ('name_en', models.CharField(blank=True, max_length=200, verbose_name='English name')),
-                ('scope', models.TextField(blank=True, help_text='What belongs here, in the words customers use.', verbose_name='scope')),
+                ('scope', models.TextField(blank=True, help_text="What belongs here, in customers' own words.", verbose_name='scope')),
                 # Always to itself, also where a host's model stands in its place: the setting,
                 # which makemigrations would write here, names that one.
                 ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='marketplace_ai.category', verbose_name='parent')),

@@ -52,7 +52,7 @@ class AuditedPosting(models.Model):
     category_name = models.CharField(_("category name"), max_length=300, blank=True)
     probability = models.FloatField(_("probability"), null=True)
     text_digest = models.BinaryField(_("digest of the text"))
-    drawn_at = models.DateTimeField(_("drawn"))
+    drawn_at = models.DateTimeField(_("sampled"))
 
     answered_at = models.DateTimeField(_("answered"), null=True)
     answered_by = models.ForeignKey(
@@ -91,7 +91,7 @@ class AuditedPosting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.get_outcome_display()}"
 
 
 class AutomationStop(models.Model):
@@ -104,9 +104,9 @@ class AutomationStop(models.Model):
     class Rule(models.TextChoices):
         """The outcomes that need no person. Each has its own guarantee."""
 
-        LEAF = Outcome.AUTOMATIC.value, _("a category")
-        PARENT = Outcome.AUTOMATIC_PARENT.value, _("its parent only")
-        NONE = Outcome.NONE.value, _("“fits none”")
+        LEAF = Outcome.AUTOMATIC.value, _("category")
+        PARENT = Outcome.AUTOMATIC_PARENT.value, _("parent only")
+        NONE = Outcome.NONE.value, _("fits none")
 
     classifier = models.ForeignKey(
         ClassifierVersion, verbose_name=_("classifier"), on_delete=models.PROTECT,
@@ -126,14 +126,14 @@ class AutomationStop(models.Model):
     )  # fmt: skip
     rows = models.PositiveIntegerField(_("audited postings"), null=True)
     errors = models.PositiveIntegerField(_("errors"), null=True)
-    e_value = models.FloatField(_("e value"), null=True)
+    e_value = models.FloatField(_("e-value"), null=True)
     reason = models.TextField(_("reason"), blank=True)
     resumed_at = models.DateTimeField(_("resumed"), null=True)
     resumed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("resumed by"), null=True,
         on_delete=models.SET_NULL, related_name="+",
     )  # fmt: skip
-    resume_reason = models.TextField(_("reason to resume"), blank=True)
+    resume_reason = models.TextField(_("reason for resuming"), blank=True)
 
     class Meta:
         verbose_name = _("automation stop")
@@ -147,4 +147,4 @@ class AutomationStop(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.category_name or str(self.Rule(self.rule).label)
+        return self.category_key or str(self.Rule(self.rule).label)

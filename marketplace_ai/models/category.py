@@ -22,7 +22,7 @@ class Category(models.Model):
     name = models.CharField(_("name"), max_length=200)
     name_en = models.CharField(_("English name"), max_length=200, blank=True)
     scope = models.TextField(
-        _("scope"), blank=True, help_text=_("What belongs here, in the words customers use.")
+        _("scope"), blank=True, help_text=_("What belongs here, in customers' own words.")
     )
 
     class Meta:

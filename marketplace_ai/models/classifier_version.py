@@ -44,12 +44,12 @@ class ClassifierVersion(models.Model):
     target_precision = models.FloatField(_("target precision"))
     confidence_level = models.FloatField(_("confidence level"))
     calibrated_on = models.CharField(_("calibrated on"), max_length=10, choices=Calibration.choices)
-    figures = models.JSONField(_("figures"), default=dict)
-    exemplar_generation = models.BigIntegerField(_("fitted at exemplar generation"))
+    figures = models.JSONField(_("metrics"), default=dict)
+    exemplar_generation = models.BigIntegerField(_("exemplar generation"))
     comparison = models.JSONField(
         _("comparison"),
         default=dict,
-        help_text=_("With the version that was active when it was fitted."),
+        help_text=_("Against the version that was active when this one was fitted."),
     )
     is_active = models.BooleanField(_("active"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -59,7 +59,7 @@ class ClassifierVersion(models.Model):
     is_discarded = models.BooleanField(
         _("discarded"),
         default=False,
-        help_text=_("The artifact was deleted; the row stays, for decisions name it."),
+        help_text=_("The artifact was deleted; the row stays because decisions refer to it."),
     )
 
     objects = ClassifierVersionQuerySet.as_manager()

@@ -20,7 +20,7 @@ from .fields import RealField
 class Outcome(models.TextChoices):
     AUTOMATIC = "automatic", _("automatic")
     AUTOMATIC_PARENT = "automatic_parent", _("automatic, parent only")
-    REVIEW = "review", _("to review")
+    REVIEW = "review", _("needs review")
     NONE = "none", _("fits none")
     HUMAN_OVERRIDE = "human_override", _("human category kept")
     CONFIRMED = "confirmed", _("confirmed")
@@ -134,7 +134,7 @@ class Decision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.get_outcome_display()}"
 
     @property
     def matches(self) -> list[Match]:

@@ -40,10 +40,10 @@ class Encoder(models.Model):
     )
     revision = models.CharField(_("revision"), max_length=100, blank=True)
     dimension = models.PositiveIntegerField(_("dimension"))
-    max_tokens = models.PositiveIntegerField(_("longest text, in tokens"))
+    max_tokens = models.PositiveIntegerField(_("maximum length in tokens"))
     prompts = models.JSONField(_("prompts"), default=dict, blank=True)
     dtype = models.CharField(_("dtype"), max_length=20)
-    weights_hash = models.CharField(_("hash of the weights"), max_length=64)
+    weights_hash = models.CharField(_("weights hash"), max_length=64)
     state = models.CharField(
         _("state"), max_length=10, choices=EncoderState.choices, default=EncoderState.BUILDING
     )
@@ -57,23 +57,21 @@ class Encoder(models.Model):
         _("shadow mode"),
         default=False,
         db_default=False,
-        help_text=_(
-            "It also predicts for new postings, without effect, so that it can be compared."
-        ),
+        help_text=_("It also predicts new postings, without effect, for comparison."),
     )
     last_error = models.TextField(
         _("last error"),
         blank=True,
         default="",
         db_default="",
-        help_text=_("Why workers cannot use it now; empty once they can again."),
+        help_text=_("Why workers cannot load it; cleared once they can."),
     )
     comparison = models.JSONField(
         _("comparison"),
         default=dict,
         blank=True,
         db_default={},
-        help_text=_("With the encoder that was active then, on the same labeled rows."),
+        help_text=_("Against the encoder that was active at the time, on the same labeled rows."),
     )
 
     objects = EncoderQuerySet.as_manager()

@@ -12,9 +12,9 @@ from marketplace_ai.conf import conf
 
 class ExemplarSource(models.TextChoices):
     IMPORTED = "imported", _("imported")
-    POSTING = "posting", _("a posting's own category")
+    POSTING = "posting", _("posting's category")
     REVIEWED = "reviewed", _("reviewed")
-    DESCRIPTION = "description", _("the category's description")
+    DESCRIPTION = "description", _("category description")
 
 
 class ExemplarState(models.TextChoices):
@@ -43,7 +43,7 @@ class Exemplar(models.Model):
     )
     category_key = models.CharField(
         _("category key"), max_length=200, blank=True, editable=False,
-        help_text=_("The category as it was, readable when it is gone."),
+        help_text=_("Kept when the category is deleted."),
     )  # fmt: skip
     is_none = models.BooleanField(_("fits no category"), default=False)
     source = models.CharField(_("source"), max_length=11, choices=ExemplarSource.choices)
@@ -79,7 +79,7 @@ class Exemplar(models.Model):
             models.CheckConstraint(
                 name="marketplace_ai_exemplar_none_or_category",
                 condition=Q(is_none=False) | Q(category__isnull=True),
-                violation_error_message=_("An exemplar that fits none has no category."),
+                violation_error_message=_("An exemplar that fits no category cannot have one."),
             ),
             # One label for each text and source: a second import adds nothing, and a changed
             # answer replaces the exemplar of the same posting. A description is no label: it

@@ -11,7 +11,7 @@ from .encoder import Encoder
 
 class PromotionKind(models.TextChoices):
     PROMOTED = "promoted", _("promoted")
-    FORCED = "forced", _("promoted against the comparison")
+    FORCED = "forced", _("promoted despite failed checks")
     ROLLED_BACK = "rolled_back", _("rolled back")
 
 

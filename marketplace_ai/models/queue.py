@@ -15,7 +15,7 @@ class ChangeKind(models.TextChoices):
     CREATED = "created", _("created")
     EDITED = "edited", _("edited")
     BULK = "bulk", _("bulk edit")
-    RESCAN = "rescan", _("something changed, it is not known what")
+    RESCAN = "rescan", _("unknown change")
 
 
 class PostingChange(models.Model):
@@ -42,7 +42,7 @@ class PostingChange(models.Model):
 
 class Priority(models.IntegerChoices):
     BACKFILL = 0, _("backfill")
-    FRESH = 100, _("fresh")
+    FRESH = 100, _("new")
 
 
 class QueuedPostingQuerySet(models.QuerySet["QueuedPosting"]):
@@ -68,7 +68,7 @@ class QueuedPosting(models.Model):
         db_constraint=False, db_index=False, related_name="+",
     )  # fmt: skip
     encoder = models.ForeignKey(
-        Encoder, verbose_name=_("for encoder"), null=True, blank=True, on_delete=models.CASCADE,
+        Encoder, verbose_name=_("encoder"), null=True, blank=True, on_delete=models.CASCADE,
         related_name="+",
     )  # fmt: skip
     priority = models.SmallIntegerField(

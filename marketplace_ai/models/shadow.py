@@ -52,4 +52,4 @@ class ShadowDecision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.posting_id}: {self.category_name or self.get_outcome_display()}"
+        return f"{self.posting_id}: {self.get_outcome_display()}"

@@ -7,8 +7,8 @@ from typing import Any
 from django import template
 from django.contrib import admin
 
-from marketplace_ai.admin.audits import audits_number, audits_url
-from marketplace_ai.admin.automation import automation_url, stops_number
+from marketplace_ai.admin.audits import audit_count, audits_url
+from marketplace_ai.admin.automation import automation_url, stop_count
 from marketplace_ai.admin.review import review_url, waiting_number
 
 register = template.Library()
@@ -28,7 +28,7 @@ def audits_waiting(context: dict[str, Any]) -> dict[str, str] | None:
     """Number and address of the audited postings that wait; None for who may not see them."""
     if not context["request"].user.has_perm("marketplace_ai.view_auditedposting"):
         return None
-    return {"number": audits_number(), "url": audits_url(admin.site)}
+    return {"number": audit_count(), "url": audits_url(admin.site)}
 
 
 @register.simple_tag(takes_context=True)
@@ -36,5 +36,5 @@ def automation_stops(context: dict[str, Any]) -> dict[str, Any] | None:
     """Number and address of what has stopped; None for who may not see it, or if nothing has."""
     if not context["request"].user.has_perm("marketplace_ai.view_automationstop"):
         return None
-    number = stops_number()
+    number = stop_count()
     return {"number": number, "url": automation_url(admin.site)} if number else None

@@ -112,8 +112,8 @@ def test_a_moderator_goes_through_the_queue(
     page.locator(".select2-selection").first.click()
     page.keyboard.type("gress")
     page.get_by_role("option", name="Gressplen").click()
-    page.get_by_role("button", name="Use this category").click()
-    expect(page.locator("#content")).to_contain_text("Nothing waits for a person")
+    page.get_by_role("button", name="Set this category").click()
+    expect(page.locator("#content")).to_contain_text("No postings need review")
 
     answers = Decision.objects.filter(is_current=True).order_by("posting_id")
     assert [(a.outcome, a.category_key) for a in answers] == [

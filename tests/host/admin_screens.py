@@ -69,7 +69,7 @@ def test_the_hosts_list_has_our_columns_filter_and_actions_beside_its_own(
     names = ("headline", "outcome", "status", "given_category", "category_by", "probability")
     places = [html.index(f"column-{name}") for name in names]
     assert places == sorted(places)
-    for text in ("to review", "proposed: Section Maling", "confirm_proposed", "publish"):
+    for text in ("needs review", "proposed: Section Maling", "confirm_proposed", "publish"):
         assert text in html
     filtered = admin_client.get(reverse(LIST), {"outcome": "review", "status": "published"})
     assert filtered.context["cl"].result_count == 3

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from marketplace_ai.admin.automation import version_in_force
+from marketplace_ai.admin.automation import active_version
 from marketplace_ai.audit import stops
 from marketplace_ai.models import Category, Encoder, ExemplarGeneration, JobPosting
 from marketplace_ai.review import answers
@@ -49,7 +49,7 @@ def full(exemplars: None, settings: Any) -> None:
     for title in ("Vent litt", "Går ikke"):
         waiting = JobPosting.objects.create(title=title)
         pend(waiting, failed_at=timezone.now() if title == "Går ikke" else None, last_error="nei")
-    version = version_in_force()
+    version = active_version()
     assert version is not None
     row = version.figures["categories"][0]
     for rule, fields in (

@@ -113,9 +113,7 @@ ACTIONS: dict[str, tuple[Act, ...]] = {
             },
         ),
     ),
-    "queuedposting": (
-        Act("change_queuedposting", action("put_back", QueuedPosting.objects.failed)),
-    ),
+    "queuedposting": (Act("change_queuedposting", action("retry", QueuedPosting.objects.failed)),),
 }
 IN_FORCE: Data = lambda: {  # noqa: E731
     "instead_of": ClassifierVersion.objects.get(is_active=True, encoder__state="active").pk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +29,7 @@ def failed_checks(checks: Iterable[str]) -> list[Any]:
     return [wording.FAILED_CHECKS[FailedCheck(check)] for check in checks]
 
 
-def comparison_context(stored: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def comparison_context(stored: dict[str, Any], names: Mapping[str | None, str]) -> dict[str, Any]:
     """The context of the template for a report as ``Encoder.comparison`` stores it.
 
     ``names`` are the current names of categories by label; a deleted one keeps the stored name.

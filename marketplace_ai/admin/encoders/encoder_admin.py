@@ -1,4 +1,4 @@
-"""Encoders and classifier versions: what is in force, and what it proved."""
+"""Encoders and classifier versions: which one is active, and its guarantee."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import F, OuterRef, Q, Subquery
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from marketplace_ai.adapter import get_adapter
+from marketplace_ai.admin.category_names import label_names
 from marketplace_ai.admin.display import NOTHING, badge, object_link, percent
 from marketplace_ai.admin.versions.activate import PuttingInForce
 from marketplace_ai.guarantee import minimum_counts
@@ -22,7 +21,6 @@ from marketplace_ai.models import (
     Encoder,
     EncoderState,
     Promotion,
-    get_category_model,
 )
 
 from . import shadow
@@ -34,11 +32,11 @@ if TYPE_CHECKING:
 
 STATES = {EncoderState.ACTIVE: "good", EncoderState.BUILDING: "attention"}
 CANDIDATES = (EncoderState.BUILDING, EncoderState.READY)
-#: The rules of a promise, in the order in which they are tried.
+#: The rules of a version, in the order in which they are tried.
 RULES = {
-    "automatic": _("a category"),
-    "parent": _("its parent only"),
-    "none": _("“fits none”"),
+    "automatic": _("category"),
+    "parent": _("parent only"),
+    "none": _("fits none"),
 }
 
 
@@ -58,7 +56,7 @@ class EncoderAdmin(Promoting):
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("name", "state_shown", "classifier_shown", "shadow_shown")}),
-        (_("Compared with the active encoder"), {"fields": ("comparison_shown",)}),
+        (_("Comparison with the active encoder"), {"fields": ("comparison_shown",)}),
         (_("Promotions"), {"fields": ("history_shown",)}),
         (_("Model"), {"fields": readonly_fields[6:]}),
     )
@@ -81,10 +79,10 @@ class EncoderAdmin(Promoting):
         state = EncoderState(encoder.state)
         shown = badge(state.label, STATES.get(state, "quiet"))
         if encoder.is_shadowing and state in CANDIDATES:
-            shown = format_html("{} {}", shown, badge(_("decides in the shadow")))
+            shown = format_html("{} {}", shown, badge(_("shadow mode")))
         return shown
 
-    @admin.display(description=_("first choice right"), empty_value=NOTHING)
+    @admin.display(description=_("first choice correct"), empty_value=NOTHING)
     def first_choice(self, encoder: Any) -> Any:
         return percent(encoder.first_right) or None
 
@@ -92,13 +90,13 @@ class EncoderAdmin(Promoting):
     def automatic_share(self, encoder: Any) -> Any:
         return percent(encoder.coverage) or None
 
-    @admin.display(description=_("compared"), empty_value=NOTHING)
+    @admin.display(description=_("comparison"), empty_value=NOTHING)
     def compared(self, encoder: Any) -> Any:
         if encoder.failed_checks is None:
             return None
         if encoder.failed_checks:
-            return badge(_("speaks against it"), "attention")
-        return badge(_("as good"), "good")
+            return badge(_("regression"), "attention")
+        return badge(_("no regression"), "good")
 
     @admin.display(description=_("classifier"))
     def classifier_shown(self, encoder: Encoder) -> Any:
@@ -107,25 +105,25 @@ class EncoderAdmin(Promoting):
             "pk", "figures__first_choice", "figures__automatic__coverage"
         ).first()
         if found is None:
-            return _("none is in force for it: fit_classifier --encoder %s fits one") % encoder
+            return _("none is active; fit one: fit_classifier --encoder %s") % encoder
         version, first, automatic = found
-        text = _("first choice right %(first)s, automatic %(automatic)s") % {
+        text = _("first choice correct %(first)s, automatic %(automatic)s") % {
             "first": percent(first) or NOTHING,
             "automatic": percent(automatic) or NOTHING,
         }
         shown = object_link(self.admin_site, ClassifierVersion, version, version)
         return format_html("{} ({})", shown, text)
 
-    @admin.display(description=_("in the shadow"))
+    @admin.display(description=_("shadow mode"))
     def shadow_shown(self, encoder: Encoder) -> Any:
         if encoder.state not in CANDIDATES:
             return NOTHING
         found = shadow.agreement(encoder)
         if not found.decided:
-            return _("no shadow decisions yet: encoders --shadow %s has it decide") % encoder
+            return _("no shadow decisions yet; start shadow mode: encoders --shadow %s") % encoder
         return _(
-            "%(decided)s decided; of %(compared)s that were decided by the active encoder or a "
-            "person, %(share)s the same"
+            "%(decided)s shadow decisions; %(share)s of %(compared)s agree with the decision of the "
+            "active encoder or a person"
         ) % {
             "decided": found.decided,
             "compared": found.compared,
@@ -139,7 +137,7 @@ class EncoderAdmin(Promoting):
         labels = [row["label"] for row in encoder.comparison.get("categories", [])]
         return render_to_string(
             "admin/marketplace_ai/encoder/comparison.html",
-            comparison_context(encoder.comparison, names_today(labels)),
+            comparison_context(encoder.comparison, label_names(labels)),
         )
 
     @admin.display(description=_("history"))
@@ -177,8 +175,8 @@ class ClassifierVersionAdmin(PuttingInForce):
     ordering = ("-pk",)
     sortable_by = ()
     fields = (
-        "version", "encoder", "in_force_shown", "activated_at", "replaced_shown", "promised",
-        "calibrated_on", "exemplar_generation", "created_at", "comparison_shown", "promise",
+        "version", "encoder", "in_force_shown", "activated_at", "replaced_shown", "guarantee_shown",
+        "calibrated_on", "exemplar_generation", "created_at", "comparison_shown", "rules_shown",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -190,13 +188,13 @@ class ClassifierVersionAdmin(PuttingInForce):
     def version(self, version: ClassifierVersion) -> Any:
         return version.pk
 
-    @admin.display(description=_("what it may do without a person"))
-    def promise(self, version: ClassifierVersion) -> Any:
+    @admin.display(description=_("rules and categories"))
+    def rules_shown(self, version: ClassifierVersion) -> Any:
         figures = version.figures
         if not isinstance(figures, dict) or "categories" not in figures:
             return as_json(figures) or NOTHING
         return render_to_string(
-            "admin/marketplace_ai/promise.html",
+            "admin/marketplace_ai/classifierversion/rules.html",
             {
                 "target": percent(version.target_precision),
                 "confidence": percent(version.confidence_level),
@@ -212,7 +210,7 @@ def _rule(name: str, rule: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": RULES[name],
         "threshold": percent(rule.get("threshold")) or NOTHING,
-        "promised": rule.get("threshold") is not None,
+        "guaranteed": rule.get("threshold") is not None,
         "rows": rule.get("rows"),
         "errors": rule.get("errors"),
         "coverage": percent(rule.get("coverage")),
@@ -221,12 +219,13 @@ def _rule(name: str, rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _categories(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each category's figures with its name as it is today, those with rows first."""
-    names = names_today([row["label"] for row in rows])
+    """The figures of each category with its current name, those with automatic rows first."""
+    names = label_names([row["label"] for row in rows])
     shown = [
         {
             **row,
-            "name": names.get(row["label"]) or _("%s (deleted since)") % row["label"],
+            "name": names.get(row["label"])
+            or _("%s (deleted)") % (row.get("name") or row["label"]),
             "few": _few(row.get("exemplars")),
         }
         for row in rows
@@ -234,30 +233,14 @@ def _categories(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(shown, key=lambda row: (-row.get("automatic", 0), str(row["name"])))
 
 
-def names_today(labels: list[str]) -> dict[str, str]:
-    """The names of those categories that exist, by the classifier's labels."""
-    model = get_category_model()
-    adapter = get_adapter()
-    keys = {label: _key(model, label) for label in labels}
-    known = model._base_manager.in_bulk([key for key in keys.values() if key is not None])
-    return {label: adapter.category_name(known[key]) for label, key in keys.items() if key in known}
-
-
 def _few(exemplars: int | None) -> str:
-    """Why the promise over all categories leaves one out; empty where it does not."""
+    """Why the guarantee over all categories leaves this one out; "" where it does not."""
     if exemplars is None or exemplars >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE:
         return ""
-    return gettext("too few exemplars (%(n)d of %(enough)d): by its own rows only") % {
+    return gettext("too few exemplars (%(n)d of %(enough)d): own rows only") % {
         "n": exemplars,
         "enough": minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE,
     }
-
-
-def _key(model: Any, label: str) -> Any | None:
-    try:
-        return model._meta.pk.to_python(label)
-    except ValidationError:
-        return None
 
 
 def as_json(value: Any) -> Any:

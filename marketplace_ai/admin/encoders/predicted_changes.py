@@ -4,6 +4,7 @@ comparison and in postings that it predicted in shadow mode."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from marketplace_ai.admin.base import CappedPaginator, ReadOnlyAdmin, visible
+from marketplace_ai.admin.category_names import category_names, label_names
 from marketplace_ai.admin.display import object_link, outcome_badge, percent, shortened
 from marketplace_ai.comparison.report import ComparisonReport
 from marketplace_ai.models import Encoder, get_job_model
@@ -51,7 +53,7 @@ class PredictedChangesMixin(ReadOnlyAdmin):
             listed = self._postings(request, encoder)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("What would change with %(name)s") % {"name": encoder},
+            "title": _("Predicted changes with %(name)s") % {"name": encoder},
             "opts": self.opts,
             "encoder": encoder,
             "of": of,
@@ -65,7 +67,6 @@ class PredictedChangesMixin(ReadOnlyAdmin):
     def _labeled_rows(self, request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
         report = ComparisonReport.from_dict(encoder.comparison) if encoder.comparison else None
         changes = _visible_changes(request, report)
-        pairs = _frequent_pairs(changes)
         old, new = request.GET.get("old"), request.GET.get("new")
         matching = [
             change
@@ -74,16 +75,17 @@ class PredictedChangesMixin(ReadOnlyAdmin):
             and (new is None or (change.new.label or "") == new)
         ]
         page = Paginator(matching, PER_PAGE).get_page(request.GET.get("p"))
+        names = label_names(_labels(changes))
         active = report.active_encoder if report else None
         return {
             "page": page,
-            "pairs": _links(ROWS, pairs, request),
+            "pairs": _links(ROWS, _frequent_pairs(changes, names), request),
             "lines": [
                 {
                     "text": change.text,
-                    "right": _name(change.label, change.label_name),
-                    "old": _prediction(change.old, change.label),
-                    "new": _prediction(change.new, change.label),
+                    "right": _name(names, change.label, change.label_name),
+                    "old": _prediction(names, change.old, change.label),
+                    "new": _prediction(names, change.new, change.label),
                 }
                 for change in page
             ],
@@ -103,20 +105,25 @@ class PredictedChangesMixin(ReadOnlyAdmin):
             differing = differing.filter(category_key=new)
         pages = CappedPaginator(differing.select_related("posting"), PER_PAGE)
         page = pages.get_page(request.GET.get("p"))
+        names = category_names(key for row in page for key in (row.was_category, row.category_id))
         return {
             "page": page,
             "pairs": _links(SHADOW, pairs, request),
-            "lines": [self._posting_line(row) for row in page],
+            "lines": [self._posting_line(row, names) for row in page],
             "agreement": shadow.agreement(encoder),
             "before": Encoder.objects.active() or "",
         }
 
-    def _posting_line(self, row: Any) -> dict[str, Any]:
+    def _posting_line(self, row: Any, names: Mapping[Any, str]) -> dict[str, Any]:
         label = shortened(str(row.posting)) or row.posting_id
         return {
-            "text": object_link(self.admin_site, get_job_model(), row.job_id, label),
-            "old": _decision(row.was_name, row.was_outcome, row.was_probability),
-            "new": _decision(row.category_name, row.outcome, row.probability),
+            "text": object_link(self.admin_site, get_job_model(), row.posting_id, label),
+            "old": _decision(
+                names.get(row.was_category, row.was_name), row.was_outcome, row.was_probability
+            ),
+            "new": _decision(
+                names.get(row.category_id, row.category_name), row.outcome, row.probability
+            ),
         }
 
 
@@ -133,11 +140,20 @@ def _visible_changes(
     return report.results.changes
 
 
-def _frequent_pairs(changes: tuple[ChangedRow, ...]) -> list[shadow.Pair]:
+def _labels(changes: tuple[ChangedRow, ...]) -> set[str | None]:
+    """The labels of changed rows and of both predictions for them."""
+    return {
+        label for change in changes for label in (change.label, change.old.label, change.new.label)
+    }
+
+
+def _frequent_pairs(
+    changes: tuple[ChangedRow, ...], current_names: Mapping[str | None, str]
+) -> list[shadow.Pair]:
     """The most frequent changes from one category to another."""
     counts = Counter((change.old.label or "", change.new.label or "") for change in changes)
     names = {
-        prediction.label or "": _name(prediction.label, prediction.name)
+        prediction.label or "": _name(current_names, prediction.label, prediction.name)
         for change in changes
         for prediction in (change.old, change.new)
     }
@@ -147,12 +163,15 @@ def _frequent_pairs(changes: tuple[ChangedRow, ...]) -> list[shadow.Pair]:
     ]
 
 
-def _name(label: str | None, name: str | None) -> Any:
-    return name if label is not None else shadow.NO_CATEGORY
+def _name(names: Mapping[str | None, str], label: str | None, stored: str | None) -> Any:
+    """The current name of a label's category; the stored one for a deleted category."""
+    return names.get(label, stored) if label is not None else shadow.NO_CATEGORY
 
 
-def _prediction(prediction: RowPrediction, label: str | None) -> dict[str, Any]:
-    name = _name(prediction.label, prediction.name)
+def _prediction(
+    names: Mapping[str | None, str], prediction: RowPrediction, label: str | None
+) -> dict[str, Any]:
+    name = _name(names, prediction.label, prediction.name)
     decision = _decision(name, prediction.outcome, prediction.probability)
     return {**decision, "right": prediction.label == label}
 

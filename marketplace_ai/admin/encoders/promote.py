@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-CHANGED = _("Something else came in force since the page was shown: look again.")
+CHANGED = _("Another encoder or version was activated in the meantime. Check this page again.")
 
 
 class SeenForm(forms.Form):
@@ -91,7 +91,9 @@ class Promoting(PredictedChangesMixin):
                 seen = form.cleaned_data
                 if seen["version"] != version:
                     return self._back(
-                        request, encoder, gettext("It was compared anew meanwhile: look again.")
+                        request,
+                        encoder,
+                        gettext("It was compared again in the meantime. Check the new comparison."),
                     )
                 self._switch(request, encoder, version, seen)
                 return HttpResponseRedirect(self._url("change", encoder.pk))
@@ -126,7 +128,7 @@ class Promoting(PredictedChangesMixin):
             return self._back(request, encoder, CHANGED)
         version = classifier_of(before)
         context = {
-            "title": gettext("Go back from %(name)s to %(before)s?")
+            "title": gettext("Roll back from %(name)s to %(before)s?")
             % {"name": encoder, "before": before},
             "button": gettext("Roll back"),
             "unfitted": version is None,
@@ -199,8 +201,8 @@ class Promoting(PredictedChangesMixin):
         except ArtifactError as error:
             self._unusable(request, encoder, error)
         else:
-            self.log_change(request, encoder, gettext("Made active."))
-            text = gettext("The encoder %(name)s is active; workers follow with their next batch.")
+            self.log_change(request, encoder, gettext("Activated."))
+            text = gettext("The encoder %(name)s is active; workers switch with their next batch.")
             messages.success(request, text % {"name": encoder})
 
     def _roll_back(self, request: HttpRequest, instead_of: Encoder | None, before: Encoder) -> None:
@@ -214,15 +216,15 @@ class Promoting(PredictedChangesMixin):
         except ArtifactError as error:
             self._unusable(request, before, error)
         else:
-            self.log_change(request, made.encoder, gettext("Gone back to."))
+            self.log_change(request, made.encoder, gettext("Activated by rollback."))
             text = gettext(
-                "The encoder %(name)s is active again; workers follow with their next batch."
+                "The encoder %(name)s is active again; workers switch with their next batch."
             )
             messages.success(request, text % {"name": made.encoder})
 
     def _unusable(self, request: HttpRequest, encoder: Encoder, error: Exception) -> None:
         text = gettext(
-            "The classifier of %(name)s cannot be used, and nothing was changed: %(error)s."
+            "The classifier of %(name)s cannot be loaded; nothing was changed: %(error)s."
         )
         messages.error(request, text % {"name": encoder, "error": error})
 
@@ -251,12 +253,12 @@ def why_not(encoder: Encoder) -> str | None:
         return reason
     name = {"name": encoder}
     if encoder.state == EncoderState.ACTIVE:
-        return gettext("The encoder %(name)s is active already.") % name
+        return gettext("The encoder %(name)s is already active.") % name
     found = encoder.comparison
     if not found:
         return (
             gettext(
-                "It was not compared with the active encoder yet. This command does so: "
+                "It has not been compared with the active encoder yet. Run: "
                 "activate_encoder %(name)s --calibration FILE --dry-run"
             )
             % name
@@ -264,8 +266,8 @@ def why_not(encoder: Encoder) -> str | None:
     if found["failed_checks"]:
         return (
             gettext(
-                "The comparison speaks against it, so it is not promoted here. This command "
-                "promotes it all the same: activate_encoder %(name)s --force --reason TEXT"
+                "Checks of its comparison failed, so it cannot be promoted here. To promote it "
+                "anyway, run: activate_encoder %(name)s --force --reason TEXT"
             )
             % name
         )
@@ -275,8 +277,8 @@ def why_not(encoder: Encoder) -> str | None:
     if (against["id"], against["version"]) != now:
         return (
             gettext(
-                "Since it was compared, another encoder or classifier has come in force. Compare "
-                "it anew: activate_encoder %(name)s --calibration FILE --dry-run"
+                "Another encoder or classifier has been activated since it was compared. Compare "
+                "it again: activate_encoder %(name)s --calibration FILE --dry-run"
             )
             % name
         )
@@ -286,7 +288,7 @@ def why_not(encoder: Encoder) -> str | None:
     if not stored.exists():
         return (
             gettext(
-                "The classifier that was compared is no longer stored. Compare it anew: "
+                "The compared classifier is no longer stored. Compare it again: "
                 "activate_encoder %(name)s --calibration FILE --dry-run"
             )
             % name

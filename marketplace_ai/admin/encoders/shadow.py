@@ -1,14 +1,15 @@
-"""What a candidate decides in the shadow, beside what was decided of the same texts."""
+"""The decisions of a candidate in shadow mode, compared with the decisions for the same texts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import Count, F, Min, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.admin.base import LARGEST_COUNT
+from marketplace_ai.admin.category_names import category_names
 from marketplace_ai.models import Decision, Outcome, ShadowDecision
 from marketplace_ai.models.decision import PERSONS
 
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 
     from marketplace_ai.models import Encoder
 
-#: Outcomes of which only the category says whether the machine would have said the same.
-OF_PEOPLE = (*PERSONS, Outcome.HUMAN_OVERRIDE)
+#: Outcomes by people: a shadow decision agrees with them if its category is the same.
+HUMAN_OUTCOMES = (*PERSONS, Outcome.HUMAN_OVERRIDE)
 NO_CATEGORY = _("no category")
-#: The most frequent changes of category, offered to look at alone.
+#: Number of the most frequent changes of category that are offered as filters.
 PAIRS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of the last decisions in the shadow: how many are of texts that were decided too, and how
-    many of those say the same."""
+    """The number of the last shadow decisions, of those whose text has a decision, and of those
+    that agree with it."""
 
     decided: int
     compared: int
@@ -40,35 +41,37 @@ class Agreement:
 
 
 def last(encoder: Encoder) -> QuerySet[Any]:
-    """The last ``LARGEST_COUNT`` of them, each with what is current of the same text: ``was_key``
-    and so on, all None where the posting or its text is another by now."""
+    """The last ``LARGEST_COUNT`` shadow decisions, each with the current decision for the same
+    text as ``was_key`` etc.; these are None where the posting is gone or its text has changed."""
     rows: QuerySet[Any] = ShadowDecision.objects.filter(encoder=encoder)
     newest = rows.order_by("-decided_at").values("pk")[:LARGEST_COUNT]
     current = Decision.objects.current().filter(
         posting_id=OuterRef("posting_id"), text_digest=OuterRef("text_digest")
     )
-    found: QuerySet[Any] = rows.filter(pk__in=newest).annotate(
+    newest_rows: QuerySet[Any] = rows.filter(pk__in=newest).annotate(
         was_key=Subquery(current.values("category_key")[:1]),
+        was_category=Subquery(current.values("category_id")[:1]),
         was_name=Subquery(current.values("category_name")[:1]),
         was_outcome=Subquery(current.values("outcome")[:1]),
         was_probability=Subquery(current.values("probability")[:1]),
     )
-    return found
+    return newest_rows
 
 
-#: Another category; or the machine's own decision with another outcome.
+#: Another category, or another outcome of the machine.
 DIFFERS = Q(was_outcome__isnull=False) & (
-    ~Q(category_key=F("was_key")) | (~Q(outcome=F("was_outcome")) & ~Q(was_outcome__in=OF_PEOPLE))
+    ~Q(category_key=F("was_key"))
+    | (~Q(outcome=F("was_outcome")) & ~Q(was_outcome__in=HUMAN_OUTCOMES))
 )
 
 
 def differing(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Those of ``last`` that say something else than was decided, newest first."""
+    """Those of ``last`` that differ from the decision, newest first."""
     return rows.filter(DIFFERS).order_by("-decided_at", "-pk")
 
 
 def agreement(encoder: Encoder) -> Agreement:
-    """In one query."""
+    """Count how often shadow decisions agree; one query."""
     counts = last(encoder).aggregate(
         decided=Count("pk"),
         compared=Count("pk", filter=Q(was_outcome__isnull=False)),
@@ -80,7 +83,7 @@ def agreement(encoder: Encoder) -> Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A change from one category to another, and how often it is made."""
+    """A change from one category to another, and its number of postings."""
 
     old: str
     new: str
@@ -90,17 +93,26 @@ class Pair:
 
 
 def pairs(rows: QuerySet[Any]) -> list[Pair]:
-    """The most frequent changes of ``differing`` rows; to the same category: by outcome."""
-    found: Any = (
+    """The most frequent changes of ``differing`` rows; two queries.
+
+    A change to the same category is one of the outcome only.
+    """
+    counts: Any = (
         rows.order_by()
-        .values("was_key", "was_name", "category_key", "category_name")
-        .annotate(number=Count("pk"))
+        .values("was_key", "was_category", "category_key", "category_id")
+        # Stored names differ by language, so they do not group.
+        .annotate(number=Count("pk"), old_name=Min("was_name"), new_name=Min("category_name"))
         .order_by("-number", "was_key", "category_key")[:PAIRS]
     )
+    counts = list(counts)
+    names = category_names(row[key] for row in counts for key in ("was_category", "category_id"))
     return [
         Pair(
-            row["was_key"], row["category_key"], row["was_name"] or NO_CATEGORY,
-            row["category_name"] or NO_CATEGORY, row["number"],
+            row["was_key"],
+            row["category_key"],
+            names.get(row["was_category"]) or row["old_name"] or NO_CATEGORY,
+            names.get(row["category_id"]) or row["new_name"] or NO_CATEGORY,
+            row["number"],
         )
-        for row in found
-    ]  # fmt: skip
+        for row in counts
+    ]

@@ -76,7 +76,7 @@ class PuttingInForce(ReadOnlyAdmin):
         columns = [shown for shown in (version, now) if shown is not None]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Put version %s in force?") % version.pk,
+            "title": _("Activate version %s?") % version.pk,
             "opts": self.opts,
             "version": version,
             "page": page,
@@ -96,9 +96,9 @@ class PuttingInForce(ReadOnlyAdmin):
         """What a person should see of both versions before answering."""
         return [
             (_("created"), lambda version: version.created_at),
-            (_("promise"), self.promised),
+            (_("guarantee"), self.guarantee_shown),
             (_("calibrated on"), lambda version: version.get_calibrated_on_display()),
-            (_("first choice right"), self.first_choice),
+            (_("first choice correct"), self.first_choice),
             (_("automatic"), self.automatic_share),
         ]
 
@@ -112,14 +112,14 @@ class PuttingInForce(ReadOnlyAdmin):
         except activation.VersionError as error:
             messages.error(request, str(error))
         except ArtifactError as error:
-            text = gettext("Version %(n)s cannot be used, and nothing was changed: %(error)s.")
+            text = gettext("Version %(n)s cannot be loaded; nothing was changed: %(error)s.")
             messages.error(request, text % {"n": version.pk, "error": error})
         else:
-            self.log_change(request, version, gettext("Put in force."))
-            text = gettext("Version %(n)s is in force; workers follow with their next batch.")
+            self.log_change(request, version, gettext("Activated."))
+            text = gettext("Version %(n)s is active; workers switch with their next batch.")
             told = format_html("{}", text % {"n": version.pk})
             if before is not None:
-                back = gettext("Put version %(n)s back in force") % {"n": before}
+                back = gettext("Activate version %(n)s again") % {"n": before}
                 told = format_html('{} <a href="{}">{}</a>', told, self._url("use", before), back)
             messages.success(request, told)
 
@@ -130,32 +130,32 @@ class PuttingInForce(ReadOnlyAdmin):
             current_app=self.admin_site.name,
         )
 
-    @admin.display(description=_("in force"))
+    @admin.display(description=_("state"))
     def in_force_shown(self, version: ClassifierVersion) -> Any:
         if version.is_active:
-            return badge(_("in force"), "good")
+            return badge(_("active"), "good")
         if version.is_discarded:
             return badge(_("no longer stored"))
         if version.activated_at is None and version.comparison.get("failed_checks"):
-            return badge(_("not put in force"), "attention")
+            return badge(_("not activated"), "attention")
         return NOTHING
 
     @admin.display(description=_("replaced"), empty_value=NOTHING)
     def replaced_shown(self, version: ClassifierVersion) -> Any:
         return None if version.is_active else version.replaced_at
 
-    @admin.display(description=_("promise"))
+    @admin.display(description=_("guarantee"))
     def target_shown(self, version: ClassifierVersion) -> Any:
         return percent(version.target_precision)
 
-    @admin.display(description=_("promise"))
-    def promised(self, version: ClassifierVersion) -> Any:
-        return _("%(target)s right with %(confidence)s confidence") % {
+    @admin.display(description=_("guarantee"))
+    def guarantee_shown(self, version: ClassifierVersion) -> Any:
+        return _("%(target)s correct with %(confidence)s confidence") % {
             "target": percent(version.target_precision),
             "confidence": percent(version.confidence_level),
         }
 
-    @admin.display(description=_("first choice right"), empty_value=NOTHING)
+    @admin.display(description=_("first choice correct"), empty_value=NOTHING)
     def first_choice(self, version: ClassifierVersion) -> Any:
         return percent(version.figures.get("first_choice")) or None
 
@@ -163,7 +163,7 @@ class PuttingInForce(ReadOnlyAdmin):
     def automatic_share(self, version: ClassifierVersion) -> Any:
         return percent(version.figures.get("automatic", {}).get("coverage")) or None
 
-    @admin.display(description=_("compared when it was fitted"), empty_value=NOTHING)
+    @admin.display(description=_("comparison"), empty_value=NOTHING)
     def comparison_shown(self, version: ClassifierVersion) -> Any:
         if not version.comparison:
             return None
@@ -176,9 +176,9 @@ class PuttingInForce(ReadOnlyAdmin):
 def why_not(version: ClassifierVersion) -> str | None:
     """Why a version cannot be put in force; None where it can."""
     if version.is_active:
-        return gettext("Version %(n)s is in force already.") % {"n": version.pk}
+        return gettext("Version %(n)s is already active.") % {"n": version.pk}
     if version.is_discarded:
-        return gettext("Version %(n)s is no longer stored: only the last ones are.") % {
+        return gettext("Version %(n)s is no longer stored; only the latest ones are.") % {
             "n": version.pk
         }
     active = Encoder.objects.active()

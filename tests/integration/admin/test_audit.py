@@ -128,9 +128,9 @@ class TestTheAudit:
         assert "Automation: 1 stopped" in own
 
     def test_empty_states(self, admin_client: Client, db: Any) -> None:
-        assert "No audited posting waits for an answer." in text(admin_client.get(AUDIT))
+        assert "No audited postings are waiting for an answer." in text(admin_client.get(AUDIT))
         found = text(admin_client.get(AUDIT, {"answer": "wrong"}))
-        assert "No audited posting is like this." in found
+        assert "No audited postings match this filter." in found
 
     def test_one_row_is_readable_when_its_posting_is_gone(
         self, admin_client: Client, catalog: dict[str, Category]
@@ -141,7 +141,7 @@ class TestTheAudit:
         row = AuditedPosting.objects.get()
         url = reverse("admin:marketplace_ai_auditedposting_change", args=[row.pk])
         found = text(admin_client.get(url))
-        assert "deleted since" in found
+        assert "deleted" in found
         assert "wrong: " in found
 
     def test_who_may_see_and_answer(self, client: Client, catalog: dict[str, Category]) -> None:
@@ -173,7 +173,7 @@ class TestAutomation:
         return " ".join(re.sub("<[^>]+>", " ", found).split())
 
     def test_before_anything_is_fitted(self, admin_client: Client, db: Any) -> None:
-        assert "No classifier is in force" in text(admin_client.get(AUTOMATION))
+        assert "No classifier is active" in text(admin_client.get(AUTOMATION))
 
     def test_a_line_for_each_rule_and_category(
         self, admin_client: Client, catalog: dict[str, Category]
@@ -182,13 +182,17 @@ class TestAutomation:
         judged(made, catalog["maling"], right=20, wrong=1)
         audited(made, catalog["maling"])
         response = admin_client.get(AUTOMATION)
-        assert self.row(response, "All categories together").startswith(
-            "All categories together running 97.0% 21 1 1"
+        assert self.row(response, "All categories").startswith(
+            "All categories running 97.0% 21 1 1"
         )
-        painting = self.row(response, catalog["maling"].name)
-        assert painting.startswith(f"{catalog['maling'].name} running with all others 21 1 1 ")
-        assert painting.endswith(f"of 40 Stop… {catalog['maling'].name}")
-        assert "with all others 0 0 0 — 1.0 of 40" in self.row(response, catalog["plen"].name)
+        painting = self.row(response, catalog["maling"].name_en)
+        assert painting.startswith(
+            f"{catalog['maling'].name_en} running with all categories 21 1 1 "
+        )
+        assert painting.endswith(f"(stops at 40) Stop… {catalog['maling'].name_en}")
+        assert "with all categories 0 0 0 — 1.0 (stops at 40)" in self.row(
+            response, catalog["plen"].name_en
+        )
 
     def test_what_stopped_says_why_and_a_person_resumes_it(
         self, admin_client: Client, admin_user: Any, catalog: dict[str, Category]
@@ -199,8 +203,8 @@ class TestAutomation:
         stops.examine(made.pk)
         stop = AutomationStop.objects.get()
         response = admin_client.get(AUTOMATION)
-        painting = self.row(response, catalog["maling"].name)
-        reason = "audited postings were wrong, which refutes the promise of 97.0%."
+        painting = self.row(response, catalog["maling"].name_en)
+        reason = "audited postings were wrong, which refutes the guarantee of 97.0%."
         assert "stopped" in painting
         assert reason in painting
         url = reverse("admin:marketplace_ai_automationstop_resume", args=[stop.pk])
@@ -215,10 +219,10 @@ class TestAutomation:
         stop.refresh_from_db()
         assert (stop.resumed_by, stop.resume_reason) == (admin_user, "New exemplars")
         assert "New exemplars" in LogEntry.objects.latest("pk").change_message
-        assert "running" in self.row(done, catalog["maling"].name)
+        assert "running" in self.row(done, catalog["maling"].name_en)
         assert "New exemplars" in text(done)
         again = admin_client.post(url, {"reason": "Twice"}, follow=True)
-        assert "resumed already" in messages_of(again)[0]
+        assert "already been resumed" in messages_of(again)[0]
 
     @pytest.mark.parametrize("category", [None, "maling"])
     def test_a_person_stops_it(
@@ -232,16 +236,16 @@ class TestAutomation:
         assert f'href="{url}"' in admin_client.get(AUTOMATION).content.decode()
         assert "go to review from the next batch on" in text(admin_client.get(url))
         done = admin_client.post(url, {"reason": HOSTILE}, follow=True)
-        assert "has stopped" in messages_of(done)[0]
+        assert "is stopped" in messages_of(done)[0]
         assert "<script>alert" not in done.content.decode()
         stop = AutomationStop.objects.get()
         assert (stop.stopped_by, stop.category_key) == (admin_user, category or "")
         assert stops.in_force(made.pk).rules == (set() if category else {"automatic"})
         if category is None:
-            painting = self.row(done, catalog["maling"].name)
-            assert "stopped with all categories" in painting
+            painting = self.row(done, catalog["maling"].name_en)
+            assert "stopped for all categories" in painting
         again = admin_client.post(url, {"reason": "Twice"}, follow=True)
-        assert "stopped already" in messages_of(again)[0]
+        assert "already been stopped" in messages_of(again)[0]
 
     @pytest.mark.parametrize(
         "path", ["review/", "automatic/?category=987", "none/?category=1", "automatic/?category=x"]
@@ -282,10 +286,10 @@ class TestAutomation:
         assert stop is not None
         version(catalog["maling"], calibrated_on="audits")
         found = text(admin_client.get(AUTOMATION))
-        assert "ended by a new classifier" in found
+        assert "superseded by a new classifier" in found
         assert "Automation: " not in found
         url = reverse("admin:marketplace_ai_automationstop_change", args=[stop.pk])
-        assert "ended by a new classifier" in text(admin_client.get(url))
+        assert "superseded by a new classifier" in text(admin_client.get(url))
 
     def test_it_costs_as_many_queries_for_60_categories_as_for_3(
         self, admin_client: Client, catalog: dict[str, Category]

@@ -118,20 +118,20 @@ def shadowed(small: Encoder, catalog: dict[str, Category]) -> Encoder:
 class TestThePage:
     def test_the_comparison_is_a_readable_table(self, admin_client: Client, worse: Encoder) -> None:
         html = html_of(admin_client, page(worse))
-        against = "Against a promotion: its first choice is right less often."
+        against = "Failed check: its first choice is right less often."
         for text in (
-            against, "on the same 150 labeled postings", "First choice right", "Painting",
+            against, "on the same 150 labeled postings", "First choice correct", "Painting",
             "title only", "up to 12 words", "Kinds of text", "−",  # noqa: RUF001
         ):  # fmt: skip
             assert text in html, text
-        assert "speaks against it" in admin_client.get(reverse(LIST)).content.decode()
+        assert "regression" in admin_client.get(reverse(LIST)).content.decode()
 
     def test_one_that_is_as_good(self, admin_client: Client, compared: Encoder) -> None:
         html = html_of(admin_client, page(compared))
-        assert "Nothing speaks against a promotion." in html
+        assert "All checks passed." in html
         assert "exemplars, cross-validated" in html
-        assert "rows are decided otherwise" in html
-        assert "as good" in admin_client.get(reverse(LIST)).content.decode()
+        assert "rows are decided differently" in html
+        assert "no regression" in admin_client.get(reverse(LIST)).content.decode()
 
     def test_history(self, admin_client: Client, compared: Encoder, big: Encoder) -> None:
         assert "It took no other encoder's place" in admin_client.get(
@@ -159,8 +159,8 @@ class TestThePage:
 
     def test_before_any_shadow(self, admin_client: Client, small: Encoder) -> None:
         html = html_of(admin_client, page(small))
-        assert "no shadow decisions yet: encoders --shadow small has it decide" in html
-        assert "none is in force for it: fit_classifier --encoder small fits one" in html
+        assert "no shadow decisions yet; start shadow mode: encoders --shadow small" in html
+        assert "none is active; fit one: fit_classifier --encoder small" in html
 
     def test_few_queries(
         self, admin_client: Client, worse: Encoder, shadowed: Encoder, big: Encoder
@@ -182,7 +182,7 @@ class TestWhatWouldChange:
         html = html_of(admin_client, page(worse, "changes"))
         first = worse.comparison["changes"][0]
         assert first["text"] in html and first["label_name"] in html
-        assert f"{worse.comparison['changed']} labelled rows are decided otherwise" in html
+        assert f"{worse.comparison['changed']} labeled rows are decided differently" in html
         assert "Page 1 of" in html
         pair = f"old={first['old']['label']}&new={first['new']['label']}"
         lines = admin_client.get(f"{page(worse, 'changes')}?of=rows&{pair}").context["lines"]
@@ -205,12 +205,12 @@ class TestWhatWouldChange:
         html = " ".join(found.content.decode().split())
         shown = [str(line["text"]) for line in found.context["lines"]]
         assert [text.split("nummer ")[1][0] for text in shown] == ["4", "2", "1"]
-        assert "Of the last 6 postings" in html and "2 of these are the same" in html
+        assert "Of the last 6 shadow decisions" in html and "2 of these agree" in html
         pairs = {(p.old, p.new): p.number for p, *_ in found.context["pairs"]}
         assert pairs == {("maling", "plen"): 1, ("maling", "maling"): 1, ("plen", ""): 1}
         lines = admin_client.get(f"{url}&old=plen&new=").context["lines"]
         assert [str(line["text"]).split("nummer ")[1][0] for line in lines] == ["4"]
-        assert "Nothing changes like this." in html_of(admin_client, f"{url}&old=x")
+        assert "No changes match this selection." in html_of(admin_client, f"{url}&old=x")
 
     def test_only_the_last_ones_are_looked_at(
         self, admin_client: Client, shadowed: Encoder, monkeypatch: Any
@@ -290,7 +290,7 @@ class TestPromoting:
         assert activation.active_version_id(compared) == compared.comparison["version"]
         assert "changes" not in made.comparison
         history = admin_client.get(page(compared, "history")).content.decode()
-        assert "Made active." in history
+        assert "Activated." in history
 
     @pytest.mark.parametrize(
         "case", ["not compared", "worse", "refitted", "gone", "building", "active"]
@@ -308,7 +308,7 @@ class TestPromoting:
             said = "--force --reason TEXT"
         elif case == "refitted":
             fit()
-            said = "another encoder or classifier has come in force"
+            said = "Another encoder or classifier has been activated"
         elif case == "gone":
             rows = ClassifierVersion.objects.filter(pk=compared.comparison["version"])
             rows.update(artifact=b"", is_discarded=True)
@@ -317,7 +317,7 @@ class TestPromoting:
             Encoder.objects.filter(pk=compared.pk).update(state=EncoderState.BUILDING)
             said = "is still being built"
         else:
-            encoder, said = big, "The encoder dummy is active already."
+            encoder, said = big, "The encoder dummy is already active."
         html = html_of(admin_client, page(encoder))
         assert page(encoder, "promote") not in html
         assert said in html or case == "active"
@@ -340,7 +340,9 @@ class TestPromoting:
             "The encoder dummy became active meanwhile, so small did not."
         ]
         anew = admin_client.post(url, {"instead_of": big.pk, "version": 1}, follow=True)
-        assert messages_of(anew) == ["It was compared anew meanwhile: look again."]
+        assert messages_of(anew) == [
+            "It was compared again in the meantime. Check the new comparison."
+        ]
         assert Encoder.objects.active() == big
 
     def test_a_damaged_classifier_changes_nothing(
@@ -350,7 +352,7 @@ class TestPromoting:
         rows.update(artifact=b"damaged")
         data = {"instead_of": big.pk, "version": compared.comparison["version"]}
         (told,) = messages_of(admin_client.post(page(compared, "promote"), data, follow=True))
-        assert told.startswith("The classifier of small cannot be used, and nothing was changed")
+        assert told.startswith("The classifier of small cannot be loaded; nothing was changed")
         assert Encoder.objects.active() == big
 
     def test_who_may(self, client: Client, compared: Encoder, big: Encoder) -> None:
@@ -397,7 +399,7 @@ class TestRollingBack:
         call("activate_encoder", "small")
         assert page(compared, "rollback") in html_of(admin_client, page(compared))
         asked = admin_client.get(page(compared, "rollback"))
-        assert "Go back from small to dummy?" in asked.content.decode()
+        assert "Roll back from small to dummy?" in asked.content.decode()
         seen = as_sent(asked)
         told = admin_client.post(page(compared, "rollback"), seen, follow=True)
         assert told.redirect_chain[0][0] == page(big)
@@ -450,4 +452,4 @@ class TestRollingBack:
         call("activate_encoder", "small")
         ClassifierVersion.objects.filter(encoder=big).update(is_active=False)
         html = html_of(admin_client, page(compared, "rollback"))
-        assert "No classifier is in force for it" in html
+        assert "It has no active classifier" in html

@@ -121,8 +121,8 @@ def test_postings_show_their_category_who_set_it_and_what_became_of_them(
     JobPosting.objects.filter(pk=overruled.pk).update(category=catalog["plen"])
     waiting = JobPosting.objects.create(title="Venter")
     pend(waiting)
-    aside = JobPosting.objects.create(title="Lagt bort")
-    pend(aside, failed_at=timezone.now(), last_error="boom")
+    failed = JobPosting.objects.create(title="Lagt bort")
+    pend(failed, failed_at=timezone.now(), last_error="boom")
     JobPosting.objects.create(title="Gammel")
 
     html = admin_client.get(reverse(LISTS["jobposting"])).content.decode()
@@ -147,8 +147,8 @@ def test_postings_show_their_category_who_set_it_and_what_became_of_them(
     ]
     assert shown("Overstyrt")[1] == "a person"
     assert shown("Venter") == ["—", "nobody", "—", "waiting"]
-    assert shown("Lagt bort")[3] == "set aside"
-    assert shown("Gammel")[3] == "not decided yet"
+    assert shown("Lagt bort")[3] == "failed"
+    assert shown("Gammel")[3] == "no decision"
 
 
 def test_a_deleted_category_makes_nobody_its_giver(
@@ -169,7 +169,7 @@ def test_a_deleted_category_makes_nobody_its_giver(
         ("review", {"Se over"}),
         ("automatic", {"Automatisk"}),
         ("waiting", {"Venter"}),
-        ("aside", {"Lagt bort"}),
+        ("failed", {"Lagt bort"}),
     ],
 )
 def test_postings_are_filtered_by_outcome(
@@ -256,15 +256,13 @@ def test_the_index_tells_nothing_to_who_may_not_see_decisions(
     assert client.get(reverse(LISTS["review"])).status_code == 403
 
 
-def test_the_queue_tells_its_health_and_why_postings_were_set_aside(
-    admin_client: Client, db: Any
-) -> None:
+def test_the_queue_shows_its_counts_and_why_postings_failed(admin_client: Client, db: Any) -> None:
     pend(JobPosting.objects.create(title="En"))
     pend(JobPosting.objects.create(title="To"), failed_at=timezone.now(), last_error="too long")
     html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
-    assert "none is running" in html
+    assert "none running" in html
     assert "too long" in html
-    response = admin_client.get(reverse(LISTS["queuedposting"]), {"state": "aside"})
+    response = admin_client.get(reverse(LISTS["queuedposting"]), {"state": "failed"})
     assert [row.posting.title for row in response.context["cl"].result_list] == ["To"]
 
 
@@ -280,12 +278,12 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
     assert state.oldest.total_seconds() > 0
     html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
     assert "<dt>Waiting</dt><dd>2+</dd>" in html
-    assert "<dt>Set aside</dt><dd>0</dd>" in html
-    assert 'class="mai-alarm"><dt>Set aside' not in html
+    assert "<dt>Failed</dt><dd>0</dd>" in html
+    assert 'class="mai-alarm"><dt>Failed' not in html
 
 
-def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> None:
-    aside = pend(
+def test_a_failed_posting_is_retried_with_all_its_attempts(admin_client: Client, db: Any) -> None:
+    failed = pend(
         JobPosting.objects.create(title="To"),
         failed_at=timezone.now(),
         attempts=3,
@@ -294,11 +292,11 @@ def test_what_was_set_aside_is_put_back_whole(admin_client: Client, db: Any) -> 
     claimed = pend(JobPosting.objects.create(title="Tre"), attempts=1, is_isolated=True)
     admin_client.post(
         reverse(LISTS["queuedposting"]),
-        {"action": "put_back", "_selected_action": [aside.pk, claimed.pk]},
+        {"action": "retry", "_selected_action": [failed.pk, claimed.pk]},
     )
-    aside.refresh_from_db()
-    assert (aside.attempts, aside.failed_at, aside.is_isolated) == (0, None, False)
-    assert aside.scheduled_at <= timezone.now()
+    failed.refresh_from_db()
+    assert (failed.attempts, failed.failed_at, failed.is_isolated) == (0, None, False)
+    assert failed.scheduled_at <= timezone.now()
     claimed.refresh_from_db()
     assert (claimed.attempts, claimed.is_isolated) == (1, True)
     assert QueuedPosting.objects.remaining().count() == 2
@@ -341,7 +339,7 @@ def test_a_classifier_version_shows_each_categorys_promise(
     html = admin_client.get(url).content.decode()
     assert "artifact" not in sql
     assert count < 12
-    few = "too few exemplars (1 of 3): by its own rows only"
+    few = "too few exemplars (1 of 3): own rows only"
     assert html.count("too few") == 1
-    for text in ("97.0%", "Painting", "999999 (deleted since)", ">90<", ">77<", "58.0%", few):
+    for text in ("97.0%", "Painting", "999999 (deleted)", ">90<", ">77<", "58.0%", few):
         assert text in html

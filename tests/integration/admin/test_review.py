@@ -121,7 +121,7 @@ def test_a_posting_that_may_not_be_changed_is_not_answered_in_the_review_queue(
 
 
 def test_an_empty_review_queue_says_so(admin_client: Client, db: Any) -> None:
-    assert b"every posting is decided" in admin_client.get(reverse(REVIEW)).content
+    assert b"No postings need review" in admin_client.get(reverse(REVIEW)).content
 
 
 def test_an_answer_in_review_leads_to_the_next_one(
@@ -151,8 +151,8 @@ def test_the_review_queue_confirms_many_and_tells_of_those_that_are_gone(
         follow=True,
     )
     assert messages_of(response) == [
-        "1 posting was answered or decided anew meanwhile.",
-        "Your answers about 2 postings were recorded.",
+        "1 posting was answered or decided again in the meantime.",
+        "Your answers for 2 postings were recorded.",
     ]
 
 

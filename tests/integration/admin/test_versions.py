@@ -55,18 +55,18 @@ def test_back_and_forth_with_a_question_before_and_the_way_back_after(
     assert f'href="{page(older, "use")}"' in html
     asked = admin_client.get(page(older, "use"))
     assert in_force() == now
-    assert f"Put version {older.pk} in force?" in asked.content.decode()
-    assert f"Version {now.pk} (in force now)" in asked.content.decode()
+    assert f"Activate version {older.pk}?" in asked.content.decode()
+    assert f"Version {now.pk} (active)" in asked.content.decode()
     seen = asked.context["form"].initial["instead_of"]
     told = put_in_force(admin_client, older, seen)
     assert in_force() == older
     (message,) = messages_of(told)
-    assert message.startswith(f"Version {older.pk} is in force")
-    assert f'<a href="{page(now, "use")}">Put version {now.pk} back in force</a>' in message
+    assert message.startswith(f"Version {older.pk} is active")
+    assert f'<a href="{page(now, "use")}">Activate version {now.pk} again</a>' in message
     put_in_force(admin_client, now, older.pk)
     assert in_force() == now
     history = admin_client.get(page(older, "history")).content.decode()
-    assert "Put in force." in history
+    assert "Activated." in history
 
 
 def test_what_was_not_seen_is_not_replaced(
@@ -84,7 +84,7 @@ def test_a_damaged_one_is_explained_and_changes_nothing(
     older, now = both
     ClassifierVersion.objects.filter(pk=older.pk).update(artifact=b"damaged")
     (told,) = messages_of(put_in_force(admin_client, older, now.pk))
-    assert "cannot be used, and nothing was changed" in told
+    assert "cannot be loaded; nothing was changed" in told
     assert in_force() == now
 
 
@@ -150,13 +150,13 @@ def test_the_comparison_is_shown_and_what_spoke_against_it(
     ClassifierVersion.objects.filter(pk=older.pk).update(comparison=COMPARED, activated_at=None)
     html = " ".join(admin_client.get(page(older)).content.decode().split())
     for text in (
-        "on the same 200 labelled rows", "12 more were left out", "75.0%", "90.0%", "30.0%",
+        "on the same 200 labeled rows", "12 more were left out", "75.0%", "90.0%", "30.0%",
         "60.0%", ">34<", "its first choice is right less often",
         "it decides less without a person",
     ):  # fmt: skip
         assert text in html, text
     listed = admin_client.get(reverse(LIST)).content.decode()
-    assert "not put in force" in listed
+    assert "not activated" in listed
     assert "It was the first one." not in html
     ClassifierVersion.objects.filter(pk=older.pk).update(
         comparison={"version": None, "failed_checks": [], "not_compared": "first_version"}

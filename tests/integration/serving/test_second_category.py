@@ -212,7 +212,7 @@ def test_verdicts_bring_it_along(
 
 
 @pytest.mark.parametrize(
-    ("language", "expected"), [("en", "Also: {}, gone"), ("nb", "I tillegg: {}, gone")]
+    ("language", "expected"), [("en", "Second category: {}, gone"), ("nb", "I tillegg: {}, gone")]
 )
 def test_it_is_shown_with_the_posting_and_with_the_decision(
     admin_client: Client,
@@ -236,7 +236,7 @@ def test_where_there_is_none_nothing_is_shown(
 ) -> None:
     decide(posting, catalog["maling"])
     page = reverse("admin:marketplace_ai_jobposting_change", args=[posting.pk])
-    assert "Also:" not in admin_client.get(page).content.decode()
+    assert "Second category:" not in admin_client.get(page).content.decode()
 
 
 def test_what_it_is_called_is_escaped(
@@ -246,5 +246,5 @@ def test_what_it_is_called_is_escaped(
     decide(posting, catalog["maling"], second_category_keys=["plen"])
     page = reverse("admin:marketplace_ai_jobposting_change", args=[posting.pk])
     html = admin_client.get(page).content.decode()
-    assert "Also: &lt;script&gt;" in html
+    assert "Second category: &lt;script&gt;" in html
     assert "<script>alert" not in html
