@@ -68,7 +68,7 @@ def standing(classifier_id: int) -> QuerySet[AutomationStop]:
     nothing to others: one that was refused says nothing about the next.
     """
     seen = ClassifierVersion.objects.filter(
-        Q(pk=classifier_id) | Q(pk__lt=classifier_id, activated__isnull=False),
+        Q(pk=classifier_id) | Q(pk__lt=classifier_id, activated_at__isnull=False),
         calibrated_on=ClassifierVersion.Calibration.AUDITS,
         created_at__gt=OuterRef("stopped_at"),
         encoder__classifiers=classifier_id,
