@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace_ai.doctor.diagnose import examine, examine_drainer
+from marketplace_ai.doctor import workers
+from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.management.console import fail, print_json
 
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         if options["tune"]:
             self._tune(options["json"])
             return
-        findings = [examine_drainer()] if options["drainer"] else list(examine())
+        findings = [workers.local_worker()] if options["drainer"] else list(examine())
         healthy = all(finding.ok for finding in findings)
         if options["json"]:
             print_json(self, {"ok": healthy, "findings": [f.as_dict() for f in findings]})

@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone
 
 from marketplace_ai.audit import judge, stops
-from marketplace_ai.doctor.diagnose import Finding, examine
+from marketplace_ai.doctor.diagnose import examine
+from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.models import (
     AuditedPosting,
@@ -142,7 +143,7 @@ class TestTheDoctor:
         version(catalog["maling"], calibrated_on="audits")
         assert self.findings()["classifier"].message.endswith("calibrated on audited postings")
         version(catalog["maling"])
-        assert self.findings()["classifier"].message.endswith("calibrated on labelled postings")
+        assert self.findings()["classifier"].message.endswith("calibrated on labeled postings")
 
     def test_it_fails_where_workers_decide_by_another_version_than_the_one_in_force(
         self, exemplars: None, catalog: dict[str, Category]
