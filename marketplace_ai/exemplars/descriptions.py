@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.guarantee import minimum_counts
-from marketplace_ai.imports.files import clean_text
+from marketplace_ai.imports.common import prepare_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.queue.category_locks import keep_categories
 from marketplace_ai.queue.sql import alias
@@ -150,7 +150,7 @@ def _few(adapter: JobAdapter) -> QuerySet[Any]:
 def _text(adapter: JobAdapter, category: Any) -> str | None:
     """The description as it will be compared; None where the adapter fails on the category."""
     try:
-        return clean_text(adapter.category_description(category))
+        return prepare_text(adapter.category_description(category))
     except (DatabaseError, psycopg.Error):
         raise
     except Exception:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.imports.files import categories_by_key
+from marketplace_ai.imports.common import categories_by_key
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.queue.sql import alias

@@ -16,7 +16,7 @@ from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars.encode import encode_exemplars
 from marketplace_ai.guarantee.bounds import rows_needed
-from marketplace_ai.imports.files import NONE, categories_by_key, clean_text
+from marketplace_ai.imports.common import NONE, categories_by_key, prepare_text
 from marketplace_ai.models import (
     AuditedPosting,
     Encoder,
@@ -110,7 +110,7 @@ def posting_text(row: Row) -> str:
             text = adapter.text(adapter.make_job(title, description))
         except ImproperlyConfigured:  # a host's own model, which such a row cannot fill
             text = f"{title}\n{description}"
-    return clean_text(text)
+    return prepare_text(text)
 
 
 def fit(

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 
-from marketplace_ai.imports.files import import_catalog
+from marketplace_ai.imports.catalog import import_catalog
 from marketplace_ai.management.console import DatabaseCommand, refuse
 from marketplace_ai.text.csv_files import TableError
 

@@ -5,7 +5,11 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 
-from marketplace_ai.imports.files import ExemplarCounts, exemplars_from_jobs, import_exemplars
+from marketplace_ai.imports.exemplars import (
+    ExemplarCounts,
+    exemplars_from_postings,
+    import_exemplars,
+)
 from marketplace_ai.management.console import DatabaseCommand, refuse
 from marketplace_ai.text.csv_files import TableError
 
@@ -38,7 +42,7 @@ class Command(DatabaseCommand):
         try:
             counts: ExemplarCounts
             if options["from_jobs"]:
-                counts = exemplars_from_jobs(
+                counts = exemplars_from_postings(
                     per_category=options["per_category"], dry_run=options["dry_run"]
                 )
             else:
@@ -51,6 +55,6 @@ class Command(DatabaseCommand):
             refuse(str(error))
         verb = "would be added" if options["dry_run"] else "added"
         self.stdout.write(
-            f"{counts.added} exemplars {verb}, {counts.known} were there already, "
+            f"{counts.added} exemplars {verb}, {counts.existing} were there already, "
             f"{counts.categories_created} categories created."
         )

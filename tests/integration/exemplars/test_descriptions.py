@@ -20,7 +20,7 @@ from django.urls import reverse
 from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.exemplars import descriptions, vector_store
 from marketplace_ai.guarantee import minimum_counts
-from marketplace_ai.imports.files import import_exemplars
+from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
