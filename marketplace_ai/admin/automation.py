@@ -42,7 +42,7 @@ def version_in_force() -> ClassifierVersion | None:
 def stops_number() -> int:
     """How many stops hold now."""
     version = version_in_force()
-    return stops.standing(version.pk).count() if version else 0
+    return stops.active_stops(version.pk).count() if version else 0
 
 
 class ReasonForm(forms.Form):
@@ -72,7 +72,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         version = version_in_force()
         holds: Any = Value(False)
         if version is not None:
-            holds = Exists(stops.standing(version.pk).filter(pk=OuterRef("pk")))
+            holds = Exists(stops.active_stops(version.pk).filter(pk=OuterRef("pk")))
         return rows.defer("classifier__artifact", "classifier__figures").annotate(holds=holds)
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
@@ -91,8 +91,8 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         version = version_in_force()
         context: dict[str, Any] = {"title": gettext("Automation"), "version": version}
         if version is not None:
-            standing = list(stops.standing(version.pk).select_related("stopped_by"))
-            context["lines"] = lines(version, monitor.watch(version), standing)
+            standing = list(stops.active_stops(version.pk).select_related("stopped_by"))
+            context["lines"] = lines(version, monitor.monitoring_report(version), standing)
             context["may_decide"] = self.has_decide_permission(request)
             context["stopped"] = len(standing)
         return super().changelist_view(request, {**context, **(extra_context or {})})
@@ -103,7 +103,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         )
 
         def resume(reason: str) -> None:
-            if not stops.lift(stop.pk, request.user, reason):
+            if not stops.resume(stop.pk, request.user, reason):
                 messages.warning(request, gettext("It was resumed already."))
                 return
             self.log_change(request, stop, gettext("Automation resumed: %s") % reason)

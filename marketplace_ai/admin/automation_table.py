@@ -20,7 +20,7 @@ from .display import badge, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marketplace_ai.audit.monitor import Line, Watched
+    from marketplace_ai.audit.monitor import MonitoredRule, MonitoringReport
     from marketplace_ai.models import ClassifierVersion
 
 Rule = AutomationStop.Rule
@@ -47,7 +47,7 @@ class Shown:
 
 
 def lines(
-    version: ClassifierVersion, watched: Watched, standing: Iterable[AutomationStop]
+    version: ClassifierVersion, watched: MonitoringReport, standing: Iterable[AutomationStop]
 ) -> list[Shown]:
     """Rules first, then categories: those that stopped, then those with most audited postings."""
     of = {(stop.rule, stop.category_key): stop for stop in standing}
@@ -64,7 +64,7 @@ def lines(
 
 def _shown(
     version: ClassifierVersion,
-    line: Line,
+    line: MonitoredRule,
     standing: dict[tuple[str, str], AutomationStop],
     *,
     promised: bool,
@@ -108,7 +108,7 @@ def _all_of(rule: str) -> Any:
     return _("All categories together") if rule == Rule.LEAF else capfirst(Rule(rule).label)
 
 
-def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
+def _promised(version: ClassifierVersion, line: MonitoredRule, promised: bool) -> str:
     if not line.automated:
         return _("nothing")
     if line.key and not promised:
@@ -116,7 +116,7 @@ def _promised(version: ClassifierVersion, line: Line, promised: bool) -> str:
     return percent(version.target_precision)
 
 
-def _at_the_stop(stop: AutomationStop, line: Line) -> Evidence:
+def _at_the_stop(stop: AutomationStop, line: MonitoredRule) -> Evidence:
     if stop.rows is None or stop.errors is None:
         return NOTHING
     return Evidence(stop.rows, stop.errors, log_e(stop.errors, stop.rows, line.allowed))

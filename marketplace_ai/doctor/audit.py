@@ -40,7 +40,7 @@ def automation() -> Iterator[Finding]:
     version = active_version()
     if version is None:
         return
-    active = list(stops.standing(version.pk).order_by("pk")[: STOPS_NAMED + 1])
+    active = list(stops.active_stops(version.pk).order_by("pk")[: STOPS_NAMED + 1])
     if active:
         names = [stop.category_key or f"rule {stop.rule}" for stop in active[:STOPS_NAMED]]
         more = " and more" if len(active) > STOPS_NAMED else ""

@@ -41,7 +41,7 @@ def exemplars() -> Iterator[Finding]:
         )  # fmt: skip
         return
     message = f"{count} vote"
-    if description_only := descriptions.alone():
+    if description_only := descriptions.count_description_only():
         message += f"; categories with nothing but their description: {description_only}"
     yield Finding("exemplars", True, message)
 
@@ -72,7 +72,7 @@ def classifier() -> Iterator[Finding]:
 
 def personal_data() -> Iterator[Finding]:
     """How many of the newest exemplars scrubbing would change: those stored before a rule."""
-    counts = rescrub.look(EXEMPLARS_READ)
+    counts = rescrub.count_unscrubbed(EXEMPLARS_READ)
     if not counts.looked_at:
         return
     yield Finding(

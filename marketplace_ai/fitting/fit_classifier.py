@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef
 
 from marketplace_ai import classifier
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.audit import judge
+from marketplace_ai.audit import audited_postings
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars.encode import encode_exemplars
@@ -85,7 +85,7 @@ class Audits:
 
 def read_audits(target_precision: float, confidence: float) -> Audits:
     """What people said about audited postings, to calibrate on when no file is given."""
-    found = [row for row in judge.labelled() if not is_blank(row[0])]
+    found = [row for row in audited_postings.labeled_texts() if not is_blank(row[0])]
     needed = rows_needed(target_precision, confidence)
     waiting = AuditedPosting.objects.unanswered().count()
     return Audits(found if len(found) >= needed else [], len(found), needed, waiting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marketplace_ai.exemplars.encode import encode_some
+from marketplace_ai.exemplars.encode import encode_next
 from marketplace_ai.queue.write import Written, write
 from marketplace_ai.serving.loaded_model import Batch, Resident, Vectors
 
@@ -25,7 +25,7 @@ class Candidate(Resident):
     def encode_some(self) -> bool:
         """A batch of exemplars that lack its vectors; whether there were any."""
         assert self.encoder is not None and self.texts is not None  # noqa: S101
-        return encode_some(self.encoder, self.texts) > 0
+        return encode_next(self.encoder, self.texts) > 0
 
     def follow(self, encoder: Encoder) -> None:
         """Be as its row is now; where it decides in the shadow, with what is in force for it."""

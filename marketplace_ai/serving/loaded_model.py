@@ -204,9 +204,9 @@ class Resident:
         for start in range(0, len(texts), step):
             some = slice(start, start + step)
             verdicts += self.classifier.decide(index, np.stack(vectors[some]), list(texts[some]))
-        stopped = stops.in_force(version)
+        stopped = stops.load_stops(version)
         key = _key_of()
-        return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
+        return [_proposal(stopped.apply_to(verdict), key) for verdict in verdicts]
 
 
 def _proposal(verdict: Verdict, key: Callable[[str | None], Any | None]) -> Proposal:

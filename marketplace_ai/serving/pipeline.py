@@ -91,7 +91,7 @@ class Pipeline(Resident):
         now, seen = time.monotonic(), vector_store.generation()
         if self._described in (seen, None) and now < self._next_look:
             return
-        done = descriptions.look_after(settled=DESCRIPTIONS_SECONDS)
+        done = descriptions.sync_safely(min_age=DESCRIPTIONS_SECONDS)
         # As it was before: what came while this looked is looked at in the next turn.
         self._described = seen if done else None
         self._next_look = now + DESCRIPTIONS_SECONDS

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
 from marketplace_ai.management import encoder_report, labeled_rows
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, runtime_error, print_json, progress, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import EncoderState
 
@@ -67,12 +67,12 @@ class Command(DatabaseCommand):
         try:
             encoder = rules.find(registered_name(options["encoder"]))
         except activation.VersionError as error:
-            refuse(str(error))
+            usage_error(str(error))
         if encoder.state == EncoderState.ACTIVE:
             self._already(encoder, as_json=options["json"])
             return
         if reason := rules.why_not(encoder):
-            fail(reason)
+            runtime_error(reason)
         made = None
         try:
             rows = self._rows(options)
@@ -88,15 +88,15 @@ class Command(DatabaseCommand):
             if not options["dry_run"] and (options["force"] or not found.objections):
                 made = compare_encoders.promote(found, reason=options["reason"])
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         except activation.VersionError as error:
-            fail(f"{error} Nothing was changed: look at the encoders and compare again.")
+            runtime_error(f"{error} Nothing was changed: look at the encoders and compare again.")
         except ArtifactError as error:
-            fail(f"Nothing was changed: {error}.")
+            runtime_error(f"Nothing was changed: {error}.")
         except IntegrityError:
-            fail("Another change of the encoders came in between; nothing was changed by this one.")
+            runtime_error("Another change of the encoders came in between; nothing was changed by this one.")
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         self._tell(found, made, options)
 
     def _rows(self, options: dict[str, Any]) -> Rows:
@@ -142,7 +142,7 @@ class Command(DatabaseCommand):
                 self.stdout.write(line)
         against = encoder_report.objections(found.comparison)
         if made is None and against and not options["force"]:
-            fail(
+            runtime_error(
                 f"{name} does not become active: {'; '.join(against)}. "
                 "--force --reason TEXT activates it all the same."
             )
@@ -162,6 +162,6 @@ class Command(DatabaseCommand):
 def _check(options: dict[str, Any]) -> None:
     for name in ("target_precision", "confidence"):
         if options[name] is not None and not 0 < options[name] < 1:
-            refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+            usage_error(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
     if options["force"] and not options["reason"].strip():
-        refuse("--force needs --reason TEXT: the next one will want to know why.")
+        usage_error("--force needs --reason TEXT: the next one will want to know why.")

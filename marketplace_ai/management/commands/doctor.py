@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from marketplace_ai.doctor import workers
 from marketplace_ai.doctor.diagnose import examine
-from marketplace_ai.management.console import fail, print_json
+from marketplace_ai.management.console import runtime_error, print_json
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         try:
             found = backend_benchmark.benchmark_backends(lambda line: self.stderr.write(line, style_func=str))
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         if as_json:
             print_json(self, found)
         else:

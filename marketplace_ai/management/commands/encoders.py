@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import status
-from marketplace_ai.management.console import DatabaseCommand, print_json, refuse
+from marketplace_ai.management.console import DatabaseCommand, print_json, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState
 from marketplace_ai.promotion import shadow_mode
@@ -44,11 +44,11 @@ class Command(DatabaseCommand):
     def _switch(self, name: str, on: bool, *, as_json: bool) -> None:
         encoder = Encoder.objects.filter(name=registered_name(name)).first()
         if encoder is None:
-            refuse(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
+            usage_error(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
         try:
             shadow_mode.switch(encoder, on)
         except shadow_mode.ShadowError as error:
-            refuse(str(error))
+            usage_error(str(error))
         if as_json:
             print_json(self, {"encoder": encoder.name, "shadow": encoder.is_shadowing})
         elif on:

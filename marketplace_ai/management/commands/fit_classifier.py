@@ -9,7 +9,7 @@ from django.db import IntegrityError
 
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.management import labeled_rows, version_report
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, runtime_error, print_json, progress, usage_error
 from marketplace_ai.models import (
     ClassifierVersion,
     EncoderState,
@@ -50,7 +50,7 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("target_precision", "confidence"):
             if not 0 < options[name] < 1:
-                refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+                usage_error(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
         from marketplace_ai.fitting import fit_classifier
@@ -61,7 +61,7 @@ class Command(DatabaseCommand):
         quiet = options["json"]
         voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
-            refuse("There are no exemplars yet: run import_exemplars first.")
+            usage_error("There are no exemplars yet: run import_exemplars first.")
         try:
             encoder = rules.find(options["encoder"]) if options["encoder"] else None
             labelled = fit_classifier.read_labelled(options["calibration"])
@@ -91,27 +91,27 @@ class Command(DatabaseCommand):
                     dry_run=options["dry_run"],
                 )
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         except activation.Overtaken as error:
-            fail(f"{error} It is stored, and was not compared with that one; see use_classifier.")
+            runtime_error(f"{error} It is stored, and was not compared with that one; see use_classifier.")
         except activation.VersionError as error:
-            refuse(str(error))
+            usage_error(str(error))
         except ArtifactError as error:
-            fail(f"Nothing was stored, and what is in force stays: {error}.")
+            runtime_error(f"Nothing was stored, and what is in force stays: {error}.")
         except IntegrityError:
-            fail(
+            runtime_error(
                 "Another fit_classifier, or a change of the encoder, came in between; nothing was "
                 "put in force by this one. Run it again if the other did not mean the same."
             )
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         if options["json"]:
             found = {"in_force": version.is_active, "comparison": version.comparison}
             print_json(self, {"version": version.pk, **found, **version.figures})
         else:
             self._tell(version)
         if version.comparison["objections"] and not options["force"]:
-            fail(_refusal(version))
+            runtime_error(_refusal(version))
 
     def _tell(self, version: ClassifierVersion) -> None:
         name = "What was fitted" if version.pk is None else f"Classifier {version.pk}"

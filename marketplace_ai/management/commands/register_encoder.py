@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.management.console import DatabaseCommand, runtime_error, print_json, usage_error
 from marketplace_ai.models import Encoder
 
 
@@ -36,9 +36,9 @@ class Command(DatabaseCommand):
             loaded = active.try_source(options["path"], revision=revision)
             encoder = register.register(name, loaded, revision=revision)
         except register.RegistrationError as error:
-            refuse(str(error))
+            usage_error(str(error))
         except EncoderError as error:
-            fail(f"Nothing was registered: {error}")
+            runtime_error(f"Nothing was registered: {error}")
         twins = register.twins(encoder)
         if options["json"]:
             print_json(

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import retire
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.management.console import DatabaseCommand, runtime_error, print_json, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState
 
@@ -26,14 +26,14 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         encoder = Encoder.objects.filter(name=registered_name(options["name"])).first()
         if encoder is None:
-            refuse(
+            usage_error(
                 f"There is no encoder {options['name']!r}. Run manage.py encoders to see those "
                 "there are."
             )
         try:
             retire.check(encoder)
         except retire.RetirementError as error:
-            refuse(str(error))
+            usage_error(str(error))
         stored = retire.stored(encoder)
         # What was begun is ended without another question.
         begun = encoder.state == EncoderState.RETIRED
@@ -43,7 +43,7 @@ class Command(DatabaseCommand):
             try:
                 retire.retire(encoder, lambda line: self._tell(f"{line} …", options))
             except retire.RetirementError as error:
-                fail(str(error))
+                runtime_error(str(error))
         if options["json"]:
             print_json(
                 self, {"encoder": encoder.name, "state": encoder.state, "deleted": stored.as_dict()}
@@ -60,10 +60,10 @@ class Command(DatabaseCommand):
             f"the queue and {stored.shadow:,} shadow decisions."
         )
         if not sys.stdin.isatty():
-            refuse(f"{losses} Nobody can be asked here: give --yes if that is meant.")
+            usage_error(f"{losses} Nobody can be asked here: give --yes if that is meant.")
         self.stdout.write(losses)
         if input("Retire it? [y/N] ").strip().lower() not in ("y", "yes"):
-            fail("Nothing was changed.")
+            runtime_error("Nothing was changed.")
 
     def _tell(self, line: str, options: dict[str, Any]) -> None:
         if not options["json"]:

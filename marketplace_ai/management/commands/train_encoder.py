@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import HelpfulCommand, runtime_error, print_json, progress, usage_error
 from marketplace_ai.management.encoder_options import find_base_model
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.training.model import training_metadata
@@ -121,7 +121,7 @@ class Command(HelpfulCommand):
         try:
             data = _data(options)
         except TableError as error:
-            refuse(str(error))
+            usage_error(str(error))
         output = Path(options["output"]).expanduser().absolute()
         _check_output(output, overwrite=options["overwrite"])
         from marketplace_ai.training.data.loading import plan
@@ -129,7 +129,7 @@ class Command(HelpfulCommand):
         try:
             used = plan(data, recipe.batch_size)
         except ValueError as error:
-            refuse(f"{error}.")
+            usage_error(f"{error}.")
         base = find_base_model(options["base"], self.say)
         if options["dry_run"]:
             self._tell_estimate(_estimated(base, data, recipe, output), as_json=quiet)
@@ -145,9 +145,9 @@ class Command(HelpfulCommand):
                     say=(lambda line: None) if quiet else self.say,
                 )  # fmt: skip
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         if trained.interrupted:
-            fail("Interrupted; a checkpoint was left. The same command with --resume goes on.")
+            runtime_error("Interrupted; a checkpoint was left. The same command with --resume goes on.")
         if quiet:
             print_json(self, {"output": str(output), **trained.figures})
         else:
@@ -196,9 +196,9 @@ def _estimated(base: ModelPath, data: Data, recipe: Recipe, output: Path) -> dic
         require_packages()
         return estimate(base, data, recipe)
     except EncoderError as error:
-        fail(str(error))
+        runtime_error(str(error))
     except Exception as error:  # noqa: BLE001 (whatever it is, it is said as of a training)
-        fail(str(explained(error, recipe, output)))
+        runtime_error(str(explained(error, recipe, output)))
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:
@@ -207,7 +207,7 @@ def _recipe(options: dict[str, Any]) -> Recipe:
     try:
         sizes = tuple(int(size) for size in options["matryoshka"].split(",") if size.strip())
     except ValueError:
-        refuse(f"--matryoshka takes numbers such as 256,128, not {options['matryoshka']!r}.")
+        usage_error(f"--matryoshka takes numbers such as 256,128, not {options['matryoshka']!r}.")
     recipe = Recipe(
         epochs=options["epochs"],
         batch_size=options["batch_size"],
@@ -227,9 +227,9 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         patience=options["patience"],
     )
     if problems := recipe.problems():
-        refuse(f"{'; '.join(problems)}.".capitalize())
+        usage_error(f"{'; '.join(problems)}.".capitalize())
     if recipe.patience is not None and not options["eval_triplets"]:
-        refuse("--patience needs --eval-triplets: what is to become no better.")
+        usage_error("--patience needs --eval-triplets: what is to become no better.")
     return recipe
 
 
@@ -247,9 +247,9 @@ def _data(options: dict[str, Any]) -> Data:
         rows("eval_triplets", read_triplets),
     )
     if not data.sets:
-        refuse("There is nothing to learn from: give --triplets, --pairs or --scored.")
+        usage_error("There is nothing to learn from: give --triplets, --pairs or --scored.")
     if leaked := data.leaked():
-        refuse(
+        usage_error(
             f"{len(leaked)} texts of --eval-triplets are learned from as well, so they would "
             f"prove nothing; the first is {leaked[0][:60]!r}. Mine both with one "
             "mine_training_data, which keeps them apart."
@@ -259,16 +259,16 @@ def _data(options: dict[str, Any]) -> Data:
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     if output.is_file():
-        refuse(f"{output} is a file; give the name of a directory to be made.")
+        usage_error(f"{output} is a file; give the name of a directory to be made.")
     if not output.is_dir() or not any(output.iterdir()):
         return
     if not (output / training_metadata.NAME).is_file():
-        refuse(
+        usage_error(
             f"{output} is there, and was not made by train_encoder, so it is not replaced: give "
             "another --output."
         )
     if not overwrite:
-        refuse(f"{output} is there already: give another --output, or --overwrite to replace it.")
+        usage_error(f"{output} is there already: give another --output, or --overwrite to replace it.")
 
 
 @contextmanager

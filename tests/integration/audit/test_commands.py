@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from marketplace_ai.audit import judge, stops
+from marketplace_ai.audit import audited_postings, stops
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.fitting import fit_classifier
@@ -50,7 +50,7 @@ class TestFittingOnAudits:
         AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
         found = fit_classifier.read_audits(0.97, 0.95)
         assert (found.labelled, found.usable, found.needed) == ([], 3, 99)
-        assert judge.labelled() == [
+        assert audited_postings.labeled_texts() == [
             ("Male rom 3", str(catalog["maling"].pk)),
             ("Bytte kran 4", str(catalog["rorlegger"].pk)),
             ("Hei 5", None),
