@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.imports.files import import_catalog, import_exemplars
+from marketplace_ai.imports.catalog import import_catalog
+from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import Category, JobPosting
 from tests.integration.worker_runs import fit
 

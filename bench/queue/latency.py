@@ -16,7 +16,8 @@ from django.db import connection
 
 from marketplace_ai.encoders import active
 from marketplace_ai.fitting import fit_classifier
-from marketplace_ai.imports.files import import_catalog, import_exemplars
+from marketplace_ai.imports.catalog import import_catalog
+from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import JobPosting
 from marketplace_ai.queue import stats, wake_up
 from marketplace_ai.text.csv_files import read_csv

@@ -9,7 +9,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from marketplace_ai.imports.files import import_catalog
+from marketplace_ai.imports.catalog import import_catalog
 from marketplace_ai.models import Category, Outcome
 from marketplace_ai.queue.proposal import Proposal
 from marketplace_ai.serving.active_model import ModelLoader

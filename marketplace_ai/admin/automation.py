@@ -42,7 +42,7 @@ def active_version() -> ClassifierVersion | None:
 def stop_count() -> int:
     """The number of active stops."""
     version = active_version()
-    return stops.standing(version.pk).count() if version else 0
+    return stops.active_stops(version.pk).count() if version else 0
 
 
 class ReasonForm(forms.Form):
@@ -72,7 +72,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         version = active_version()
         is_active: Any = Value(False)
         if version is not None:
-            is_active = Exists(stops.standing(version.pk).filter(pk=OuterRef("pk")))
+            is_active = Exists(stops.active_stops(version.pk).filter(pk=OuterRef("pk")))
         return rows.defer("classifier__artifact", "classifier__figures").annotate(
             is_active=is_active
         )
@@ -93,8 +93,10 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         version = active_version()
         context: dict[str, Any] = {"title": gettext("Automation"), "version": version}
         if version is not None:
-            standing = list(stops.standing(version.pk).select_related("category", "stopped_by"))
-            context["automation_rows"] = automation_rows(version, monitor.watch(version), standing)
+            standing = list(stops.active_stops(version.pk).select_related("category", "stopped_by"))
+            context["automation_rows"] = automation_rows(
+                version, monitor.monitoring_report(version), standing
+            )
             context["may_stop"] = self.has_stop_permission(request)
             context["stopped"] = len(standing)
         return super().changelist_view(request, {**context, **(extra_context or {})})
@@ -105,7 +107,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
         )
 
         def resume(reason: str) -> None:
-            if not stops.lift(stop.pk, request.user, reason):
+            if not stops.resume(stop.pk, request.user, reason):
                 messages.warning(request, gettext("It has already been resumed."))
                 return
             self.log_change(request, stop, gettext("Automation resumed: %s") % reason)

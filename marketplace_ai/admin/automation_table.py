@@ -21,7 +21,7 @@ from .display import badge, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marketplace_ai.audit.monitor import Line, Watched
+    from marketplace_ai.audit.monitor import MonitoredRule, MonitoringReport
     from marketplace_ai.models import ClassifierVersion
 
 Rule = AutomationStop.Rule
@@ -48,7 +48,7 @@ class AutomationRow:
 
 
 def automation_rows(
-    version: ClassifierVersion, watched: Watched, standing: Iterable[AutomationStop]
+    version: ClassifierVersion, watched: MonitoringReport, standing: Iterable[AutomationStop]
 ) -> list[AutomationRow]:
     """The rules, then the categories: stopped ones first, then by audited postings.
 
@@ -60,7 +60,7 @@ def automation_rows(
     }
     names = label_names(line.label for line in watched.categories)
 
-    def name_of(line: Line) -> str:
+    def name_of(line: MonitoredRule) -> str:
         return names.get(line.label, line.name)
 
     categories = sorted(
@@ -87,7 +87,7 @@ def automation_rows(
 
 def _row(
     version: ClassifierVersion,
-    line: Line,
+    line: MonitoredRule,
     standing: dict[tuple[str, str], AutomationStop],
     *,
     name: Any,
@@ -132,7 +132,7 @@ def all_of(rule: str) -> Any:
     return _("All categories") if rule == Rule.LEAF else capfirst(Rule(rule).label)
 
 
-def _guarantee(version: ClassifierVersion, line: Line, has_own_guarantee: bool) -> str:
+def _guarantee(version: ClassifierVersion, line: MonitoredRule, has_own_guarantee: bool) -> str:
     if not line.automated:
         return _("none")
     if line.key and not has_own_guarantee:
@@ -140,7 +140,7 @@ def _guarantee(version: ClassifierVersion, line: Line, has_own_guarantee: bool) 
     return percent(version.target_precision)
 
 
-def _evidence_at_stop(stop: AutomationStop, line: Line) -> EValue:
+def _evidence_at_stop(stop: AutomationStop, line: MonitoredRule) -> EValue:
     if stop.rows is None or stop.errors is None:
         return NO_EVIDENCE
     return EValue(stop.rows, stop.errors, log_e(stop.errors, stop.rows, line.allowed))

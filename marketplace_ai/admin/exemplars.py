@@ -10,7 +10,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.imports.files import clean_text
+from marketplace_ai.imports.common import prepare_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_job_model
 from marketplace_ai.text.normalize import digest, is_blank
 
@@ -31,9 +31,9 @@ class ExemplarForm(ExemplarModelForm):
         model = Exemplar
         fields = ("text", "category", "is_none", "state")
 
-    def clean_text(self) -> str:
+    def prepare_text(self) -> str:
         """The text as it will be compared; encoders see no other form of it."""
-        text = clean_text(self.cleaned_data["text"])
+        text = prepare_text(self.cleaned_data["text"])
         if is_blank(text):
             raise forms.ValidationError(gettext("Enter a text with at least one letter or digit."))
         return text

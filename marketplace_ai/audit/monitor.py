@@ -1,4 +1,4 @@
-"""The audited postings of one classifier version, counted, and what they say of its promise."""
+"""Monitoring of one version's guarantee: counts and e-values of its audited postings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from marketplace_ai.models import AutomationStop, ClassifierVersion, get_categor
 
 Rule = AutomationStop.Rule
 
-# The places of the wrong ones among all automatic audited postings of a version, in the
-# order in which they were drawn, under their rule and under their category. A stop ends
-# the count of what was drawn before it: else what resumes would stop again at once, and the rest
-# would be judged by a category that is no longer automatic. (A blank text fits none by no rule of
-# the promise, and has no probability.)
+# The ranks of the wrong ones among all automatic audited postings of a version, in the order
+# in which they were drawn, under their rule and under their category. Postings drawn before a
+# stop no longer count: otherwise what is resumed would stop again at once, and the other
+# categories would be tested on one that is no longer automatic. A blank text is outside the
+# guarantee; it has no probability.
 WRONG = """
 WITH counted AS (
     SELECT outcome, category_id, is_correct,
@@ -38,7 +38,7 @@ SELECT outcome, category_id, place, own_place FROM counted
 WHERE is_correct = false ORDER BY place
 """
 
-# What people have said so far, whatever the test counts.
+# All answers so far, including those the test no longer counts.
 COUNTS = """
 SELECT outcome, category_id, count(is_correct), count(*) FILTER (WHERE is_correct = false),
        count(*) FILTER (WHERE answered_at IS NULL AND posting_id IS NOT NULL)
@@ -50,11 +50,18 @@ GROUP BY outcome, category_id
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One thing that is automatic: a rule as a whole (no ``key``), or a category under it.
+class MonitoredRule:
+    """The state of one automatic rule, or of one category under a rule.
 
-    ``label`` is the classifier's; ``rows``, ``errors`` and ``waiting`` are audited postings
-    that were judged, those of them that are wrong, and those that wait.
+    Attributes:
+        label: the classifier's label of the category, None for a whole rule; ``key`` and
+            ``name`` are "" then.
+        automated: whether the version automates it at all.
+        rows, errors, waiting: audited postings that were answered, those of them that were
+            wrong, and those without an answer.
+        evidence: the largest e-value so far.
+        allowed: the error rate that the guarantee allows.
+        threshold: the natural log of the e-value that refutes the guarantee.
     """
 
     rule: str
@@ -76,15 +83,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """All that is watched of a version: its rules, then the categories of the leaf rule."""
+class MonitoringReport:
+    """What is monitored of a version: its rules, and the categories of the leaf rule."""
 
-    rules: tuple[Line, ...]
-    categories: tuple[Line, ...]
+    rules: tuple[MonitoredRule, ...]
+    categories: tuple[MonitoredRule, ...]
 
 
-def watch(version: ClassifierVersion) -> Watched:
-    """Count and test; two statements, however many categories there are."""
+def monitoring_report(version: ClassifierVersion) -> MonitoringReport:
+    """Count the audited postings of a version and test its guarantee.
+
+    Takes two queries, however many categories there are. Each category's test is corrected
+    for the number of automatic categories (Bonferroni).
+    """
     wrong: dict[tuple[str, Any], list[int]] = defaultdict(list)
     with connections[alias()].cursor() as cursor:
         cursor.execute(WRONG, {"version": version.pk})
@@ -99,18 +110,18 @@ def watch(version: ClassifierVersion) -> Watched:
         }
     allowed = 1 - version.target_precision
     figures = version.figures if isinstance(version.figures, dict) else {}
-    promised = figures.get("categories", [])
-    automated = sum(row["automated"] for row in promised)
+    category_rows = figures.get("categories", [])
+    num_automated = sum(row["automated"] for row in category_rows)
 
-    def line(rule: str, row: dict[str, Any] | None, tests: int) -> Line:
+    def monitored(rule: str, row: dict[str, Any] | None, tests: int) -> MonitoredRule:
         label = row["label"] if row else None
-        own = [
-            counted
-            for (of_rule, category), counted in counts.items()
-            if of_rule == rule and (row is None or category == label)
+        matching = [
+            category_counts
+            for (counted_rule, category), category_counts in counts.items()
+            if counted_rule == rule and (row is None or category == label)
         ]
-        rows, errors, waiting = (sum(column) for column in zip((0, 0, 0), *own, strict=True))
-        return Line(
+        rows, errors, waiting = (sum(column) for column in zip((0, 0, 0), *matching, strict=True))
+        return MonitoredRule(
             rule=rule,
             label=label,
             category_id=primary_key(label) if label is not None else None,
@@ -126,14 +137,14 @@ def watch(version: ClassifierVersion) -> Watched:
         )
 
     leaf: str = Rule.LEAF
-    return Watched(
-        tuple(line(rule, None, 1) for rule in Rule.values),
-        tuple(line(leaf, row, max(automated, 1)) for row in promised),
+    return MonitoringReport(
+        tuple(monitored(rule, None, 1) for rule in Rule.values),
+        tuple(monitored(leaf, row, max(num_automated, 1)) for row in category_rows),
     )
 
 
 def primary_key(label: str) -> Any | None:
-    """A classifier's label as a category's primary key; None for what cannot be one."""
+    """Convert a classifier's label to a category's primary key; None if it cannot be one."""
     pk = get_category_model()._meta.pk
     try:
         return pk.to_python(label) if pk is not None else None
@@ -141,10 +152,10 @@ def primary_key(label: str) -> Any | None:
         return None
 
 
-#: Where a version's figures say what each rule promised.
+#: The key of each rule in a version's figures.
 FIGURES = {Rule.LEAF: "automatic", Rule.PARENT: "parent", Rule.NONE: "none"}
 
 
 def _automated(figures: dict[str, Any], rule: str) -> bool:
-    found = figures.get(FIGURES[Rule(rule)]) or {}
-    return found.get("threshold") is not None
+    rule_figures = figures.get(FIGURES[Rule(rule)]) or {}
+    return rule_figures.get("threshold") is not None

@@ -1,4 +1,7 @@
-"""Stops of automation: made by the test or a person, obeyed by all workers, lifted by a person."""
+"""Automation stops: made by the sequential test or a person, resumed by a person.
+
+All workers obey them from their next batch on.
+"""
 
 from __future__ import annotations
 
@@ -28,66 +31,70 @@ Rule = AutomationStop.Rule
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """What may not be decided without a person: rules as a whole, and single categories."""
+    """What is stopped: whole rules, and the labels of single categories."""
 
     rules: frozenset[str]
     labels: frozenset[str | None]
 
-    def hold(self, verdict: Prediction) -> Prediction:
-        """The verdict, or the same one for a person where its automation has stopped.
+    def apply_to(self, verdict: Prediction) -> Prediction:
+        """The prediction, with its outcome changed to review if its automation is stopped.
 
-        A category that has stopped is no posting's second one either.
+        A stopped category is removed from the second categories too.
         """
         if any(label in self.labels for label, _ in verdict.second_categories):
-            kept = tuple(pair for pair in verdict.second_categories if pair[0] not in self.labels)
-            verdict = replace(verdict, second_categories=kept)
+            secondary = tuple(
+                pair for pair in verdict.second_categories if pair[0] not in self.labels
+            )
+            verdict = replace(verdict, second_categories=secondary)
         outcome: str = verdict.outcome
-        leaf = outcome == Rule.LEAF and verdict.label in self.labels
-        if leaf or outcome in self.rules:
+        is_stopped_leaf = outcome == Rule.LEAF and verdict.label in self.labels
+        if is_stopped_leaf or outcome in self.rules:
             return replace(verdict, outcome="review", threshold=None, parent=None)
         return verdict
 
 
-def in_force(classifier_id: int) -> Stops:
-    """What is stopped for this version now; one query."""
-    found = standing(classifier_id).values_list("rule", "category_id", "category_key")
+def load_stops(classifier_id: int) -> Stops:
+    """Load what is stopped for this version now, in one query."""
+    stop_rows = active_stops(classifier_id).values_list("rule", "category_id", "category_key")
     rules, labels = set(), set()
-    for rule, category, key in found:
+    for rule, category_id, key in stop_rows:
         if not key:
             rules.add(rule)
-        elif category is not None:  # else it was deleted, and nothing is tagged with it
-            labels.add(str(category))
+        elif category_id is not None:  # a deleted category is applied to nothing
+            labels.add(str(category_id))
     return Stops(frozenset(rules), frozenset(labels))
 
 
-def standing(classifier_id: int) -> QuerySet[AutomationStop]:
-    """Stops that hold for this version, whichever version they were made on.
+def active_stops(classifier_id: int) -> QuerySet[AutomationStop]:
+    """The stops that apply to this version, whichever version they were made on.
 
-    A version that was calibrated on audited postings after the stop has seen the errors, so it
-    starts anew, and so does what is fitted after it was put in force. Fitted alone it proves
-    nothing to others: one that was refused says nothing about the next.
+    A version calibrated on audited postings after the stop has seen the errors, so it starts
+    without that stop. So does every version fitted after such a version was activated; if it
+    was only fitted and never activated, it ends the stop for no other version.
     """
-    seen = ClassifierVersion.objects.filter(
+    calibrated_since = ClassifierVersion.objects.filter(
         Q(pk=classifier_id) | Q(pk__lt=classifier_id, activated_at__isnull=False),
         calibrated_on=ClassifierVersion.Calibration.AUDITS,
         created_at__gt=OuterRef("stopped_at"),
         encoder__classifiers=classifier_id,
     )
-    return AutomationStop.objects.using(alias()).filter(~Exists(seen), resumed_at__isnull=True)
+    return AutomationStop.objects.using(alias()).filter(
+        ~Exists(calibrated_since), resumed_at__isnull=True
+    )
 
 
-def examine(classifier_id: int) -> None:
-    """Test the promise of the version in force on its audited postings; stop what is refuted.
+def stop_refuted(classifier_id: int) -> None:
+    """Test the active version's guarantee on its audited postings; stop what is refuted.
 
-    Belongs into the transaction of an answer. The version is locked, so of two answers at once the
-    later one counts the earlier one's error too. Another version than the one in force decides
-    nothing any more, so nothing of it can be stopped.
+    Call inside the transaction that stores the answer. The version is locked, so of two
+    simultaneous answers the later one counts the earlier one's error too. Does nothing for a
+    version that is not active: it decides nothing that could be stopped.
     """
     with transaction.atomic(using=alias()):
-        _examine(classifier_id)
+        _stop_refuted(classifier_id)
 
 
-def _examine(classifier_id: int) -> None:
+def _stop_refuted(classifier_id: int) -> None:
     version = (
         ClassifierVersion.objects.using(alias())
         .select_for_update(no_key=True)
@@ -97,30 +104,30 @@ def _examine(classifier_id: int) -> None:
     )
     if version is None:
         return
-    stopped = in_force(version.pk)
-    watched = monitor.watch(version)
-    # Categories first: what one of them got wrong need not stop all the others.
-    refuted = [line for line in watched.categories if line.refuted]
-    for line in refuted:
-        if line.label not in stopped.labels and line.rule not in stopped.rules:
-            _stop(version, line)
+    stopped = load_stops(version.pk)
+    report = monitor.monitoring_report(version)
+    # Categories first: one category's errors need not stop all the others.
+    refuted = [category for category in report.categories if category.refuted]
+    for category in refuted:
+        if category.label not in stopped.labels and category.rule not in stopped.rules:
+            _stop(version, category)
     if refuted:
-        watched = monitor.watch(version)
-    for line in watched.rules:
-        if line.refuted and line.rule not in stopped.rules:
-            _stop(version, line)
+        report = monitor.monitoring_report(version)
+    for rule in report.rules:
+        if rule.refuted and rule.rule not in stopped.rules:
+            _stop(version, rule)
 
 
-def _stop(version: ClassifierVersion, line: monitor.Line) -> None:
+def _stop(version: ClassifierVersion, rule: monitor.MonitoredRule) -> None:
     stop(
         version,
-        line.rule,
-        line.category_id,
-        key=line.key,
-        name=line.name,
-        rows=line.evidence.rows,
-        errors=line.evidence.errors,
-        e_value=line.evidence.e_value,
+        rule.rule,
+        rule.category_id,
+        key=rule.key,
+        name=rule.name,
+        rows=rule.evidence.rows,
+        errors=rule.evidence.errors,
+        e_value=rule.evidence.e_value,
     )
 
 
@@ -135,9 +142,23 @@ def stop(
     reason: str = "",
     **evidence: float,
 ) -> AutomationStop | None:
-    """Stop a rule, or one category of it; None where it is stopped already."""
+    """Stop a rule, or one category under it.
+
+    Parameters:
+        rule: one of ``AutomationStop.Rule``.
+        category_id, key, name: the category; leave them out to stop the whole rule.
+        user, reason: who stopped it and why; None and "" for the sequential test.
+        evidence: ``rows``, ``errors`` and ``e_value`` of the test.
+
+    Returns the stop, or None if it was stopped already. After the commit it is logged as an
+    error and the signal ``automation_stopped`` is sent.
+
+    Example::
+
+        stop(version, Rule.LEAF, category.pk, key="painting", user=user, reason="New scope")
+    """
     with transaction.atomic(using=alias()):
-        made, new = AutomationStop.objects.get_or_create(
+        automation_stop, created = AutomationStop.objects.get_or_create(
             classifier=version,
             rule=rule,
             category_key=key[:200],
@@ -151,15 +172,17 @@ def stop(
                 **evidence,
             },
         )
-        if not new:
+        if not created:
             return None
-        made.refresh_from_db(fields=["stopped_at"])
-        transaction.on_commit(lambda: _tell(made, version), using=alias(), robust=True)
-    return made
+        automation_stop.refresh_from_db(fields=["stopped_at"])
+        transaction.on_commit(
+            lambda: _announce(automation_stop, version), using=alias(), robust=True
+        )
+    return automation_stop
 
 
-def lift(stop_id: int, user: Any, reason: str) -> bool:
-    """Resume what was stopped; whether it was still stopped. Counting starts anew."""
+def resume(stop_id: int, user: Any, reason: str) -> bool:
+    """Resume automation; False if it was not stopped any more. The test starts over at zero."""
     return bool(
         AutomationStop.objects.using(alias())
         .filter(pk=stop_id, resumed_at__isnull=True)
@@ -167,13 +190,18 @@ def lift(stop_id: int, user: Any, reason: str) -> bool:
     )
 
 
-def _tell(made: AutomationStop, version: ClassifierVersion) -> None:
-    what = f"category {made.category_key!r}" if made.category_key else f"rule {made.rule!r}"
-    why = f"stopped by a person: {made.reason}"
-    if made.rows is not None:
+def _announce(automation_stop: AutomationStop, version: ClassifierVersion) -> None:
+    what = (
+        f"category {automation_stop.category_key!r}"
+        if automation_stop.category_key
+        else f"rule {automation_stop.rule!r}"
+    )
+    why = f"stopped by a person: {automation_stop.reason}"
+    if automation_stop.rows is not None:
         why = (
-            f"{made.errors} of {made.rows} audited postings were wrong, which refutes the promise "
-            f"of {version.target_precision:.0%} (e value {made.e_value:.0f})"
+            f"{automation_stop.errors} of {automation_stop.rows} audited postings were wrong, "
+            f"which refutes the guarantee of {version.target_precision:.0%} "
+            f"(e-value {automation_stop.e_value:.0f})"
         )
     logger.error("Automation of %s has stopped; its postings go to review: %s", what, why)
-    automation_stopped.send_robust(AutomationStop, stop=made)
+    automation_stopped.send_robust(AutomationStop, stop=automation_stop)

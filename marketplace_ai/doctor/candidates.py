@@ -1,4 +1,4 @@
-"""What ``doctor`` says of encoders beside the active one, and of what retired ones left."""
+"""Checks of candidate encoders, of the previous encoder, and of what retired ones left behind."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def candidates() -> Iterator[Finding]:
-    """A finding for each encoder of which there is something to tell."""
-    for standing in status.all_statuses():
-        encoder = standing.encoder
+    """A finding for each encoder, other than the active one, that costs or needs something."""
+    for encoder_status in status.all_statuses():
+        encoder = encoder_status.encoder
         if encoder.state == EncoderState.RETIRED:
             if partitions.exists(encoder):
                 yield Finding(
@@ -27,31 +27,37 @@ def candidates() -> Iterator[Finding]:
                     f"Run manage.py retire_encoder {encoder} again.",
                 )  # fmt: skip
         elif encoder.state != EncoderState.ACTIVE:
-            yield _candidate(standing)
+            yield _candidate(encoder_status)
             if encoder.last_error:
                 yield Finding(
                     "candidate", False,
                     f"Workers cannot work with {encoder}. {encoder.last_error}",
-                    "Cure that where this worker runs, it tries again by itself; or run manage.py "
-                    f"retire_encoder {encoder}.",
+                    "Fix that where this worker runs, and it tries again by itself; or run "
+                    f"manage.py retire_encoder {encoder}.",
                 )  # fmt: skip
 
 
-def _candidate(standing: EncoderStatus) -> Finding:
-    encoder = standing.encoder
-    lacking = standing.exemplars[1] - standing.exemplars[0]
-    aside = f", {stats.format_count(standing.set_aside)} set aside" if standing.set_aside else ""
-    queued = f"{stats.format_count(standing.pending)} postings in its queue{aside}"
+def _candidate(encoder_status: EncoderStatus) -> Finding:
+    encoder = encoder_status.encoder
+    missing = encoder_status.exemplars[1] - encoder_status.exemplars[0]
+    failed = encoder_status.failed
+    failed_note = f", {stats.format_count(failed)} failed" if failed else ""
+    queued = f"{stats.format_count(encoder_status.pending)} postings in its queue{failed_note}"
     if encoder.state == EncoderState.BUILDING:
-        message = f"{encoder} is being built: {_walked(standing)}{queued}, {lacking} exemplars left"
-        stopped = standing.walk is not None and standing.walk.stopped_at
-        cure = f"Run manage.py backfill_embeddings --encoder {encoder} to go on." if stopped else ""
+        progress = _backfill_progress(encoder_status)
+        message = f"{encoder} is being built: {progress}{queued}, {missing} exemplars left"
+        is_stopped = encoder_status.walk is not None and encoder_status.walk.stopped_at
+        cure = (
+            f"Run manage.py backfill_embeddings --encoder {encoder} to resume."
+            if is_stopped
+            else ""
+        )
     elif encoder.replaced_at is not None:
         message = (
-            f"{encoder} was active before and is kept to go back to: each posting is encoded by "
-            f"it too, {standing.postings[0]:,} have its vector; {queued}"
+            f"{encoder} was active before and is kept for a rollback: each posting is encoded "
+            f"with it too, {encoder_status.postings[0]:,} have its vector; {queued}"
         )
-        cure = f"Run manage.py retire_encoder {encoder} when nobody wants to go back to it."
+        cure = f"Run manage.py retire_encoder {encoder} once no rollback is needed any more."
     else:
         message = f"{encoder} is ready, and somebody has to decide about it; {queued}"
         cure = (
@@ -61,12 +67,12 @@ def _candidate(standing: EncoderStatus) -> Finding:
     return Finding("candidate", True, message, cure)
 
 
-def _walked(standing: EncoderStatus) -> str:
-    """How far its backfill is, before other words; empty where it has ended."""
-    walk, known = standing.walk, standing.progress
-    if walk is None or known is None:
+def _backfill_progress(encoder_status: EncoderStatus) -> str:
+    """How far the candidate's backfill is, as the start of a sentence; "" once it has finished."""
+    scan, progress = encoder_status.walk, encoder_status.progress
+    if scan is None or progress is None:
         return ""
-    about = "about " if walk.is_estimated else ""
-    left = "" if known.left is None else f" ({known.left} left at {known.rate:,.0f}/s)"
-    stopped = ", where it was stopped" if walk.stopped_at else ""
-    return f"{known.done:,} of {about}{known.total:,} postings{left}{stopped}, "
+    about = "about " if scan.is_estimated else ""
+    left = "" if progress.left is None else f" ({progress.left} left at {progress.rate:,.0f}/s)"
+    stopped = ", where it was stopped" if scan.stopped_at else ""
+    return f"{progress.done:,} of {about}{progress.total:,} postings{left}{stopped}, "

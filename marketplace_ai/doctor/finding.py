@@ -1,4 +1,4 @@
-"""What ``doctor`` says of one thing that it looked at."""
+"""The result of one check of ``doctor``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; ``cure`` is empty where nothing is to be done.
+    """What a check found.
 
-    ``ok`` False makes ``doctor`` fail; a finding may be ok and still suggest a cure.
+    Attributes:
+        name: what was checked, such as ``"queue"``; stable, for programs that read ``--json``.
+        ok: False makes ``doctor`` fail. A finding may be ok and still suggest a cure.
+        message: what was found, in a sentence.
+        cure: what to do about it; empty if there is nothing to do.
     """
 
     name: str

@@ -39,7 +39,7 @@ class EncoderStatus:
     estimated: bool
     exemplars: tuple[int, int]
     pending: int
-    set_aside: int
+    failed: int
     walk: TableScan | None
     progress: scans.Progress | None
     classifier: int | None
@@ -55,7 +55,7 @@ class EncoderStatus:
             "estimated": self.estimated,
             "exemplars": {"with_vector": self.exemplars[0], "all": self.exemplars[1]},
             "pending": self.pending,
-            "set_aside": self.set_aside,
+            "set_aside": self.failed,
             "backfill": None if progress is None or self.walk is None else {
                 "done": progress.done,
                 "total": progress.total,
@@ -109,7 +109,7 @@ def encoder_status(
         estimated=is_estimated or too,
         exemplars=(given.count(), exemplars),
         pending=rows.remaining()[: stats.LARGEST_COUNT + 1].count(),
-        set_aside=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
+        failed=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
         walk=walk,
         progress=progress,
         classifier=ClassifierVersion.objects.active_id(encoder),

@@ -1,4 +1,4 @@
-"""A category's own words as an exemplar of it, for as long as it has few others."""
+"""Descriptions: a category's name and scope as an exemplar, while it has few others."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.db import advisory_locks
 from marketplace_ai.db.alias import alias
 from marketplace_ai.guarantee import minimum_counts
-from marketplace_ai.imports.files import clean_text
+from marketplace_ai.imports.common import prepare_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.queue.category_locks import lock_categories
 from marketplace_ai.text.normalize import digest, is_blank
 
 logger = logging.getLogger(__name__)
 
-#: Postings wait while descriptions are looked after, so rows that a host holds are not waited for.
+#: Postings wait during a sync, so it gives up soon on rows that the project has locked.
 LOCK_TIMEOUT = "200ms"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to change: primary keys of exemplars that go, and texts by category that come."""
+    """The changes of a sync: exemplars to delete, and texts to add, by category."""
 
-    gone: list[int]
+    obsolete: list[int]
     new: dict[Any, str]
 
 
-def look_after(settled: float = 0.0) -> bool:
-    """``align`` where nothing stands in its way; False, with a log line, where something does.
+def sync_safely(min_age: float = 0.0) -> bool:
+    """Run ``sync`` and log its errors; returns whether it succeeded.
 
-    Postings are decided with the descriptions that are there, so a host's long transaction or
-    an adapter that fails must not keep a worker from deciding.
+    Postings can be decided with the existing descriptions, so neither a long transaction of
+    the project nor an adapter that fails may keep a worker from deciding.
     """
     try:
-        align(settled)
+        sync(min_age)
     except (DatabaseError, psycopg.Error) as error:
         logger.warning("Descriptions are left as they are: %s", " ".join(str(error).split()))
         return False
@@ -53,82 +53,84 @@ def look_after(settled: float = 0.0) -> bool:
     return True
 
 
-def align(settled: float = 0.0) -> bool:
-    """Bring descriptions in line with the categories; whether anything was changed.
+def sync(min_age: float = 0.0) -> bool:
+    """Add, replace and delete descriptions so that they match the categories.
 
-    A category without children whose other active exemplars are fewer than
-    ``enough.FOR_A_PATTERN`` has its description as an exemplar; no other has. One with another
-    text takes the place of the older one; one that a person quarantined stays so until its
-    text changes. One that came in the last ``settled`` seconds is not replaced yet: a
-    text that is never twice the same would otherwise be encoded again and again, by all workers.
+    A category without children has its description as an exemplar while it has fewer than
+    ``minimum_counts.FOR_A_PATTERN`` other active exemplars. A changed description replaces the
+    older one. One that a person quarantined stays quarantined until its text changes.
 
-    Where nothing is to be done this costs two queries. Safe with any number of workers at
-    once: one does it, the others go on. Raises Django's OperationalError where rows that have to
-    be written stay locked.
+    Parameters:
+        min_age: seconds for which a new description is not replaced. Otherwise a text that is
+            different at each call would be encoded again and again by all workers.
+
+    Returns whether anything was changed. Takes two queries if there is nothing to do. Any number
+    of workers may call it at once: one does the work, the others continue. Raises Django's
+    ``OperationalError`` if rows that have to be written stay locked.
     """
-    plan = _plan(settled)
-    if not plan.gone and not plan.new:
+    plan = _plan(min_age)
+    if not plan.obsolete and not plan.new:
         return False
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
             if not advisory_locks.try_lock(cursor, advisory_locks.DESCRIPTION_SYNC):
-                return False  # another worker is at it, and what it writes is seen by all
-        # Asked again: another worker may have done it just now.
-        plan = _plan(settled)
-        # Categories first, as everyone who writes; one that goes meanwhile gets none.
+                return False  # another worker is doing it, and all will see what it writes
+        # Planned again, now under the lock: another worker may have just finished.
+        plan = _plan(min_age)
+        # All writers lock categories first. A category deleted meanwhile gets no description.
         categories = lock_categories(plan.new)
-        Exemplar.objects.using(alias()).filter(pk__in=plan.gone).delete()
+        Exemplar.objects.using(alias()).filter(pk__in=plan.obsolete).delete()
         rows = [_exemplar(categories[key], plan.new[key]) for key in categories]
         Exemplar.objects.using(alias()).bulk_create(rows, ignore_conflicts=True)
-    return bool(plan.gone or plan.new)
+    return bool(plan.obsolete or plan.new)
 
 
-def alone() -> int:
-    """How many categories have a description that votes, and no other exemplar that does."""
+def count_description_only() -> int:
+    """Count the categories whose only active exemplar is their description."""
     voting = Exemplar.objects.using(alias()).filter(state=ExemplarState.ACTIVE)
     others = voting.exclude(source=ExemplarSource.DESCRIPTION)
     described = voting.filter(source=ExemplarSource.DESCRIPTION)
     return described.exclude(Exists(others.filter(category=OuterRef("category")))).count()
 
 
-def _plan(settled: float) -> Plan:
+def _plan(min_age: float) -> Plan:
     adapter = get_adapter()
     descriptions = Exemplar.objects.using(alias()).filter(source=ExemplarSource.DESCRIPTION)
-    said = _labels().filter(text_digest=OuterRef("text_digest"), category=OuterRef("category"))
+    same_text = _labels().filter(text_digest=OuterRef("text_digest"), category=OuterRef("category"))
     rows = list(
-        descriptions.annotate(said=Exists(said)).values_list(
-            "pk", "category_id", "text_digest", "created_at", "said"
+        descriptions.annotate(is_duplicate=Exists(same_text)).values_list(
+            "pk", "category_id", "text_digest", "created_at", "is_duplicate"
         )
     )
-    there = {row[1]: row for row in rows if row[1] is not None}
-    since = timezone.now() - dt.timedelta(seconds=settled)
-    kept: set[Any] = set()
+    existing = {row[1]: row for row in rows if row[1] is not None}
+    since = timezone.now() - dt.timedelta(seconds=min_age)
+    unchanged: set[Any] = set()
     new: dict[Any, str] = {}
-    for category in _few(adapter):
+    for category in _with_few_exemplars(adapter):
         text = _text(adapter, category)
-        _, _, known, created, is_said = there.get(category.pk, (None, None, b"", None, False))
+        _, _, known, created, is_said = existing.get(category.pk, (None, None, b"", None, False))
         if text is None:
-            kept.add(category.pk)
+            unchanged.add(category.pk)
         elif is_blank(text) or is_said:
             pass
         elif (created is not None and created > since) or digest(text) == bytes(known):
-            kept.add(category.pk)
+            unchanged.add(category.pk)
         elif _text(adapter, category) != text:
             logger.warning(
-                "The adapter describes category %s otherwise each time it is asked: its "
+                "The adapter describes category %s otherwise each time it is called: its "
                 "description is left as it is",
                 category.pk,
             )
-            kept.add(category.pk)
+            unchanged.add(category.pk)
         else:
             new[category.pk] = text
-    gone = [row[0] for row in rows if row[1] not in kept]
-    return Plan(gone, _without_twins(new))
+    obsolete = [row[0] for row in rows if row[1] not in unchanged]
+    return Plan(obsolete, _without_duplicates(new))
 
 
-def _few(adapter: JobAdapter) -> QuerySet[Any]:
-    """Categories that could have a description: without children, with few other exemplars."""
+def _with_few_exemplars(adapter: JobAdapter) -> QuerySet[Any]:
+    """Categories that may have a description: without children, with few other exemplars."""
     categories: QuerySet[Any] = get_category_model()._base_manager.using(alias())
     if adapter.category_parent_field is not None:
         children = categories.filter(**{adapter.category_parent_field: OuterRef("pk")})
@@ -140,15 +142,15 @@ def _few(adapter: JobAdapter) -> QuerySet[Any]:
         .order_by()
         .values("pk")
     )
-    # The last one that would be enough: counting them all would read every exemplar.
+    # Checks for the last exemplar needed, since counting would read all of them.
     last = others[minimum_counts.MIN_EXEMPLARS_FOR_HEAD - 1 : minimum_counts.MIN_EXEMPLARS_FOR_HEAD]
     return categories.filter(~Exists(last)).order_by("pk")
 
 
 def _text(adapter: JobAdapter, category: Any) -> str | None:
-    """The description as it will be compared; None where the adapter fails on the category."""
+    """The prepared description of the category; None if the adapter fails on it."""
     try:
-        return clean_text(adapter.category_description(category))
+        return prepare_text(adapter.category_description(category))
     except (DatabaseError, psycopg.Error):
         raise
     except Exception:
@@ -156,20 +158,20 @@ def _text(adapter: JobAdapter, category: Any) -> str | None:
         return None
 
 
-def _without_twins(new: dict[Any, str]) -> dict[Any, str]:
-    """Those that no exemplar of the category says word for word already."""
+def _without_duplicates(new: dict[Any, str]) -> dict[Any, str]:
+    """The texts that no labeled exemplar of the same category repeats word for word."""
     if not new:
         return new
-    same = _labels().filter(text_digest__in=[digest(text) for text in new.values()])
-    said = {
+    same_texts = _labels().filter(text_digest__in=[digest(text) for text in new.values()])
+    duplicates = {
         (category, bytes(text_digest))
-        for category, text_digest in same.values_list("category_id", "text_digest")
+        for category, text_digest in same_texts.values_list("category_id", "text_digest")
     }
-    return {key: text for key, text in new.items() if (key, digest(text)) not in said}
+    return {key: text for key, text in new.items() if (key, digest(text)) not in duplicates}
 
 
 def _labels() -> QuerySet[Exemplar]:
-    """What people gave as examples, without the postings that they were asked about."""
+    """Exemplars that people gave, without those that come from their answers about postings."""
     labels = Exemplar.objects.using(alias()).filter(posting__isnull=True)
     return labels.exclude(source=ExemplarSource.DESCRIPTION)
 

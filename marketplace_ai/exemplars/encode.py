@@ -1,4 +1,4 @@
-"""Vectors for the exemplars: of the active encoder, or of one that is being built."""
+"""Encoding of exemplars, for the active encoder or a candidate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Exemplars encoded at once when they are new.
+#: Exemplars encoded with one call.
 BATCH = 256
 
 
@@ -32,42 +32,47 @@ def encode_exemplars(
     text_encoder: TextEncoder,
     progress: Callable[[int], None] = lambda encoded: None,
 ) -> int:
-    """Give every active exemplar a vector of ``encoder``, which ``texts`` is; how many were
-    encoded. For what cannot be encoded see ``encode_some``."""
+    """Give every active exemplar a vector of ``encoder``, loaded as ``text_encoder``.
+
+    Returns how many were encoded. For exemplars that cannot be encoded see ``encode_next``.
+    """
     total = 0
-    while encoded := encode_some(encoder, text_encoder):
+    while encoded := encode_next(encoder, text_encoder):
         total += encoded
         progress(encoded)
     return total
 
 
-def encode_some(encoder: Encoder, text_encoder: TextEncoder) -> int:
-    """Encode the next exemplars that have no vector; how many, 0 where none is left or the
-    encoder was retired meanwhile.
+def encode_next(encoder: Encoder, text_encoder: TextEncoder) -> int:
+    """Encode the next batch of exemplars that have no vector yet.
 
-    One whose text the active encoder cannot encode is quarantined, and a person can put it back.
-    One that only a candidate cannot encode goes on voting, and EncoderError names it.
+    Returns how many; 0 if none is left or the encoder was retired meanwhile.
 
-    Always by ``text_encoder.reference_encoder``: every worker compares with them, and what int8 rounds off a
-    posting costs little as long as they are not rounded as well.
+    An exemplar that the active encoder cannot encode is quarantined; a person can reactivate it.
+    If only a candidate cannot encode it, it goes on voting and ``EncoderError`` names it.
+
+    Uses ``text_encoder.reference_encoder``: all postings are compared with exemplars, and what
+    int8 rounds off a posting costs little while the exemplars' vectors are exact.
     """
     rows = vector_store.without_vector(encoder.pk, BATCH)
     vectors = encode_each(text_encoder.reference_encoder, [text for _, text in rows])
-    good, bad = [], []
+    encoded, failed = [], []
     for (exemplar, _), vector in zip(rows, vectors, strict=True):
         if isinstance(vector, Exception):
-            bad.append((exemplar, vector))
+            failed.append((exemplar, vector))
         else:
-            good.append((exemplar, vector))
+            encoded.append((exemplar, vector))
     with transaction.atomic(using=alias()):
         if (
             not rows
             or encoder_locks.lock_shared(encoder.pk, *encoder_locks.STATES_WITH_VECTORS) is None
         ):
             return 0
-        if good:
-            vector_store.store(encoder.pk, [i for i, _ in good], np.stack([v for _, v in good]))
-    for exemplar, error in bad:
+        if encoded:
+            vector_store.store(
+                encoder.pk, [pk for pk, _ in encoded], np.stack([v for _, v in encoded])
+            )
+    for exemplar, error in failed:
         if encoder.state != EncoderState.ACTIVE:
             raise EncoderError(
                 f"It cannot encode exemplar {exemplar} ({one_line(str(error))}): quarantine that "

@@ -1,4 +1,4 @@
-"""Exemplars that were stored before scrubbing was, or before it knew a rule."""
+"""Scrubbing of exemplars that were stored before a scrubbing rule existed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-#: Exemplars read, and replaced, in one transaction.
-STEP = 1000
+#: Exemplars read and replaced in one transaction.
+BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Scrubbed:
-    """Exemplars ``looked_at``, and those of them with personal data.
+class ScrubCounts:
+    """Counts of a run; ``scrub_stored --json`` prints them under these names.
 
-    ``merged`` of them said the same as another exemplar once they were scrubbed, and
-    ``quarantined`` said nothing any more.
+    Attributes:
+        looked_at: exemplars read.
+        found: those with personal data.
+        merged: those deleted because, scrubbed, they repeat another exemplar.
+        quarantined: those quarantined because nothing is left of them.
     """
 
     looked_at: int
@@ -35,66 +38,66 @@ class Scrubbed:
     quarantined: int = 0
 
 
-def look(limit: int) -> Scrubbed:
-    """How many of the newest ``limit`` exemplars hold personal data; writes nothing."""
+def count_unscrubbed(limit: int) -> ScrubCounts:
+    """Count the newest ``limit`` exemplars, and those with personal data; writes nothing."""
     scrub = get_adapter().scrub
     newest = _stored().order_by("-pk").values_list("text", flat=True)[:limit]
-    changed = [scrub(text) != text for text in newest.iterator(STEP)]
-    return Scrubbed(len(changed), sum(changed))
+    changed = [scrub(text) != text for text in newest.iterator(BATCH_SIZE)]
+    return ScrubCounts(len(changed), sum(changed))
 
 
 def scrub_exemplars(
     *, dry_run: bool = False, progress: Callable[[int], None] = lambda looked_at: None
-) -> Scrubbed:
-    """Put a scrubbed exemplar in the place of each that holds personal data.
+) -> ScrubCounts:
+    """Replace each exemplar that holds personal data with a scrubbed one.
 
-    A text never changes: an exemplar that is being encoded right now would be given a vector
-    of the old one. So the old one goes, with its vectors, and workers encode the new one.
-    Stopped anywhere, it can simply be run again.
+    The text of an exemplar never changes in place: one that is being encoded at this moment
+    would get the vector of its old text. The old exemplar is deleted with its vectors, and
+    workers encode the new one. After an interruption, simply run it again.
     """
     adapter = get_adapter()
     looked_at = found = merged = quarantined = 0
-    for step in _steps():
+    for batch in _batches():
         with transaction.atomic(using=alias()):
-            changed = [row for row in step if adapter.scrub(row.text) != row.text]
+            changed = [row for row in batch if adapter.scrub(row.text) != row.text]
             for row in [] if dry_run else changed:
                 new = _replace(row, adapter.prepared(row.text))
                 merged += new is None
                 quarantined += new is not None and new.state != row.state
-        looked_at, found = looked_at + len(step), found + len(changed)
-        progress(len(step))
-    return Scrubbed(looked_at, found, merged, quarantined)
+        looked_at, found = looked_at + len(batch), found + len(changed)
+        progress(len(batch))
+    return ScrubCounts(looked_at, found, merged, quarantined)
 
 
 def _stored() -> QuerySet[Exemplar]:
-    # A category's description is made anew where its text is prepared in another way.
+    # Descriptions are left out: a sync replaces them when their prepared text changes.
     return Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
 
 
-def _steps() -> Iterator[list[Exemplar]]:
-    """All that are there now, in the order of their keys; what takes their place is newer."""
+def _batches() -> Iterator[list[Exemplar]]:
+    """All existing exemplars, by primary key; those that replace them have higher keys."""
     end: Any = _stored().order_by("pk").values_list("pk", flat=True).last()
     last = 0
     while end is not None:
         rows = _stored().filter(pk__gt=last, pk__lte=end)
-        step = list(rows.order_by("pk")[:STEP])
-        if not step:
+        batch = list(rows.order_by("pk")[:BATCH_SIZE])
+        if not batch:
             return
-        last = step[-1].pk
-        yield step
+        last = batch[-1].pk
+        yield batch
 
 
 def _replace(old: Exemplar, text: str) -> Exemplar | None:
-    """The exemplar that takes the place of ``old``; None where another one says the same."""
+    """Replace ``old``; returns the new exemplar, or None if another one has the same text."""
     rows = Exemplar.objects.using(alias())
     if not rows.filter(pk=old.pk).delete()[0]:
-        return None  # an answer has replaced it meanwhile
+        return None  # an answer replaced it meanwhile
     same = rows.filter(
         text_digest=digest(text), category_key=old.category_key, posting_id=old.posting_id
     )
     if same.exists():
         return None
-    says_nothing = is_blank(text) and not old.is_none
+    is_empty = is_blank(text) and not old.is_none
     new = Exemplar(
         text=text,
         text_digest=digest(text),
@@ -102,7 +105,7 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
         category_key=old.category_key,
         is_none=old.is_none,
         source=old.source,
-        state=ExemplarState.QUARANTINED if says_nothing else old.state,
+        state=ExemplarState.QUARANTINED if is_empty else old.state,
         posting_id=old.posting_id,
         created_by_id=old.created_by_id,
     )

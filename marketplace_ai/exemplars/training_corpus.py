@@ -9,7 +9,7 @@ from django.db import connections
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
-from marketplace_ai.imports.files import categories_by_key
+from marketplace_ai.imports.common import categories_by_key
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.training.data.category_tree import CategoryTree

@@ -1,4 +1,4 @@
-"""Exemplars and their vectors between PostgreSQL, which is the truth, and a resident index."""
+"""Reading and writing of exemplars and their vectors in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 GENERATION = "SELECT value, removals FROM marketplace_ai_exemplargeneration"
 
-# What changed after a generation, of the exemplar itself or of its vector for this encoder.
-# Category keys come as text: to the classifier a label is an opaque string.
+# Exemplars that changed after a generation, or whose vector for this encoder did.
+# Category keys come as text: to the classifier, a label is an opaque string.
 CHANGED = """
 WITH changed AS (
     SELECT id FROM marketplace_ai_exemplar WHERE generation > %(since)s
@@ -46,7 +46,7 @@ WHERE exemplar.state = 'active' AND NOT EXISTS (
 ORDER BY exemplar.id LIMIT %(limit)s
 """
 
-# An exemplar deleted while it was encoded is not missed.
+# Skips exemplars that were deleted while they were encoded.
 STORE = f"""
 INSERT INTO marketplace_ai_exemplarembedding (exemplar_id, encoder_id, vector)
 SELECT new.exemplar, %(encoder)s, new.vector
@@ -59,11 +59,13 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What an index must take in to stand at ``generation``.
+    """The changes that bring an index in memory to ``generation``.
 
-    ``ids`` int64 (n,), ``texts``, ``labels`` (None: fits none) and ``vectors`` float32 (n, d)
-    are exemplars that vote from now on, ``described`` bool (n,) those of them that are their
-    category's description; ``gone`` ids that vote no longer.
+    Attributes:
+        ids, texts, labels, vectors: n exemplars that vote from now on; a label of None means
+            "fits no category"; vectors are float32 (n, dimension).
+        described: bool (n,), whether each is its category's description.
+        gone: ids of exemplars that no longer vote.
     """
 
     generation: int
@@ -77,7 +79,7 @@ class Changes:
 
 
 def generation() -> tuple[int, int]:
-    """(changes, removals) so far: a batch compares them before it looks any further."""
+    """The counters of changes and removals; cheap, so each batch can ask whether to reload."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(GENERATION)
         value, removals = cursor.fetchone()
@@ -87,7 +89,7 @@ def generation() -> tuple[int, int]:
 def changes(
     encoder_id: int, dimension: int, *, since: int, removals: int, known: Sequence[int]
 ) -> Changes:
-    """What changed after generation ``since`` for an index that holds the ``known`` ids.
+    """Read what changed after generation ``since``, for an index that holds the ``known`` ids.
 
     The generation is read first: a row that changes meanwhile is read twice, never missed.
     """
@@ -114,14 +116,14 @@ def changes(
 
 
 def without_vector(encoder_id: int, limit: int) -> list[tuple[int, str]]:
-    """(id, text) of active exemplars that have no vector of this encoder yet."""
+    """(id, text) of active exemplars without a vector of this encoder."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(WITHOUT_VECTOR, {"encoder": encoder_id, "limit": limit})
         return list(cursor.fetchall())
 
 
 def store(encoder_id: int, exemplars: list[int], rows: NDArray[np.float32]) -> None:
-    """Keep vectors of exemplars; (n, d) float32 rows in the order of the ids."""
+    """Store vectors of exemplars: float32 rows (n, dimension), in the order of the ids."""
     wrapper = connections[alias()]
     with transaction.atomic(using=alias()), vectors.cursor(wrapper) as cursor:
         cursor.execute(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from django.core.exceptions import ImproperlyConfigured
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.audit import judge
+from marketplace_ai.audit import audited_postings
 from marketplace_ai.guarantee.bounds import rows_needed
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.imports.files import NONE, categories_by_key, clean_text
+from marketplace_ai.imports.common import NONE, categories_by_key, prepare_text
 from marketplace_ai.models import AuditedPosting
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import is_blank
@@ -73,7 +73,7 @@ def _posting_text(row: Row) -> str:
             text = adapter.text(adapter.make_job(title, description))
         except ImproperlyConfigured:  # the project's own model, which such a row cannot fill
             text = f"{title}\n{description}"
-    return clean_text(text)
+    return prepare_text(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class AuditSample:
 
 def read_audits(target: Target) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
-    rows = [row for row in judge.labelled() if not is_blank(row[0])]
+    rows = [row for row in audited_postings.labeled_texts() if not is_blank(row[0])]
     needed = rows_needed(target)
     waiting = AuditedPosting.objects.unanswered().count()
     return AuditSample(rows if len(rows) >= needed else [], len(rows), needed, waiting)

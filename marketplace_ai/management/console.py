@@ -50,12 +50,12 @@ class HelpfulCommand(BaseCommand):
         self.stderr.write(line, style_func=str)
 
 
-def refuse(message: str) -> NoReturn:
+def usage_error(message: str) -> NoReturn:
     """End with one clear sentence on stderr and exit code 2: bad usage or bad input."""
     raise CommandError(message, returncode=2)
 
 
-def fail(message: str) -> NoReturn:
+def runtime_error(message: str) -> NoReturn:
     """End with one clear sentence on stderr and exit code 1: rightly asked, but it did not work."""
     raise CommandError(message, returncode=1)
 

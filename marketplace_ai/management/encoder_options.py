@@ -18,7 +18,7 @@ from marketplace_ai.encoding import (
 )
 from marketplace_ai.encoding.sources import BUNDLED, ModelPath, find_directory
 
-from .console import fail, refuse
+from .console import runtime_error, usage_error
 
 if TYPE_CHECKING:
     from marketplace_ai.models import Encoder
@@ -32,7 +32,7 @@ def load_named_encoder(name: str, say: Callable[[str], None]) -> TextEncoder:
         try:
             return active.load(_registered(name, "--encoder"))
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
     try:
         return load_encoder(
             name,
@@ -75,7 +75,7 @@ def registered_name(name: str) -> str:
 
 def _end(name: str, error: EncoderError) -> NoReturn:
     # A directory or hub id was typed, so it is bad input; the bundled encoder is ours to provide.
-    (fail if canonical_source(name) == BUNDLED else refuse)(str(error))
+    (runtime_error if canonical_source(name) == BUNDLED else usage_error)(str(error))
 
 
 def _registered(name: str, option: str) -> Encoder:
@@ -87,7 +87,11 @@ def _registered(name: str, option: str) -> Encoder:
         names = list(Encoder.objects.order_by("name").values_list("name", flat=True))
     except DatabaseError as error:
         reason = str(error).strip().partition("\n")[0]
-        refuse(f"{neither}, and the database that may know the name cannot be asked ({reason}).")
+        usage_error(
+            f"{neither}, and the database that may know the name cannot be asked ({reason})."
+        )
     if encoder is None:
-        refuse(f"{neither}, and not registered either. Registered: {', '.join(names) or 'none'}.")
+        usage_error(
+            f"{neither}, and not registered either. Registered: {', '.join(names) or 'none'}."
+        )
     return encoder

@@ -87,7 +87,7 @@ class QueueHealth:
     logged: int
     pending: int
     claimed: int
-    set_aside: int
+    failed: int
     rescans: int
     oldest: dt.timedelta
 
@@ -117,11 +117,11 @@ def queue_health() -> QueueHealth:
     """The counts and ages now, by the database's clock."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(QUEUE_COUNTS, {"bound": LARGEST_COUNT + 1})
-        pending, claimed, set_aside, oldest_pending = cursor.fetchone()
+        pending, claimed, failed, oldest_pending = cursor.fetchone()
         cursor.execute(CHANGE_LOG_COUNTS, {"bound": LARGEST_COUNT + 1})
         logged, rescans, oldest_logged = cursor.fetchone()
     nothing = dt.timedelta()
     return QueueHealth(
-        logged, pending, claimed, set_aside, rescans,
+        logged, pending, claimed, failed, rescans,
         max(oldest_pending or nothing, oldest_logged or nothing),
     )  # fmt: skip

@@ -124,7 +124,7 @@ class ModelLoader:
         now, generation = time.monotonic(), vector_store.generation()
         if self._described in (generation, None) and now < self._next_look:
             return
-        done = descriptions.look_after(settled=DESCRIPTIONS_SECONDS)
+        done = descriptions.sync_safely(min_age=DESCRIPTIONS_SECONDS)
         # The generation from before: what changed meanwhile is looked at by the next call.
         self._described = generation if done else None
         self._next_look = now + DESCRIPTIONS_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marketplace_ai.exemplars.encode import encode_some
+from marketplace_ai.exemplars.encode import encode_next
 from marketplace_ai.queue.write import Written, write
 from marketplace_ai.serving.loaded_model import Batch, LoadedModel, Vectors
 
@@ -26,7 +26,7 @@ class CandidateModel(LoadedModel):
 
     def encode_some(self) -> bool:
         """Encode a batch of exemplars without a vector; whether there were any."""
-        return encode_some(self.encoder, self.text_encoder) > 0
+        return encode_next(self.encoder, self.text_encoder) > 0
 
     def follow(self, encoder: Encoder) -> None:
         """Take in the current row of its encoder; in shadow mode, also its active classifier

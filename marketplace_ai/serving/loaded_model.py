@@ -232,9 +232,9 @@ class LoadedModel:
         for start in range(0, len(texts), step):
             part = slice(start, start + step)
             verdicts += fitted.classifier.predict(index, np.stack(vectors[part]), list(texts[part]))
-        stopped = stops.in_force(fitted.version_id)
+        stopped = stops.load_stops(fitted.version_id)
         key = _key_of()
-        return [_proposal(stopped.hold(verdict), key) for verdict in verdicts]
+        return [_proposal(stopped.apply_to(verdict), key) for verdict in verdicts]
 
 
 def _proposal(verdict: Prediction, key: Callable[[str | None], Any | None]) -> Proposal:

@@ -21,7 +21,8 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
-from marketplace_ai.imports.files import import_catalog, import_exemplars
+from marketplace_ai.imports.catalog import import_catalog
+from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import (
     Decision,
     Encoder,

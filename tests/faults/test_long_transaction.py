@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from marketplace_ai.doctor import diagnose
+from marketplace_ai.doctor import queue as doctor_queue
 from marketplace_ai.models import QueuedPosting
 from marketplace_ai.queue import claim as claims
 from tests.acceptance import ledger, workers
@@ -34,7 +35,7 @@ def test_the_queue_is_worked_off_under_an_open_transaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, postings = workers.database(), 0
-    monkeypatch.setattr(diagnose, "LONG_TRANSACTION", dt.timedelta(0))
+    monkeypatch.setattr(doctor_queue, "LONG_TRANSACTION", dt.timedelta(0))
     looks: list[float] = []
     with (
         workers.queue_worker(tmp_path, workers.environment(url)) as worker,

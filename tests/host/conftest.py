@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from marketplace_ai.fitting import fit_classifier
-from marketplace_ai.imports.files import import_catalog, import_exemplars
+from marketplace_ai.imports.catalog import import_catalog
+from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import Outcome
 from marketplace_ai.queue.proposal import Proposal
 from marketplace_ai.serving.active_model import ActiveModel, ModelLoader

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from marketplace_ai.audit import judge, monitor, stops
+from marketplace_ai.audit import audited_postings, monitor, stops
 from marketplace_ai.exemplars import training_corpus
 from marketplace_ai.fitting import fit_classifier, labeled_postings
 from marketplace_ai.models import (
@@ -389,7 +389,7 @@ def test_the_audit_knows_the_hosts_keys(
         answer(job.pk, section, None)
     rows = {row.posting_id: row for row in AuditedPosting.objects.all()}
     assert [rows[job.pk].is_correct for job in jobs] == [True, False, False]
-    assert ("Male 0", "s-maling") in judge.labelled()
+    assert ("Male 0", "s-maling") in audited_postings.labeled_texts()
     run(f"DELETE FROM {TABLE}")
     assert AuditedPosting.objects.filter(posting=None, is_correct=False).count() == 2
     Section.objects.all().delete()
@@ -399,8 +399,8 @@ def test_the_audit_knows_the_hosts_keys(
 def test_a_stop_of_a_section_holds_for_its_text_key(fitted: None, sections: Any) -> None:
     version = ClassifierVersion.objects.get(is_active=True)
     stops.stop(version, "automatic", "s-maling", key="maling")
-    assert stops.in_force(version.pk).labels == {"s-maling"}
-    keys = {line.label: line.category_id for line in monitor.watch(version).categories}
+    assert stops.load_stops(version.pk).labels == {"s-maling"}
+    keys = {line.label: line.category_id for line in monitor.monitoring_report(version).categories}
     assert keys["s-maling"] == "s-maling"
 
 

@@ -15,7 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 import marketplace_ai
-from marketplace_ai.imports.files import import_catalog, import_exemplars, import_jobs
+from marketplace_ai.imports.catalog import import_catalog
+from marketplace_ai.imports.exemplars import import_exemplars
+from marketplace_ai.imports.postings import import_jobs
 from marketplace_ai.models import (
     Category,
     Decision,

@@ -15,7 +15,7 @@ from rich.console import Console
 from demo import postings, processes, show
 from demo.services import find_running
 from demo.services.command import ROOT
-from marketplace_ai.management.console import fail, progress
+from marketplace_ai.management.console import progress, runtime_error
 from marketplace_ai.models import ClassifierVersion, Encoder
 from marketplace_ai.queue import stats
 
@@ -66,7 +66,7 @@ class Command(BaseCommand):
                 ) as advance:
                     postings.wait(samples, advance)
             except TimeoutError as error:
-                fail(f"{error} See {ROOT / 'worker.log'}.")
+                runtime_error(f"{error} See {ROOT / 'worker.log'}.")
             counts, decided = postings.summarize(samples)
             counts.seconds_setup = round(setup, 1)
             counts.seconds_tagging = round(time.monotonic() - started, 1)
@@ -101,7 +101,7 @@ class Command(BaseCommand):
         deadline = time.monotonic() + WORKER_SECONDS
         while not stats.worker_names():
             if worker.poll() is not None or time.monotonic() > deadline:
-                fail(f"The worker did not start; see {ROOT / 'worker.log'}.")
+                runtime_error(f"The worker did not start; see {ROOT / 'worker.log'}.")
             time.sleep(0.1)
 
 

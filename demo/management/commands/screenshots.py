@@ -5,7 +5,7 @@ from typing import Any
 from demo import processes, screenshots
 from demo.management.commands.demo import ADMIN
 from demo.services.command import BASE_DIR, ROOT
-from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.management.console import DatabaseCommand, usage_error
 
 
 class Command(DatabaseCommand):
@@ -24,4 +24,4 @@ class Command(DatabaseCommand):
                     for file in screenshots.take(page, address, shown, folder):
                         self.stdout.write(f"{file.relative_to(BASE_DIR)}")
         except (LookupError, OSError) as error:
-            refuse(str(error))
+            usage_error(str(error))

@@ -8,7 +8,13 @@ from django.db import IntegrityError
 
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.management import encoder_report, labeled_rows
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    print_json,
+    progress,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import EncoderState
 from marketplace_ai.promotion import wording
@@ -71,24 +77,26 @@ class Command(DatabaseCommand):
         try:
             encoder = rules.find_encoder(registered_name(options["encoder"]))
         except VersionError as error:
-            refuse(str(error))
+            usage_error(str(error))
         if encoder.state == EncoderState.ACTIVE:
             self._already_active(encoder, as_json=options["json"])
             return
         if reason := rules.activation_blocker(encoder):
-            fail(reason)
+            runtime_error(reason)
         try:
             candidate, promotion = self._compare_and_promote(encoder, options)
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         except VersionError as error:
-            fail(f"{error} Nothing was changed: look at the encoders and compare again.")
+            runtime_error(f"{error} Nothing was changed: look at the encoders and compare again.")
         except ArtifactError as error:
-            fail(f"Nothing was changed: {error}.")
+            runtime_error(f"Nothing was changed: {error}.")
         except IntegrityError:
-            fail("Another change of the encoders came in between; nothing was changed by this one.")
+            runtime_error(
+                "Another change of the encoders came in between; nothing was changed by this one."
+            )
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         self._report(candidate, promotion, options)
 
     def _compare_and_promote(
@@ -148,7 +156,7 @@ class Command(DatabaseCommand):
                 self.stdout.write(line)
         failed = wording.failed_checks(candidate.report)
         if promotion is None and failed and not options["force"]:
-            fail(
+            runtime_error(
                 f"{name} does not become active: {'; '.join(failed)}. "
                 "--force --reason TEXT activates it all the same."
             )
@@ -181,6 +189,8 @@ def _as_dict(
 def _check(options: dict[str, Any]) -> None:
     for name in ("target_precision", "confidence"):
         if options[name] is not None and not 0 < options[name] < 1:
-            refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+            usage_error(
+                f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}."
+            )
     if options["force"] and not options["reason"].strip():
-        refuse("--force needs --reason TEXT, so that others can see why.")
+        usage_error("--force needs --reason TEXT, so that others can see why.")

@@ -7,7 +7,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    print_json,
+    progress,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
 from marketplace_ai.queue import backfill, scans, stats
@@ -49,7 +55,7 @@ class Command(DatabaseCommand):
         encoder = self._encoder(options["encoder"])
         limit = options["limit"]
         if limit is not None and limit < 1:
-            refuse(f"--limit must be 1 or more, not {limit}.")
+            usage_error(f"--limit must be 1 or more, not {limit}.")
         since = self._since(options["since"])
         if options["stop"]:
             return self._stop(encoder, as_json=options["json"])
@@ -97,12 +103,12 @@ class Command(DatabaseCommand):
     def _encoder(self, name: str | None) -> Encoder:
         active = Encoder.objects.active()
         if active is None:
-            refuse("There is no encoder yet: start a worker, or run fit_classifier, first.")
+            usage_error("There is no encoder yet: start a worker, or run fit_classifier, first.")
         if name is None or (name := registered_name(name)) == active.name:
             return active
         encoder = Encoder.objects.candidates().filter(name=name).first()
         if encoder is None:
-            refuse(
+            usage_error(
                 f"{name!r} is neither the active encoder ({active.name!r}) nor one beside it. Run "
                 "manage.py encoders to see those there are."
             )
@@ -112,11 +118,11 @@ class Command(DatabaseCommand):
         if value is None:
             return None
         if get_adapter().created_field is None:
-            refuse("--since needs created_field in the adapter: when a posting was created.")
+            usage_error("--since needs created_field in the adapter: when a posting was created.")
         try:
             return dt.date.fromisoformat(value)
         except ValueError:
-            refuse(f"--since must be a date such as 2026-01-31, not {value!r}.")
+            usage_error(f"--since must be a date such as 2026-01-31, not {value!r}.")
 
     def _stop(self, encoder: Encoder, *, as_json: bool) -> None:
         stopped = backfill.stop(encoder)
@@ -143,12 +149,14 @@ class Command(DatabaseCommand):
         with progress("Encoding", walk.total, quiet=quiet) as advance:
             while waiting or not walk.finished_at:
                 if not stats.worker_names():
-                    fail(
+                    runtime_error(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
                     )
                 if walk.stopped_at:
-                    fail("The backfill was stopped. Run the same command again to go on with it.")
+                    runtime_error(
+                        "The backfill was stopped. Run the same command again to go on with it."
+                    )
                 time.sleep(LOOK_SECONDS)
                 walk.refresh_from_db()
                 waiting = backfill.queued_rows(encoder).count()

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import search_index
-from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.management.console import DatabaseCommand, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder
 
@@ -24,10 +24,10 @@ class Command(DatabaseCommand):
         found = Encoder.objects.filter(name=registered_name(named)) if named else None
         encoder = found.first() if found is not None else Encoder.objects.active()
         if encoder is None:
-            refuse(f"There is no encoder {named!r}." if named else "No encoder is active yet.")
+            usage_error(f"There is no encoder {named!r}." if named else "No encoder is active yet.")
         try:
             built = search_index.build_search_index(encoder)
         except ValueError as error:
-            refuse(str(error))
+            usage_error(str(error))
         what = "is built" if built else "exists already, or is being built elsewhere"
         self.stdout.write(f"The search index of {encoder.name} {what}.")

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from marketplace_ai.doctor.diagnose import examine, examine_worker
-from marketplace_ai.management.console import fail, print_json
+from marketplace_ai.doctor import workers
+from marketplace_ai.doctor.diagnose import examine
+from marketplace_ai.management.console import print_json, runtime_error
 
 
 class Command(BaseCommand):
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         if options["tune"]:
             self._tune(options["json"])
             return
-        findings = [examine_worker()] if options["worker"] else list(examine())
+        findings = [workers.local_worker()] if options["worker"] else list(examine())
         healthy = all(finding.ok for finding in findings)
         if options["json"]:
             print_json(self, {"ok": healthy, "findings": [f.as_dict() for f in findings]})
@@ -56,7 +57,7 @@ class Command(BaseCommand):
                 lambda line: self.stderr.write(line, style_func=str)
             )
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         if as_json:
             print_json(self, found)
         else:

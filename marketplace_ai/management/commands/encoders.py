@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import status
-from marketplace_ai.management.console import DatabaseCommand, print_json, refuse
+from marketplace_ai.management.console import DatabaseCommand, print_json, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState
 from marketplace_ai.promotion import shadow_mode
@@ -44,11 +44,13 @@ class Command(DatabaseCommand):
     def _switch(self, name: str, on: bool, *, as_json: bool) -> None:
         encoder = Encoder.objects.filter(name=registered_name(name)).first()
         if encoder is None:
-            refuse(f"There is no encoder {name!r}. Run manage.py encoders to see those there are.")
+            usage_error(
+                f"There is no encoder {name!r}. Run manage.py encoders to see those there are."
+            )
         try:
             shadow_mode.set_shadow_mode(encoder, on)
         except shadow_mode.ShadowError as error:
-            refuse(str(error))
+            usage_error(str(error))
         if as_json:
             print_json(self, {"encoder": encoder.name, "shadow": encoder.is_shadowing})
         elif on:
@@ -74,12 +76,12 @@ def lines(standing: status.EncoderStatus) -> list[str]:
         f"{_share(standing.exemplars)} of the exemplars",
         f"  classifier: {standing.classifier or 'none is in force for it'}",
     ]
-    if standing.pending or standing.set_aside:
-        pending, aside = (
+    if standing.pending or standing.failed:
+        pending, failed = (
             stats.format_count(standing.pending),
-            stats.format_count(standing.set_aside),
+            stats.format_count(standing.failed),
         )
-        found.append(f"  in the queue: {pending}, and {aside} set aside")
+        found.append(f"  in the queue: {pending}, and {failed} failed")
     if standing.walk is not None and standing.progress is not None:
         known = standing.progress
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"

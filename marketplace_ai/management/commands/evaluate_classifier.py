@@ -8,7 +8,13 @@ from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
-from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    HelpfulCommand,
+    print_json,
+    progress,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.management.encoder_options import load_named_encoder
 from marketplace_ai.text.csv_files import TableError
 
@@ -94,7 +100,7 @@ class Command(HelpfulCommand):
             if folder is not None:
                 report.check(folder)
         except (TableError, report.ReportError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         encoder = load_named_encoder(options["encoder"], self.say)
         try:
             start = time.perf_counter()
@@ -107,9 +113,9 @@ class Command(HelpfulCommand):
                 progress=progress,
             )
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         except (TableError, ValueError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         given = ("train", "test", "calibration", "catalog", "shots", "seed")
         figures = {
             **result.figures,
@@ -129,7 +135,7 @@ class Command(HelpfulCommand):
             try:
                 report.write(folder, result, figures)
             except OSError as error:
-                fail(f"{folder}: the report cannot be written: {error.strerror}.")
+                runtime_error(f"{folder}: the report cannot be written: {error.strerror}.")
         if options["json"]:
             print_json(self, figures)
         else:
@@ -142,13 +148,15 @@ class Command(HelpfulCommand):
 def _check_numbers(options: dict[str, Any]) -> None:
     for name in ("target_precision", "confidence"):
         if not 0 < options[name] < 1:
-            refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+            usage_error(
+                f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}."
+            )
     if options["shots"] is not None and options["shots"] < 1:
-        refuse(f"--shots must be 1 or more, not {options['shots']}.")
+        usage_error(f"--shots must be 1 or more, not {options['shots']}.")
     if options["seed"] < 0:
-        refuse(f"--seed must be 0 or more, not {options['seed']}.")
+        usage_error(f"--seed must be 0 or more, not {options['seed']}.")
     if options["calibration_where"] and not options["calibration"]:
-        refuse("--calibration-where chooses rows of --calibration, which is not given.")
+        usage_error("--calibration-where chooses rows of --calibration, which is not given.")
 
 
 def _inputs(options: dict[str, Any]) -> Inputs:
@@ -161,7 +169,7 @@ def _inputs(options: dict[str, Any]) -> Inputs:
         try:
             return Source(options[name], None if where is None else Filter.parse(where))
         except ValueError as error:
-            refuse(f"--{name}-where: {error}")
+            usage_error(f"--{name}-where: {error}")
 
     return read_inputs(
         source("train"),

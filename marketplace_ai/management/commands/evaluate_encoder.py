@@ -5,7 +5,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    HelpfulCommand,
+    print_json,
+    progress,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.management.encoder_options import load_named_encoder
 from marketplace_ai.text.csv_files import TableError
 
@@ -35,14 +41,14 @@ class Command(HelpfulCommand):
         try:
             triplets = read_triplets(options["triplets"])
         except TableError as error:
-            refuse(str(error))
+            usage_error(str(error))
         encoder = load_named_encoder(options["encoder"], self.say)
         texts = len({text for row in triplets for text in row[:3]})
         try:
             with progress("Encoding", texts, quiet=options["json"]) as advance:
                 figures = evaluate_triplets(encoder, triplets, advance)
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         if options["json"]:
             print_json(self, {"encoder": encoder.name, **figures})
             return

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, find_directory, is_source
-from marketplace_ai.management.console import fail, print_json, refuse
+from marketplace_ai.management.console import print_json, runtime_error, usage_error
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["labeled"] and not options["int8"]:
-            refuse("--labeled is what --int8 is measured on, which is not given.")
+            usage_error("--labeled is what --int8 is measured on, which is not given.")
         model = self._find_model(options["encoder"])
         labeled = _labeled_texts(options["labeled"]) if options["int8"] else None
         from marketplace_ai.encoding.onnx.export import export
@@ -64,7 +64,7 @@ class Command(BaseCommand):
                 progress=self._say,
             )
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         exports = {
             kind: {
                 "folder": str(export_folder(cache_dir, manifest.source_weights, kind)),
@@ -98,7 +98,7 @@ class Command(BaseCommand):
                 name, cache_dir=conf.cache_dir, revision=revision, progress=self._say
             )
         except EncoderError as error:
-            refuse(str(error))
+            usage_error(str(error))
 
     def _say(self, line: str) -> None:
         self.stderr.write(line, style_func=str)
@@ -126,7 +126,7 @@ def _registered(name: str | None) -> tuple[str, str | None]:
     if name is not None:
         if reason:
             reason = f", and the database that may know the name cannot be asked ({reason})"
-        refuse(f"{neither}{reason or ', and not registered either'}.")
+        usage_error(f"{neither}{reason or ', and not registered either'}.")
     return conf.encoder, None
 
 
@@ -138,7 +138,7 @@ def _labeled_texts(path: str | None) -> LabeledTexts:
         try:
             rows = read_rows(path)
         except TableError as error:
-            refuse(str(error))
+            usage_error(str(error))
         return [(t, c) for t, c in zip(rows.texts, rows.labels, strict=True) if c is not None]
     from marketplace_ai.models import Exemplar, ExemplarState
 
@@ -149,7 +149,7 @@ def _labeled_texts(path: str | None) -> LabeledTexts:
         ]
     except DatabaseError as error:
         reason = str(error).strip().partition("\n")[0]
-        refuse(
+        usage_error(
             f"The exemplars, which --int8 is measured on, cannot be read ({reason}): give "
             "--labeled FILE."
         )

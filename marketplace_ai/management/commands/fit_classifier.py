@@ -11,7 +11,13 @@ from marketplace_ai.comparison.report import VersionReport
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.management import labeled_rows, version_report
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    print_json,
+    progress,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.models import (
     ClassifierVersion,
     EncoderState,
@@ -55,7 +61,9 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("target_precision", "confidence"):
             if not 0 < options[name] < 1:
-                refuse(f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}.")
+                usage_error(
+                    f"--{name.replace('_', '-')} must lie between 0 and 1, not {options[name]}."
+                )
         target = Target(options["target_precision"], options["confidence"])
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
@@ -67,7 +75,7 @@ class Command(DatabaseCommand):
         quiet = options["json"]
         voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
-            refuse("There are no exemplars yet: run import_exemplars first.")
+            usage_error("There are no exemplars yet: run import_exemplars first.")
         try:
             encoder = rules.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
@@ -93,27 +101,29 @@ class Command(DatabaseCommand):
                     dry_run=options["dry_run"],
                 )
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         except activation.ActivationConflictError as error:
-            fail(f"{error} It is stored, and was not compared with that one; see use_classifier.")
+            runtime_error(
+                f"{error} It is stored, and was not compared with that one; see use_classifier."
+            )
         except activation.VersionError as error:
-            refuse(str(error))
+            usage_error(str(error))
         except ArtifactError as error:
-            fail(f"Nothing was stored, and the active version stays: {error}.")
+            runtime_error(f"Nothing was stored, and the active version stays: {error}.")
         except IntegrityError:
-            fail(
+            runtime_error(
                 "Another fit_classifier or a switch of the encoder came in between; this one "
                 "activated nothing. Run it again if it is still wanted."
             )
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         if options["json"]:
             found = {"in_force": version.is_active, "comparison": version.comparison}
             print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
         else:
             self._tell(version)
         if version.comparison["failed_checks"] and not options["force"]:
-            fail(_refusal(version))
+            runtime_error(_refusal(version))
 
     def _tell(self, version: ClassifierVersion) -> None:
         name = "What was fitted" if version.pk is None else f"Classifier {version.pk}"

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 
-from marketplace_ai.imports.files import import_catalog
-from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.imports.catalog import import_catalog
+from marketplace_ai.management.console import DatabaseCommand, usage_error
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -25,6 +25,6 @@ class Command(DatabaseCommand):
         try:
             count = import_catalog(options["file"], dry_run=options["dry_run"])
         except (TableError, ImproperlyConfigured) as error:
-            refuse(str(error))
+            usage_error(str(error))
         verb = "would be loaded" if options["dry_run"] else "loaded"
         self.stdout.write(f"{count} categories {verb}.")

@@ -5,8 +5,12 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 
-from marketplace_ai.imports.files import ExemplarCounts, exemplars_from_jobs, import_exemplars
-from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.imports.exemplars import (
+    ExemplarCounts,
+    exemplars_from_postings,
+    import_exemplars,
+)
+from marketplace_ai.management.console import DatabaseCommand, usage_error
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -32,13 +36,13 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["from_jobs"]:
-            refuse("Give either a CSV file or --from-jobs.")
+            usage_error("Give either a CSV file or --from-jobs.")
         if options["per_category"] < 1:
-            refuse(f"--per-category must be 1 or more, not {options['per_category']}.")
+            usage_error(f"--per-category must be 1 or more, not {options['per_category']}.")
         try:
             counts: ExemplarCounts
             if options["from_jobs"]:
-                counts = exemplars_from_jobs(
+                counts = exemplars_from_postings(
                     per_category=options["per_category"], dry_run=options["dry_run"]
                 )
             else:
@@ -48,9 +52,9 @@ class Command(DatabaseCommand):
                     dry_run=options["dry_run"],
                 )
         except (TableError, ImproperlyConfigured) as error:
-            refuse(str(error))
+            usage_error(str(error))
         verb = "would be added" if options["dry_run"] else "added"
         self.stdout.write(
-            f"{counts.added} exemplars {verb}, {counts.known} were there already, "
+            f"{counts.added} exemplars {verb}, {counts.existing} were there already, "
             f"{counts.categories_created} categories created."
         )

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 
-from marketplace_ai.imports.files import import_jobs
-from marketplace_ai.management.console import DatabaseCommand, refuse
+from marketplace_ai.imports.postings import import_jobs
+from marketplace_ai.management.console import DatabaseCommand, usage_error
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -24,6 +24,6 @@ class Command(DatabaseCommand):
         try:
             jobs = import_jobs(options["file"], dry_run=options["dry_run"])
         except (TableError, ImproperlyConfigured) as error:
-            refuse(str(error))
+            usage_error(str(error))
         verb = "would be created" if options["dry_run"] else "created"
         self.stdout.write(f"{len(jobs)} postings {verb}.")

@@ -9,10 +9,10 @@ from django.db import DatabaseError
 from marketplace_ai.management.console import (
     DatabaseCommand,
     HelpfulCommand,
-    fail,
     print_json,
     progress,
-    refuse,
+    runtime_error,
+    usage_error,
 )
 from marketplace_ai.text.csv_files import TableError
 
@@ -94,15 +94,15 @@ class Command(HelpfulCommand, DatabaseCommand):
                 progress=lambda title, total: progress(title, total, quiet=quiet),
             )
         except (TableError, dataset_dir.DatasetDirError) as error:
-            refuse(str(error))
+            usage_error(str(error))
         except MiningError as error:
-            (refuse if options["file"] else fail)(str(error))
+            (usage_error if options["file"] else runtime_error)(str(error))
         try:
             num_compared = dataset_dir.save_dataset(
                 dataset, out, seed=options["seed"], test_share=options["test_share"]
             )
         except (LeakError, dataset_dir.DatasetDirError) as error:
-            fail(str(error))
+            runtime_error(str(error))
         figures = {"out": str(out), **_figures(dataset), "compared": num_compared}
         if options["json"]:
             print_json(self, {**figures, "seed": options["seed"]})
@@ -140,13 +140,13 @@ class Command(HelpfulCommand, DatabaseCommand):
 
 def _check(options: dict[str, Any]) -> None:
     if options["each"] < 1:
-        refuse(f"--each must be 1 or more, not {options['each']}.")
+        usage_error(f"--each must be 1 or more, not {options['each']}.")
     if not 0 < options["test_share"] < 1:
-        refuse(f"--test-share must lie between 0 and 1, not {options['test_share']}.")
+        usage_error(f"--test-share must lie between 0 and 1, not {options['test_share']}.")
     if options["seed"] < 0:
-        refuse(f"--seed must be 0 or more, not {options['seed']}.")
+        usage_error(f"--seed must be 0 or more, not {options['seed']}.")
     if options["catalog"] and not options["file"]:
-        refuse("--catalog needs --from FILE, whose categories it describes.")
+        usage_error("--catalog needs --from FILE, whose categories it describes.")
 
 
 def _figures(dataset: MinedDataset) -> dict[str, Any]:

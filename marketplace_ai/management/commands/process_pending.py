@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import DatabaseCommand, fail, progress, refuse
+from marketplace_ai.management.console import DatabaseCommand, progress, runtime_error, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, QueuedPosting
 
@@ -55,17 +55,17 @@ class Command(DatabaseCommand):
             try:
                 worker.run(until_empty=options["drain"])
             except EncoderError as error:
-                fail(str(error))
+                runtime_error(str(error))
         if only is not None:
             only.refresh_from_db()
             if options["drain"] and only.last_error:
-                fail(f"The encoder {only.name!r} was not built. {only.last_error}")
+                runtime_error(f"The encoder {only.name!r} was not built. {only.last_error}")
 
 
 def _candidate(name: str) -> Encoder:
     encoder = Encoder.objects.candidates().filter(name=registered_name(name)).first()
     if encoder is None:
-        refuse(
+        usage_error(
             f"{name!r} is no encoder beside the active one, for which a worker could be started. "
             "Run manage.py encoders to see those there are; the active one needs no --encoder."
         )

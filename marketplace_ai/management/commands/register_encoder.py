@@ -4,7 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    print_json,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.models import Encoder
 
 
@@ -38,9 +43,9 @@ class Command(DatabaseCommand):
             loaded = active.load_checked(options["path"], revision=revision)
             encoder = register.register(name, loaded, revision=revision)
         except register.RegistrationError as error:
-            refuse(str(error))
+            usage_error(str(error))
         except EncoderError as error:
-            fail(f"Nothing was registered: {error}")
+            runtime_error(f"Nothing was registered: {error}")
         same_weights = register.encoders_with_same_weights(encoder)
         if options["json"]:
             print_json(

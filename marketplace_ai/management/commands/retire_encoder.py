@@ -6,7 +6,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoders import retire
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    print_json,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState
 
@@ -25,14 +30,14 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         encoder = Encoder.objects.filter(name=registered_name(options["name"])).first()
         if encoder is None:
-            refuse(
+            usage_error(
                 f"There is no encoder {options['name']!r}. Run manage.py encoders to see those "
                 "there are."
             )
         try:
             retire.check(encoder)
         except retire.RetirementError as error:
-            refuse(str(error))
+            usage_error(str(error))
         stored = retire.count_stored(encoder)
         # An interrupted retirement is finished without asking again.
         begun = encoder.state == EncoderState.RETIRED
@@ -42,7 +47,7 @@ class Command(DatabaseCommand):
             try:
                 retire.retire(encoder, lambda line: self._tell(f"{line} …", options))
             except retire.RetirementError as error:
-                fail(str(error))
+                runtime_error(str(error))
         if options["json"]:
             print_json(
                 self, {"encoder": encoder.name, "state": encoder.state, "deleted": stored.as_dict()}
@@ -59,10 +64,10 @@ class Command(DatabaseCommand):
             f"the queue and {stored.shadow:,} shadow decisions."
         )
         if not sys.stdin.isatty():
-            refuse(f"{losses} There is no terminal to ask on: give --yes to confirm.")
+            usage_error(f"{losses} There is no terminal to ask on: give --yes to confirm.")
         self.stdout.write(losses)
         if input("Retire it? [y/N] ").strip().lower() not in ("y", "yes"):
-            fail("Nothing was changed.")
+            runtime_error("Nothing was changed.")
 
     def _tell(self, line: str, options: dict[str, Any]) -> None:
         if not options["json"]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json
+from marketplace_ai.management.console import DatabaseCommand, print_json, runtime_error
 from marketplace_ai.models import Encoder
 
 
@@ -34,9 +34,11 @@ class Command(DatabaseCommand):
             if not options["dry_run"]:
                 promote.roll_back(expected=active)
         except activation.VersionError as error:
-            fail(str(error))
+            runtime_error(str(error))
         except ArtifactError as error:
-            fail(f"The classifier of {target} cannot be used, and nothing was changed: {error}.")
+            runtime_error(
+                f"The classifier of {target} cannot be used, and nothing was changed: {error}."
+            )
         if options["json"]:
             print_json(
                 self,

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import HelpfulCommand, fail, print_json, progress, refuse
+from marketplace_ai.management.console import (
+    HelpfulCommand,
+    print_json,
+    progress,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.management.encoder_options import find_base_model
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.training.model import training_metadata
@@ -76,7 +82,7 @@ class Command(HelpfulCommand):
         try:
             data = _data(options)
         except TableError as error:
-            refuse(str(error))
+            usage_error(str(error))
         output = Path(options["output"]).expanduser().absolute()
         _check_output(output, overwrite=options["overwrite"])
         from marketplace_ai.training.data.training_data import plan_epoch
@@ -84,7 +90,7 @@ class Command(HelpfulCommand):
         try:
             epoch = plan_epoch(data, recipe.batch_size)
         except ValueError as error:
-            refuse(f"{error}.")
+            usage_error(f"{error}.")
         base = find_base_model(options["base"], self.say)
         if options["dry_run"]:
             self._print_estimate(_estimate(base, data, recipe, output), as_json=as_json)
@@ -100,9 +106,11 @@ class Command(HelpfulCommand):
                     say=(lambda line: None) if as_json else self.say,
                 )  # fmt: skip
         except EncoderError as error:
-            fail(str(error))
+            runtime_error(str(error))
         if result.interrupted:
-            fail("Interrupted, with a checkpoint. The same command with --resume continues.")
+            runtime_error(
+                "Interrupted, with a checkpoint. The same command with --resume continues."
+            )
         if as_json:
             print_json(self, {"output": str(output), **result.figures})
         else:
@@ -214,16 +222,16 @@ def _estimate(base: ModelPath, data: TrainingData, recipe: Recipe, output: Path)
         require_packages()
         return estimate_training(base, data, recipe)
     except EncoderError as error:
-        fail(str(error))
+        runtime_error(str(error))
     except Exception as error:  # noqa: BLE001 (reported as the failure of a training)
-        fail(str(explain_failure(error, recipe, output)))
+        runtime_error(str(explain_failure(error, recipe, output)))
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:
     try:
         sizes = tuple(int(size) for size in options["matryoshka"].split(",") if size.strip())
     except ValueError:
-        refuse(f"--matryoshka takes numbers such as 256,128, not {options['matryoshka']!r}.")
+        usage_error(f"--matryoshka takes numbers such as 256,128, not {options['matryoshka']!r}.")
     recipe = Recipe(
         epochs=options["epochs"],
         batch_size=options["batch_size"],
@@ -243,9 +251,9 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         patience=options["patience"],
     )
     if problems := recipe.problems():
-        refuse(f"{'; '.join(problems)}.".capitalize())
+        usage_error(f"{'; '.join(problems)}.".capitalize())
     if recipe.patience is not None and not options["eval_triplets"]:
-        refuse("--patience needs --eval-triplets, on which improvement is measured.")
+        usage_error("--patience needs --eval-triplets, on which improvement is measured.")
     return recipe
 
 
@@ -263,9 +271,9 @@ def _data(options: dict[str, Any]) -> TrainingData:
         rows("eval_triplets", read_triplets),
     )
     if not data.sets:
-        refuse("There is nothing to train on: give --triplets, --pairs or --scored.")
+        usage_error("There is nothing to train on: give --triplets, --pairs or --scored.")
     if leaked := data.leaked():
-        refuse(
+        usage_error(
             f"{len(leaked)} texts of --eval-triplets, or near-duplicates of them, are also in the "
             f"training files, so the test would prove nothing; the first is {leaked[0][:60]!r}. "
             "Mine both with one run of mine_training_data, which keeps them apart."
@@ -275,16 +283,16 @@ def _data(options: dict[str, Any]) -> TrainingData:
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     if output.is_file():
-        refuse(f"{output} is a file; give the name of a directory.")
+        usage_error(f"{output} is a file; give the name of a directory.")
     if not output.is_dir() or not any(output.iterdir()):
         return
     if not (output / training_metadata.FILE_NAME).is_file():
-        refuse(
+        usage_error(
             f"{output} exists and was not written by train_encoder, so it is not replaced: give "
             "another --output."
         )
     if not overwrite:
-        refuse(f"{output} exists: give another --output, or --overwrite to replace it.")
+        usage_error(f"{output} exists: give another --output, or --overwrite to replace it.")
 
 
 @contextmanager

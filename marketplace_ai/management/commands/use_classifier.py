@@ -6,7 +6,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from marketplace_ai.management.console import DatabaseCommand, fail, print_json, refuse
+from marketplace_ai.management.console import (
+    DatabaseCommand,
+    print_json,
+    runtime_error,
+    usage_error,
+)
 from marketplace_ai.models import ClassifierVersion
 
 #: JSON keys of a version that --json prints unchanged, and the fields they come from.
@@ -33,7 +38,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["version"] is None) != options["list"]:
-            refuse("Give either the number of a version or --list.")
+            usage_error("Give either the number of a version or --list.")
         if options["list"]:
             self._list(as_json=options["json"])
         else:
@@ -47,9 +52,9 @@ class Command(DatabaseCommand):
         try:
             before = activation.activate(version)
         except ArtifactError as error:
-            fail(f"Version {version} cannot be used, and nothing was changed: {error}.")
+            runtime_error(f"Version {version} cannot be used, and nothing was changed: {error}.")
         except activation.VersionError as error:
-            refuse(str(error))
+            usage_error(str(error))
         if as_json:
             print_json(self, {"version": version, "instead_of": before})
         elif before == version:

@@ -200,7 +200,7 @@ class TestAutomation:
         made = version(catalog["maling"], catalog["plen"])
         judged(made, catalog["plen"], right=30, wrong=0)
         judged(made, catalog["maling"], right=0, wrong=12)
-        stops.examine(made.pk)
+        stops.stop_refuted(made.pk)
         stop = AutomationStop.objects.get()
         response = admin_client.get(AUTOMATION)
         painting = self.row(response, catalog["maling"].name_en)
@@ -240,7 +240,7 @@ class TestAutomation:
         assert "<script>alert" not in done.content.decode()
         stop = AutomationStop.objects.get()
         assert (stop.stopped_by, stop.category_key) == (admin_user, category or "")
-        assert stops.in_force(made.pk).rules == (set() if category else {"automatic"})
+        assert stops.load_stops(made.pk).rules == (set() if category else {"automatic"})
         if category is None:
             painting = self.row(done, catalog["maling"].name_en)
             assert "stopped for all categories" in painting

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from marketplace_ai.audit import judge, stops
-from marketplace_ai.doctor.diagnose import Finding, examine
+from marketplace_ai.audit import audited_postings, stops
+from marketplace_ai.doctor.diagnose import examine
+from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.fitting import fit_classifier, labeled_postings
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.models import (
@@ -50,7 +51,7 @@ class TestFittingOnAudits:
         AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
         found = labeled_postings.read_audits(Target())
         assert (found.rows, found.answered, found.needed) == ([], 3, 99)
-        assert judge.labelled() == [
+        assert audited_postings.labeled_texts() == [
             ("Male rom 3", str(catalog["maling"].pk)),
             ("Bytte kran 4", str(catalog["rorlegger"].pk)),
             ("Hei 5", None),
@@ -143,7 +144,7 @@ class TestTheDoctor:
         version(catalog["maling"], calibrated_on="audits")
         assert self.findings()["classifier"].message.endswith("calibrated on audited postings")
         version(catalog["maling"])
-        assert self.findings()["classifier"].message.endswith("calibrated on labelled postings")
+        assert self.findings()["classifier"].message.endswith("calibrated on labeled postings")
 
     def test_it_fails_where_workers_decide_by_another_version_than_the_one_in_force(
         self, exemplars: None, catalog: dict[str, Category]

@@ -100,7 +100,7 @@ class TestWhenItStops:
         # What it got wrong is not held against the others from then on.
         wrong_answers(made, catalog["plen"], catalog["maling"], 1)
         assert AutomationStop.objects.count() == 1
-        leaf = monitor.watch(made).rules[0]
+        leaf = monitor.monitoring_report(made).rules[0]
         assert leaf.evidence == NO_EVIDENCE  # one error in 401 is no case
 
     def test_a_category_that_stops_at_the_same_answer_spares_the_others(
@@ -122,7 +122,7 @@ class TestWhenItStops:
         answer(audited(made, category, rule.value).pk, catalog["plen"].pk, None)
         stop = AutomationStop.objects.get()
         assert (stop.rule, stop.category_key) == (rule, "")
-        found = stops.in_force(made.pk)
+        found = stops.load_stops(made.pk)
         assert found.rules == {rule}
 
     def test_reviews_kept_ones_and_blank_texts_prove_nothing(
@@ -132,7 +132,7 @@ class TestWhenItStops:
         judged(made, catalog["maling"], right=0, wrong=50, outcome=Outcome.REVIEW)
         judged(made, None, right=0, wrong=50, outcome=Outcome.NONE)
         AuditedPosting.objects.filter(outcome=Outcome.NONE).update(probability=None)
-        stops.examine(made.pk)
+        stops.stop_refuted(made.pk)
         assert not AutomationStop.objects.exists()
 
     def test_what_nobody_answered_counts_as_right(self, catalog: dict[str, Category]) -> None:
@@ -218,21 +218,24 @@ class TestWhatAStopDoes:
 
     def test_only_what_is_stopped_goes_to_a_person(self) -> None:
         nothing = stops.Stops(frozenset(), frozenset())
-        assert nothing.hold(self.VERDICT) is self.VERDICT
+        assert nothing.apply_to(self.VERDICT) is self.VERDICT
         of_category = stops.Stops(frozenset(), frozenset({"7"}))
-        held = of_category.hold(self.VERDICT)
+        held = of_category.apply_to(self.VERDICT)
         assert (held.outcome, held.threshold, held.label) == ("review", None, "7")
         other = replace(self.VERDICT, label="8")
-        assert of_category.hold(other) is other
+        assert of_category.apply_to(other) is other
         parent = replace(self.VERDICT, outcome="automatic_parent", parent="3")
-        assert of_category.hold(parent) is parent
-        assert stops.Stops(frozenset({"automatic_parent"}), frozenset()).hold(parent).parent is None
-        second = stops.Stops(frozenset(), frozenset({"9"})).hold(self.VERDICT)
+        assert of_category.apply_to(parent) is parent
+        assert (
+            stops.Stops(frozenset({"automatic_parent"}), frozenset()).apply_to(parent).parent
+            is None
+        )
+        second = stops.Stops(frozenset(), frozenset({"9"})).apply_to(self.VERDICT)
         assert (second.outcome, second.second_categories) == ("automatic", ())
         none = replace(self.VERDICT, outcome="none", label=None)
-        assert stops.Stops(frozenset({"none"}), frozenset()).hold(none).outcome == "review"
+        assert stops.Stops(frozenset({"none"}), frozenset()).apply_to(none).outcome == "review"
         review = replace(self.VERDICT, outcome="review")
-        assert stops.Stops(frozenset(Rule.values), frozenset({"7"})).hold(review) is review
+        assert stops.Stops(frozenset(Rule.values), frozenset({"7"})).apply_to(review) is review
 
     def test_the_next_batch_goes_to_review_and_after_a_person_resumed_it_no_more(
         self, exemplars: None, catalog: dict[str, Category], monkeypatch: Any
@@ -262,9 +265,9 @@ class TestWhatAStopDoes:
         stop = stops.stop(made, Rule.LEAF, catalog["maling"].pk, key="maling", name="Maling")
         assert stop is not None
         assert next_outcome() == Outcome.REVIEW
-        assert stops.lift(stop.pk, None, "Looked at it")
+        assert stops.resume(stop.pk, None, "Looked at it")
         assert next_outcome() == Outcome.AUTOMATIC
-        assert not stops.lift(stop.pk, None, "Twice")
+        assert not stops.resume(stop.pk, None, "Twice")
 
     def test_a_batch_pays_one_query(self, exemplars: None) -> None:
         fit()
@@ -282,7 +285,7 @@ class TestWhatAStopDoes:
         made = version(catalog["maling"])
         stops.stop(made, Rule.LEAF, catalog["maling"].pk, key="maling")
         catalog["maling"].delete()
-        found = stops.in_force(made.pk)
+        found = stops.load_stops(made.pk)
         assert (found.rules, found.labels) == (frozenset(), frozenset())
 
 
@@ -290,13 +293,13 @@ class TestHowItGoesOn:
     def stopped(self, category: Category) -> tuple[ClassifierVersion, AutomationStop]:
         made = version(category)
         judged(made, category, right=0, wrong=20)
-        stops.examine(made.pk)
+        stops.stop_refuted(made.pk)
         return made, AutomationStop.objects.get(category_key=category.slug)
 
     def test_what_a_person_resumed_is_counted_anew(self, catalog: dict[str, Category]) -> None:
         made, _ = self.stopped(catalog["maling"])
         for one in AutomationStop.objects.all():
-            stops.lift(one.pk, None, "More exemplars")
+            stops.resume(one.pk, None, "More exemplars")
         before = AutomationStop.objects.count()
         # Drawn before it stopped, answered only now.
         wrong_answers(made, catalog["maling"], catalog["plen"], 3)
@@ -312,14 +315,14 @@ class TestHowItGoesOn:
         old, _ = self.stopped(catalog["maling"])
         label = {str(catalog["maling"].pk)}
         again = version(catalog["maling"])
-        assert stops.in_force(again.pk).labels == label
+        assert stops.load_stops(again.pk).labels == label
         learnt = version(catalog["maling"], calibrated_on="audits")
-        assert stops.in_force(learnt.pk).labels == frozenset()
+        assert stops.load_stops(learnt.pk).labels == frozenset()
         later = version(catalog["maling"])
-        assert stops.in_force(later.pk).labels == frozenset()
+        assert stops.load_stops(later.pk).labels == frozenset()
         # Back to a version that has not seen them.
-        assert stops.in_force(again.pk).labels == label
-        assert stops.in_force(old.pk).labels == label
+        assert stops.load_stops(again.pk).labels == label
+        assert stops.load_stops(old.pk).labels == label
 
     def test_going_back_to_an_older_version_keeps_what_was_stopped_on_the_newer_one(
         self, catalog: dict[str, Category]
@@ -327,7 +330,7 @@ class TestHowItGoesOn:
         older = version(catalog["maling"], calibrated_on="audits")
         newer, _ = self.stopped(catalog["maling"])
         assert newer.pk > older.pk
-        assert stops.in_force(older.pk).labels == {str(catalog["maling"].pk)}
+        assert stops.load_stops(older.pk).labels == {str(catalog["maling"].pk)}
 
     def test_a_version_fitted_before_the_stop_has_not_seen_the_errors(
         self, catalog: dict[str, Category]
@@ -335,7 +338,7 @@ class TestHowItGoesOn:
         old = version(catalog["maling"])
         stored = version(catalog["maling"], calibrated_on="audits")
         stops.stop(old, Rule.LEAF, catalog["maling"].pk, key="maling")
-        assert stops.in_force(stored.pk).labels == {str(catalog["maling"].pk)}
+        assert stops.load_stops(stored.pk).labels == {str(catalog["maling"].pk)}
 
     def test_a_version_that_was_never_in_force_lifts_nothing_for_the_next(
         self, catalog: dict[str, Category]
@@ -344,8 +347,8 @@ class TestHowItGoesOn:
         refused = version(catalog["maling"], calibrated_on="audits")
         ClassifierVersion.objects.filter(pk=refused.pk).update(is_active=False, activated_at=None)
         later = version(catalog["maling"])
-        assert stops.in_force(later.pk).labels == {str(catalog["maling"].pk)}
-        assert stops.in_force(refused.pk).labels == frozenset()
+        assert stops.load_stops(later.pk).labels == {str(catalog["maling"].pk)}
+        assert stops.load_stops(refused.pk).labels == frozenset()
 
     def test_audits_of_another_encoder_do_not_speak_for_this_one(
         self, catalog: dict[str, Category]
@@ -356,14 +359,14 @@ class TestHowItGoesOn:
         encoder.save()
         learnt = version(catalog["maling"], calibrated_on="audits")
         ClassifierVersion.objects.filter(pk=learnt.pk).update(encoder=encoder)
-        assert stops.in_force(version(catalog["maling"]).pk).labels
-        assert stops.in_force(learnt.pk).labels == frozenset()
+        assert stops.load_stops(version(catalog["maling"]).pk).labels
+        assert stops.load_stops(learnt.pk).labels == frozenset()
 
     def test_a_person_may_stop_it_too_and_only_once(self, catalog: dict[str, Category]) -> None:
         made = version(catalog["maling"])
         assert stops.stop(made, Rule.LEAF, reason="A campaign with odd texts") is not None
         assert stops.stop(made, Rule.LEAF) is None
-        assert stops.in_force(made.pk).rules == {Rule.LEAF}
+        assert stops.load_stops(made.pk).rules == {Rule.LEAF}
 
 
 def test_every_statement_is_planned_and_the_test_reads_by_an_index(

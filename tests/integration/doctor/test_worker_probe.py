@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from marketplace_ai.doctor import diagnose
+from marketplace_ai.doctor import workers as doctor_workers
 from marketplace_ai.queue import liveness_probe
 from marketplace_ai.queue.lease import Liveness
 from tests.acceptance import workers
@@ -64,7 +64,7 @@ def test_one_that_hangs_in_a_turn_fails(
     liveness.acquire()
     assert says(capsys)[0] == 0
     settings.MARKETPLACE_AI_ENCODE_TIMEOUT = 0
-    monkeypatch.setattr(diagnose, "PATIENCE", 0.0)
+    monkeypatch.setattr(doctor_workers, "STARTUP_SECONDS", 0.0)
     code, message = says(capsys)
     assert code == 1 and message.startswith("It hangs for ")
 

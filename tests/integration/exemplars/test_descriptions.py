@@ -21,7 +21,7 @@ from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.db import advisory_locks
 from marketplace_ai.exemplars import descriptions, vector_store
 from marketplace_ai.guarantee import minimum_counts
-from marketplace_ai.imports.files import import_exemplars
+from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import (
     Category,
     ClassifierVersion,
@@ -184,10 +184,10 @@ def test_nothing_is_written_where_nothing_changed(
     models: ModelLoader, django_assert_num_queries: Any
 ) -> None:
     tuning()
-    assert descriptions.align()
+    assert descriptions.sync()
     before = vector_store.generation()
     with django_assert_num_queries(2):
-        assert not descriptions.align()
+        assert not descriptions.sync()
     assert vector_store.generation() == before
 
 
@@ -195,11 +195,11 @@ def test_parents_have_none_and_one_that_becomes_a_parent_loses_it(
     exemplars: None, catalog: dict[str, Category]
 ) -> None:
     category = tuning()
-    descriptions.align()
+    descriptions.sync()
     assert of(catalog["bygg"]) == []
     assert of(category) == [TUNING]
     Category.objects.create(slug="flygel", name="Flygel", parent=category)
-    descriptions.align()
+    descriptions.sync()
     assert of(category) == []
 
 
@@ -238,9 +238,9 @@ def test_an_exemplar_that_says_the_same_is_enough(models: ModelLoader) -> None:
         text=TUNING, text_digest=digest(TUNING), category=category, category_key="piano",
         source=ExemplarSource.IMPORTED,
     )  # fmt: skip
-    descriptions.align()
+    descriptions.sync()
     before = vector_store.generation()
-    assert not descriptions.align()
+    assert not descriptions.sync()
     assert vector_store.generation() == before
     assert of(category) == []
 
@@ -268,7 +268,7 @@ def test_an_adapter_that_fails_on_one_category_holds_up_no_other(
 
 def test_no_words_no_description(exemplars: None, monkeypatch: Any) -> None:
     monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: " - ")
-    descriptions.align()
+    descriptions.sync()
     assert not Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).exists()
 
 
@@ -401,7 +401,7 @@ def test_several_workers_at_once_write_each_description_once(exemplars: None) ->
         try:
             together.wait(10)
             for _ in range(5):
-                descriptions.align()
+                descriptions.sync()
         except Exception as error:  # noqa: BLE001 (shown by the assertion below)
             failed.append(error)
         finally:

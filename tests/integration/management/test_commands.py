@@ -254,7 +254,7 @@ class TestFitClassifier:
         self, fitted: None, capsys: Any
     ) -> None:
         Category.objects.create(slug="piano", name="Pianostemming")
-        descriptions.align()
+        descriptions.sync()
         _, findings = doctor(capsys)
         said = "16 vote; categories with nothing but their description: 1"
         assert findings["exemplars"]["message"] == said

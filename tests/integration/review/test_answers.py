@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from marketplace_ai.imports.files import exemplars_from_jobs
+from marketplace_ai.imports.exemplars import exemplars_from_postings
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -161,6 +161,6 @@ def test_confirming_a_posting_that_is_an_exemplar_already(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
     JobPosting.objects.update(category=catalog["maling"])
-    exemplars_from_jobs(per_category=10)
+    exemplars_from_postings(per_category=10)
     answer(decided.pk, catalog["maling"].pk, moderator)
     assert Exemplar.objects.get(posting=decided).source == ExemplarSource.REVIEWED

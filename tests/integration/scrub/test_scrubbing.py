@@ -16,7 +16,7 @@ from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoding import dummy
 from marketplace_ai.fitting.labeled_postings import read_file
-from marketplace_ai.imports.files import exemplars_from_jobs, import_exemplars
+from marketplace_ai.imports.exemplars import exemplars_from_postings, import_exemplars
 from marketplace_ai.models import (
     Category,
     Decision,
@@ -126,7 +126,7 @@ def test_imported_exemplars_are_scrubbed(catalog: dict[str, Category], tmp_path:
 
 def test_exemplars_of_the_hosts_postings_are_scrubbed(catalog: dict[str, Category]) -> None:
     posting = job(category=catalog["maling"], category_set_by="person")
-    exemplars_from_jobs(per_category=10)
+    exemplars_from_postings(per_category=10)
     assert Exemplar.objects.get(posting=posting).text == CLEAN
 
 

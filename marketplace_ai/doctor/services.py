@@ -1,0 +1,71 @@
+"""Checks of PostgreSQL, the Celery broker and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.core import checks
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from marketplace_ai.checks import check_database
+from marketplace_ai.db.alias import alias
+from marketplace_ai.doctor.finding import Finding
+from marketplace_ai.models import QueuedPosting
+from marketplace_ai.queue import wake_up
+
+#: What to do if the database does not answer.
+START_DATABASE = "Start PostgreSQL, or correct DATABASES."
+
+
+def database() -> Finding:
+    """Whether PostgreSQL answers and has pgvector, with the versions of both."""
+    connection = connections[alias()]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('server_version'), "
+                "(SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+            )
+            version, pgvector_version = cursor.fetchone()
+    except DatabaseError as error:
+        return Finding("database", False, " ".join(str(error).split()), START_DATABASE)
+    return Finding(
+        "database", pgvector_version is not None,
+        f"PostgreSQL {version}, pgvector {pgvector_version or 'not installed'}",
+        "" if pgvector_version else "Run manage.py migrate.",
+    )  # fmt: skip
+
+
+def broker() -> Finding:
+    """Whether the Celery broker accepts a connection within a second."""
+    from celery import current_app
+
+    try:
+        with current_app.connection_for_write(
+            transport_options=dict(wake_up.TRANSPORT)
+        ) as connection:
+            connection.ensure_connection(max_retries=0, timeout=1)
+    except Exception as error:  # noqa: BLE001 (transports raise errors of many types)
+        return Finding(
+            "broker", False, f"The broker cannot be reached: {error}",
+            "Start Redis. Until then postings are found by polling, and interactive tasks wait.",
+        )  # fmt: skip
+    return Finding("broker", True, f"{current_app.conf.broker_url.split('@')[-1]} answers")
+
+
+def system_checks(*, with_database: bool) -> Iterator[Finding]:
+    """The messages of Django's system checks for this app, under their ids."""
+    messages = checks.run_checks(tags=["marketplace_ai"])
+    if with_database:
+        messages += check_database(databases=[alias()])
+    for message in messages:
+        yield Finding(
+            str(message.id), message.level < checks.ERROR, str(message.msg), str(message.hint or "")
+        )
+
+
+def has_tables() -> bool:
+    """Whether the app's migrations were run at all."""
+    tables = connections[alias()].introspection.table_names()
+    return QueuedPosting._meta.db_table in tables

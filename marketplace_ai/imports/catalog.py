@@ -1,0 +1,104 @@
+"""Import of categories from CSV: all rows, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
+from marketplace_ai.imports.common import NONE, categories_by_key, errors_name_row
+from marketplace_ai.models import get_category_model
+from marketplace_ai.text.csv_files import Row, TableError, read_csv
+
+
+def import_catalog(path: str, *, dry_run: bool = False) -> int:
+    """Create or update categories from a CSV file.
+
+    Parameters:
+        path: a file with the columns slug, parent, name_nb and, optionally, name_en and
+            scope_nb. Rows may come in any order; a parent may also be an existing category.
+        dry_run: check everything, write nothing.
+
+    Returns the number of rows. Raises ``TableError`` with the line of the first wrong row.
+
+    Example::
+
+        import_catalog("demo/data/home_services.csv")
+    """
+    rows = read_csv(path, ("slug", "parent", "name_nb"), ("name_en", "scope_nb"))
+    existing = categories_by_key()
+    rows_by_slug = _check(path, rows, existing)
+    ordered = _parents_first(path, rows_by_slug, _parent_keys(existing))
+    adapter = get_adapter()
+    categories = dict(existing)
+    with transaction.atomic(using=alias()):
+        for row in ordered:
+            parent = categories.get(row["parent"]) if row["parent"] else None
+            with errors_name_row(path, row):
+                category = adapter.create_category(row["slug"], parent, row.values)
+            categories[row["slug"]] = category
+        # A dry run writes too and rolls back, so that the models and the database check the rows.
+        transaction.set_rollback(dry_run, using=alias())
+    return len(rows)
+
+
+def _check(path: str, rows: list[Row], existing: dict[str, Any]) -> dict[str, Row]:
+    """The rows by slug; TableError for an empty, reserved or repeated slug or unknown parent."""
+    by_slug: dict[str, Row] = {}
+    for row in rows:
+        if not row["slug"] or not row["name_nb"]:
+            raise TableError(f"{path}, line {row.line}: slug and name_nb must not be empty.")
+        if row["slug"] == NONE:
+            raise TableError(
+                f"{path}, line {row.line}: the slug 'none' is kept for texts that fit no category."
+            )
+        if row["slug"] in by_slug:
+            raise TableError(
+                f"{path}, line {row.line}: the slug {row['slug']!r} stands in line "
+                f"{by_slug[row['slug']].line} already."
+            )
+        by_slug[row["slug"]] = row
+    for row in rows:
+        if row["parent"] and row["parent"] not in by_slug and row["parent"] not in existing:
+            raise TableError(
+                f"{path}, line {row.line}: the parent {row['parent']!r} is neither in the file "
+                "nor in the catalog."
+            )
+    return by_slug
+
+
+def _parents_first(path: str, rows: dict[str, Row], existing: dict[str, str]) -> list[Row]:
+    """Sort the rows so that each parent comes before its children.
+
+    ``existing`` maps the keys of existing categories to those of their parents: a row that
+    moves a category below one of them may close a circle. TableError names such a row.
+    """
+    parents = {**existing, **{slug: row["parent"] for slug, row in rows.items()}}
+    ordered: dict[str, Row] = {}
+    for start, row in rows.items():
+        chain: list[str] = []
+        slug = start
+        while slug and slug not in ordered:
+            if slug in chain:
+                raise TableError(
+                    f"{path}, line {rows.get(slug, row).line}: {slug!r} would be its own ancestor. "
+                    "Correct the column parent."
+                )
+            chain.append(slug)
+            slug = parents.get(slug, "")
+        ordered.update((slug, rows[slug]) for slug in reversed(chain) if slug in rows)
+    return list(ordered.values())
+
+
+def _parent_keys(categories: dict[str, Any]) -> dict[str, str]:
+    """The key of each category's parent, "" for none, by the category's key."""
+    adapter = get_adapter()
+    if adapter.category_parent_field is None:
+        return {}
+    parents = dict(
+        get_category_model()._base_manager.values_list("pk", adapter.category_parent_field)
+    )
+    keys = {category.pk: key for key, category in categories.items()}
+    return {key: keys.get(parents.get(category.pk), "") for key, category in categories.items()}

@@ -1,0 +1,183 @@
+"""Import of exemplars, from CSV or from postings that a person labeled: all, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import OperationalError, ProgrammingError, transaction
+from django.db.models import Exists, F, OuterRef
+
+from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
+from marketplace_ai.imports.common import NONE, categories_by_key, errors_name_row, prepare_text
+from marketplace_ai.models import Decision, Exemplar, ExemplarSource
+from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.normalize import digest, is_blank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marketplace_ai.adapter import JobAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class ExemplarCounts:
+    """What an import did: exemplars added, exemplars that existed already, new categories."""
+
+    added: int
+    existing: int
+    categories_created: int
+
+
+def import_exemplars(
+    path: str, *, create_categories: bool = False, dry_run: bool = False
+) -> ExemplarCounts:
+    """Add the labeled texts of a CSV file as exemplars.
+
+    Parameters:
+        path: a file with the columns text and category; the category is a category's key, or
+            ``none`` for a text that fits no category.
+        create_categories: create categories that do not exist; otherwise they are errors.
+        dry_run: check and count, write nothing.
+
+    Raises ``TableError`` with the line of the first wrong row; then nothing was written.
+
+    Example::
+
+        counts = import_exemplars("exemplars.csv", create_categories=True)
+    """
+    rows = read_csv(path, ("text", "category"))
+    texts = [_checked_text(path, row) for row in rows]
+    categories = categories_by_key()
+    missing: dict[str, Row] = {}
+    for row in rows:
+        if row["category"] != NONE and row["category"] not in categories:
+            missing.setdefault(row["category"], row)
+    if missing and not create_categories:
+        key, row = next(iter(missing.items()))
+        raise TableError(
+            f"{path}, line {row.line}: there is no category {key!r}. Import the catalog that "
+            "has it first, correct the row, or use --create-categories."
+        )
+    adapter = get_adapter()
+    with transaction.atomic(using=alias()):
+        for key, row in missing.items():
+            with errors_name_row(path, row):
+                categories[key] = adapter.create_category(key, None, {"name_nb": key})
+        added, existing = _add(
+            (
+                _exemplar(
+                    text,
+                    categories.get(row["category"]),
+                    row["category"] if row["category"] != NONE else "",
+                    ExemplarSource.IMPORTED,
+                )
+                for row, text in zip(rows, texts, strict=True)
+            ),
+            dry_run,
+        )
+        transaction.set_rollback(dry_run, using=alias())
+    return ExemplarCounts(added, existing, len(missing))
+
+
+def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> ExemplarCounts:
+    """Add postings with a category that a person set, never the machine's own, as exemplars.
+
+    At most ``per_category`` of each category: the newest, if the adapter names a field with the
+    time of creation. Raises ``TableError`` naming the first posting that the adapter cannot
+    read; then nothing was written.
+    """
+    adapter = get_adapter()
+    newest_first = [F("pk").desc()]
+    if adapter.created_field:
+        # Without nulls_last PostgreSQL puts postings without a date first.
+        newest_first.insert(0, F(adapter.created_field).desc(nulls_last=True))
+    field = adapter.category_field
+    set_by_machine = Decision.objects.filter(
+        posting_id=OuterRef("pk"), is_current=True, is_answered=False,
+        machine_category_id=OuterRef(f"{field}_id"),
+    )  # fmt: skip
+    added = existing = 0
+    with transaction.atomic(using=alias()):
+        for key, category in categories_by_key().items():
+            postings: Any = adapter.jobs().filter(**{field: category})
+            postings = postings.exclude(Exists(set_by_machine)).order_by(*newest_first)
+            exemplars = []
+            for posting in postings[:per_category]:
+                text = _posting_text(adapter, posting)
+                if not is_blank(text):
+                    exemplars.append(
+                        _exemplar(text, category, key, ExemplarSource.POSTING, posting.pk)
+                    )
+            new_count, existing_count = _add(exemplars, dry_run)
+            added, existing = added + new_count, existing + existing_count
+    return ExemplarCounts(added, existing, 0)
+
+
+def _checked_text(path: str, row: Row) -> str:
+    """The row's prepared text; TableError if the row has no usable text or no category."""
+    try:
+        text = prepare_text(row["text"])
+    except Exception as error:
+        raise TableError(
+            f"{path}, line {row.line}: the adapter's clean() fails on this text: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    # "..." is a good example of what fits no category, and of nothing else.
+    if not text or (row["category"] != NONE and is_blank(text)):
+        raise TableError(f"{path}, line {row.line}: the text has no letter and no digit.")
+    if not row["category"]:
+        raise TableError(
+            f"{path}, line {row.line}: the category is empty; "
+            "write 'none' for a text that fits no category."
+        )
+    return text
+
+
+def _posting_text(adapter: JobAdapter, posting: Any) -> str:
+    """The posting's prepared text, "" if it is not eligible."""
+    try:
+        return adapter.encoder_input(posting) if adapter.eligible(posting) else ""
+    except (OperationalError, ProgrammingError):
+        raise  # an error of the database, not of the posting
+    except Exception as error:
+        raise TableError(
+            f"The adapter fails on the posting {posting.pk}: {type(error).__name__}: {error}. "
+            "Correct its eligible(), text() or clean()."
+        ) from error
+
+
+def _exemplar(
+    text: str,
+    category: Any | None,
+    key: str,
+    source: ExemplarSource,
+    posting_id: Any | None = None,
+) -> Exemplar:
+    return Exemplar(
+        text=text,
+        text_digest=digest(text),
+        category_id=category.pk if category is not None else None,
+        category_key=key[:200],
+        is_none=not key,
+        source=source,
+        posting_id=posting_id,
+    )
+
+
+def _add(exemplars: Iterable[Exemplar], dry_run: bool) -> tuple[int, int]:
+    """Add the exemplars that do not exist yet; returns (added, existing)."""
+    unique = list({(e.text_digest, e.category_key, e.posting_id): e for e in exemplars}.values())
+    existing = {
+        (bytes(text_digest), key, posting_id)
+        for text_digest, key, posting_id in Exemplar.objects.filter(
+            text_digest__in=[e.text_digest for e in unique]
+        )
+        .exclude(source=ExemplarSource.DESCRIPTION)  # not a label that a person gave
+        .values_list("text_digest", "category_key", "posting_id")
+    }
+    new = [e for e in unique if (e.text_digest, e.category_key, e.posting_id) not in existing]
+    if not dry_run:
+        Exemplar.objects.bulk_create(new, ignore_conflicts=True, batch_size=1000)
+    return len(new), len(unique) - len(new)
