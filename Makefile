@@ -53,6 +53,15 @@ demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: s
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: quick
+quick: $(READY) ## the everyday loop: unit tests and light integration tests, about a minute
+	@$(BIN)/python -m pytest tests/unit tests/integration -m "not slow" $(ARGS)
+
+.PHONY: coverage
+coverage: $(READY) ## lines and branches that `make quick` covers, with a floor
+	@$(BIN)/python -m coverage run -m pytest tests/unit tests/integration -m "not slow" -q $(ARGS)
+	@$(BIN)/python -m coverage report
+
 .PHONY: gpu
 gpu: $(READY) ## the tests that need a CUDA device (make .venv with torch's CUDA build)
 	@$(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
