@@ -9,9 +9,9 @@ from django.core.management.base import CommandParser
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.management.console import (
     DatabaseCommand,
-    runtime_error,
     print_json,
     progress,
+    runtime_error,
     usage_error,
 )
 from marketplace_ai.management.encoder_options import registered_name

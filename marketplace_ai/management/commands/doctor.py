@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from marketplace_ai.doctor import workers
 from marketplace_ai.doctor.diagnose import examine
-from marketplace_ai.management.console import runtime_error, print_json
+from marketplace_ai.management.console import print_json, runtime_error
 
 
 class Command(BaseCommand):

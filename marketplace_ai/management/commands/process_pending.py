@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandParser
 
 from marketplace_ai.encoding import EncoderError
-from marketplace_ai.management.console import DatabaseCommand, runtime_error, progress, usage_error
+from marketplace_ai.management.console import DatabaseCommand, progress, runtime_error, usage_error
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, QueuedPosting
 
