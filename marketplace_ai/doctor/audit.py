@@ -29,7 +29,7 @@ def audit() -> Iterator[Finding]:
     message = f"{conf.audit_share:.2%} of all postings are drawn, {stats.shown(count)} wait"
     cure = ""
     if is_late:
-        cure = "Answer them in admin under Audit: until then nothing monitors the guarantee."
+        cure = "Have somebody answer them in admin under Audit: until then nothing monitors them."
     elif not conf.audit_share:
         cure = "Set MARKETPLACE_AI_AUDIT_SHARE: without an audit nothing monitors the guarantee."
     yield Finding("audit", True, message, cure)
