@@ -31,7 +31,7 @@ def audit() -> Iterator[Finding]:
     )
     cure = ""
     if is_late:
-        cure = "Answer them in admin under Audit: until then nothing monitors the guarantee."
+        cure = "Have somebody answer them in admin under Audit: until then nothing monitors them."
     elif not conf.audit_sample_rate:
         cure = (
             "Set MARKETPLACE_AI_AUDIT_SAMPLE_RATE: without an audit nothing monitors the guarantee."

@@ -117,7 +117,6 @@ def active_version() -> ClassifierVersion | None:
     return ClassifierVersion.objects.active(Encoder.objects.active())
 
 
-
 def _labeled_exemplars() -> QuerySet[Exemplar]:
     active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
     return active.exclude(source=ExemplarSource.DESCRIPTION)

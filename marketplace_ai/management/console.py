@@ -1,4 +1,4 @@
-"""How commands speak: progress for a terminal, plain lines for a log, JSON alone for a program."""
+"""Output of commands: progress on a terminal, plain lines in a log, JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from django.core.management.base import (
 )
 from django.db import OperationalError, ProgrammingError
 
-#: Seconds between the plain lines of long work.
+#: Seconds between two progress lines in a log.
 LINE_SECONDS = 10.0
 
-#: SQLSTATE of a table, a column, a type and a function that do not exist.
+#: SQLSTATEs of a missing table, column, type and function.
 NOT_MIGRATED = ("42P01", "42703", "42704", "42883")
 
 
 class Advance(Protocol):
-    """Moves a progress bar by ``n``; ``note`` is shown beside it until the next one."""
+    """Moves a progress bar by ``n``; ``note`` is shown next to it until the next call."""
 
     def __call__(self, n: int, note: str = "") -> None: ...
 
 
-class _AsWritten(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+class _RawHelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the line breaks of the description and the examples."""
 
 
 class HelpfulCommand(BaseCommand):
-    """A command whose help is shown as it is written, with ``examples`` below the options."""
+    """A command whose help keeps its line breaks, with ``examples`` below the options."""
 
     examples = ""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        kwargs.update(formatter_class=_AsWritten, epilog=self.examples)
+        kwargs.update(formatter_class=_RawHelpFormatter, epilog=self.examples)
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def say(self, line: str) -> None:
-        """A plain line on stderr, beside what the command prints."""
+        """Write a plain line to stderr, apart from the command's output."""
         self.stderr.write(line, style_func=str)
 
 
 def usage_error(message: str) -> NoReturn:
-    """End with one clear sentence on stderr and exit code 2: bad usage or bad input."""
+    """Exit with code 2 and one sentence on stderr: wrong options or a wrong file."""
     raise CommandError(message, returncode=2)
 
 
 def runtime_error(message: str) -> NoReturn:
-    """End with one clear sentence on stderr and exit code 1: rightly asked, but it did not work."""
+    """Exit with code 1 and one sentence on stderr: the request was valid, but it failed."""
     raise CommandError(message, returncode=1)
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that ends with one sentence where the database cannot be used as it is."""
+    """A command that exits with one sentence if the database is unavailable or not migrated."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -82,7 +82,19 @@ def print_json(command: BaseCommand, value: Any) -> None:
 
 @contextmanager
 def progress(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
-    """A bar with rate and remaining time on stderr; ``advance(n)`` moves it."""
+    """Show progress on stderr: a bar on a terminal, a line every ten seconds in a log.
+
+    Parameters:
+        total: the number of steps; None if unknown.
+        quiet: show nothing, for ``--json``.
+
+    Example::
+
+        with progress("Encoding", len(texts)) as advance:
+            for text in texts:
+                encode(text)
+                advance(1)
+    """
     if quiet:
         yield lambda n, note="": None
     elif sys.stderr.isatty():
@@ -150,7 +162,9 @@ def _rate(rate: float) -> str:
 
 def _line(title: str, done: int, total: int | None, seconds: float, note: str = "") -> str:
     rate = done / max(seconds, 1e-6)
-    of = f" of {total:,}" if total else ""
-    left = f", {max(total - done, 0) / rate:.0f} s left" if total and rate and done < total else ""
-    said = f", {note}" if note else ""
-    return f"{title}: {done:,}{of} in {seconds:.1f} s ({_rate(rate)}/s{left}){said}"
+    of_total = f" of {total:,}" if total else ""
+    remaining = ""
+    if total and rate and done < total:
+        remaining = f", {max(total - done, 0) / rate:.0f} s left"
+    suffix = f", {note}" if note else ""
+    return f"{title}: {done:,}{of_total} in {seconds:.1f} s ({_rate(rate)}/s{remaining}){suffix}"

@@ -18,35 +18,38 @@ from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
 from marketplace_ai.queue import backfill, scans, stats
 
-#: Seconds between two looks at a backfill that is being worked off.
-LOOK_SECONDS = 0.5
+#: Seconds between two updates of the progress bar.
+UPDATE_SECONDS = 0.5
 
 
 class Command(DatabaseCommand):
     help = (
-        "Have postings that have no vector of the active encoder taken in, behind all fresh ones: "
-        "workers give them a vector and decide them, except where a person's category "
-        "stands: that is kept, and the proposal only recorded. "
-        "Counts first, then leaves a request: running workers queue a thousand at a time, "
-        "wherever this command, or any of them, was stopped. Run again, it goes on with the "
-        "request that is there."
+        "Queue postings that have no vector of the active encoder, behind all fresh ones. Workers "
+        "encode and decide them; a category that a person set is kept, and the proposal is only "
+        "recorded. The command counts first, then stores a request: running workers queue a "
+        "thousand postings at a time, even if this command or one of them is stopped. Run it again "
+        "to resume the stored request."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--encoder", metavar="NAME",
-            help="an encoder beside the active one (vectors only); default: the active one",
+            help="a candidate encoder (vectors only); default: the active encoder",
         )  # fmt: skip
-        parser.add_argument("--since", metavar="DATE", help="only postings created from then on")
+        parser.add_argument(
+            "--since", metavar="DATE", help="only postings created on or after this date"
+        )
         parser.add_argument("--limit", type=int, metavar="N", help="at most N postings")
         parser.add_argument(
-            "--vectors-only", action="store_true", help="no decisions: vectors for searching"
+            "--vectors-only", action="store_true", help="vectors for searching, without decisions"
         )
-        parser.add_argument("--dry-run", action="store_true", help="count, queue nothing")
-        parser.add_argument("--wait", action="store_true", help="show it being worked off")
+        parser.add_argument("--dry-run", action="store_true", help="count, and queue nothing")
+        parser.add_argument(
+            "--wait", action="store_true", help="wait until the backfill is done, and show progress"
+        )
         parser.add_argument(
             "--stop", action="store_true",
-            help="stop where it is; the same command without --stop goes on from there",
+            help="stop the backfill; the same command without --stop resumes it",
         )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -62,24 +65,24 @@ class Command(DatabaseCommand):
         total, estimated = backfill.count(encoder, since, vectors_only=options["vectors_only"])
         if limit is not None:
             total = min(total, limit)
-        walk, queued = None, 0
+        scan, queued = None, 0
         if not options["dry_run"]:
             vectors_only = options["vectors_only"] or encoder.state != EncoderState.ACTIVE
-            walk, _is_new = backfill.request(
+            scan, _is_new = backfill.request(
                 encoder, since=since, at_most=limit, vectors_only=vectors_only,
                 total=total, estimated=estimated,
             )  # fmt: skip
-            before = walk.queued_count
-            self._begin(encoder, walk, quiet=options["json"])
+            before = scan.queued_count
+            self._begin(encoder, scan, quiet=options["json"])
             if options["wait"]:
-                self._wait(encoder, walk, quiet=options["json"])
-            queued = walk.queued_count - before
+                self._wait(encoder, scan, quiet=options["json"])
+            queued = scan.queued_count - before
         result = {
             "encoder": encoder.name,
             "missing": total,
             "estimated": estimated,
             "queued": queued,
-            "all_queued": walk is not None and walk.finished_at is not None,
+            "all_queued": scan is not None and scan.finished_at is not None,
             "pending": backfill.queued_rows(encoder).count(),
             "set_aside": QueuedPosting.objects.failed()
             .filter(encoder=backfill.queue_encoder_id(encoder))
@@ -89,9 +92,9 @@ class Command(DatabaseCommand):
         about = "About " if estimated else ""
         if options["json"]:
             print_json(self, result)
-        elif walk is None:
+        elif scan is None:
             self.stdout.write(f"{about}{total:,} postings have no vector of {encoder.name}.")
-        elif walk.finished_at:
+        elif scan.finished_at:
             self.stdout.write(f"{queued:,} postings queued for {encoder.name}.")
         else:
             self.stdout.write(
@@ -109,8 +112,8 @@ class Command(DatabaseCommand):
         encoder = Encoder.objects.candidates().filter(name=name).first()
         if encoder is None:
             usage_error(
-                f"{name!r} is neither the active encoder ({active.name!r}) nor one beside it. Run "
-                "manage.py encoders to see those there are."
+                f"{name!r} is neither the active encoder ({active.name!r}) nor a candidate. Run "
+                "manage.py encoders to list them."
             )
         return encoder
 
@@ -130,36 +133,36 @@ class Command(DatabaseCommand):
             print_json(self, {"encoder": encoder.name, "stopped": stopped})
         elif stopped:
             self.stdout.write(
-                f"{stopped} backfills stopped; what is in the queue already is still worked off."
+                f"{stopped} backfills stopped; postings already in the queue are still processed."
             )
         else:
             self.stdout.write("No backfill is under way.")
 
-    def _begin(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
-        """Go the first steps here, as a worker does: until the queue holds enough of it."""
-        with progress("Queueing", walk.total - walk.queued_count, quiet=quiet) as advance:
+    def _begin(self, encoder: Encoder, scan: TableScan, *, quiet: bool) -> None:
+        """Take the first steps of the scan here, as a worker would, until the queue is full enough."""
+        with progress("Queueing", scan.total - scan.queued_count, quiet=quiet) as advance:
             while scans.advance(encoder):
-                before = walk.queued_count
-                walk.refresh_from_db()
-                advance(walk.queued_count - before)
+                before = scan.queued_count
+                scan.refresh_from_db()
+                advance(scan.queued_count - before)
 
-    def _wait(self, encoder: Encoder, walk: TableScan, *, quiet: bool) -> None:
-        shown = 0
+    def _wait(self, encoder: Encoder, scan: TableScan, *, quiet: bool) -> None:
+        reported = 0
         waiting = backfill.queued_rows(encoder).count()
-        with progress("Encoding", walk.total, quiet=quiet) as advance:
-            while waiting or not walk.finished_at:
+        with progress("Encoding", scan.total, quiet=quiet) as advance:
+            while waiting or not scan.finished_at:
                 if not stats.worker_names():
                     runtime_error(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."
                     )
-                if walk.stopped_at:
+                if scan.stopped_at:
                     runtime_error(
-                        "The backfill was stopped. Run the same command again to go on with it."
+                        "The backfill was stopped. Run the same command again to resume it."
                     )
-                time.sleep(LOOK_SECONDS)
-                walk.refresh_from_db()
+                time.sleep(UPDATE_SECONDS)
+                scan.refresh_from_db()
                 waiting = backfill.queued_rows(encoder).count()
-                done = scans.progress(walk, waiting).done
-                advance(max(done - shown, 0))
-                shown = max(done, shown)
+                done = scans.progress(scan, waiting).done
+                advance(max(done - reported, 0))
+                reported = max(done, reported)

@@ -12,9 +12,10 @@ from marketplace_ai.management.console import print_json, runtime_error
 
 class Command(BaseCommand):
     help = (
-        "Look at everything that can be wrong and say its cure: services, trigger, worker, "
-        "queue, encoder, exemplars. Ends with 1 when something is. --tune measures instead which "
-        "back end of the encoder is fastest on this machine, where nothing else should run then."
+        "Check everything that can be wrong, and print its cure: services, triggers, workers, "
+        "queue, encoder, exemplars, classifier, audit. Exits with 1 if a check fails. With --tune, "
+        "measure instead which back end of the encoder is fastest on this machine; nothing else "
+        "should be running on it."
     )
     requires_system_checks: list[str] = []
 
@@ -23,11 +24,13 @@ class Command(BaseCommand):
             "--worker",
             "--drainer",
             action="store_true",
-            help="check only this machine's worker, as a container's health check does",
+            help="check only the worker on this machine: the health check of a worker's container",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
-            "--tune", action="store_true", help="measure the encoder's back ends, about a minute"
+            "--tune",
+            action="store_true",
+            help="measure the encoder's back ends; takes about a minute",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,12 +56,12 @@ class Command(BaseCommand):
         from marketplace_ai.encoding import EncoderError
 
         try:
-            found = backend_benchmark.benchmark_backends(
+            measurement = backend_benchmark.benchmark_backends(
                 lambda line: self.stderr.write(line, style_func=str)
             )
         except EncoderError as error:
             runtime_error(str(error))
         if as_json:
-            print_json(self, found)
+            print_json(self, measurement)
         else:
-            self.stdout.write("\n".join(backend_benchmark.report_lines(found)))
+            self.stdout.write("\n".join(backend_benchmark.report_lines(measurement)))

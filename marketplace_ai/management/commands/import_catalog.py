@@ -12,9 +12,9 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(DatabaseCommand):
     help = (
-        "Load categories from a CSV file with the columns slug, parent, name_nb and, if you "
-        "like, name_en and scope_nb. A slug that is there already is updated. "
-        "All rows are checked first; nothing is written if one is wrong."
+        "Load categories from a CSV file with the columns slug, parent, name_nb and, optionally, "
+        "name_en and scope_nb. Categories that exist already are updated. All rows are checked "
+        "first; if one is wrong, nothing is written."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

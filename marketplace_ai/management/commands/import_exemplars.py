@@ -16,21 +16,24 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(DatabaseCommand):
     help = (
-        "Load labelled texts that vote: from a CSV file with the columns text and category "
-        "(a category's key, or 'none' for a text that fits no category), or, with --from-jobs, "
-        "from the postings whose category a person set. What is there already is left alone."
+        "Load exemplars, the labeled texts that vote: from a CSV file with the columns text and "
+        "category (a category's key, or 'none' for a text that fits no category) or, with "
+        "--from-jobs, from postings with a category that a person set. Exemplars that exist "
+        "already are left unchanged."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", nargs="?", help="CSV file in UTF-8")
-        parser.add_argument("--from-jobs", action="store_true", help="take the host's own postings")
+        parser.add_argument(
+            "--from-jobs", action="store_true", help="take your project's own postings"
+        )
         parser.add_argument(
             "--per-category", type=int, default=200, metavar="N",
-            help="with --from-jobs: at most N postings of a category, newest first (default 200)",
+            help="with --from-jobs: at most N postings of each category, newest first (default 200)",
         )  # fmt: skip
         parser.add_argument(
             "--create-categories", action="store_true",
-            help="make categories that the file names and the catalogue lacks",
+            help="create categories that the file names and the catalog lacks",
         )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
 

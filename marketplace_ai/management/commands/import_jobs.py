@@ -12,8 +12,8 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(DatabaseCommand):
     help = (
-        "Create postings from a CSV file with the columns title and description, through the "
-        "job model like any other writer; other columns are ignored. All rows are checked first."
+        "Create postings from a CSV file with the columns title and description, through the job "
+        "model as any other code would; other columns are ignored. All rows are checked first."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,8 +22,8 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            jobs = import_jobs(options["file"], dry_run=options["dry_run"])
+            postings = import_jobs(options["file"], dry_run=options["dry_run"])
         except (TableError, ImproperlyConfigured) as error:
             usage_error(str(error))
         verb = "would be created" if options["dry_run"] else "created"
-        self.stdout.write(f"{len(jobs)} postings {verb}.")
+        self.stdout.write(f"{len(postings)} postings {verb}.")

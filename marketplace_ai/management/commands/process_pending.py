@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 class Command(DatabaseCommand):
     help = (
-        "Give pending postings their vectors and categories, in this process, until stopped "
-        "by SIGTERM or Ctrl-C (the batch in hand is finished). Needs PostgreSQL only. A Celery "
-        "worker keeps one of these running by itself."
+        "Run a worker in this process: encode and classify queued postings until stopped by "
+        "SIGTERM or Ctrl-C (the current batch is finished first). Needs only PostgreSQL. A Celery "
+        "worker starts and supervises one of these by itself."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--drain", action="store_true", help="end when nothing is left to do")
+        parser.add_argument("--drain", action="store_true", help="exit when the queue is empty")
         parser.add_argument(
             "--encoder", metavar="NAME",
-            help="work for this candidate alone, as on a second GPU, until it is one no longer",
+            help="work only for this candidate, for example on a second GPU, while it is one",
         )  # fmt: skip
         parser.add_argument(
-            "--parent", type=int, metavar="PID", help="end when this process is not the parent"
+            "--parent", type=int, metavar="PID", help="exit when the parent process is not PID"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Imported here: they bring the encoder's libraries, which --help can do without.
+        # Imported here because they load the encoder's libraries, which --help does not need.
         from marketplace_ai.serving.active_model import ModelLoader
         from marketplace_ai.worker.loop import Worker, handle_signals
 
@@ -66,7 +66,7 @@ def _candidate(name: str) -> Encoder:
     encoder = Encoder.objects.candidates().filter(name=registered_name(name)).first()
     if encoder is None:
         usage_error(
-            f"{name!r} is no encoder beside the active one, for which a worker could be started. "
-            "Run manage.py encoders to see those there are; the active one needs no --encoder."
+            f"{name!r} is not a candidate encoder. Run manage.py encoders to list them; the active "
+            "encoder needs no --encoder."
         )
     return encoder

@@ -13,14 +13,14 @@ from marketplace_ai.queue import backfill
 
 class Command(DatabaseCommand):
     help = (
-        "Take personal data out of what was stored before it was scrubbed, or before a rule was "
-        "added: exemplars are replaced by scrubbed ones, which workers encode, and postings whose "
-        "vector was made of another text than they would give now are queued behind all fresh "
-        "ones. The postings themselves are never changed. Stopped anywhere, it can be run again."
+        "Remove personal data that was stored before a scrubbing rule existed. Exemplars are "
+        "replaced by scrubbed ones, which workers encode. Postings whose prepared text has changed "
+        "since they were encoded are queued behind all fresh ones. The postings themselves are "
+        "never changed. After an interruption, run the command again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="count, change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="count, and change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,8 +39,10 @@ class Command(DatabaseCommand):
         would = "would be " if dry_run else ""
         self.stdout.write(
             f"{exemplars.found:,} of {exemplars.looked_at:,} exemplars {would}scrubbed "
-            f"({exemplars.merged:,} said the same as another then, {exemplars.quarantined:,} "
-            f"said nothing any more and {would}quarantined), {postings:,} postings {would}queued."
+            f"({exemplars.merged:,} of them merged with an equal one, {exemplars.quarantined:,} "
+            f"{would}quarantined because nothing was left), {postings:,} postings {would}queued."
         )
         if exemplars.found and not dry_run:
-            self.stdout.write("Run manage.py fit_classifier: the one in force learnt from them.")
+            self.stdout.write(
+                "Run manage.py fit_classifier: the active classifier was fitted on the old ones."
+            )

@@ -1,4 +1,4 @@
-"""A version that promises, and audited postings of it, without a worker."""
+"""Factories of a version with a guarantee and of its audited postings, without a worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = {"threshold": 0.9, "rows": 120, "errors": 1, "coverage": 0.6, "rows_neede
 
 
 def version(*categories: Category, calibrated_on: str = "postings") -> ClassifierVersion:
-    """A version in force that automates these categories, their parents and "none"."""
+    """An active version that automates these categories, their parents and "none"."""
     ClassifierVersion.objects.filter(encoder=encoder()).update(is_active=False)
     return ClassifierVersion.objects.create(
         encoder=encoder(), artifact=b"x", target_precision=0.97, confidence_level=0.95,
@@ -44,31 +44,35 @@ def version(*categories: Category, calibrated_on: str = "postings") -> Classifie
 
 
 def audited(
-    made: ClassifierVersion | None,
+    classifier_version: ClassifierVersion | None,
     category: Category | None,
     outcome: str = Outcome.AUTOMATIC,
     *,
     age: int = 60,
     **fields: Any,
 ) -> JobPosting:
-    """A posting that was decided and drawn, ``age`` minutes ago."""
-    job = JobPosting.objects.create(title=f"Male stue {JobPosting.objects.count()}")
+    """A posting that was decided and drawn for audit ``age`` minutes ago."""
+    posting = JobPosting.objects.create(title=f"Male stue {JobPosting.objects.count()}")
     decided = timezone.now() - dt.timedelta(minutes=age)
-    decision = decide(job, category, outcome, 0.97, classifier=made, **fields)
+    decision = decide(posting, category, outcome, 0.97, classifier=classifier_version, **fields)
     type(decision).objects.filter(pk=decision.pk).update(decided_at=decided)
-    audit_sample.record([job.pk])
-    return job
+    audit_sample.record([posting.pk])
+    return posting
 
 
 def judged(
-    made: ClassifierVersion, category: Category | None, right: int, wrong: int, **fields: Any
+    classifier_version: ClassifierVersion,
+    category: Category | None,
+    right: int,
+    wrong: int,
+    **fields: Any,
 ) -> None:
-    """Audited postings that were answered already, the wrong ones last; no test is run."""
+    """Create answered audited postings, the wrong ones last, without running the test."""
     outcome = fields.pop("outcome", Outcome.AUTOMATIC)
     drawn = timezone.now() - dt.timedelta(days=1)
     AuditedPosting.objects.bulk_create(
         AuditedPosting(
-            classifier=made, encoder=made.encoder, outcome=outcome, category=category,
+            classifier=classifier_version, encoder=classifier_version.encoder, outcome=outcome, category=category,
             category_key=category.slug if category else "",
             category_name=category.name if category else "", probability=0.97,
             text_digest=b"x", drawn_at=drawn + dt.timedelta(seconds=n), answered_at=timezone.now(),
@@ -78,5 +82,5 @@ def judged(
     )  # fmt: skip
 
 
-def text_digest(job: JobPosting) -> bytes:
-    return digest(get_adapter().encoder_input(job))
+def text_digest(posting: JobPosting) -> bytes:
+    return digest(get_adapter().encoder_input(posting))

@@ -1,4 +1,4 @@
-"""What commands make of the audit: a fit that calibrates on it, a doctor that tells of it."""
+"""Commands and the audit: a fit calibrates on it, and doctor reports on it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TestFittingOnAudits:
             key = keys[n % 3]
             answer(job.pk, catalog[key].pk if key else None, None)
 
-    def test_what_they_say(self, exemplars: None, catalog: dict[str, Category]) -> None:
+    def test_labeled_texts(self, exemplars: None, catalog: dict[str, Category]) -> None:
         self.answered(catalog, 6)
         changed, gone, homeless = AuditedPosting.objects.order_by("drawn_at")[:3]
         JobPosting.objects.filter(pk=changed.posting_id).update(title="Noe annet")
@@ -57,19 +57,21 @@ class TestFittingOnAudits:
             ("Hei 5", None),
         ]
 
-    def test_enough_of_them_calibrate(self, exemplars: None, catalog: dict[str, Category]) -> None:
+    def test_a_fit_calibrates_on_enough_of_them(
+        self, exemplars: None, catalog: dict[str, Category]
+    ) -> None:
         self.answered(catalog, 12)
         found = labeled_postings.read_audits(Target(0.8, 0.8))
         assert len(found.rows) == 12
-        made = fit_classifier.fit(
+        classifier_version = fit_classifier.fit(
             found.postings, target=Target(0.8, 0.8),
             progress=lambda n: None,
         )  # fmt: skip
-        assert made.calibrated_on == ClassifierVersion.Calibration.AUDITS
-        assert made.figures["calibrated_on"] == "audits"
-        assert made.figures["rows"] == 12
+        assert classifier_version.calibrated_on == ClassifierVersion.Calibration.AUDITS
+        assert classifier_version.figures["calibrated_on"] == "audits"
+        assert classifier_version.figures["rows"] == 12
 
-    def test_the_command_says_how_many_there_are_and_how_many_are_needed(
+    def test_the_command_reports_how_many_there_are_and_how_many_are_needed(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         self.answered(catalog, 3)
@@ -93,7 +95,7 @@ class TestFittingOnAudits:
         result = call_json("fit_classifier", **promise)
         assert (result["calibrated_on"], result["rows"]) == ("audits", 12)
 
-    def test_a_file_goes_before_them(
+    def test_a_file_takes_precedence(
         self, exemplars: None, catalog: dict[str, Category], tmp_path: Any
     ) -> None:
         self.answered(catalog, 12)
@@ -109,7 +111,7 @@ class TestTheDoctor:
     def findings(self) -> dict[str, Finding]:
         return {finding.name: finding for finding in examine()}
 
-    def test_it_tells_the_share_and_how_many_wait(
+    def test_it_reports_the_share_and_how_many_wait(
         self, catalog: dict[str, Category], settings: Any
     ) -> None:
         settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
@@ -121,24 +123,26 @@ class TestTheDoctor:
         AuditedPosting.objects.update(drawn_at=timezone.now() - dt.timedelta(days=8))
         assert "Have somebody answer them" in self.findings()["audit"].cure
 
-    def test_it_says_that_nothing_watches_without_a_share(self, settings: Any, db: Any) -> None:
+    def test_it_reports_that_nothing_is_monitored_without_a_share(
+        self, settings: Any, db: Any
+    ) -> None:
         settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0
         assert "MARKETPLACE_AI_AUDIT_SAMPLE_RATE" in self.findings()["audit"].cure
 
-    def test_it_fails_where_automation_has_stopped(
+    def test_it_fails_if_automation_has_stopped(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
-        made = version(catalog["maling"])
+        classifier_version = version(catalog["maling"])
         assert "automation" not in self.findings()
-        stop = stops.stop(made, "automatic", catalog["maling"].pk, key="maling")
+        stop = stops.stop(classifier_version, "automatic", catalog["maling"].pk, key="maling")
         assert stop is not None
-        stops.stop(made, "none")
+        stops.stop(classifier_version, "none")
         found = self.findings()["automation"]
         assert not found.ok
         assert "Automation has stopped: maling, rule none." in found.message
         assert "Automation" in found.cure
 
-    def test_it_says_what_the_classifier_was_calibrated_on(
+    def test_it_reports_what_the_classifier_was_calibrated_on(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         version(catalog["maling"], calibrated_on="audits")
@@ -146,7 +150,7 @@ class TestTheDoctor:
         version(catalog["maling"])
         assert self.findings()["classifier"].message.endswith("calibrated on labeled postings")
 
-    def test_it_fails_where_workers_decide_by_another_version_than_the_one_in_force(
+    def test_it_fails_if_workers_decide_with_a_version_that_is_not_active(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         older = version(catalog["maling"])

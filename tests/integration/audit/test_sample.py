@@ -1,4 +1,4 @@
-"""Which postings are audited, what is kept of them, and what an answer makes of it."""
+"""Which postings are drawn for audit, what is stored of them, and what an answer changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def row(job: JobPosting) -> AuditedPosting:
 class TestTheDraw:
     @pytest.mark.parametrize("share", [0.01, 0.2, 0.5])
     @pytest.mark.parametrize("kind", ["numbers", "uuids"])
-    def test_as_many_are_drawn_as_the_share_says(self, share: float, kind: str) -> None:
+    def test_the_share_of_postings_is_drawn(self, share: float, kind: str) -> None:
         number = 20_000
         keys = range(number) if kind == "numbers" else [uuid.UUID(int=n) for n in range(number)]
         with override_settings(MARKETPLACE_AI_AUDIT_SAMPLE_RATE=share):
@@ -66,7 +66,7 @@ class TestTheDraw:
                 drawn.append(audit_sample.is_sampled(key))
         assert drawn in ([False, False], [False, True], [True, True])
 
-    def test_nobody_foresees_it_without_the_projects_secret(self, settings: Any) -> None:
+    def test_the_draw_cannot_be_predicted_without_the_secret_key(self, settings: Any) -> None:
         settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0.5
         before = [audit_sample.is_sampled(n) for n in range(200)]
         settings.SECRET_KEY = "another"
@@ -99,7 +99,7 @@ class TestTheDraw:
         assert 5 < len(samples[0]) < 35
 
     @pytest.mark.django_db
-    def test_what_is_not_drawn_costs_no_query(self, settings: Any) -> None:
+    def test_postings_that_are_not_drawn_cost_no_query(self, settings: Any) -> None:
         settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 0
         with CaptureQueriesContext(connection) as captured:
             audit_sample.record(range(64))
@@ -109,7 +109,7 @@ class TestTheDraw:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("everything_drawn")
 class TestWhatIsKept:
-    def test_an_automatic_category_is_applied_all_the_same(
+    def test_the_automatic_category_of_an_audited_posting_is_applied(
         self, fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
     ) -> None:
         automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
@@ -125,7 +125,7 @@ class TestWhatIsKept:
         assert kept.answered_at is None
 
     @pytest.mark.parametrize("category", [None, "plen"])
-    def test_where_a_person_has_spoken_there_is_nothing_to_audit(
+    def test_postings_with_a_persons_category_are_not_audited(
         self, fitted: None, catalog: dict[str, Category], monkeypatch: Any, category: str | None
     ) -> None:
         JobPosting.objects.create(title="Male stue", category=catalog["plen"])
@@ -138,7 +138,7 @@ class TestWhatIsKept:
         drain()
         assert not AuditedPosting.objects.exists()
 
-    def test_a_new_decision_takes_the_place_of_one_that_nobody_judged(
+    def test_a_new_decision_replaces_an_unanswered_one(
         self, fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
     ) -> None:
         automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
@@ -154,13 +154,13 @@ class TestWhatIsKept:
         posting.refresh_from_db()
         assert bytes(second.text_digest) == text_digest(posting)
 
-    def test_what_was_judged_stays_as_it_was(self, catalog: dict[str, Category]) -> None:
+    def test_an_answered_row_does_not_change(self, catalog: dict[str, Category]) -> None:
         job = audited(version(catalog["maling"]), catalog["maling"])
         answer(job.pk, catalog["maling"].pk, None)
         audit_sample.record([job.pk])
         assert (row(job).outcome, row(job).is_correct) == (Outcome.AUTOMATIC, True)
 
-    def test_the_evidence_outlives_the_posting_and_its_category(
+    def test_the_row_outlives_the_posting_and_its_category(
         self, catalog: dict[str, Category]
     ) -> None:
         job = audited(version(catalog["maling"]), catalog["maling"])
@@ -173,7 +173,7 @@ class TestWhatIsKept:
         assert (kept.category_id, kept.category_key) == (None, "maling")
         assert (kept.answer_id, kept.answer_key) == (None, "plen")
 
-    def test_two_postings_that_are_gone_are_two_rows(self, catalog: dict[str, Category]) -> None:
+    def test_two_deleted_postings_are_two_rows(self, catalog: dict[str, Category]) -> None:
         for _ in range(2):
             audited(None, catalog["maling"]).delete()
         assert AuditedPosting.objects.filter(posting=None).count() == 2
@@ -200,7 +200,7 @@ class TestAnAnswer:
             (Outcome.AUTOMATIC, "bygg", "rorlegger", False),
         ],
     )
-    def test_it_says_whether_the_machine_was_right(
+    def test_an_answer_tells_whether_the_machine_was_right(
         self,
         catalog: dict[str, Category],
         outcome: Outcome,
@@ -216,7 +216,7 @@ class TestAnAnswer:
         assert (found.answer_key, found.answered_by) == (answered or "", user)
         assert found.answered_at is not None
 
-    def test_about_another_text_it_judges_nothing_but_no_longer_waits(
+    def test_an_answer_about_another_text_only_ends_the_wait(
         self, catalog: dict[str, Category]
     ) -> None:
         job = audited(version(), catalog["maling"])
@@ -228,7 +228,7 @@ class TestAnAnswer:
         answer(job.pk, catalog["maling"].pk, None)
         assert (row(job).is_correct, row(job).answer_key) == (None, "plen")
 
-    def test_a_person_may_think_better_of_it(self, catalog: dict[str, Category]) -> None:
+    def test_a_later_answer_replaces_an_earlier_one(self, catalog: dict[str, Category]) -> None:
         job = audited(version(), catalog["maling"])
         answer(job.pk, catalog["plen"].pk, None)
         answer(job.pk, catalog["maling"].pk, None)
@@ -242,7 +242,7 @@ class TestAnAnswer:
         answer(job.pk, catalog["plen"].pk, None)
         assert (row(job).is_correct, row(job).answer_key) == (None, "plen")
 
-    def test_a_ring_of_parents_ends(self, catalog: dict[str, Category]) -> None:
+    def test_a_cycle_of_parents_ends(self, catalog: dict[str, Category]) -> None:
         Category.objects.filter(slug="hage").update(parent=catalog["plen"])
         job = audited(version(), catalog["bygg"], Outcome.AUTOMATIC_PARENT)
         answer(job.pk, catalog["plen"].pk, None)

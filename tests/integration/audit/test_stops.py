@@ -1,4 +1,4 @@
-"""Automation that stops by itself: when, for whom, and how it goes on."""
+"""Automation stops: when they happen, which versions they apply to, and how they end."""
 
 from __future__ import annotations
 
@@ -42,13 +42,15 @@ def everything_drawn(settings: Any) -> None:
     settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = 1
 
 
-def wrong_answers(made: ClassifierVersion, category: Category, other: Category, n: int) -> None:
+def wrong_answers(
+    classifier_version: ClassifierVersion, category: Category, other: Category, n: int
+) -> None:
     for _ in range(n):
-        answer(audited(made, category).pk, other.pk, None)
+        answer(audited(classifier_version, category).pk, other.pk, None)
 
 
 def errors_to_stop(right: int, tests: int = 1) -> int:
-    """How many wrong ones in a row after so many right ones refute 0.97."""
+    """How many wrong answers in a row, after ``right`` right ones, refute 0.97."""
     return next(
         n
         for n in range(1, 100)
@@ -58,7 +60,7 @@ def errors_to_stop(right: int, tests: int = 1) -> int:
 
 
 def waits_for_a_lock() -> bool:
-    """Whether another session waits; it has then done all that needs no lock."""
+    """Whether another session waits for a lock, so has done everything before it."""
     with connection.cursor() as cursor:
         # pg_stat_activity would be read once a transaction; this is always as it is.
         cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
@@ -66,101 +68,103 @@ def waits_for_a_lock() -> bool:
 
 
 class TestWhenItStops:
-    def test_all_leaves_when_their_promise_is_refuted_and_not_one_answer_earlier(
+    def test_all_categories_stop_exactly_when_their_guarantee_is_refuted(
         self, catalog: dict[str, Category]
     ) -> None:
-        """Wrong in several categories, none of which is refuted by itself."""
+        """The errors are in several categories, none of which is refuted by itself."""
         leaves = [catalog[key] for key in ("maling", "rorlegger", "plen")]
-        made = version(*leaves)
-        judged(made, leaves[0], right=40, wrong=0)
+        classifier_version = version(*leaves)
+        judged(classifier_version, leaves[0], right=40, wrong=0)
         needed = errors_to_stop(40)
         for n in range(needed):
             assert not AutomationStop.objects.exists()
-            wrong_answers(made, leaves[n % 3], catalog["hage"], 1)
+            wrong_answers(classifier_version, leaves[n % 3], catalog["hage"], 1)
         stop = AutomationStop.objects.get()
-        assert (stop.rule, stop.category_key, stop.classifier) == (Rule.LEAF, "", made)
+        assert (stop.rule, stop.category_key, stop.classifier) == (
+            Rule.LEAF,
+            "",
+            classifier_version,
+        )
         assert (stop.rows, stop.errors) == (40 + needed, needed)
         assert stop.e_value is not None and stop.e_value >= 20
 
-    def test_a_category_by_itself_takes_more_and_leaves_the_others_alone(
+    def test_one_category_needs_more_errors_and_leaves_the_others_automatic(
         self, catalog: dict[str, Category]
     ) -> None:
-        made = version(catalog["maling"], catalog["plen"])
-        judged(made, catalog["plen"], right=400, wrong=0)
+        classifier_version = version(catalog["maling"], catalog["plen"])
+        judged(classifier_version, catalog["plen"], right=400, wrong=0)
         # Where the union bound costs one error more.
         right = next(n for n in range(99) if errors_to_stop(n, 2) > errors_to_stop(n))
-        judged(made, catalog["maling"], right=right, wrong=0)
+        judged(classifier_version, catalog["maling"], right=right, wrong=0)
         needed = errors_to_stop(right, tests=2)
         assert needed < errors_to_stop(400)
-        wrong_answers(made, catalog["maling"], catalog["plen"], needed - 1)
+        wrong_answers(classifier_version, catalog["maling"], catalog["plen"], needed - 1)
         assert not AutomationStop.objects.exists()
-        wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+        wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 1)
         stop = AutomationStop.objects.get()
         assert (stop.category, stop.category_key) == (catalog["maling"], "maling")
         # What it got wrong is not held against the others from then on.
-        wrong_answers(made, catalog["plen"], catalog["maling"], 1)
+        wrong_answers(classifier_version, catalog["plen"], catalog["maling"], 1)
         assert AutomationStop.objects.count() == 1
-        leaf = monitor.monitoring_report(made).rules[0]
+        leaf = monitor.monitoring_report(classifier_version).rules[0]
         assert leaf.evidence == NO_EVIDENCE  # one error in 401 is no case
 
     def test_a_category_that_stops_at_the_same_answer_spares_the_others(
         self, catalog: dict[str, Category]
     ) -> None:
-        made = version(catalog["maling"], catalog["plen"])
-        judged(made, catalog["maling"], right=0, wrong=9)
-        judged(made, catalog["plen"], right=5, wrong=0)
-        wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+        classifier_version = version(catalog["maling"], catalog["plen"])
+        judged(classifier_version, catalog["maling"], right=0, wrong=9)
+        judged(classifier_version, catalog["plen"], right=5, wrong=0)
+        wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 1)
         assert [stop.category_key for stop in AutomationStop.objects.all()] == ["maling"]
 
     @pytest.mark.parametrize("rule", [Rule.PARENT, Rule.NONE])
-    def test_parents_and_none_are_watched_apart(
+    def test_parents_and_none_are_monitored_separately(
         self, catalog: dict[str, Category], rule: Rule
     ) -> None:
-        made = version(catalog["maling"])
+        classifier_version = version(catalog["maling"])
         category = None if rule == Rule.NONE else catalog["bygg"]
-        judged(made, category, right=0, wrong=8, outcome=rule.value)
-        answer(audited(made, category, rule.value).pk, catalog["plen"].pk, None)
+        judged(classifier_version, category, right=0, wrong=8, outcome=rule.value)
+        answer(audited(classifier_version, category, rule.value).pk, catalog["plen"].pk, None)
         stop = AutomationStop.objects.get()
         assert (stop.rule, stop.category_key) == (rule, "")
-        found = stops.load_stops(made.pk)
+        found = stops.load_stops(classifier_version.pk)
         assert found.rules == {rule}
 
-    def test_reviews_kept_ones_and_blank_texts_prove_nothing(
+    def test_reviews_human_overrides_and_blank_texts_do_not_count(
         self, catalog: dict[str, Category]
     ) -> None:
-        made = version(catalog["maling"])
-        judged(made, catalog["maling"], right=0, wrong=50, outcome=Outcome.REVIEW)
-        judged(made, None, right=0, wrong=50, outcome=Outcome.NONE)
+        classifier_version = version(catalog["maling"])
+        judged(classifier_version, catalog["maling"], right=0, wrong=50, outcome=Outcome.REVIEW)
+        judged(classifier_version, None, right=0, wrong=50, outcome=Outcome.NONE)
         AuditedPosting.objects.filter(outcome=Outcome.NONE).update(probability=None)
-        stops.stop_refuted(made.pk)
+        stops.stop_refuted(classifier_version.pk)
         assert not AutomationStop.objects.exists()
 
-    def test_what_nobody_answered_counts_as_right(self, catalog: dict[str, Category]) -> None:
-        """So nobody can refute the promise by answering only what is wrong."""
-        made = version(catalog["maling"])
-        judged(made, catalog["maling"], right=300, wrong=0)
+    def test_unanswered_postings_count_as_right(self, catalog: dict[str, Category]) -> None:
+        """So nobody can refute the guarantee by answering only what is wrong."""
+        classifier_version = version(catalog["maling"])
+        judged(classifier_version, catalog["maling"], right=300, wrong=0)
         AuditedPosting.objects.update(answered_at=None, is_correct=None)
-        wrong_answers(made, catalog["maling"], catalog["plen"], errors_to_stop(0))
+        wrong_answers(classifier_version, catalog["maling"], catalog["plen"], errors_to_stop(0))
         assert not AutomationStop.objects.exists()
 
-    def test_another_version_than_the_one_in_force_stops_nothing(
-        self, catalog: dict[str, Category]
-    ) -> None:
+    def test_a_version_that_is_not_active_stops_nothing(self, catalog: dict[str, Category]) -> None:
         old = version(catalog["maling"])
         judged(old, catalog["maling"], right=0, wrong=50)
-        made = version(catalog["maling"])
+        classifier_version = version(catalog["maling"])
         wrong_answers(old, catalog["maling"], catalog["plen"], 1)
-        wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+        wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 1)
         assert not AutomationStop.objects.exists()
 
-    def test_a_right_answer_asks_nothing(self, catalog: dict[str, Category]) -> None:
-        made = version(catalog["maling"])
-        job = audited(made, catalog["maling"])
+    def test_a_right_answer_runs_no_test(self, catalog: dict[str, Category]) -> None:
+        classifier_version = version(catalog["maling"])
+        job = audited(classifier_version, catalog["maling"])
         with CaptureQueriesContext(connection) as captured:
             answer(job.pk, catalog["maling"].pk, None)
         assert not any("row_number" in query["sql"] for query in captured)
 
-    def test_the_host_is_told_after_the_commit(
+    def test_the_signal_is_sent_after_the_commit(
         self,
         catalog: dict[str, Category],
         caplog: Any,
@@ -172,24 +176,24 @@ class TestWhenItStops:
             told.append(stop)
 
         automation_stopped.connect(listener)
-        made = version(catalog["maling"])
-        judged(made, catalog["maling"], right=0, wrong=9)
+        classifier_version = version(catalog["maling"])
+        judged(classifier_version, catalog["maling"], right=0, wrong=9)
         with caplog.at_level(logging.ERROR), django_capture_on_commit_callbacks(execute=True):
-            wrong_answers(made, catalog["maling"], catalog["plen"], 1)
+            wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 1)
             assert not told
         assert [stop.category_key for stop in told] == ["maling"]
         assert "Automation of category 'maling' has stopped" in caplog.text
         assert "10 of 10 audited postings were wrong" in caplog.text
 
     @pytest.mark.django_db(transaction=True)
-    def test_of_two_answers_at_once_none_is_lost(self) -> None:
-        """The second comes while the first is not committed, and each is the last but one error
-        for who does not see the other."""
+    def test_no_simultaneous_answer_is_lost(self) -> None:
+        """The second comes before the first is committed. To a transaction that does not see the
+        other one, each is the last error but one."""
         painting = Category.objects.create(slug="maling", name="Maling")
         other = Category.objects.create(slug="plen", name="Plen")
-        made = version(painting, other)
-        judged(made, painting, right=30, wrong=errors_to_stop(30) - 2)
-        jobs = [audited(made, painting).pk, audited(made, painting).pk]
+        classifier_version = version(painting, other)
+        judged(classifier_version, painting, right=30, wrong=errors_to_stop(30) - 2)
+        jobs = [audited(classifier_version, painting).pk, audited(classifier_version, painting).pk]
 
         def second() -> None:
             try:
@@ -216,7 +220,7 @@ class TestWhatAStopDoes:
         second_categories=(("9", 2.5),),
     )  # fmt: skip
 
-    def test_only_what_is_stopped_goes_to_a_person(self) -> None:
+    def test_only_stopped_categories_go_to_review(self) -> None:
         nothing = stops.Stops(frozenset(), frozenset())
         assert nothing.apply_to(self.VERDICT) is self.VERDICT
         of_category = stops.Stops(frozenset(), frozenset({"7"}))
@@ -237,12 +241,12 @@ class TestWhatAStopDoes:
         review = replace(self.VERDICT, outcome="review")
         assert stops.Stops(frozenset(Rule.values), frozenset({"7"})).apply_to(review) is review
 
-    def test_the_next_batch_goes_to_review_and_after_a_person_resumed_it_no_more(
+    def test_the_next_batch_goes_to_review_until_a_person_resumes_automation(
         self, exemplars: None, catalog: dict[str, Category], monkeypatch: Any
     ) -> None:
-        """One worker all along, which is never told."""
+        """The same worker all the time, never notified."""
         fit()
-        made = ClassifierVersion.objects.get(is_active=True)
+        classifier_version = ClassifierVersion.objects.get(is_active=True)
         models = ModelLoader()
         models.refresh()
         label = str(catalog["maling"].pk)
@@ -262,14 +266,16 @@ class TestWhatAStopDoes:
             return str(decision.outcome)
 
         assert next_outcome() == Outcome.AUTOMATIC
-        stop = stops.stop(made, Rule.LEAF, catalog["maling"].pk, key="maling", name="Maling")
+        stop = stops.stop(
+            classifier_version, Rule.LEAF, catalog["maling"].pk, key="maling", name="Maling"
+        )
         assert stop is not None
         assert next_outcome() == Outcome.REVIEW
         assert stops.resume(stop.pk, None, "Looked at it")
         assert next_outcome() == Outcome.AUTOMATIC
         assert not stops.resume(stop.pk, None, "Twice")
 
-    def test_a_batch_pays_one_query(self, exemplars: None) -> None:
+    def test_a_batch_costs_one_query(self, exemplars: None) -> None:
         fit()
         models = ModelLoader()
         models.refresh()
@@ -282,31 +288,35 @@ class TestWhatAStopDoes:
     def test_a_deleted_category_does_not_read_as_everything(
         self, catalog: dict[str, Category]
     ) -> None:
-        made = version(catalog["maling"])
-        stops.stop(made, Rule.LEAF, catalog["maling"].pk, key="maling")
+        classifier_version = version(catalog["maling"])
+        stops.stop(classifier_version, Rule.LEAF, catalog["maling"].pk, key="maling")
         catalog["maling"].delete()
-        found = stops.load_stops(made.pk)
+        found = stops.load_stops(classifier_version.pk)
         assert (found.rules, found.labels) == (frozenset(), frozenset())
 
 
 class TestHowItGoesOn:
     def stopped(self, category: Category) -> tuple[ClassifierVersion, AutomationStop]:
-        made = version(category)
-        judged(made, category, right=0, wrong=20)
-        stops.stop_refuted(made.pk)
-        return made, AutomationStop.objects.get(category_key=category.slug)
+        classifier_version = version(category)
+        judged(classifier_version, category, right=0, wrong=20)
+        stops.stop_refuted(classifier_version.pk)
+        return classifier_version, AutomationStop.objects.get(category_key=category.slug)
 
-    def test_what_a_person_resumed_is_counted_anew(self, catalog: dict[str, Category]) -> None:
-        made, _ = self.stopped(catalog["maling"])
+    def test_the_count_starts_at_zero_after_a_resumption(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        classifier_version, _ = self.stopped(catalog["maling"])
         for one in AutomationStop.objects.all():
             stops.resume(one.pk, None, "More exemplars")
         before = AutomationStop.objects.count()
         # Drawn before it stopped, answered only now.
-        wrong_answers(made, catalog["maling"], catalog["plen"], 3)
+        wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 3)
         assert AutomationStop.objects.count() == before
         # Drawn since.
         for _ in range(errors_to_stop(0)):
-            answer(audited(made, catalog["maling"], age=-1).pk, catalog["plen"].pk, None)
+            answer(
+                audited(classifier_version, catalog["maling"], age=-1).pk, catalog["plen"].pk, None
+            )
         assert AutomationStop.objects.filter(resumed_at=None).exists()
 
     def test_it_outlives_a_refit_but_not_one_that_saw_the_errors(
@@ -340,7 +350,7 @@ class TestHowItGoesOn:
         stops.stop(old, Rule.LEAF, catalog["maling"].pk, key="maling")
         assert stops.load_stops(stored.pk).labels == {str(catalog["maling"].pk)}
 
-    def test_a_version_that_was_never_in_force_lifts_nothing_for_the_next(
+    def test_a_version_that_was_never_active_ends_no_stop_for_the_next(
         self, catalog: dict[str, Category]
     ) -> None:
         self.stopped(catalog["maling"])
@@ -350,7 +360,7 @@ class TestHowItGoesOn:
         assert stops.load_stops(later.pk).labels == {str(catalog["maling"].pk)}
         assert stops.load_stops(refused.pk).labels == frozenset()
 
-    def test_audits_of_another_encoder_do_not_speak_for_this_one(
+    def test_audits_of_another_encoder_do_not_end_a_stop(
         self, catalog: dict[str, Category]
     ) -> None:
         old, _ = self.stopped(catalog["maling"])
@@ -363,22 +373,25 @@ class TestHowItGoesOn:
         assert stops.load_stops(learnt.pk).labels == frozenset()
 
     def test_a_person_may_stop_it_too_and_only_once(self, catalog: dict[str, Category]) -> None:
-        made = version(catalog["maling"])
-        assert stops.stop(made, Rule.LEAF, reason="A campaign with odd texts") is not None
-        assert stops.stop(made, Rule.LEAF) is None
-        assert stops.load_stops(made.pk).rules == {Rule.LEAF}
+        classifier_version = version(catalog["maling"])
+        assert (
+            stops.stop(classifier_version, Rule.LEAF, reason="A campaign with odd texts")
+            is not None
+        )
+        assert stops.stop(classifier_version, Rule.LEAF) is None
+        assert stops.load_stops(classifier_version.pk).rules == {Rule.LEAF}
 
 
-def test_every_statement_is_planned_and_the_test_reads_by_an_index(
+def test_every_statement_is_planned_and_uses_an_index(
     catalog: dict[str, Category],
 ) -> None:
-    made = version(catalog["maling"])
+    classifier_version = version(catalog["maling"])
     with connection.cursor() as cursor:
         for statement in (monitor.WRONG, monitor.COUNTS):
-            cursor.execute("EXPLAIN " + statement, {"version": made.pk})
+            cursor.execute("EXPLAIN " + statement, {"version": classifier_version.pk})
             assert cursor.fetchall()
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("EXPLAIN " + monitor.WRONG, {"version": made.pk})
+        cursor.execute("EXPLAIN " + monitor.WRONG, {"version": classifier_version.pk})
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "marketplace_ai_audit_test" in plan
     assert sql.UPSERT_AUDITED.count("%(jobs)s") == 1

@@ -25,8 +25,8 @@ def liveness() -> Iterator[Liveness]:
     liveness.close()
 
 
-def says(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Exit code of the command, and what it found."""
+def probe(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Run the command; returns its exit code and the finding's message."""
     code = 0
     try:
         call_command("doctor", worker=True, json=True)
@@ -38,23 +38,23 @@ def says(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
 
 
 def test_without_a_worker_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    assert says(capsys) == (1, "No worker is running on this machine.")
+    assert probe(capsys) == (1, "No worker is running on this machine.")
 
 
 def test_a_worker_is_well_after_its_first_iteration(
     liveness: Liveness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     liveness.acquire()
-    code, message = says(capsys)
+    code, message = probe(capsys)
     assert code == 1 and message.startswith("It has been starting for ")
     liveness.acquire()
-    code, message = says(capsys)
+    code, message = probe(capsys)
     assert code == 0 and message.startswith("Its loop iteration began ")
     liveness.close()
-    workers.wait_for(lambda: says(capsys)[0] == 1, lambda: "its lock is held by nobody")
+    workers.wait_for(lambda: probe(capsys)[0] == 1, lambda: "its lock is held by nobody")
 
 
-def test_one_that_hangs_in_a_turn_fails(
+def test_a_worker_that_hangs_fails(
     liveness: Liveness,
     capsys: pytest.CaptureFixture[str],
     settings: Any,
@@ -62,10 +62,10 @@ def test_one_that_hangs_in_a_turn_fails(
 ) -> None:
     liveness.acquire()
     liveness.acquire()
-    assert says(capsys)[0] == 0
+    assert probe(capsys)[0] == 0
     settings.MARKETPLACE_AI_ENCODE_TIMEOUT = 0
     monkeypatch.setattr(doctor_workers, "STARTUP_SECONDS", 0.0)
-    code, message = says(capsys)
+    code, message = probe(capsys)
     assert code == 1 and message.startswith("It hangs for ")
 
 
@@ -83,7 +83,7 @@ def test_the_time_is_that_of_the_turn(liveness: Liveness) -> None:
     workers.wait_for(lambda: liveness.acquire() > 0 and seconds() < before, lambda: "it goes on")
 
 
-def test_a_worker_of_another_machine_does_not_count(
+def test_a_worker_on_another_machine_does_not_count(
     liveness: Liveness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     liveness.acquire()

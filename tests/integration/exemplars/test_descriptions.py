@@ -1,4 +1,4 @@
-"""A category without exemplars is proposed by its own words, and in time by its postings."""
+"""Descriptions: a category without exemplars is proposed by its name and scope."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TUNING = "Pianostemming / Piano tuning\nStemme piano og flygel"
 
 @pytest.fixture
 def models(exemplars: None) -> ModelLoader:
-    """A running worker's, with a classifier that never saw the category to come."""
+    """The pipeline of a running worker, with a classifier fitted before the new category."""
     fit()
     running = ModelLoader()
     drain(running)
@@ -57,8 +57,8 @@ def tuning(**fields: Any) -> Category:
     return Category.objects.create(slug="piano", **{**values, **fields})
 
 
-def look(models: ModelLoader) -> None:
-    """As if the time between two looks at the categories were over."""
+def refresh_after_interval(models: ModelLoader) -> None:
+    """Refresh as if the interval between two syncs were over."""
     models._next_look = 0.0
     ago = dt.timedelta(seconds=pipelines.DESCRIPTIONS_SECONDS)
     Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).update(
@@ -67,7 +67,7 @@ def look(models: ModelLoader) -> None:
     models.refresh()
 
 
-def of(category: Category) -> list[str]:
+def description_texts(category: Category) -> list[str]:
     rows = Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION, category=category)
     return list(rows.values_list("text", flat=True))
 
@@ -85,7 +85,7 @@ def test_a_new_category_is_proposed_by_its_description_without_a_restart(
     models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     job = JobPosting.objects.create(title="Stemme piano", description="Et gammelt piano og flygel")
     drain(models)
     decision = current(job)
@@ -96,11 +96,9 @@ def test_a_new_category_is_proposed_by_its_description_without_a_restart(
     assert job.category is None
 
 
-def test_raw_sql_is_seen_within_the_time_between_two_looks(
-    models: ModelLoader, monkeypatch: Any
-) -> None:
+def test_raw_sql_is_seen_within_the_sync_interval(models: ModelLoader, monkeypatch: Any) -> None:
     monkeypatch.setattr(pipelines, "DESCRIPTIONS_SECONDS", 0.0)
-    look(models)
+    refresh_after_interval(models)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO marketplace_ai_category (slug, name, name_en, scope) "
@@ -111,11 +109,11 @@ def test_raw_sql_is_seen_within_the_time_between_two_looks(
     assert current(job).category_key == "piano"
 
 
-def test_confirmed_postings_vote_at_once_and_the_description_stays_beside_them(
+def test_confirmed_postings_vote_at_once_together_with_the_description(
     models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     for title in ("Stemme piano i Oslo", "Stemme flygel på hytta", "Piano ute av stemme"):
         job = JobPosting.objects.create(title=title)
         drain(models)
@@ -129,15 +127,15 @@ def test_confirmed_postings_vote_at_once_and_the_description_stays_beside_them(
     assert sorted(own) == ["description", "reviewed", "reviewed", "reviewed"]
 
 
-def test_the_description_steps_aside_where_exemplars_are_enough(models: ModelLoader) -> None:
+def test_the_description_goes_once_there_are_enough_exemplars(models: ModelLoader) -> None:
     category = tuning()
     exemplars_of(category, minimum_counts.MIN_EXEMPLARS_FOR_HEAD - 1)
     models.refresh()
-    assert of(category) == [TUNING]
+    assert description_texts(category) == [TUNING]
     job = JobPosting.objects.create(title="Stemme piano for siste gang")
     answer(job.pk, category.pk, None)
     drain(models)
-    assert of(category) == []
+    assert description_texts(category) == []
     described = zip(
         models.active.fitted.index.labels, models.active.fitted.index.described, strict=True
     )
@@ -148,14 +146,14 @@ def test_the_description_steps_aside_where_exemplars_are_enough(models: ModelLoa
     # It comes back where they no longer are.
     Exemplar.objects.filter(posting=job).update(state=ExemplarState.QUARANTINED)
     models.refresh()
-    assert of(category) == [TUNING]
+    assert description_texts(category) == [TUNING]
 
 
 def test_a_refit_neither_learns_from_descriptions_nor_forgets_the_category(
     models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     fit()
     drain(models)
     figures = ClassifierVersion.objects.get(is_active=True).figures
@@ -167,12 +165,12 @@ def test_a_refit_neither_learns_from_descriptions_nor_forgets_the_category(
     assert (current(job).category_id, current(job).outcome) == (category.pk, Outcome.REVIEW)
 
 
-def test_an_edited_scope_takes_the_place_of_the_older_one(models: ModelLoader) -> None:
+def test_an_edited_scope_replaces_the_older_one(models: ModelLoader) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     Category.objects.filter(pk=category.pk).update(scope="Klarinett og obo")
-    look(models)
-    assert of(category) == ["Pianostemming / Piano tuning\nKlarinett og obo"]
+    refresh_after_interval(models)
+    assert description_texts(category) == ["Pianostemming / Piano tuning\nKlarinett og obo"]
     gone = Exemplar.objects.filter(text=TUNING)
     assert not gone.exists()
     job = JobPosting.objects.create(title="Klarinett og obo")
@@ -180,7 +178,7 @@ def test_an_edited_scope_takes_the_place_of_the_older_one(models: ModelLoader) -
     assert current(job).category_id == category.pk
 
 
-def test_nothing_is_written_where_nothing_changed(
+def test_nothing_is_written_if_nothing_changed(
     models: ModelLoader, django_assert_num_queries: Any
 ) -> None:
     tuning()
@@ -196,43 +194,43 @@ def test_parents_have_none_and_one_that_becomes_a_parent_loses_it(
 ) -> None:
     category = tuning()
     descriptions.sync()
-    assert of(catalog["bygg"]) == []
-    assert of(category) == [TUNING]
+    assert description_texts(catalog["bygg"]) == []
+    assert description_texts(category) == [TUNING]
     Category.objects.create(slug="flygel", name="Flygel", parent=category)
     descriptions.sync()
-    assert of(category) == []
+    assert description_texts(category) == []
 
 
 def test_a_deleted_categorys_description_goes_and_a_new_one_of_its_name_has_its_own(
     models: ModelLoader,
 ) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     category.delete()
     left = Exemplar.objects.get(source=ExemplarSource.DESCRIPTION, category_key="piano")
     assert (left.category_id, left.state) == (None, ExemplarState.QUARANTINED)
     again = tuning()
-    look(models)
-    assert of(again) == [TUNING]
+    refresh_after_interval(models)
+    assert description_texts(again) == [TUNING]
     assert not Exemplar.objects.filter(pk=left.pk).exists()
     job = JobPosting.objects.create(title="Stemme piano og flygel")
     drain(models)
     assert current(job).category_id == again.pk
 
 
-def test_what_a_person_quarantined_stays_so_until_its_text_changes(models: ModelLoader) -> None:
+def test_a_quarantined_description_stays_so_until_its_text_changes(models: ModelLoader) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     row = Exemplar.objects.filter(category=category)
     row.update(state=ExemplarState.QUARANTINED)
-    look(models)
+    refresh_after_interval(models)
     assert row.get().state == ExemplarState.QUARANTINED
     Category.objects.filter(pk=category.pk).update(scope="Klarinett")
-    look(models)
+    refresh_after_interval(models)
     assert row.get().state == ExemplarState.ACTIVE
 
 
-def test_an_exemplar_that_says_the_same_is_enough(models: ModelLoader) -> None:
+def test_an_exemplar_with_the_same_text_is_enough(models: ModelLoader) -> None:
     category = tuning()
     Exemplar.objects.create(
         text=TUNING, text_digest=digest(TUNING), category=category, category_key="piano",
@@ -242,14 +240,14 @@ def test_an_exemplar_that_says_the_same_is_enough(models: ModelLoader) -> None:
     before = vector_store.generation()
     assert not descriptions.sync()
     assert vector_store.generation() == before
-    assert of(category) == []
+    assert description_texts(category) == []
 
 
 def test_an_adapter_that_fails_on_one_category_holds_up_no_other(
     models: ModelLoader, monkeypatch: Any, caplog: Any
 ) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     whole = JobAdapter.category_description
 
     def failing(self: JobAdapter, asked: Category) -> str:
@@ -260,25 +258,25 @@ def test_an_adapter_that_fails_on_one_category_holds_up_no_other(
     monkeypatch.setattr(JobAdapter, "category_description", failing)
     other = Category.objects.create(slug="fele", name="Felemaking")
     with caplog.at_level(logging.ERROR):
-        look(models)
-    assert of(category) == [TUNING]
-    assert of(other) == ["Felemaking"]
+        refresh_after_interval(models)
+    assert description_texts(category) == [TUNING]
+    assert description_texts(other) == ["Felemaking"]
     assert f"category {category.pk}" in caplog.text
 
 
-def test_no_words_no_description(exemplars: None, monkeypatch: Any) -> None:
+def test_a_blank_description_is_not_an_exemplar(exemplars: None, monkeypatch: Any) -> None:
     monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: " - ")
     descriptions.sync()
     assert not Exemplar.objects.filter(source=ExemplarSource.DESCRIPTION).exists()
 
 
-def test_a_label_that_says_the_same_takes_the_descriptions_place(
+def test_a_label_with_the_same_text_replaces_the_description(
     models: ModelLoader, admin_client: Client, tmp_path: Path
 ) -> None:
     fiddle = Category.objects.create(slug="fele", name="Felemaking")
     lute = Category.objects.create(slug="lutt", name="Luttmaking")
-    look(models)
-    assert (of(fiddle), of(lute)) == (["Felemaking"], ["Luttmaking"])
+    refresh_after_interval(models)
+    assert (description_texts(fiddle), description_texts(lute)) == (["Felemaking"], ["Luttmaking"])
     file = tmp_path / "labels.csv"
     file.write_text("text,category\nFelemaking,fele\n", encoding="utf-8")
     assert import_exemplars(str(file)).added == 1
@@ -286,7 +284,7 @@ def test_a_label_that_says_the_same_takes_the_descriptions_place(
     response = admin_client.post(reverse("admin:marketplace_ai_exemplar_add"), data)
     assert response.status_code == 302
     models.refresh()
-    assert (of(fiddle), of(lute)) == ([], [])
+    assert (description_texts(fiddle), description_texts(lute)) == ([], [])
     labels = Exemplar.objects.filter(category__in=[fiddle, lute])
     assert set(labels.values_list("text", "source")) == {
         ("Felemaking", "imported"), ("Luttmaking", "imported"),
@@ -294,45 +292,45 @@ def test_a_label_that_says_the_same_takes_the_descriptions_place(
     assert import_exemplars(str(file)).added == 0
 
 
-def test_words_that_differ_each_time_are_left_alone(
+def test_a_text_that_differs_at_each_call_is_left_alone(
     models: ModelLoader, monkeypatch: Any, caplog: Any
 ) -> None:
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     numbers = itertools.count()
     monkeypatch.setattr(
         JobAdapter, "category_description", lambda self, category: f"Piano {next(numbers)}"
     )
-    look(models)
+    refresh_after_interval(models)
     before = vector_store.generation()
     models._next_look = 0.0
     models.refresh()
     assert vector_store.generation() == before
-    assert of(category) == [TUNING]
+    assert description_texts(category) == [TUNING]
     assert f"describes category {category.pk} otherwise each time" in caplog.text
 
 
-def test_words_that_change_all_the_time_are_taken_once_in_a_while(
+def test_a_text_that_keeps_changing_is_replaced_once_per_interval(
     models: ModelLoader, monkeypatch: Any
 ) -> None:
-    """Steady for one who asks twice, as a time of day or another process's order of a set."""
+    """The text is stable for two calls in a row, like a time of day or the order of a set."""
     category = tuning()
-    look(models)
+    refresh_after_interval(models)
     words = ["Piano 0"]
     monkeypatch.setattr(JobAdapter, "category_description", lambda self, category: words[0])
-    look(models)
+    refresh_after_interval(models)
     for number in range(1, 4):
         words[0] = f"Piano {number}"
         models._next_look = 0.0
         models.refresh()
-        assert of(category) == ["Piano 0"]
-    look(models)
-    assert of(category) == ["Piano 3"]
+        assert description_texts(category) == ["Piano 0"]
+    refresh_after_interval(models)
+    assert description_texts(category) == ["Piano 3"]
 
 
 @contextmanager
-def held(statement: str) -> Iterator[None]:
-    """A host's transaction that has run the statement and does not end."""
+def open_transaction(statement: str) -> Iterator[None]:
+    """A transaction of the project that has run the statement and stays open."""
     host = connection.copy()
     host.set_autocommit(False)
     try:
@@ -353,20 +351,20 @@ def held(statement: str) -> Iterator[None]:
     ],
 )
 @pytest.mark.django_db(transaction=True)
-def test_postings_are_decided_while_a_host_holds_what_a_description_needs(
+def test_postings_are_decided_while_the_project_locks_what_a_sync_needs(
     models: ModelLoader, statement: str
 ) -> None:
     category = tuning()
     models._next_look = 0.0
     job = JobPosting.objects.create(title="Male stue")
-    with held(statement), connection.cursor() as cursor:
+    with open_transaction(statement), connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '5s'")  # it would be an error, not a hang
         drain(models)
         assert current(job).category_key == "maling"
-        assert of(category) == []
+        assert description_texts(category) == []
         cursor.execute("RESET lock_timeout")
-    look(models)
-    assert of(category) == [TUNING]
+    refresh_after_interval(models)
+    assert description_texts(category) == [TUNING]
 
 
 def test_postings_are_decided_though_the_adapter_fails_on_a_key(
@@ -387,8 +385,8 @@ def test_postings_are_decided_though_the_adapter_fails_on_a_key(
     assert current(job).category_key == "maling"
     assert "Descriptions are left as they are" in caplog.text
     monkeypatch.undo()
-    look(models)
-    assert of(category) == [TUNING]
+    refresh_after_interval(models)
+    assert description_texts(category) == [TUNING]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -413,5 +411,5 @@ def test_several_workers_at_once_write_each_description_once(exemplars: None) ->
     for worker in workers:
         worker.join(30)
     assert not failed
-    assert of(category) == [TUNING]
+    assert description_texts(category) == [TUNING]
     assert Decision.objects.count() == 0

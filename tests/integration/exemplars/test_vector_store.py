@@ -1,4 +1,4 @@
-"""The resident index against PostgreSQL's own exact answer over the same stored vectors."""
+"""The index in memory finds the same neighbors as an exact search by PostgreSQL."""
 
 from __future__ import annotations
 

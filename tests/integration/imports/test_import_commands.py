@@ -1,4 +1,4 @@
-"""Categories, exemplars and postings from files: whole or not at all, whatever stands in them."""
+"""Imports of categories, exemplars and postings: all rows or none, whatever the files contain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TestImportCatalog:
         assert call("import_catalog", file) == "3 categories loaded.\n"
         assert Category.objects.get(slug="c").parent.parent.slug == "a"
 
-    def test_a_parent_may_be_there_already(self, catalog: Any, table: Any) -> None:
+    def test_a_parent_may_exist_already(self, catalog: Any, table: Any) -> None:
         call("import_catalog", table("slug,parent,name_nb\ntapet,bygg,Tapet\n"))
         assert Category.objects.get(slug="tapet").parent == catalog["bygg"]
 
@@ -69,7 +69,7 @@ class TestImportCatalog:
         assert f"{file}, {said}" in refused("import_catalog", file, dry_run=True)
         assert Category.objects.count() == 0
 
-    def test_a_circle_through_what_is_there_is_refused(self, catalog: Any, table: Any) -> None:
+    def test_a_cycle_through_existing_categories_is_refused(self, catalog: Any, table: Any) -> None:
         said = refused("import_catalog", table("slug,parent,name_nb\nbygg,maling,Bygg\n"))
         assert "line 2: 'bygg' would be its own ancestor" in said
         assert Category.objects.get(slug="bygg").parent is None
@@ -118,7 +118,7 @@ class TestImportExemplars:
         assert Exemplar.objects.count() == 2
 
     @pytest.mark.parametrize("row", [",none", '"  ",none', "\u200b,none", "?!,maling"])
-    def test_a_text_that_says_nothing_is_refused(self, catalog: Any, table: Any, row: str) -> None:
+    def test_an_empty_text_is_refused(self, catalog: Any, table: Any, row: str) -> None:
         said = refused("import_exemplars", table(f"text,category\nMale,maling\n{row}\n"))
         assert "line 3: the text has no letter and no digit." in said
         assert Exemplar.objects.count() == 0
@@ -218,7 +218,7 @@ class TestImportExemplars:
 
 
 class TestImportJobs:
-    def test_postings_come_in_by_the_door_of_any_other(self, fitted: None, table: Any) -> None:
+    def test_imported_postings_are_processed_like_any_other(self, fitted: None, table: Any) -> None:
         file = table('title,description,extra\nMale stue,"To rom,\nca 40 kvm",x\nBytte kran,,y\n')
         assert call("import_jobs", file) == "2 postings created.\n"
         drain()
@@ -242,7 +242,7 @@ class TestImportJobs:
         assert said in refused("import_jobs", file, dry_run=True)
         assert JobPosting.objects.count() == 0
 
-    def test_what_only_the_database_refuses_is_named_too(self, table: Any) -> None:
+    def test_a_row_that_only_the_database_refuses_is_named_too(self, table: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("CREATE UNIQUE INDEX ON marketplace_ai_jobposting (title)")
         file = table("title,description\nMale,\nMale,igjen\n")
@@ -256,7 +256,9 @@ class TestImportJobs:
 
 
 class TestHostileTexts:
-    def test_what_postgresql_refuses_is_the_hosts_error_alone(self, fitted: None) -> None:
+    def test_a_value_that_postgresql_refuses_raises_in_the_project_alone(
+        self, fitted: None
+    ) -> None:
         JobPosting.objects.create(title="Male stue")
         with pytest.raises((DataError, ValueError), match="NUL"), transaction.atomic():
             JobPosting.objects.create(title="Male\x00stue")

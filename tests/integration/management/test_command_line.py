@@ -1,4 +1,4 @@
-"""``manage.py`` as people and scripts call it: exit codes, and what stands on which stream."""
+"""``manage.py`` as people and scripts call it: exit codes and output streams."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def url() -> Iterator[str]:
 
 
 def clear_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a refused command says, on stderr alone."""
+    """The one line that a refused command prints, on stderr only."""
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()
@@ -120,7 +120,7 @@ def test_a_day_of_an_operator(url: str, tmp_path: Path) -> None:
 
 @contextmanager
 def worker(url: str) -> Iterator[None]:
-    """A worker of its own for the block, ended as a service manager ends it."""
+    """Run a worker process during the block; stop it as a service manager would."""
     process = subprocess.Popen(
         [*MANAGE, "process_pending"],
         cwd=ROOT,
@@ -149,7 +149,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 40) -> bool:
     return False
 
 
-def test_a_database_that_is_not_there_is_said_in_one_sentence() -> None:
+def test_a_missing_database_is_reported_in_one_sentence() -> None:
     run = runner("postgres://127.0.0.1:1/nowhere")
     done = run("import_exemplars", "--from-jobs")
     assert done.returncode == 1

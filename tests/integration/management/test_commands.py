@@ -1,4 +1,4 @@
-"""Commands: whole or not at all, one clear sentence for bad input, exit codes that tell."""
+"""Commands: all or nothing, one clear sentence for bad input, meaningful exit codes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TestBackfill:
         assert QueuedPosting.objects.count() == 0
         assert call("backfill_embeddings", dry_run=True).startswith("2 postings have no vector")
 
-    def test_it_goes_on_where_it_stopped(self, fitted: None) -> None:
+    def test_it_resumes_where_it_stopped(self, fitted: None) -> None:
         older(*"abcde")
         first = call_json("backfill_embeddings", limit=2)
         assert (first["missing"], first["queued"], first["pending"]) == (2, 2, 2)
@@ -80,9 +80,7 @@ class TestBackfill:
         assert taken is not None
         assert [row.job_id for row in taken.rows] == [fresh.pk, old[0].pk]
 
-    def test_what_has_a_category_keeps_it(
-        self, fitted: None, catalog: Any, monkeypatch: Any
-    ) -> None:
+    def test_a_persons_category_is_kept(self, fitted: None, catalog: Any, monkeypatch: Any) -> None:
         automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
         (labelled,) = older("Klippe gress", category=catalog["plen"])
         (bare,) = older("Male stue")
@@ -137,7 +135,7 @@ class TestBackfill:
 
 
 def doctor(capsys: Any) -> tuple[bool, dict[str, Any]]:
-    """(healthy, findings by name); its exit code and its words must agree."""
+    """Run doctor; returns (healthy, findings by name). Exit code and JSON must agree."""
     out, code = StringIO(), 0
     try:
         call_command("doctor", json=True, stdout=out)
@@ -181,7 +179,7 @@ class TestDoctor:
             "ALTER TABLE marketplace_ai_jobposting ENABLE TRIGGER marketplace_ai_edited"
         )
 
-    def test_what_was_set_aside_and_what_waits(self, posting: JobPosting, capsys: Any) -> None:
+    def test_failed_and_waiting_postings(self, posting: JobPosting, capsys: Any) -> None:
         intake.collect()
         QueuedPosting.objects.update(queued_at="2026-01-01T00:00Z")
         assert not doctor(capsys)[1]["queue"]["ok"]
@@ -203,7 +201,7 @@ class TestDoctor:
     def test_a_classifier_that_is_not_fitted(self, exemplars: None, capsys: Any) -> None:
         assert "fit_classifier" in doctor(capsys)[1]["classifier"]["cure"]
 
-    def test_in_words(self) -> None:
+    def test_output_for_people(self) -> None:
         out = StringIO()
         with pytest.raises(SystemExit):
             call_command("doctor", stdout=out, no_color=True)
@@ -222,7 +220,7 @@ class TestFitClassifier:
             (IntegrityError("duplicate key"), "Another fit_classifier"),
         ],
     )
-    def test_what_comes_in_between_is_one_sentence(
+    def test_errors_of_a_fit_are_one_sentence(
         self, exemplars: None, monkeypatch: Any, error: Exception, said: str
     ) -> None:
         from marketplace_ai.fitting import fit_classifier
@@ -241,7 +239,7 @@ class TestFitClassifier:
         assert (result["target_precision"], result["confidence"]) == (0.97, 0.95)
         assert {"automatic", "parent", "none", "categories"} <= result.keys()
 
-    def test_too_few_exemplars_are_said_in_words(self, exemplars: None, catalog: Any) -> None:
+    def test_too_few_exemplars_are_reported(self, exemplars: None, catalog: Any) -> None:
         lawns = Exemplar.objects.filter(category=catalog["plen"])
         lawns.filter(pk__in=list(lawns.values_list("pk", flat=True)[:2])).delete()
         lines = call("fit_classifier").splitlines()
@@ -259,7 +257,7 @@ class TestFitClassifier:
         said = "16 vote; categories with nothing but their description: 1"
         assert findings["exemplars"]["message"] == said
 
-    def test_with_labelled_postings(self, exemplars: None, table: Any) -> None:
+    def test_with_labeled_postings(self, exemplars: None, table: Any) -> None:
         rows = [f"Male rom {n},maling\nBytte kran {n},rorlegger\nHei {n},none" for n in range(12)]
         file = table("\n".join(["text,category", *rows]) + "\n")
         result = call_json("fit_classifier", calibration=file, target_precision=0.8)
@@ -268,7 +266,9 @@ class TestFitClassifier:
 
     @pytest.mark.parametrize("value", [0, 1, -1, 1.5, 97, float("nan")])
     @pytest.mark.parametrize("name", ["target_precision", "confidence"])
-    def test_a_promise_must_be_a_share(self, exemplars: None, name: str, value: float) -> None:
+    def test_target_and_confidence_must_be_shares(
+        self, exemplars: None, name: str, value: float
+    ) -> None:
         assert "must lie between 0 and 1" in refused("fit_classifier", **{name: value})
 
     @pytest.mark.parametrize(

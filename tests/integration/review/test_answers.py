@@ -1,4 +1,4 @@
-"""What people answer: one service, one transaction, one winner."""
+"""Recording of answers: one function, one transaction, one winner."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_another_category_is_a_correction(
     assert answer(decided.pk, catalog["plen"].pk, moderator).outcome == Outcome.CORRECTED
 
 
-def test_none_of_these_takes_the_category_away_and_teaches_it(
+def test_none_of_these_removes_the_category_and_adds_an_exemplar(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
     answer(decided.pk, catalog["maling"].pk, moderator)
@@ -87,7 +87,7 @@ def test_an_answer_without_any_decision_is_recorded(
     assert answer(posting.pk, catalog["plen"].pk, moderator).outcome == Outcome.CORRECTED
 
 
-def test_an_answer_to_what_has_changed_is_refused(
+def test_an_answer_to_an_outdated_decision_is_refused(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
     seen = current(decided).pk
@@ -97,7 +97,7 @@ def test_an_answer_to_what_has_changed_is_refused(
     assert current(decided).category_key == "maling"
 
 
-def test_what_does_not_exist_is_refused(
+def test_a_missing_posting_or_category_is_refused(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
     with pytest.raises(AnswerError, match="category does not exist"):
@@ -108,7 +108,7 @@ def test_what_does_not_exist_is_refused(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_moderators_at_once_one_wins_and_the_other_is_told(
+def test_of_two_simultaneous_answers_one_wins_and_the_other_is_refused(
     catalog: dict[str, Category], posting: JobPosting
 ) -> None:
     seen = answer(posting.pk, catalog["hage"].pk, None).pk
@@ -138,7 +138,7 @@ def test_of_two_moderators_at_once_one_wins_and_the_other_is_told(
     assert posting.category == catalog[winner]
 
 
-def test_deleting_the_posting_takes_its_decisions_and_exemplar_along(
+def test_deleting_the_posting_deletes_its_decisions_and_exemplar(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
     answer(decided.pk, catalog["maling"].pk, moderator)
@@ -147,7 +147,7 @@ def test_deleting_the_posting_takes_its_decisions_and_exemplar_along(
     assert not Exemplar.objects.filter(source=ExemplarSource.REVIEWED).exists()
 
 
-def test_a_deleted_category_leaves_readable_decisions_and_no_voice(
+def test_a_deleted_category_leaves_readable_decisions_and_no_vote(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
     answer(decided.pk, catalog["maling"].pk, moderator)

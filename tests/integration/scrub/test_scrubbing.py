@@ -1,4 +1,4 @@
-"""Personal data gets into no exemplar, no vector and no fit, and the host's row keeps it."""
+"""Personal data stays in the project's row and gets into no exemplar, vector or fit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CLEAN = f"Male stue\nRing {MARK}, {MARK}, {MARK}, dørkode {MARK}"
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every text that is encoded from now on."""
+    """A list of every text encoded from now on."""
     seen: list[str] = []
     plain = dummy.DummyEncoder.encode
 
@@ -102,7 +102,7 @@ def test_a_posting_is_encoded_without_it_and_keeps_it(exemplars: None, encoded: 
     assert f"{posting.title}\n{posting.description}" == RAW
 
 
-def test_an_answer_teaches_the_scrubbed_text_and_takes_its_vector_along(
+def test_an_answer_adds_the_scrubbed_text_with_its_vector(
     exemplars: None, catalog: dict[str, Category], encoded: list[str]
 ) -> None:
     fit()
@@ -124,13 +124,13 @@ def test_imported_exemplars_are_scrubbed(catalog: dict[str, Category], tmp_path:
     assert import_exemplars(str(file)).known == 1
 
 
-def test_exemplars_of_the_hosts_postings_are_scrubbed(catalog: dict[str, Category]) -> None:
+def test_exemplars_from_postings_are_scrubbed(catalog: dict[str, Category]) -> None:
     posting = job(category=catalog["maling"], category_set_by="person")
     exemplars_from_postings(per_category=10)
     assert Exemplar.objects.get(posting=posting).text == CLEAN
 
 
-def test_labelled_postings_are_scrubbed(catalog: dict[str, Category], tmp_path: Path) -> None:
+def test_labeled_postings_are_scrubbed(catalog: dict[str, Category], tmp_path: Path) -> None:
     title, _, description = RAW.partition("\n")
     file = tmp_path / "labelled.csv"
     file.write_text(
@@ -191,7 +191,7 @@ def test_an_adapter_adds_to_it_or_turns_it_off(settings: Any) -> None:
 
 
 class TestUpgrade:
-    """What was stored before anything was scrubbed."""
+    """An exemplar stored before scrubbing existed."""
 
     @pytest.fixture
     def old(self, exemplars: None, settings: Any) -> Exemplar:
@@ -230,7 +230,7 @@ class TestUpgrade:
         intake.collect()
         assert not QueuedPosting.objects.exists()
 
-    def test_it_is_replaced_and_votes_with_a_vector_of_its_own(
+    def test_it_is_replaced_and_votes_with_a_new_vector(
         self, old: Exemplar, encoded: list[str]
     ) -> None:
         resident = ModelLoader()
@@ -252,7 +252,7 @@ class TestUpgrade:
         assert old.pk not in resident.active.fitted.index.ids.tolist()
         assert self.run()["exemplars"]["found"] == 0
 
-    def test_postings_are_encoded_anew_where_their_text_is_another_now(
+    def test_postings_whose_prepared_text_changed_are_encoded_again(
         self, old: Exemplar, encoded: list[str]
     ) -> None:
         assert self.run()["postings"] == 1
@@ -264,7 +264,7 @@ class TestUpgrade:
         assert changed.description == RAW.partition("\n")[2]
         assert self.run()["postings"] == 0
 
-    def test_what_says_the_same_then_is_merged(self, old: Exemplar) -> None:
+    def test_exemplars_equal_after_scrubbing_are_merged(self, old: Exemplar) -> None:
         Exemplar.objects.create(
             text=CLEAN, text_digest=digest(CLEAN), category=old.category, category_key="maling",
             source=ExemplarSource.IMPORTED,
@@ -272,7 +272,7 @@ class TestUpgrade:
         assert self.run()["exemplars"]["merged"] == 1
         assert Exemplar.objects.filter(text=CLEAN).count() == 1
 
-    def test_what_says_nothing_then_no_longer_votes(self, old: Exemplar) -> None:
+    def test_an_exemplar_blank_after_scrubbing_is_quarantined(self, old: Exemplar) -> None:
         Exemplar.objects.create(
             text="900 00 014", text_digest=digest("900 00 014"), category=old.category,
             category_key="maling", source=ExemplarSource.IMPORTED,
@@ -280,7 +280,7 @@ class TestUpgrade:
         assert self.run()["exemplars"]["quarantined"] == 1
         assert Exemplar.objects.get(text=MARK).state == ExemplarState.QUARANTINED
 
-    def test_in_words(self, old: Exemplar) -> None:
+    def test_output_for_people(self, old: Exemplar) -> None:
         out = StringIO()
         call_command("scrub_stored", stdout=out, stderr=StringIO())
         assert "1 of 17 exemplars scrubbed" in out.getvalue()

@@ -1,4 +1,4 @@
-"""What ``fit_classifier`` tells people of a category that the labelled rows do not know."""
+"""The summary of ``fit_classifier`` for a category that no labeled row has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def figures(without: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("without", [None, "plen"])
-def test_a_category_that_no_labelled_row_has_is_named_with_the_cure(without: str | None) -> None:
+def test_a_category_without_labeled_rows_is_named_with_the_cure(without: str | None) -> None:
     lines = list(summary(figures(without)))
     hints = [line for line in lines if line.startswith("No labelled row has")]
     assert len(hints) == (without is not None)
