@@ -120,7 +120,7 @@ class TestThePage:
         html = html_of(admin_client, page(worse))
         against = "Failed check: its first choice is right less often."
         for text in (
-            against, "on the same 150 labeled postings", "First choice correct", "Painting",
+            against, "on the same 150 labeled postings", "First choice right", "Painting",
             "title only", "up to 12 words", "Kinds of text", "−",  # noqa: RUF001
         ):  # fmt: skip
             assert text in html, text
@@ -282,7 +282,7 @@ class TestPromoting:
         seen = as_sent(asked)
         told = admin_client.post(page(compared, "promote"), seen, follow=True)
         assert messages_of(told) == [
-            "The encoder small is active; workers follow with their next batch."
+            "The encoder small is active; workers switch with their next batch."
         ]
         assert Encoder.objects.active() == compared
         made = Promotion.objects.get()
@@ -406,7 +406,7 @@ class TestRollingBack:
         told = admin_client.post(page(compared, "rollback"), seen, follow=True)
         assert told.redirect_chain[0][0] == page(big)
         assert messages_of(told) == [
-            "The encoder dummy is active again; workers follow with their next batch."
+            "The encoder dummy is active again; workers switch with their next batch."
         ]
         assert Encoder.objects.active() == big
         made = Promotion.objects.latest("pk")
@@ -445,7 +445,7 @@ class TestRollingBack:
         rollback = as_sent(admin_client.get(page(compared, "rollback")))
         call("fit_classifier", encoder=big.name, force=True)
         told = admin_client.post(page(compared, "rollback"), rollback, follow=True)
-        assert "look again" in messages_of(told)[0]
+        assert "Check this page again" in messages_of(told)[0]
         assert Encoder.objects.active() == compared
 
     def test_that_it_has_no_classifier_is_told(
