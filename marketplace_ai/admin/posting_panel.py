@@ -1,4 +1,4 @@
-"""What is shown of one posting: the answer in force, the proposal, the history."""
+"""The panel of one posting: its current decision, the proposal, the history."""
 
 from __future__ import annotations
 

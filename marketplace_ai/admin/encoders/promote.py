@@ -38,8 +38,8 @@ class SeenForm(forms.Form):
     before = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
-class Promoting(PredictedChangesMixin):
-    """Base of the encoders' admin: both buttons, and why one is missing."""
+class PromotionMixin(PredictedChangesMixin):
+    """The buttons that promote an encoder or roll back, or the reason why one is missing."""
 
     change_form_template = "admin/marketplace_ai/encoder/change_form.html"
 
@@ -53,6 +53,10 @@ class Promoting(PredictedChangesMixin):
                 ("changes", self.changes_view),
             )
         ] + super().get_urls()
+
+    def comparison_shown(self, encoder: Encoder) -> Any:
+        """A hook: the comparison with the active encoder as HTML, for the page that asks."""
+        raise NotImplementedError
 
     def has_switch_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("marketplace_ai.change_encoder"))
@@ -101,7 +105,7 @@ class Promoting(PredictedChangesMixin):
         context = {
             "title": gettext("Make %(name)s the active encoder?") % {"name": encoder},
             "button": gettext("Promote"),
-            "compared": self.comparison_shown(encoder),  # type: ignore[attr-defined]
+            "compared": self.comparison_shown(encoder),
         }
         return self._ask(request, encoder, active, version, context, classifier_of(encoder))
 
@@ -235,7 +239,7 @@ class Promoting(PredictedChangesMixin):
 
 
 def classifier_of(encoder: Encoder | None) -> int | None:
-    """Key of the version in force for an encoder."""
+    """The primary key of the encoder's active classifier version."""
     return ClassifierVersion.objects.active_id(encoder)
 
 

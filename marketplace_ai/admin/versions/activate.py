@@ -1,4 +1,4 @@
-"""Putting a classifier version in force: the button, and the page that asks."""
+"""Activating a classifier version: the button, and the page that asks for confirmation."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class UseForm(forms.Form):
-    """The version that was in force on the page where the button was pressed."""
+    """The version that was active on the page where the button was pressed."""
 
     instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
-class PuttingInForce(ReadOnlyAdmin):
-    """Base of the versions' admin: what a list and a page say of a version, and the button."""
+class ActivationMixin(ReadOnlyAdmin):
+    """The columns of classifier versions, and the button that activates one."""
 
     change_form_template = "admin/marketplace_ai/classifierversion/change_form.html"
 
@@ -57,7 +57,7 @@ class PuttingInForce(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def use_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask first, then put the version in force; a message has the way back."""
+        """Ask first, then activate the version; the message links back to the former one."""
         version = self.get_object(request, unquote(object_id))
         if version is None:
             raise Http404
@@ -70,7 +70,7 @@ class PuttingInForce(ReadOnlyAdmin):
         if request.method == "POST":
             form = UseForm(request.POST)
             if form.is_valid():
-                self._use(request, version, form.cleaned_data["instead_of"])
+                self._activate(request, version, form.cleaned_data["instead_of"])
             return HttpResponseRedirect(page)
         now = ClassifierVersion.objects.active(version.encoder)
         columns = [shown for shown in (version, now) if shown is not None]
@@ -102,7 +102,7 @@ class PuttingInForce(ReadOnlyAdmin):
             (_("automatic"), self.automatic_share),
         ]
 
-    def _use(self, request: HttpRequest, version: ClassifierVersion, seen: int | None) -> None:
+    def _activate(self, request: HttpRequest, version: ClassifierVersion, seen: int | None) -> None:
         # Imported here: they bring numeric libraries, which web processes do without until then.
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.versions import activation
@@ -131,7 +131,7 @@ class PuttingInForce(ReadOnlyAdmin):
         )
 
     @admin.display(description=_("state"))
-    def in_force_shown(self, version: ClassifierVersion) -> Any:
+    def state_shown(self, version: ClassifierVersion) -> Any:
         if version.is_active:
             return badge(_("active"), "good")
         if version.is_discarded:
@@ -174,7 +174,7 @@ class PuttingInForce(ReadOnlyAdmin):
 
 
 def why_not(version: ClassifierVersion) -> str | None:
-    """Why a version cannot be put in force; None where it can."""
+    """Why a version cannot be activated; None where it can."""
     if version.is_active:
         return gettext("Version %(n)s is already active.") % {"n": version.pk}
     if version.is_discarded:

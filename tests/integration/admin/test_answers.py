@@ -148,10 +148,10 @@ def test_the_page_costs_as_many_queries_for_20_matches_as_for_1(
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({}, "Waiting to be decided since"),
+        ({}, "Waiting for a decision since"),
         (
             {"token": "0" * 32, "worker": 1, "lease_expires_at": timezone.now()},
-            "Being worked on now",
+            "In progress; queued since",
         ),
         ({"failed_at": timezone.now(), "last_error": "out of memory"}, "out of memory"),
         (None, "No decision yet"),

@@ -104,7 +104,7 @@ def test_a_list_counts_no_further_than_can_be_paged(
     _, sql = queries(admin_client, url)
     assert "LIMIT 6" in sql
     assert 'SELECT COUNT(*) AS "__count" FROM "marketplace_ai_exemplar"' not in sql
-    assert b"only the first 5 can be paged through" in admin_client.get(url).content
+    assert b"Only the first 5 rows are listed" in admin_client.get(url).content
 
 
 def test_postings_show_their_category_who_set_it_and_what_became_of_them(
