@@ -31,7 +31,7 @@ class ExemplarForm(ExemplarModelForm):
         model = Exemplar
         fields = ("text", "category", "is_none", "state")
 
-    def prepare_text(self) -> str:
+    def clean_text(self) -> str:
         """The text as it will be compared; encoders see no other form of it."""
         text = prepare_text(self.cleaned_data["text"])
         if is_blank(text):
