@@ -125,7 +125,7 @@ def known(how: How | None) -> float:
     which the texts that were learned from vote: about what there is in them to be learned."""
     mined, inputs = _mined(CATALOGUE_FILE), catalogue()
     made = encoder() if how is None else _load(trained(CATALOGUE_FILE, how)[0])
-    files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
+    files = [read_rows(str(mined / "train_rows.csv"), for_fitting=True), inputs.calibration]
     exemplars, labelled = (
         LabeledTexts(found.rows.texts, found.vectors, found.rows.labels)
         for found in encode(made, [rows for rows in files if rows], progress=progress)
@@ -136,7 +136,7 @@ def known(how: How | None) -> float:
     none = classifier.classes.index(None)
 
     def said(texts: list[str]) -> Any:
-        weighed = classifier.exemplar_model.weigh(index, np.asarray(made.encode(texts)), texts)
+        weighed = classifier.exemplar_model.score(index, np.asarray(made.encode(texts)), texts)
         return classifier.calibration.scores(weighed.model_scores, none).pooled
 
     found = triplet_accuracy(

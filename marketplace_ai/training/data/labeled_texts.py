@@ -107,7 +107,7 @@ def from_file(
     ``prepared`` makes of a text what a worker would encode. Raises TableError that names file
     and line, MiningError where fewer than two categories have a text.
     """
-    read = files.read_rows(path, learnt_from=True, prepared=prepared)
+    read = files.read_rows(path, for_fitting=True, prepared=prepared)
     known: Parents
     if catalog is not None:
         known = files.read_catalog(catalog)
