@@ -134,7 +134,7 @@ def classifier_accuracy(setup: Setup | None) -> float:
     """
     mined, inputs = _mined(CATALOGUE_FILE), catalogue()
     text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
-    files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
+    files = [read_rows(str(mined / "train_rows.csv"), for_fitting=True), inputs.calibration]
     exemplars, labeled = (
         LabeledTexts(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
         for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
@@ -145,7 +145,7 @@ def classifier_accuracy(setup: Setup | None) -> float:
     none = classifier.classes.index(None)
 
     def probabilities(texts: list[str]) -> Any:
-        weighed = classifier.exemplar_model.weigh(
+        weighed = classifier.exemplar_model.score(
             index, np.asarray(text_encoder.encode(texts)), texts
         )
         return classifier.calibration.scores(weighed.model_scores, none).pooled

@@ -1,4 +1,4 @@
-"""Figures from arrays: numbers in, numbers out, no row is looked at twice."""
+"""Metrics: calibration error, Brier score, top-k hits and the coverage curve, from arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts into vectors, each text once; and a folder that remembers them between runs."""
+"""Vectors of labeled rows, each text encoded once, and a folder that caches them between runs."""
 
 from __future__ import annotations
 

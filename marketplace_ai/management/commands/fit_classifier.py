@@ -206,7 +206,8 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
         elif too_few(row):
             minimum = minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
             guarantee = (
-                f"none: too few exemplars ({row['exemplars']} of {minimum}), needs its own rows; "
+                f"none: too few exemplars ({row['exemplars']} of "
+                f"{minimum}), needs its own rows; "
                 f"{row['rows_needed']} more"
             )
         elif not row["automated"]:
