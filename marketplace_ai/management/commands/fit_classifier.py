@@ -198,7 +198,8 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
         elif too_few(row):
             promise = (
                 f"none: too few exemplars ({row['exemplars']} of "
-                f"{minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE}), by its own rows only; {row['rows_needed']} more"
+                f"{minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE}), by its own rows only; "
+                f"{row['rows_needed']} more"
             )
         elif not row["automated"]:
             promise = "none: its own rows refute it"
