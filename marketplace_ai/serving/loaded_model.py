@@ -116,7 +116,7 @@ class LoadedModel:
         try:
             self.fitted = None if version is None else self._load_classifier(version)
         except ArtifactError as error:
-            instead = f"version {self.version_id} goes on" if self.fitted else "none decides"
+            instead = f"version {self.version_id} still decides" if self.fitted else "none decides"
             logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
         self._followed_version = version
 
@@ -228,27 +228,29 @@ class LoadedModel:
             return [UNDECIDED] * len(texts)
         index = fitted.index
         step = max(MAX_SIMILARITIES // len(index), 1)
-        verdicts: list[Prediction] = []
+        predictions: list[Prediction] = []
         for start in range(0, len(texts), step):
             part = slice(start, start + step)
-            verdicts += fitted.classifier.predict(index, np.stack(vectors[part]), list(texts[part]))
+            predictions += fitted.classifier.predict(
+                index, np.stack(vectors[part]), list(texts[part])
+            )
         stopped = stops.load_stops(fitted.version_id)
         key = _key_of()
-        return [_proposal(stopped.apply_to(verdict), key) for verdict in verdicts]
+        return [_proposal(stopped.apply_to(prediction), key) for prediction in predictions]
 
 
-def _proposal(verdict: Prediction, key: Callable[[str | None], Any | None]) -> Proposal:
-    outcome = Outcome(verdict.outcome)
+def _proposal(prediction: Prediction, key: Callable[[str | None], Any | None]) -> Proposal:
+    outcome = Outcome(prediction.outcome)
     parent_only = outcome is Outcome.AUTOMATIC_PARENT
     return Proposal(
         outcome=outcome,
-        category=key(verdict.parent if parent_only else verdict.label),
-        probability=verdict.probability,
-        threshold=verdict.threshold,
-        matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
-        own_share=verdict.head_share,
-        choices=tuple((key(label), p) for label, p in verdict.choices),
-        secondary=tuple(key(label) for label, _ in verdict.second_categories),
+        category=key(prediction.parent if parent_only else prediction.label),
+        probability=prediction.probability,
+        threshold=prediction.threshold,
+        matches=tuple((m.exemplar_id, m.similarity, m.share) for m in prediction.matches),
+        own_share=prediction.head_share,
+        choices=tuple((key(label), p) for label, p in prediction.choices),
+        secondary=tuple(key(label) for label, _ in prediction.second_categories),
     )
 
 
