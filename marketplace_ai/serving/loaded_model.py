@@ -108,7 +108,7 @@ class LoadedModel:
         try:
             self.fitted = None if version is None else self._load_classifier(version)
         except ArtifactError as error:
-            instead = f"version {self.version_id} goes on" if self.fitted else "none decides"
+            instead = f"version {self.version_id} still decides" if self.fitted else "none decides"
             logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
         self._followed_version = version
 
