@@ -30,7 +30,8 @@ from .world import ROOT, scaled
 DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE posting_id = %s AND is_current"
 QUEUED_OLD = """
 INSERT INTO marketplace_ai_queuedposting
-    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at,
+     last_error)
 SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
 """
 #: Whoever waits for a decision looks this often, in seconds.

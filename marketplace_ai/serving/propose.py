@@ -33,8 +33,8 @@ def propose(
 ) -> list[Proposal]:
     """What a loaded classifier says about encoded texts, one proposal each.
 
-    ``vectors`` are of unit length, shape (d,), float32. Automation stops of the version are applied.
-    Without a classifier, or without exemplars, everything is undecided.
+    ``vectors`` are of unit length, shape (d,), float32. Automation stops of the version are
+    applied. Without a classifier, or without exemplars, everything is undecided.
     """
     if not texts:
         return []

@@ -51,7 +51,8 @@ class EncoderAdmin(PromotionMixin):
     readonly_fields = (
         "name", "state_shown", "classifier_shown", "shadow_shown", "comparison_shown",
         "history_shown", "source", "revision", "dimension", "max_tokens", "dtype",
-        "weights_hash", "prompts_shown", "metrics_shown", "registered_at", "activated_at", "replaced_at",
+        "weights_hash", "prompts_shown", "metrics_shown", "registered_at", "activated_at",
+        "replaced_at",
         "retired_at",
     )  # fmt: skip
     fieldsets = (
@@ -122,8 +123,8 @@ class EncoderAdmin(PromotionMixin):
         if not found.decided:
             return _("no shadow decisions yet; start shadow mode: encoders --shadow %s") % encoder
         return _(
-            "%(decided)s shadow decisions; %(share)s of %(compared)s agree with the decision of the "
-            "active encoder or a person"
+            "%(decided)s shadow decisions; %(share)s of %(compared)s agree with the decision of "
+            "the active encoder or a person"
         ) % {
             "decided": found.decided,
             "compared": found.compared,
