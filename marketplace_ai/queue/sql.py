@@ -58,7 +58,8 @@ WITH log AS MATERIALIZED (
     GROUP BY log.posting_id
 ), queued AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
-        (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+        (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at,
+         last_error)
     SELECT posting_id, priority, is_vector_only, false, 0, logged_at, now(), ''
     FROM change
     ORDER BY posting_id
@@ -76,7 +77,8 @@ WITH log AS MATERIALIZED (
     FOR SHARE
 ), queued_for_candidates AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
-        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at,
+         scheduled_at, last_error)
     SELECT change.posting_id, candidate.id, 0, change.is_vector_only OR NOT candidate.is_shadowing,
            false, 0, change.logged_at, now(), ''
     FROM candidate CROSS JOIN change
@@ -110,8 +112,8 @@ UPDATE marketplace_ai_queuedposting AS pending
 SET token = %(token)s, worker = %(worker)s,
     lease_expires_at = now() + make_interval(secs => %(lease)s)
 FROM next WHERE pending.id = next.id
-RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attempts, pending.priority,
-          pending.queued_at,
+RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attempts,
+          pending.priority, pending.queued_at,
           (SELECT EXISTS (
               SELECT FROM marketplace_ai_queuedposting
               WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
@@ -168,7 +170,8 @@ WITH alive AS MATERIALIZED (
 UPDATE marketplace_ai_queuedposting AS pending
 SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
     attempts = attempts + is_isolated::int,
-    scheduled_at = now() + make_interval(secs => CASE WHEN is_isolated THEN {retry_delay} ELSE 0 END),
+    scheduled_at = now()
+        + make_interval(secs => CASE WHEN is_isolated THEN {retry_delay} ELSE 0 END),
     failed_at = CASE WHEN is_isolated AND attempts + 1 >= %(max_attempts)s THEN now() END,
     last_error = CASE WHEN is_isolated THEN %(reason)s ELSE last_error END
 FROM lost WHERE pending.id = lost.id
@@ -193,7 +196,8 @@ WHERE id IN {owned_rows}
 # A posting failed alone: count it, wait longer each time, mark it failed after the last attempt.
 FAIL_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true, attempts = attempts + 1,
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+    attempts = attempts + 1,
     failed_at = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
     scheduled_at = now() + make_interval(secs => {retry_delay}),
     last_error = %(error)s
@@ -327,7 +331,8 @@ WITH candidate AS MATERIALIZED (
     FOR SHARE
 )
 INSERT INTO marketplace_ai_queuedposting
-    (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+    (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at,
+     scheduled_at, last_error)
 SELECT new.job, candidate.id, 0, true, false, 0, now(), now(), ''
 FROM candidate CROSS JOIN
      unnest(%(jobs)s::{job_key_type}[], %(digests)b::bytea[]) AS new(job, digest)
@@ -354,7 +359,8 @@ WITH usable_encoder AS MATERIALIZED (
     FOR KEY SHARE SKIP LOCKED
 ), queued AS (
     INSERT INTO marketplace_ai_queuedposting
-        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at,
+         scheduled_at, last_error)
     SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
     FROM locked
     WHERE %(queue_encoder)s::bigint IS NULL OR EXISTS (SELECT FROM usable_encoder)
@@ -386,7 +392,8 @@ WITH bound AS MATERIALIZED (
 ), waiting AS (
     SELECT count(*) AS rows FROM (
         SELECT FROM marketplace_ai_queuedposting
-        WHERE token IS NULL AND failed_at IS NULL AND {for_encoder} AND NOT is_isolated AND priority = 0
+        WHERE token IS NULL AND failed_at IS NULL AND {for_encoder} AND NOT is_isolated
+          AND priority = 0
         LIMIT (SELECT rows FROM bound)
     ) AS row
 )
