@@ -57,7 +57,8 @@ def sync(min_age: float = 0.0) -> bool:
     """Add, replace and delete descriptions so that they match the categories.
 
     A category without children has its description as an exemplar while it has fewer than
-    ``minimum_counts.MIN_EXEMPLARS_FOR_HEAD`` other active exemplars. A changed description replaces
+    ``minimum_counts.MIN_EXEMPLARS_FOR_HEAD`` other active exemplars. A changed description
+    replaces
     the older one. One that a person quarantined stays quarantined until its text changes.
 
     Parameters:

@@ -57,7 +57,8 @@ def claim(
 ) -> Claim | None:
     """Claim the next rows in order of priority and age; committed when it returns.
 
-    ``worker`` is the number of ``Liveness.acquire``; ``isolated``: a single isolated row;
+    ``worker`` is the number of ``Liveness.acquire``; ``isolated``: claim a single isolated
+    row;
     ``above``: only rows of a higher priority than that. Returns None if there are none.
     """
     token = uuid.uuid4()

@@ -78,9 +78,11 @@ def start_round(encoder: Encoder) -> bool:
     total = backfill.estimate_rows(get_job_model()._base_manager.using(alias()).all())
     with transaction.atomic(using=alias()):
         started = finished_runs.update(
-            finished_at=None, last_key=None, locked_keys=[], scanned_count=0,
+            finished_at=None, last_key=None, locked_keys=[],
+            scanned_count=0,
             queued_count=0, time_spent=dt.timedelta(),
-            total=total, is_estimated=True, requested_at=Now(), advanced_at=Now(),
+            total=total, is_estimated=True,
+            requested_at=Now(), advanced_at=Now(),
             scheduled_at=Now(),
         )  # fmt: skip
         if started and is_requested:

@@ -113,8 +113,7 @@ SET token = %(token)s, worker = %(worker)s,
     lease_expires_at = now() + make_interval(secs => %(lease)s)
 FROM next WHERE pending.id = next.id
 RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attempts,
-          pending.priority,
-          pending.queued_at,
+          pending.priority, pending.queued_at,
           (SELECT EXISTS (
               SELECT FROM marketplace_ai_queuedposting
               WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()

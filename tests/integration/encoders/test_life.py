@@ -26,7 +26,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.queue import backfill, intake, scans
 from tests.integration.command_calls import call, call_json, failed, refused
-from tests.integration.queue.scan_helpers import older, unseen
+from tests.integration.queue.scan_helpers import older, without_triggers
 from tests.integration.worker_runs import drain
 
 from .factories import Recorder, candidate, rows, state, vectors
@@ -174,7 +174,7 @@ class TestIntake:
 
     def test_what_triggers_missed_is_found_for_candidates_too(self, active: Encoder) -> None:
         encoder = candidate()
-        with unseen():
+        with without_triggers():
             job = JobPosting.objects.create(title="Male stue")
         TableScan.objects.filter(encoder=encoder).delete()
         TableScan.objects.create(
@@ -295,7 +295,7 @@ class TestBuilding:
         elif lacking == "an exemplar":
             ExemplarEmbedding.objects.filter(encoder=encoder).first().delete()
         else:
-            intake_row = {"alone": True} if "again" in lacking else {}
+            intake_row = {"is_isolated": True} if "again" in lacking else {}
             backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
             QueuedPosting.objects.update(**intake_row)
         assert not readiness.mark_ready(encoder)
