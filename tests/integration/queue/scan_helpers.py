@@ -1,4 +1,4 @@
-"""What tests of walks over the postings share."""
+"""What tests of table scans over the postings share."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ def small(settings: Any, monkeypatch: Any) -> None:
 class TestFeeding:
     def test_no_more_is_queued_than_is_worked_off(self, encoder: Any, small: None) -> None:
         keys = [job.pk for job in older(40)]
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         assert go_on() == 2
         assert queued() == keys[:10]
         QueuedPosting.objects.filter(posting_id__in=keys[:5]).delete()
         assert go_on() == 1
         assert queued() == keys[5:15]
-        walk.refresh_from_db()
-        assert (walk.last_key, walk.scanned_count, walk.queued_count) == (str(keys[14]), 15, 15)
+        scan.refresh_from_db()
+        assert (scan.last_key, scan.scanned_count, scan.queued_count) == (str(keys[14]), 15, 15)
 
     def test_room_grows_with_the_workers(self, encoder: Any, small: None) -> None:
         older(40)
@@ -94,20 +94,20 @@ class TestFeeding:
 
     def test_a_worker_does_all_of_it(self, encoder: Any, small: None) -> None:
         older(43)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         drain()
         assert Decision.objects.count() == PostingEmbedding.objects.count() == 43
-        walk.refresh_from_db()
-        assert (walk.finished_at is not None, walk.queued_count) == (True, 43)
+        scan.refresh_from_db()
+        assert (scan.finished_at is not None, scan.queued_count) == (True, 43)
 
     def test_it_goes_on_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
         keys = [job.pk for job in older(40)]
         looked_at: list[Any] = []
         find = backfill.find_missing
 
-        def noted(walk: TableScan, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
+        def noted(scan: TableScan, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
             looked_at.extend(given if not options else [])
-            return find(walk, encoder, given, **options)
+            return find(scan, encoder, given, **options)
 
         monkeypatch.setattr(backfill, "find_missing", noted)
         backfill.request(encoder)
@@ -117,7 +117,7 @@ class TestFeeding:
 
     def test_postings_that_come_and_go_meanwhile(self, encoder: Any, small: None) -> None:
         jobs = older(30)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         go_on()
         # The one where it is, some behind, some before it.
         JobPosting.objects.filter(pk__in=[jobs[i].pk for i in (3, 9, 10, 29)]).delete()
@@ -125,8 +125,8 @@ class TestFeeding:
         drain()
         assert Decision.objects.count() == 27
         assert Decision.objects.filter(posting=fresh).count() == 1
-        walk.refresh_from_db()
-        assert walk.finished_at is not None
+        scan.refresh_from_db()
+        assert scan.finished_at is not None
 
     def test_what_has_a_vector_and_was_never_decided_is_decided(
         self, encoder: Any, small: None
@@ -158,10 +158,10 @@ class TestFeeding:
                 decided_at=timezone.now(),
             )  # fmt: skip
         backfill.queue([jobs[2].pk])
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         go_on()
-        walk.refresh_from_db()
-        assert (walk.scanned_count, walk.queued_count) == (12, 9)
+        scan.refresh_from_db()
+        assert (scan.scanned_count, scan.queued_count) == (12, 9)
         assert sorted(queued()) == [job.pk for job in jobs[2:]]
 
     def test_what_another_worker_did_since_the_look_is_not_done_twice(
@@ -178,11 +178,11 @@ class TestFeeding:
             return queue(jobs, **options)
 
         monkeypatch.setattr(backfill, "queue", late)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         go_on()
         assert queued() == [second.pk]
-        walk.refresh_from_db()
-        assert walk.queued_count == 1
+        scan.refresh_from_db()
+        assert scan.queued_count == 1
 
     def test_a_fresh_posting_waits_for_one_batch_at_most(
         self, encoder: Any, small: None, monkeypatch: Any
@@ -208,7 +208,7 @@ class TestFeeding:
             queue_worker.close()
         assert QueuedPosting.objects.count() > 20
 
-    def test_a_walk_that_fails_costs_fresh_postings_nothing(
+    def test_a_scan_that_fails_costs_fresh_postings_nothing(
         self, encoder: Any, monkeypatch: Any, caplog: Any
     ) -> None:
         from marketplace_ai.adapter import JobAdapter
@@ -234,16 +234,16 @@ class TestFeeding:
         keys = [job.pk for job in older(3)]
         building = active.create_encoder("next", DummyEncoder(32))
         assert building.state == EncoderState.BUILDING
-        walk, _ = backfill.request(building)
+        scan, _ = backfill.request(building)
         assert not scans.advance(encoder)  # it is no work of the active one's workers
         assert scans.advance(building)
         assert queued() == keys
         assert claims.claim(1) is None
         claimed = claims.claim(1, encoder_id=building.pk)
         assert claimed is not None
-        assert [row.job_id for row in claimed.rows] == keys
-        walk.refresh_from_db()
-        assert walk.finished_at is not None
+        assert [row.posting_id for row in claimed.rows] == keys
+        scan.refresh_from_db()
+        assert scan.finished_at is not None
 
 
 def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> None:
@@ -288,7 +288,7 @@ class TestSeveralWorkers:
         settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 100
         monkeypatch.setattr(backfill, "SCAN_STEP", 7)
         keys = [job.pk for job in older(500)]
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
 
         def feed() -> None:
             try:
@@ -303,15 +303,15 @@ class TestSeveralWorkers:
         for thread in threads:
             thread.join(60)
         assert queued() == keys
-        walk.refresh_from_db()
-        assert (walk.scanned_count, walk.queued_count) == (500, 500)
+        scan.refresh_from_db()
+        assert (scan.scanned_count, scan.queued_count) == (500, 500)
 
     @pytest.mark.django_db(transaction=True)
     def test_what_its_host_holds_is_neither_waited_for_nor_forgotten(
         self, encoder: Any, small: None
     ) -> None:
         jobs = older(12)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         host = connections["default"].copy()
         try:
             with host.cursor() as cursor:
@@ -322,23 +322,23 @@ class TestSeveralWorkers:
                 cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [jobs[2].pk])
                 while len(queued()) < 10:
                     assert scans.advance(encoder)
-                walk.refresh_from_db()
-                assert walk.locked_keys == [str(jobs[1].pk), str(jobs[2].pk)]
-                assert walk.finished_at is None
+                scan.refresh_from_db()
+                assert scan.locked_keys == [str(jobs[1].pk), str(jobs[2].pk)]
+                assert scan.finished_at is None
                 cursor.execute("COMMIT")
         finally:
             host.close()
         worked_off()
         go_on()
         assert queued() == [jobs[1].pk]
-        walk.refresh_from_db()
-        assert (walk.locked_keys, walk.finished_at is not None, walk.queued_count) == ([], True, 11)
+        scan.refresh_from_db()
+        assert (scan.locked_keys, scan.finished_at is not None, scan.queued_count) == ([], True, 11)
 
     @pytest.mark.django_db(transaction=True)
     def test_a_worker_killed_in_the_middle_of_a_step(self, encoder: Any, tmp_path: Path) -> None:
         url = workers.database()
         keys = [job.pk for job in older(2600)]
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         environment = workers.environment(url, claim_size=100)
         with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
             # Its row of the queue is somebody's who has not committed: the step waits for it.
@@ -356,8 +356,8 @@ class TestSeveralWorkers:
                 worker.kill()
                 worker.wait_for_end()
             host.rollback()
-        walk.refresh_from_db()
-        assert (walk.last_key, walk.queued_count) == (str(keys[1999]), 2000)
+        scan.refresh_from_db()
+        assert (scan.last_key, scan.queued_count) == (str(keys[1999]), 2000)
         with (
             workers.queue_worker(tmp_path / "first", environment) as first,
             workers.queue_worker(tmp_path / "second", environment) as second,
@@ -369,8 +369,8 @@ class TestSeveralWorkers:
                 "it does not end",
             )
         ledger.assert_exactly_once(url, 2600)
-        walk.refresh_from_db()
-        assert walk.queued_count == 2600
+        scan.refresh_from_db()
+        assert scan.queued_count == 2600
 
 
 class TestCommand:
@@ -473,34 +473,34 @@ def finding(name: str) -> str:
 
 class TestProgress:
     def test_the_rate_is_of_the_time_under_way(self) -> None:
-        walk = TableScan(
+        scan = TableScan(
             purpose=ScanPurpose.BACKFILL,
             total=1000,
             queued_count=300,
             time_spent=dt.timedelta(seconds=100),
         )
-        known = scans.progress(walk, waiting=100)
+        known = scans.progress(scan, waiting=100)
         assert (known.done, known.total, known.rate) == (200, 1000, 2.0)
         assert known.left == dt.timedelta(seconds=400)
 
     def test_before_anything_was_done_nothing_is_known(self) -> None:
-        walk = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300)
-        assert scans.progress(walk, waiting=300) == scans.Progress(0, 1000, 0.0, None)
+        scan = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300)
+        assert scans.progress(scan, waiting=300) == scans.Progress(0, 1000, 0.0, None)
 
     def test_a_night_without_workers_is_left_out(self, encoder: Any, small: None) -> None:
         older(40)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         TableScan.objects.update(advanced_at="2026-01-01T00:00Z")
         scans.advance(encoder)
-        walk.refresh_from_db()
-        assert walk.time_spent == scans.LONGEST_GAP
+        scan.refresh_from_db()
+        assert scan.time_spent == scans.LONGEST_GAP
 
     def test_doctor_and_admin_show_it(self, encoder: Any, small: None, admin_client: Any) -> None:
         older(40)
-        walk, _ = backfill.request(encoder, total=40)
+        scan, _ = backfill.request(encoder, total=40)
         go_on()
         QueuedPosting.objects.all().delete()
-        TableScan.objects.filter(pk=walk.pk).update(time_spent=dt.timedelta(seconds=2))
+        TableScan.objects.filter(pk=scan.pk).update(time_spent=dt.timedelta(seconds=2))
         assert finding("backfill") == "10 of 40 postings, 0:00:06 left at 5/s"
         page = reverse("admin:marketplace_ai_queuedposting_changelist")
         html = admin_client.get(page).content.decode()

@@ -85,7 +85,7 @@ def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
     first = claims.claim(worker)
     assert first is not None
     titles = dict(JobPosting.objects.values_list("pk", "title"))
-    assert [titles[row.job_id] for row in first.rows] == ["2", "3", "4", "0", "1"]
+    assert [titles[row.posting_id] for row in first.rows] == ["2", "3", "4", "0", "1"]
     assert claims.claim(worker) is None
 
 
@@ -114,12 +114,12 @@ def test_a_batch_is_bounded(worker: int, settings: Any) -> None:
     assert len(claimed.rows) == 2
 
 
-def test_rows_marked_alone_are_claimed_one_by_one(worker: int) -> None:
+def test_isolated_rows_are_claimed_one_by_one(worker: int) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(3)])
     intake.collect()
     QueuedPosting.objects.update(is_isolated=True)
     assert claims.claim(worker) is None
-    claimed = claims.claim(worker, alone=True)
+    claimed = claims.claim(worker, isolated=True)
     assert claimed is not None
     assert len(claimed.rows) == 1
 
@@ -168,7 +168,7 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
         QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")  # its waiting time is over
-        assert claims.claim(dead.acquire(), alone=True)
+        assert claims.claim(dead.acquire(), isolated=True)
         dead.close()
         recover_soon()
         assert pending().attempts == attempt
@@ -184,7 +184,7 @@ def test_a_failure_is_counted_and_waits(posting: JobPosting, worker: int) -> Non
     row = pending()
     assert (row.attempts, row.is_isolated, row.token, row.failed_at) == (1, True, None, None)
     assert row.scheduled_at > row.queued_at
-    assert claims.claim(worker, alone=True) is None
+    assert claims.claim(worker, isolated=True) is None
 
 
 def test_a_strangers_token_changes_nothing(posting: JobPosting, worker: int) -> None:
@@ -223,16 +223,16 @@ def test_every_statement_is_planned(name: str) -> None:
     """A renamed column or a wrong type shows here, with the statement's name."""
     values = {
         "after": "(0,0)", "limit": 1, "token": uuid.uuid4(), "worker": 1, "lease": 30,
-        "alone": False, "above": -1, "encoder": None, "liveness": advisory_locks.LIVENESS,
+        "isolated": False, "above": -1, "encoder": None, "liveness": advisory_locks.LIVENESS,
         "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
         "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,
-        "priority": 0, "decisions": [1], "classifier": None, "job": [1], "category": [1],
+        "priority": 0, "decisions": [1], "classifier": None, "posting": [1], "category": [1],
         "key": [""], "name": [""], "probability": [0.5], "threshold": [None], "outcome": [""],
         "machine": [None], "answered": [False], "digest": [b""], "own": [0.0],
         "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
         "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
-        "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
+        "last_choice": [0], "first_second": [1], "last_second": [0], "second_keys": [],
         "encoders": [1], "states": [""], "categories": [1], "keys": [""], "names": [""],
         "probabilities": [0.5], "outcomes": [""],
     }  # fmt: skip
@@ -255,10 +255,10 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
             "SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting"
         )
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
-        for alone in (False, True):
+        for isolated in (False, True):
             cursor.execute(
                 f"EXPLAIN {sql.statement(sql.CLAIM_QUEUED)}",
-                {**values, "alone": alone, "above": -1},
+                {**values, "isolated": isolated, "above": -1},
             )
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_queue_unclaimed" in plan, plan
@@ -284,9 +284,9 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
             [encoder.pk],
         )
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
-        for alone in (False, True):
+        for isolated in (False, True):
             claim = sql.statement(sql.CLAIM_QUEUED, for_encoder=True)
-            cursor.execute(f"EXPLAIN {claim}", {**values, "alone": alone, "encoder": encoder.pk})
+            cursor.execute(f"EXPLAIN {claim}", {**values, "isolated": isolated, "encoder": encoder.pk})
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_queue_candidate" in plan, plan
             assert "Sort" not in plan, plan

@@ -224,8 +224,8 @@ class TestWhatIsLeftAlone:
 class TestRounds:
     def test_the_first_comes_after_an_interval_and_then_each(self, settings: Any) -> None:
         assert not reconcile.start_round(active())
-        walk = TableScan.objects.get()
-        assert walk.finished_at is not None
+        scan = TableScan.objects.get()
+        assert scan.finished_at is not None
         TableScan.objects.update(requested_at=timezone.now() - dt.timedelta(hours=23))
         assert not reconcile.start_round(active())
         TableScan.objects.update(requested_at=timezone.now() - dt.timedelta(hours=25))
@@ -247,8 +247,8 @@ class TestRounds:
         monkeypatch.setattr(reconcile, "PAUSE_FACTOR", 1e6)
         assert scans.advance(active())
         assert not scans.advance(active())
-        walk = TableScan.objects.get()
-        assert walk.scheduled_at > walk.advanced_at
+        scan = TableScan.objects.get()
+        assert scan.scheduled_at > scan.advanced_at
         assert "Looking for what was missed: 2 of about" in {
             f.name: f.message for f in examine()
         }.get("reconcile", "")
