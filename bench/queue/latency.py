@@ -76,7 +76,7 @@ def beside_backfill() -> float:
     waits = []
     with _running("django", "process_pending"):
         _decided_after("Male stue", "")
-        first, begun = stats.queue_health().pending, time.monotonic()
+        first, begun = stats.queue_health().queued, time.monotonic()
         for number in range(scaled(60)):
             waits.append(_decided_after("Male stue", f"nummer {number}"))
             time.sleep(0.5 + number % 7 / 10)

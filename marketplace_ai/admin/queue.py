@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 #: Counts on the page, by their attributes in the queue's statistics.
-COUNTS = {"pending": "pending", "claimed": "claimed", "logged": "logged", "failed": "failed"}
+COUNTS = {"queued": "queued", "claimed": "claimed", "logged": "logged", "failed": "failed"}
 
 
 @admin.register(QueuedPosting)

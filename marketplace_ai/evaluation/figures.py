@@ -82,7 +82,7 @@ def figures(rows: Sequence[ScoredRow], parents: Parents, target: Target) -> dict
             target,
         ),
         "none": _none(rows),
-        "secondary": _secondary(rows),
+        "secondary": _second_categories(rows),
         "calibration": {
             "ece": expected_calibration_error(probability, right),
             "brier": brier_score(probability, right),
@@ -141,7 +141,7 @@ def _none(rows: Sequence[ScoredRow]) -> dict[str, int]:
     }
 
 
-def _secondary(rows: Sequence[ScoredRow]) -> dict[str, int]:
+def _second_categories(rows: Sequence[ScoredRow]) -> dict[str, int]:
     """Rows given a second category ``n``; ``of`` the rows with several right answers in the
     file, those that were given one of these as a second (``right``)."""
     several = [row for row in rows if len(row.true_labels) > 1]

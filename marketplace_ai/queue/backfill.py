@@ -66,14 +66,14 @@ def _missing_vector_or_decision(
     if encoder.state == EncoderState.ACTIVE and not vectors_only:
         # A former candidate has vectors of postings that were never decided.
         lacks |= Q(~Exists(decisions))
-    return _jobs(since).filter(lacks)
+    return _postings(since).filter(lacks)
 
 
 def _vectors(encoder: Encoder) -> QuerySet[PostingEmbedding]:
     return PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
 
 
-def _jobs(since: dt.date | None) -> QuerySet[Any]:
+def _postings(since: dt.date | None) -> QuerySet[Any]:
     adapter = get_adapter()
     # Not from a replica, where neither postings nor vectors may have arrived yet.
     jobs = adapter.jobs().using(alias())
@@ -115,7 +115,7 @@ def count(
     if _is_small():
         return missing(encoder, since, vectors_only=vectors_only).count(), False
     # The planner treats decisions and vectors as independent, so only one condition is estimated.
-    return estimate_rows(_jobs(since).exclude(Exists(_vectors(encoder)))), True
+    return estimate_rows(_postings(since).exclude(Exists(_vectors(encoder)))), True
 
 
 def count_all() -> tuple[int, bool]:

@@ -31,7 +31,7 @@ class ClaimedRow:
     """One row of the queue that this worker claimed."""
 
     id: int
-    job_id: Any
+    posting_id: Any
     vector_only: bool
     attempts: int
     priority: int
@@ -47,7 +47,7 @@ class Claim:
 
     token: uuid.UUID
     encoder_id: int | None
-    isolated: bool
+    is_isolated: bool
     rows: list[ClaimedRow]
     isolated_waiting: bool = False
 

@@ -12,7 +12,7 @@ from functools import cache
 from django.apps import apps
 from django.db import connections
 
-from marketplace_ai.adapter import job_model_and_pk
+from marketplace_ai.adapter import posting_model_and_pk
 from marketplace_ai.db import vector_type
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import get_category_model
@@ -258,7 +258,7 @@ INSERT INTO marketplace_ai_decision
      probability, threshold, outcome, machine_category_id, is_answered, text_digest, head_share,
      match_exemplars, match_similarities, match_shares, choice_keys, choice_probabilities,
      second_category_keys, decided_at, is_current)
-SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
+SELECT new.posting, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        new.probability, new.threshold, new.outcome, new.machine, new.answered, new.digest,
        new.own,
        (%(match_exemplars)b::bigint[])[new.first_match:new.last_match],
@@ -266,20 +266,20 @@ SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        (%(match_shares)b::real[])[new.first_match:new.last_match],
        (%(choice_keys)s::text[])[new.first_choice:new.last_choice],
        (%(choice_probabilities)b::real[])[new.first_choice:new.last_choice],
-       (%(secondary_keys)s::text[])[new.first_secondary:new.last_secondary],
+       (%(second_keys)s::text[])[new.first_second:new.last_second],
        now(), true
 FROM unnest(
-    %(job)s::{job_key_type}[], %(category)s::{category_key_type}[],
+    %(posting)s::{job_key_type}[], %(category)s::{category_key_type}[],
     %(key)s::text[], %(name)s::text[],
     %(probability)s::double precision[], %(threshold)s::double precision[],
     %(outcome)s::text[], %(machine)s::{category_key_type}[], %(answered)s::boolean[],
     %(digest)b::bytea[], %(own)s::double precision[],
     %(first_match)b::bigint[], %(last_match)b::bigint[],
     %(first_choice)b::bigint[], %(last_choice)b::bigint[],
-    %(first_secondary)b::bigint[], %(last_secondary)b::bigint[]
-) AS new(job, category, key, name, probability, threshold, outcome, machine, answered, digest,
+    %(first_second)b::bigint[], %(last_second)b::bigint[]
+) AS new(posting, category, key, name, probability, threshold, outcome, machine, answered, digest,
          own, first_match, last_match, first_choice, last_choice,
-         first_secondary, last_secondary)
+         first_second, last_second)
 """
 
 # Copy the machine's new decisions about postings of the audit sample. A posting that a person has
@@ -403,7 +403,7 @@ SELECT waiting.rows < bound.rows FROM waiting, bound
 
 def statement(template: str, *, for_encoder: bool = False) -> str:
     """The statement with the names of the project's tables filled in."""
-    model, key = job_model_and_pk()
+    model, key = posting_model_and_pk()
     quote = connections[alias()].ops.quote_name
     return template.format(
         job_table=quote(model._meta.db_table),

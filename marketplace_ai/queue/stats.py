@@ -29,7 +29,7 @@ LARGEST_COUNT = 100_000
 QUEUE_COUNTS = """
 SELECT (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NULL LIMIT %(bound)s
-        ) AS pending),
+        ) AS queued),
        (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting
             WHERE failed_at IS NULL AND token IS NOT NULL LIMIT %(bound)s
@@ -85,7 +85,7 @@ class QueueHealth:
     """
 
     logged: int
-    pending: int
+    queued: int
     claimed: int
     failed: int
     rescans: int
@@ -117,11 +117,11 @@ def queue_health() -> QueueHealth:
     """The counts and ages now, by the database's clock."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(QUEUE_COUNTS, {"bound": LARGEST_COUNT + 1})
-        pending, claimed, failed, oldest_pending = cursor.fetchone()
+        queued, claimed, failed, oldest_queued = cursor.fetchone()
         cursor.execute(CHANGE_LOG_COUNTS, {"bound": LARGEST_COUNT + 1})
         logged, rescans, oldest_logged = cursor.fetchone()
     nothing = dt.timedelta()
     return QueueHealth(
-        logged, pending, claimed, failed, rescans,
-        max(oldest_pending or nothing, oldest_logged or nothing),
+        logged, queued, claimed, failed, rescans,
+        max(oldest_queued or nothing, oldest_logged or nothing),
     )  # fmt: skip

@@ -158,12 +158,12 @@ class LoadedModel:
             posting.pk: posting
             for posting in adapter.jobs()
             .using(alias())
-            .filter(pk__in=[row.job_id for row in claim.rows])
+            .filter(pk__in=[row.posting_id for row in claim.rows])
         }
         texts: list[tuple[ClaimedRow, str]] = []
         not_eligible: list[int] = []
         for row in claim.rows:
-            posting = postings.get(row.job_id)
+            posting = postings.get(row.posting_id)
             try:
                 if posting is None or not adapter.eligible(posting):
                     not_eligible.append(row.id)
@@ -173,7 +173,7 @@ class LoadedModel:
                 raise  # a timeout or a lost connection is not the posting's fault
             except Exception as error:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
-                logger.exception("The adapter failed on posting %s", row.job_id)
+                logger.exception("The adapter failed on posting %s", row.posting_id)
         claims.finish(claim.token, not_eligible)
         tokens, longest = self.text_encoder.tokens_at_once, self.text_encoder.max_tokens
         return [
@@ -196,17 +196,21 @@ class LoadedModel:
         for row, text in batch.rows:
             vector = vectors.get(text)
             if vector is None:
-                results.append(EncodedPosting(row.id, row.job_id, digest(text), None, BLANK))
+                results.append(EncodedPosting(row.id, row.posting_id, digest(text), None, BLANK))
             elif isinstance(vector, Exception):
                 claims.fail(batch.claim.token, row.id, f"{type(vector).__name__}: {vector}")
-                logger.error("Posting %s cannot be encoded: %s", row.job_id, one_line(str(vector)))
+                logger.error(
+                    "Posting %s cannot be encoded: %s", row.posting_id, one_line(str(vector))
+                )
             elif not needs_proposal(row):
-                results.append(EncodedPosting(row.id, row.job_id, digest(text), vector, UNDECIDED))
+                results.append(
+                    EncodedPosting(row.id, row.posting_id, digest(text), vector, UNDECIDED)
+                )
             else:
                 to_propose.append((row, text, vector))
         proposals = self.propose([t for _, t, _ in to_propose], [v for _, _, v in to_propose])
         for (row, text, vector), proposal in zip(to_propose, proposals, strict=True):
-            results.append(EncodedPosting(row.id, row.job_id, digest(text), vector, proposal))
+            results.append(EncodedPosting(row.id, row.posting_id, digest(text), vector, proposal))
         return results
 
     def propose(

@@ -62,7 +62,7 @@ def _proposal(prediction: Prediction, key: Callable[[str | None], Any | None]) -
         matches=tuple((m.exemplar_id, m.similarity, m.share) for m in prediction.matches),
         own_share=prediction.head_share,
         choices=tuple((key(label), p) for label, p in prediction.choices),
-        secondary=tuple(key(label) for label, _ in prediction.second_categories),
+        second_categories=tuple(key(label) for label, _ in prediction.second_categories),
     )
 
 

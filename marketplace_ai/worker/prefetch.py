@@ -197,7 +197,7 @@ class Prefetcher:
         """Not together with an isolated row: should the process die of it, nothing else may count
         as lost with it. Nor while such rows wait, which need a worker with nothing in flight."""
         claim = current.claim
-        return not (claim.isolated or claim.isolated_waiting or self._stopping())
+        return not (claim.is_isolated or claim.isolated_waiting or self._stopping())
 
     def _take(self, claim: claims.Claim | None, position: int | None = None) -> None:
         """Read a claim into batches, before those at ``position`` or behind all others."""
@@ -272,7 +272,7 @@ class Prefetcher:
     def _blame(self, failed: InFlightBatch | UnreadClaim, error: Exception) -> None:
         """Find the posting that fails: isolate each row of a batch, count an isolated one."""
         claim = failed.claim
-        if claim.isolated:
+        if claim.is_isolated:
             claims.fail(claim.token, failed.ids[0], f"{type(error).__name__}: {error}")
         else:
             claims.isolate(claim.token, failed.ids)

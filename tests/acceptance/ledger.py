@@ -61,12 +61,12 @@ class Queue:
     """Rows that are left in the log, in the queue, and set aside."""
 
     logged: int
-    pending: int
+    queued: int
     set_aside: int
 
     @property
     def settled(self) -> bool:
-        return self.logged == self.pending == 0
+        return self.logged == self.queued == 0
 
 
 @dataclass(slots=True)

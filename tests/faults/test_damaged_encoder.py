@@ -86,7 +86,7 @@ def test_damaged_at_the_start(damage: Callable[[Path], None], directory: Path) -
     with pytest.raises(EncoderError, match=str(directory)):
         run()
     left = ledger.queue(workers.database())
-    assert (left.logged + left.pending, left.failed) == (postings, 0)
+    assert (left.logged + left.queued, left.failed) == (postings, 0)
     assert not Decision.objects.exists()
     shutil.rmtree(directory, ignore_errors=True)
     shutil.move(whole, directory)

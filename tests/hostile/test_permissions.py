@@ -139,7 +139,7 @@ OWN: dict[str, Rule] = {
     "automationstop/stop/<str:rule>/": Rule(
         ("change_automationstop",), (Act("change_automationstop", REASON),)
     ),
-    "classifierversion/<path:object_id>/use/": Rule(
+    "classifierversion/<path:object_id>/activate/": Rule(
         ("view_classifierversion", "change_classifierversion"),
         (Act("change_classifierversion", IN_FORCE),),
     ),

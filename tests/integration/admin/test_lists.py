@@ -274,7 +274,7 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
         pend(JobPosting.objects.create(title=str(number)), priority=Priority.FRESH)
     QueuedPosting.objects.update(queued_at="2026-01-01T00:00Z")
     state = stats.queue_health()
-    assert (state.pending, state.claimed, state.failed, state.logged) == (3, 0, 0, 3)
+    assert (state.queued, state.claimed, state.failed, state.logged) == (3, 0, 0, 3)
     assert state.oldest.total_seconds() > 0
     html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
     assert "<dt>Waiting</dt><dd>2+</dd>" in html

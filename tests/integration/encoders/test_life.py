@@ -46,8 +46,8 @@ class TestRegistering:
         encoder = Encoder.objects.get(name="next")
         assert (found["state"], found["dimension"]) == ("building", 32)
         assert (encoder.source, encoder.weights_hash) == ("dummy:32", found["weights_hash"])
-        walk = TableScan.objects.get(encoder=encoder)
-        assert (walk.is_vector_only, walk.total, walk.finished_at) == (True, 3, None)
+        scan = TableScan.objects.get(encoder=encoder)
+        assert (scan.is_vector_only, scan.total, scan.finished_at) == (True, 3, None)
         job = JobPosting.objects.earliest("pk")
         PostingEmbedding.objects.create(
             posting=job, encoder=encoder, vector=[1.0, *[0.0] * 31], text_digest=b"x"
@@ -95,7 +95,7 @@ class TestRegistering:
     @pytest.mark.django_db(transaction=True)
     def test_it_is_all_or_nothing(self, active: Encoder, monkeypatch: Any) -> None:
         def fail(*args: Any, **options: Any) -> None:
-            raise RuntimeError("no walk")
+            raise RuntimeError("no scan")
 
         before = partition_names()
         assert partitions.name(active) in before
@@ -280,7 +280,7 @@ class TestBuilding:
 
     @pytest.mark.parametrize(
         "lacking",
-        ["a vector", "a row that is tried again", "the walk", "another walk", "an exemplar"],
+        ["a vector", "a row that is tried again", "the scan", "another scan", "an exemplar"],
     )
     def test_it_is_not_ready_before(
         self, active: Encoder, posting: JobPosting, lacking: str, exemplars: None
@@ -288,9 +288,9 @@ class TestBuilding:
         encoder = candidate()
         drain()
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
-        if lacking == "the walk":
+        if lacking == "the scan":
             TableScan.objects.filter(encoder=encoder).update(finished_at=None)
-        elif lacking == "another walk":
+        elif lacking == "another scan":
             backfill.request(encoder, vectors_only=True, at_most=5)
         elif lacking == "an exemplar":
             ExemplarEmbedding.objects.filter(encoder=encoder).first().delete()

@@ -241,7 +241,7 @@ class TestQueueing:
         assert claims.claim(1) is None
         claimed = claims.claim(1, encoder_id=building.pk)
         assert claimed is not None
-        assert [row.job_id for row in claimed.rows] == keys
+        assert [row.posting_id for row in claimed.rows] == keys
         scan.refresh_from_db()
         assert scan.finished_at is not None
 

@@ -85,7 +85,7 @@ def test_a_claim_is_exclusive_and_in_order(worker: int) -> None:
     first = claims.claim(worker)
     assert first is not None
     titles = dict(JobPosting.objects.values_list("pk", "title"))
-    assert [titles[row.job_id] for row in first.rows] == ["2", "3", "4", "0", "1"]
+    assert [titles[row.posting_id] for row in first.rows] == ["2", "3", "4", "0", "1"]
     assert claims.claim(worker) is None
 
 
@@ -229,12 +229,12 @@ def test_every_statement_is_planned(name: str) -> None:
         "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
         "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,
-        "priority": 0, "decisions": [1], "classifier": None, "job": [1], "category": [1],
+        "priority": 0, "decisions": [1], "classifier": None, "posting": [1], "category": [1],
         "key": [""], "name": [""], "probability": [0.5], "threshold": [None], "outcome": [""],
         "machine": [None], "answered": [False], "digest": [b""], "own": [0.0],
         "match_exemplars": [], "match_similarities": [], "match_shares": [], "choice_keys": [],
         "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
-        "last_choice": [0], "first_secondary": [1], "last_secondary": [0], "secondary_keys": [],
+        "last_choice": [0], "first_second": [1], "last_second": [0], "second_keys": [],
         "encoders": [1], "states": [""], "categories": [1], "keys": [""], "names": [""],
         "probabilities": [0.5], "outcomes": [""],
     }  # fmt: skip

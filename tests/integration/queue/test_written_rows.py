@@ -79,7 +79,7 @@ def proposals(categories: list[Category], random: np.random.Generator) -> list[P
                 ),
                 own_share=float(random.random()),
                 choices=tuple((key, float(random.random())) for key in [*chosen, None]),
-                secondary=tuple(reversed(chosen[:3])),
+                second_categories=tuple(reversed(chosen[:3])),
             )
         )
     return result
@@ -127,7 +127,7 @@ def expected(
         "choice_probabilities": [single(p) for _, p in choices],
         "second_category_keys": [
             existing[key].slug
-            for key in proposal.secondary
+            for key in proposal.second_categories
             if key in existing and key != proposal.category
         ],
         "encoder_id": encoder.pk,
@@ -166,7 +166,7 @@ def test_a_batch_written_at_once_equals_one_posting_at_a_time(
     claimed = claims.claim(liveness.acquire())
     liveness.close()
     assert claimed is not None
-    rows = {row.job_id: row.id for row in claimed.rows}
+    rows = {row.posting_id: row.id for row in claimed.rows}
     vectors = random.standard_normal((len(batch_proposals), encoder.dimension)).astype(np.float32)
     batch, reference = [], {}
     for job, proposal, vector in zip(jobs, batch_proposals, vectors, strict=True):

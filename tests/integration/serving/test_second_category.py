@@ -46,7 +46,7 @@ def predict(
         category.pk if category else None,
         0.99,
         0.9,
-        secondary=tuple(other.pk for other in secondary),
+        second_categories=tuple(other.pk for other in secondary),
     )
     monkeypatch.setattr(
         ActiveModel, "propose", lambda self, texts, vectors: [proposal] * len(texts)
