@@ -20,7 +20,6 @@ from django.apps import apps
 from django.core.management import call_command
 
 from marketplace_ai.classifier import Classifier, LabeledTexts
-from marketplace_ai.comparison.encoder_comparison import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.sources import find_directory
@@ -28,6 +27,7 @@ from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode
 from marketplace_ai.management.console import progress
+from marketplace_ai.promotion.checks import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.text.labeled_csv import LabeledRows, read_rows
 from marketplace_ai.training.data.row_files import (
     TEST_TRIPLETS_FILE,

@@ -23,7 +23,7 @@ from marketplace_ai.models import (
     ShadowDecision,
     TableScan,
 )
-from marketplace_ai.promotion.rules import without_texts
+from marketplace_ai.promotion.eligibility import without_texts
 from marketplace_ai.queue import backfill, sql
 from marketplace_ai.queue import encoder_locks as queue_encoders
 

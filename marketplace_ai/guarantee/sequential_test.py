@@ -27,7 +27,7 @@ _BISECTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class EValue:
-    """The largest e-value so far, after ``rows`` rows with ``errors`` errors; ``log_e`` is its log."""
+    """The largest e-value so far: ``log_e`` after ``rows`` rows with ``errors`` errors."""
 
     rows: int
     errors: int

@@ -29,7 +29,7 @@ class PreviousDecision(NamedTuple):
     machine_category: Any | None
     answered: bool
     has_secondary: bool
-    """Whether the project was told of second categories."""
+    """Whether second categories were written to the project."""
     decided: bytes | memoryview | None
     """Digest of its text, if this encoder and classifier made it after its row was queued."""
 
@@ -56,7 +56,7 @@ class Decisions:
 
     ``rows`` to insert, with their ``matches`` (exemplar, similarity, share), ``choices`` (category
     key, probability) and ``further`` category keys; ``to_apply``: categories to write to postings
-    (None clears one); ``secondary``: second categories to tell the project about; ``free``:
+    (None clears one); ``secondary``: second categories to write to the project; ``free``:
     postings about which no person has answered.
     """
 
@@ -204,7 +204,7 @@ def _apply_secondary(
     before: PreviousDecision | None,
     result: Decisions,
 ) -> None:
-    """Tell the project about second categories, or that there are none any more.
+    """Write second categories to the project, or clear those written before.
 
     Repeated with every automatic decision: the adapter may have begun to store them. Only for
     postings without a person's answer: who answered tags it, first and second category alike.

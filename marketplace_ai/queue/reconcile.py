@@ -93,7 +93,7 @@ def can_find_new_postings(encoder: Encoder) -> bool:
 
 
 def find_missing(
-    walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
+    scan: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
 ) -> list[Any]:
     """Those of ``keys`` that were missed, in order; with ``queued``, including those in the
     queue."""

@@ -101,7 +101,7 @@ CLAIM_QUEUED = """
 WITH next AS MATERIALIZED (
     SELECT id FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
-      AND is_isolated = %(alone)s AND priority > %(above)s AND {for_encoder}
+      AND is_isolated = %(isolated)s AND priority > %(above)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

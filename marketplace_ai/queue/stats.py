@@ -36,7 +36,7 @@ SELECT (SELECT count(*) FROM (
         ) AS claimed),
        (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NOT NULL LIMIT %(bound)s
-        ) AS aside),
+        ) AS failed),
        (SELECT now() - min(queued_at) FROM (
             (SELECT queued_at FROM marketplace_ai_queuedposting
              WHERE token IS NULL AND failed_at IS NULL AND encoder_id IS NULL
@@ -98,7 +98,7 @@ def format_count(count: int) -> int | str:
 
 
 def worker_names() -> list[str]:
-    """Names (host and process) of the worker_names that live now."""
+    """Names (host and process) of the workers that are alive now."""
     with connections[alias()].cursor() as cursor:
         prefix = f"marketplace_ai {WORKER_ROLE} "
         cursor.execute(WORKER_NAMES, {"liveness": advisory_locks.LIVENESS})

@@ -43,7 +43,7 @@ class Written:
     decided: int = 0
     vectors: int = 0
     changed: list[int] = field(default_factory=list)
-    held: list[int] = field(default_factory=list)
+    locked: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
 
 
@@ -101,7 +101,7 @@ def write(
             + _decision_statements(encoder, classifier_id, decisions, fence)
             + shadow_decisions.upsert_statements(adapter, encoder.pk, classifier_id, in_shadow)
             + _candidate_statements(claim, locked_encoder, unchanged)
-            + claims.finish_statements(claim.token, done, written.changed, written.held)
+            + claims.finish_statements(claim.token, done, written.changed, written.locked)
         )
         _apply(adapter, to_decide, decisions)
     return written
@@ -157,7 +157,7 @@ def _compare(
     for item in batch:
         job = fence.jobs.get(item.job_id)
         if job is None:
-            written.held.append(item.row_id)  # or deleted, and its row with it
+            written.locked.append(item.row_id)  # or deleted, and its row with it
         elif item.row_id not in fence.rows:
             continue  # the claim was lost: another worker has the row
         elif not adapter.eligible(job):

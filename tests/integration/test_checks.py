@@ -29,9 +29,9 @@ def test_all_is_well() -> None:
 
 
 def test_w001_names_the_nearest_setting(settings: Any) -> None:
-    settings.MARKETPLACE_AI_BACTH_SIZE = 3
+    settings.MARKETPLACE_AI_CLIAM_SIZE = 3
     message = only(found(), "W001")
-    assert message.msg == "There is no setting MARKETPLACE_AI_BACTH_SIZE."
+    assert message.msg == "There is no setting MARKETPLACE_AI_CLIAM_SIZE."
     assert message.hint == "Did you mean MARKETPLACE_AI_CLAIM_SIZE?"
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, PromotionKind
-from marketplace_ai.promotion import rules
+from marketplace_ai.promotion import eligibility
 from marketplace_ai.versions.errors import VersionError
 
 from .predicted_changes import PredictedChangesMixin
@@ -196,7 +196,7 @@ class PromotionMixin(PredictedChangesMixin):
                 ),
                 record=promote.PromotionRecord(
                     kind=PromotionKind.PROMOTED,
-                    comparison=rules.without_texts(encoder.comparison),
+                    comparison=eligibility.without_texts(encoder.comparison),
                     user=request.user,
                 ),
             )
@@ -246,14 +246,14 @@ def classifier_of(encoder: Encoder | None) -> int | None:
 def way_back(active: Encoder) -> tuple[Encoder | None, str]:
     """The encoder to go back to; None with the reason where there is none."""
     try:
-        return rules.previous_encoder(active), ""
+        return eligibility.previous_encoder(active), ""
     except VersionError as error:
         return None, str(error)
 
 
 def why_not(encoder: Encoder) -> str | None:
     """Why a page cannot make this encoder active, and which command can; None where it can."""
-    if reason := rules.activation_blocker(encoder):
+    if reason := eligibility.activation_blocker(encoder):
         return reason
     name = {"name": encoder}
     if encoder.state == EncoderState.ACTIVE:

@@ -68,7 +68,7 @@ class Command(DatabaseCommand):
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
         from marketplace_ai.fitting import fit_classifier, labeled_postings
-        from marketplace_ai.promotion import rules
+        from marketplace_ai.promotion import eligibility
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions import activation
 
@@ -77,7 +77,7 @@ class Command(DatabaseCommand):
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             usage_error("There are no exemplars yet: run import_exemplars first.")
         try:
-            encoder = rules.find_encoder(options["encoder"]) if options["encoder"] else None
+            encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
                 postings = labeled_postings.read_file(options["calibration"])
             else:

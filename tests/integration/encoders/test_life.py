@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from marketplace_ai.encoders import active as encoders
-from marketplace_ai.encoders import partitions, register
+from marketplace_ai.encoders import partitions, readiness, register
 from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.models import (
     Decision,
@@ -298,7 +298,7 @@ class TestBuilding:
             intake_row = {"alone": True} if "again" in lacking else {}
             backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
             QueuedPosting.objects.update(**intake_row)
-        assert not register.mark_ready(encoder)
+        assert not readiness.mark_ready(encoder)
         assert state(encoder) == EncoderState.BUILDING
         drain()
         assert state(encoder) == EncoderState.READY
@@ -312,7 +312,7 @@ class TestBuilding:
         backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
         # In a test all is done at one moment, that of its transaction.
         QueuedPosting.objects.update(queued_at=timezone.now() + timedelta(seconds=1))
-        assert register.mark_ready(encoder)
+        assert readiness.mark_ready(encoder)
 
     def test_what_was_set_aside_does_not_block_it(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any
@@ -421,7 +421,7 @@ def test_an_exemplar_that_a_candidate_cannot_encode_goes_on_voting(
     assert (encoder.state, "cannot encode exemplar" in encoder.last_error) == ("building", True)
 
 
-@pytest.mark.parametrize("statement", [register.MARK_READY, partitions.STATE])
+@pytest.mark.parametrize("statement", [readiness.MARK_READY, partitions.STATE])
 def test_every_statement_is_planned(db: None, statement: str) -> None:
     values = {"encoder": 1, "table": "none", "parent": "marketplace_ai_postingembedding"}
     with connection.cursor() as cursor:

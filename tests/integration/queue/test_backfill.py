@@ -504,6 +504,6 @@ class TestProgress:
         assert finding("backfill") == "10 of 40 postings, 0:00:06 left at 5/s"
         page = reverse("admin:marketplace_ai_queuedposting_changelist")
         html = admin_client.get(page).content.decode()
-        assert "10 of 40, 5 a second, 0:00:06 left" in html
+        assert "10 of 40, 5 per second, 0:00:06 left" in html
         TableScan.objects.update(stopped_at=timezone.now(), is_estimated=True)
         assert "10 of about 40, stopped" in admin_client.get(page).content.decode()

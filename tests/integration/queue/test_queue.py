@@ -119,7 +119,7 @@ def test_rows_marked_alone_are_claimed_one_by_one(worker: int) -> None:
     intake.collect()
     QueuedPosting.objects.update(is_isolated=True)
     assert claims.claim(worker) is None
-    claimed = claims.claim(worker, alone=True)
+    claimed = claims.claim(worker, isolated=True)
     assert claimed is not None
     assert len(claimed.rows) == 1
 
@@ -168,7 +168,7 @@ def test_only_a_lost_solo_claim_counts_and_the_bound_sets_aside(
     for attempt in range(1, conf.max_attempts + 1):
         dead = Liveness()
         QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")  # its waiting time is over
-        assert claims.claim(dead.acquire(), alone=True)
+        assert claims.claim(dead.acquire(), isolated=True)
         dead.close()
         recover_soon()
         assert pending().attempts == attempt
@@ -184,7 +184,7 @@ def test_a_failure_is_counted_and_waits(posting: JobPosting, worker: int) -> Non
     row = pending()
     assert (row.attempts, row.is_isolated, row.token, row.failed_at) == (1, True, None, None)
     assert row.scheduled_at > row.queued_at
-    assert claims.claim(worker, alone=True) is None
+    assert claims.claim(worker, isolated=True) is None
 
 
 def test_a_strangers_token_changes_nothing(posting: JobPosting, worker: int) -> None:
@@ -223,7 +223,7 @@ def test_every_statement_is_planned(name: str) -> None:
     """A renamed column or a wrong type shows here, with the statement's name."""
     values = {
         "after": "(0,0)", "limit": 1, "token": uuid.uuid4(), "worker": 1, "lease": 30,
-        "alone": False, "above": -1, "encoder": None, "liveness": advisory_locks.LIVENESS,
+        "isolated": False, "above": -1, "encoder": None, "liveness": advisory_locks.LIVENESS,
         "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
         "vectors": [], "digests": [], "queue_encoder": None, "vector_only": False,
@@ -255,10 +255,10 @@ def test_a_claim_reads_no_more_than_it_takes() -> None:
             "SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting"
         )
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
-        for alone in (False, True):
+        for isolated in (False, True):
             cursor.execute(
                 f"EXPLAIN {sql.statement(sql.CLAIM_QUEUED)}",
-                {**values, "alone": alone, "above": -1},
+                {**values, "isolated": isolated, "above": -1},
             )
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_queue_unclaimed" in plan, plan
@@ -284,9 +284,11 @@ def test_what_waits_for_a_candidate_is_found_by_its_index() -> None:
             [encoder.pk],
         )
         cursor.execute("ANALYZE marketplace_ai_queuedposting")
-        for alone in (False, True):
+        for isolated in (False, True):
             claim = sql.statement(sql.CLAIM_QUEUED, for_encoder=True)
-            cursor.execute(f"EXPLAIN {claim}", {**values, "alone": alone, "encoder": encoder.pk})
+            cursor.execute(
+                f"EXPLAIN {claim}", {**values, "isolated": isolated, "encoder": encoder.pk}
+            )
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "marketplace_ai_queue_candidate" in plan, plan
             assert "Sort" not in plan, plan

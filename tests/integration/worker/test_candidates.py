@@ -443,8 +443,8 @@ class TestDedicatedWorker:
             assert working.stopping
         finally:
             working.close()
-        assert "no encoder beside the active one" in refused("process_pending", encoder="next")
-        assert "no encoder beside the active one" in refused("process_pending", encoder="none")
+        assert "is not a candidate encoder" in refused("process_pending", encoder="next")
+        assert "is not a candidate encoder" in refused("process_pending", encoder="none")
 
     @pytest.mark.django_db(transaction=True)
     def test_the_command(self, active: Encoder, monkeypatch: Any) -> None:
