@@ -92,7 +92,7 @@ def test_a_description_among_the_matches_is_called_one(
     html = admin_client.get(page(posting)).content.decode()
     assert "Category description: Maling / Painting" in html
     html = admin_client.get(page(posting), headers={"accept-language": "nb"}).content.decode()
-    assert "Kategoriens beskrivelse: Maling / Painting" in html
+    assert "Kategoribeskrivelse: Maling / Painting" in html
 
 
 def test_a_decision_about_another_text_is_not_there_to_be_confirmed(
