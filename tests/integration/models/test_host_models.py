@@ -1,4 +1,4 @@
-"""The way of a posting with a host's own models, in a process of its own: models are chosen
+"""A posting's flow with a host's own models, in a separate process: models are chosen
 when Django starts."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.integration.databases import url_of
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize(("file", "least"), [("way_of_a_posting", 25), ("admin_screens", 10)])
+@pytest.mark.parametrize(("file", "least"), [("posting_flow", 25), ("admin_screens", 10)])
 def test_the_app_with_a_hosts_models(file: str, least: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
@@ -24,7 +24,7 @@ def test_the_app_with_a_hosts_models(file: str, least: int) -> None:
         cwd=ROOT,
         env={
             **os.environ,
-            # pytest-django makes and drops test_<name>, beside the one of this process.
+            # pytest-django makes and drops test_<name>, next to the one of this process.
             "DATABASE_URL": url_of(f"{file}_{os.getpid()}"),
             "MARKETPLACE_AI_TEST_SETTINGS": "tests.host_settings",
         },
