@@ -45,9 +45,7 @@ def test_a_failed_posting_waits_by_the_databases_clock(tmp_path: Path) -> None:
     url = workers.database()
     environment = workers.environment(url, max_attempts=3, FAULTS_CLOCK=3600)
     with workers.queue_worker(tmp_path, environment) as worker:
-        worker.wait_for(
-            lambda: QueuedPosting.objects.failed().exists(), "it does not fail for good"
-        )
+        worker.wait_for(lambda: QueuedPosting.objects.failed().exists(), "it does not fail")
     row = QueuedPosting.objects.get()
     assert row.failed_at is not None
     # It waited 2 s and then 4 s.

@@ -1,4 +1,4 @@
-"""Whatever a posting's text is, it is decided or fails alone, and the rest of its batch is unaffected."""
+"""Whatever a posting's text is, it is decided or fails alone, and leaves the rest of its batch intact."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def test_only_bytes_that_are_no_text_fail(tmp_path: Path) -> None:
                 return own.execute(
                     "SELECT job.id, queued.failed_at IS NOT NULL, decision.id IS NOT NULL "
                     "FROM marketplace_ai_jobposting AS job "
-                    "LEFT JOIN marketplace_ai_queuedposting AS queued ON queued.posting_id = job.id "
+                    "LEFT JOIN marketplace_ai_queuedposting AS queued "
+                    "ON queued.posting_id = job.id "
                     "LEFT JOIN marketplace_ai_decision AS decision ON decision.posting_id = job.id "
                     "ORDER BY job.id"
                 ).fetchall()
