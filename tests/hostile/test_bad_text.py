@@ -1,4 +1,4 @@
-"""Whatever a posting's text is, it is decided or fails alone, and leaves the rest of its batch intact."""
+"""Whatever a posting's text is, it is decided or fails alone; the rest of its batch is intact."""
 
 from __future__ import annotations
 
