@@ -38,7 +38,8 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
     )
     with workers.celery(tmp_path, environment, "--pool", "solo") as worker:
         worker.wait_for(
-            lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)), "they are not set aside"
+            lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)),
+            "they are not marked failed",
         )
         encoded = worker.encoded()
         log = worker.log.read_text()
@@ -64,7 +65,9 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
         for job in JobPosting.objects.filter(title__in=POISON):
             job.title = f"{good[0]} {job.pk}"
             job.save()
-        worker.wait_for(lambda: ledger.queue(url) == ledger.Queue(0, 0, 0), "still set aside")
+        worker.wait_for(
+            lambda: ledger.queue(url) == ledger.Queue(0, 0, 0), "they are still marked failed"
+        )
     ledger.assert_exactly_once(url, len(texts))
 
 
