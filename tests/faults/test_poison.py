@@ -36,7 +36,8 @@ def test_only_poison_fails_and_can_be_retried(rng: random.Random, tmp_path: Path
     )
     with workers.celery(tmp_path, environment, "--pool", "solo") as worker:
         worker.wait_for(
-            lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)), "they do not fail"
+            lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)),
+            "they do not fail",
         )
         encoded = worker.encoded()
         log = worker.log.read_text()
@@ -62,7 +63,9 @@ def test_only_poison_fails_and_can_be_retried(rng: random.Random, tmp_path: Path
         for job in JobPosting.objects.filter(title__in=POISON):
             job.title = f"{good[0]} {job.pk}"
             job.save()
-        worker.wait_for(lambda: ledger.queue(url) == ledger.Queue(0, 0, 0), "still failed")
+        worker.wait_for(
+            lambda: ledger.queue(url) == ledger.Queue(0, 0, 0), "they are still marked failed"
+        )
     ledger.assert_exactly_once(url, len(texts))
 
 

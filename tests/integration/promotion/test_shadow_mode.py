@@ -113,8 +113,8 @@ def test_exemplars_of_a_moment_ago_answer(
     propose = CandidateModel.propose
 
     def noted(self: CandidateModel, texts: Any, vectors: Any) -> Any:
-        assert self.index is not None
-        voting.append(set(self.index.ids.tolist()))
+        assert self.fitted is not None
+        voting.append(set(self.fitted.index.ids.tolist()))
         return propose(self, texts, vectors)
 
     monkeypatch.setattr(CandidateModel, "propose", noted)
