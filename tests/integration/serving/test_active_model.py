@@ -62,6 +62,7 @@ def test_matches_are_kept_as_they_were(fitted: None) -> None:
     assert [m.share for m in matches] == sorted((m.share for m in matches), reverse=True)
 
 
+@pytest.mark.slow
 def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
     exemplars: None, posting: JobPosting
 ) -> None:

@@ -313,6 +313,7 @@ def two_in_hand(worker: workers.Processes) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_a_worker_killed_with_two_batches_in_hand_costs_no_posting(tmp_path: Path) -> None:
     url = workers.database()
     create(60)
@@ -330,6 +331,7 @@ def test_a_worker_killed_with_two_batches_in_hand_costs_no_posting(tmp_path: Pat
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
     tmp_path: Path,
 ) -> None:
