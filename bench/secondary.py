@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier, Prediction
-from marketplace_ai.classifier.linear_heads import class_ids
+from marketplace_ai.classifier.linear_heads import to_class_ids
 from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 from marketplace_ai.classifier.second_category import MAX_FALSE_RATE
 from marketplace_ai.text.labeled_csv import LabeledRows
@@ -90,7 +90,7 @@ def measured() -> Judged:
     groups = near_duplicate_groups([*exemplars.texts, *rows.texts])
     own, groups = groups[: len(exemplars)], groups[len(exemplars) :]
     names = sorted({label for label in rows.labels if label is not None})
-    codes = class_ids(rows.labels, names)
+    codes = to_class_ids(rows.labels, names)
     judged = Judged([], [], [], [])
     for number, fold in enumerate(group_folds(groups, codes, FOLDS, 0), start=1):
         say(f"Fitting fold {number} of {FOLDS} …")

@@ -20,7 +20,6 @@ from django.apps import apps
 from django.core.management import call_command
 
 from marketplace_ai.classifier import Classifier, LabeledTexts
-from marketplace_ai.comparison.encoder_comparison import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.sources import find_directory
@@ -28,6 +27,7 @@ from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode
 from marketplace_ai.management.console import progress
+from marketplace_ai.promotion.checks import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.text.labeled_csv import LabeledRows, read_rows
 from marketplace_ai.training.data.row_files import (
     TEST_TRIPLETS_FILE,
@@ -134,7 +134,7 @@ def classifier_accuracy(setup: Setup | None) -> float:
     """
     mined, inputs = _mined(CATALOGUE_FILE), catalogue()
     text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
-    files = [read_rows(str(mined / "train_rows.csv"), learnt_from=True), inputs.calibration]
+    files = [read_rows(str(mined / "train_rows.csv"), for_fitting=True), inputs.calibration]
     exemplars, labeled = (
         LabeledTexts(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
         for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
@@ -145,7 +145,7 @@ def classifier_accuracy(setup: Setup | None) -> float:
     none = classifier.classes.index(None)
 
     def probabilities(texts: list[str]) -> Any:
-        weighed = classifier.exemplar_model.weigh(
+        weighed = classifier.exemplar_model.score(
             index, np.asarray(text_encoder.encode(texts)), texts
         )
         return classifier.calibration.scores(weighed.model_scores, none).pooled

@@ -141,7 +141,7 @@ class JobAdapter:
         """
         model: Any = get_category_model()
         if model is not Category:
-            raise self._not_said("create_category", model)
+            raise self._override_needed("create_category", model)
         category = model.objects.filter(slug=key).first() or model(slug=key)
         category.parent, category.name = parent, names["name_nb"]
         for column, field in (("name_en", "name_en"), ("scope_nb", "scope")):
@@ -158,10 +158,10 @@ class JobAdapter:
         """
         model = get_job_model()
         if model is not JobPosting:
-            raise self._not_said("make_job", model)
+            raise self._override_needed("make_job", model)
         return model(title=title, description=description)
 
-    def _not_said(self, method: str, model: type[Model]) -> ImproperlyConfigured:
+    def _override_needed(self, method: str, model: type[Model]) -> ImproperlyConfigured:
         return ImproperlyConfigured(
             f"{type(self).__name__} must say how: override {method}() for {model._meta.label}."
         )
@@ -249,7 +249,7 @@ def _column(field: Field[Any, Any] | Any) -> str:
     return str(field.column)
 
 
-def job_model_and_pk() -> tuple[type[Model], str]:
+def posting_model_and_pk() -> tuple[type[Model], str]:
     """The job model and the column of its primary key."""
     model = get_job_model()
     return model, _column(model._meta.pk)

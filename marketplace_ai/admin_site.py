@@ -25,7 +25,7 @@ class ReviewAdminSite(AdminSite):
         apps: list[Any] = super().get_app_list(request, app_label)
         for app in apps:
             if app["app_label"] == "marketplace_ai":
-                first = _watched(app["models"])
+                first = _entries_to_check(app["models"])
                 if request.user.has_perm("marketplace_ai.view_decision"):
                     first.insert(0, self._review_entry())
                 app["models"][:] = [*first, *(e for e in app["models"] if e not in first)]
@@ -44,7 +44,7 @@ class ReviewAdminSite(AdminSite):
         }
 
 
-def _watched(models: list[Any]) -> list[Any]:
+def _entries_to_check(models: list[Any]) -> list[Any]:
     """The entries of the audit and of automation, with what somebody should look at."""
     from marketplace_ai.admin.audits import audit_count
     from marketplace_ai.admin.automation import stop_count

@@ -30,7 +30,8 @@ from .world import ROOT, scaled
 DECIDED = "SELECT 1 FROM marketplace_ai_decision WHERE posting_id = %s AND is_current"
 QUEUED_OLD = """
 INSERT INTO marketplace_ai_queuedposting
-    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at,
+     last_error)
 SELECT id, 0, false, false, 0, now(), now(), '' FROM marketplace_ai_jobposting
 """
 #: Whoever waits for a decision looks this often, in seconds.
@@ -75,7 +76,7 @@ def beside_backfill() -> float:
     waits = []
     with _running("django", "process_pending"):
         _decided_after("Male stue", "")
-        first, begun = stats.queue_health().pending, time.monotonic()
+        first, begun = stats.queue_health().queued, time.monotonic()
         for number in range(scaled(60)):
             waits.append(_decided_after("Male stue", f"nummer {number}"))
             time.sleep(0.5 + number % 7 / 10)

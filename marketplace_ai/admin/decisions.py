@@ -40,7 +40,8 @@ class DecisionAdmin(ReadOnlyAdmin):
     sortable_by = ()
     change_list_template = "admin/marketplace_ai/decision/change_list.html"
     fields = (
-        "posting_link", "result", "category_shown", "chance", "threshold_shown", "who", "decided_at",
+        "posting_link", "result", "category_shown", "chance", "threshold_shown", "who",
+        "decided_at",
         "is_current", "encoder", "classifier_version", "votes",
     )  # fmt: skip
     readonly_fields = fields

@@ -1,4 +1,4 @@
-"""Exemplars: the labelled texts that vote. Their label may change, their text never does."""
+"""Exemplars: the labeled texts that vote. Their label may change, their text never does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ExemplarForm(ExemplarModelForm):
         model = Exemplar
         fields = ("text", "category", "is_none", "state")
 
-    def prepare_text(self) -> str:
+    def clean_text(self) -> str:
         """The text as it will be compared; encoders see no other form of it."""
         text = prepare_text(self.cleaned_data["text"])
         if is_blank(text):
@@ -53,18 +53,18 @@ class ExemplarForm(ExemplarModelForm):
                 gettext("An active exemplar needs a category, or “fits no category” checked.")
             )
         if not self.errors:
-            self._refuse_twin(key_of(category))
+            self._reject_duplicate(key_of(category))
         return data
 
-    def _refuse_twin(self, key: str) -> None:
-        """The database would refuse it too, with an error that helps nobody."""
+    def _reject_duplicate(self, key: str) -> None:
+        """Report it on the form; the database's own error would not help anybody."""
         text = self.cleaned_data.get("text", self.instance.text)
         if self.instance.source == ExemplarSource.DESCRIPTION:
             return
-        twins = Exemplar.objects.filter(
+        duplicates = Exemplar.objects.filter(
             text_digest=digest(text), category_key=key, posting_id=self.instance.posting_id
         ).exclude(source=ExemplarSource.DESCRIPTION)
-        if twins.exclude(pk=self.instance.pk).exists():
+        if duplicates.exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(
                 gettext("An exemplar with this text and category already exists.")
             )

@@ -23,7 +23,7 @@ from .audits import AUDITING, after_audit
 from .base import LargeTable, category_widget
 from .display import STYLES
 from .filters import OutcomeFilter
-from .posting_columns import SHOWN, JobColumns, PostingList
+from .posting_columns import SHOWN, PostingColumns, PostingList
 from .posting_panel import panel
 from .posting_state import decisions_of
 from .review import REVIEWING, after_review
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ACTIONS = ("confirm_proposed", "answer_none")
 
 
-class JobAdminMixin(LargeTable, JobColumns):
+class JobAdminMixin(LargeTable, PostingColumns):
     """Add this before ``ModelAdmin`` in the admin of a host's own job model.
 
     It adds the columns, the filter and the actions to the list, and to the page of a posting
@@ -57,7 +57,7 @@ class JobAdminMixin(LargeTable, JobColumns):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = tuple(super().get_list_display(request))
-        return (*shown, *(name for name in self.job_columns if name not in shown))
+        return (*shown, *(name for name in self.posting_columns if name not in shown))
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = tuple(super().get_list_filter(request))

@@ -34,10 +34,10 @@ class PostingList(ChangeList):
             self.result_list = jobs
 
 
-class JobColumns:
+class PostingColumns:
     """The columns; a host's ModelAdmin may name them in its ``list_display`` where it likes."""
 
-    job_columns = ("given_category", "category_by", "probability", "outcome")
+    posting_columns = ("given_category", "category_by", "probability", "outcome")
 
     @admin.display(description=_("category"), empty_value=NOTHING)
     def given_category(self, job: Any) -> Any:
@@ -66,9 +66,9 @@ class JobColumns:
                 SHOWN,
                 state.decision.pk,
             )
-        if state.pending is not None and state.pending.failed_at is not None:
+        if state.queue_entry is not None and state.queue_entry.failed_at is not None:
             return badge(_("failed"), "bad")
-        return badge(_("waiting") if state.pending is not None else _("no decision"))
+        return badge(_("waiting") if state.queue_entry is not None else _("no decision"))
 
 
 def _state(job: Any) -> State:

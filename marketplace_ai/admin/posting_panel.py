@@ -1,4 +1,4 @@
-"""What is shown of one posting: the answer in force, the proposal, the history."""
+"""The panel of one posting: its current decision, the proposal, the history."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Panel:
     machine: Explanation | None
     history: list[Event]
     text: str
-    pending: QueuedPosting | None
+    queue_entry: QueuedPosting | None
     outdated: bool = False
-    pending_link: SafeString | str = ""
+    queue_entry_link: SafeString | str = ""
 
 
 def panel(site: AdminSite, job: Any) -> Panel:
@@ -65,7 +65,7 @@ def panel(site: AdminSite, job: Any) -> Panel:
     )
     current = next((row for row in rows if row.is_current), None)
     machine = next((row for row in rows if row.outcome not in PERSONS), None)
-    pending = QueuedPosting.objects.filter(posting_id=job.pk, encoder__isnull=True).first()
+    queue_entry = QueuedPosting.objects.filter(posting_id=job.pk, encoder__isnull=True).first()
     written = machine_categories([current]) if current is not None else set()
     what = proposed(current)
     # An answer that was given already is not there to be confirmed once more.
@@ -86,10 +86,12 @@ def panel(site: AdminSite, job: Any) -> Panel:
         machine=explain(site, machine, adapter) if machine else None,
         history=[_event(site, row) for row in rows],
         text=_beginning(adapter.text(job)),
-        pending=pending,
+        queue_entry=queue_entry,
         outdated=outdated,
-        pending_link=link(admin_url(site, QueuedPosting, "change", pending.pk), _("Queue entry"))
-        if pending
+        queue_entry_link=link(
+            admin_url(site, QueuedPosting, "change", queue_entry.pk), _("Queue entry")
+        )
+        if queue_entry
         else "",
     )
 

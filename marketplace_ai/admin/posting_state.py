@@ -38,7 +38,7 @@ class State:
 
     category_name: str
     decision: Decision | None
-    pending: QueuedPosting | None
+    queue_entry: QueuedPosting | None
     set_by: str | Promise
     #: What could be confirmed, where it is not the present category.
     proposal: str | Promise | None
@@ -64,7 +64,7 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
     adapter = get_adapter()
     decisions = decisions_of(job.pk for job in jobs)
     undecided = [job.pk for job in jobs if job.pk not in decisions]
-    pending = {
+    queue_entries = {
         row.posting_id: row
         for row in QueuedPosting.objects.filter(posting_id__in=undecided, encoder__isnull=True)
     }
@@ -78,7 +78,7 @@ def states(jobs: Sequence[Any]) -> dict[Any, State]:
         result[job.pk] = State(
             category_name=name,
             decision=decision,
-            pending=pending.get(job.pk),
+            queue_entry=queue_entries.get(job.pk),
             set_by=set_by(category, decision, categories),
             proposal=_open_proposal(category, decision),
         )

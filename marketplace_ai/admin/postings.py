@@ -13,7 +13,7 @@ from marketplace_ai.models import JobPosting
 
 from .base import ModelAdmin, can_autocomplete
 from .job_admin import JobAdminMixin
-from .posting_columns import JobColumns
+from .posting_columns import PostingColumns
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class JobPostingAdmin(JobAdminMixin, ModelAdmin):
     """The shipped postings."""
 
-    list_display = ("title", *JobColumns.job_columns, "created_on")
+    list_display = ("title", *PostingColumns.posting_columns, "created_on")
     search_fields = ("title",)
     ordering = ("-pk",)
     sortable_by = ("created_on",)

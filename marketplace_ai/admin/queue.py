@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 #: Counts on the page, by their attributes in the queue's statistics.
-COUNTS = {"pending": "pending", "claimed": "claimed", "logged": "logged", "failed": "failed"}
+COUNTS = {"queued": "queued", "claimed": "claimed", "logged": "logged", "failed": "failed"}
 
 
 @admin.register(QueuedPosting)
@@ -36,7 +36,8 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
     actions = ("retry",)
     change_list_template = "admin/marketplace_ai/queuedposting/change_list.html"
     fields = (
-        "posting_link", "state", "encoder", "is_vector_only", "priority", "attempts", "is_isolated", "queued_at",
+        "posting_link", "state", "encoder", "is_vector_only", "priority", "attempts", "is_isolated",
+        "queued_at",
         "scheduled_at", "lease_expires_at", "failed_at", "error_shown",
     )  # fmt: skip
     readonly_fields = fields

@@ -42,10 +42,10 @@ class Stops:
         A stopped category is removed from the second categories too.
         """
         if any(label in self.labels for label, _ in verdict.second_categories):
-            secondary = tuple(
+            second_categories = tuple(
                 pair for pair in verdict.second_categories if pair[0] not in self.labels
             )
-            verdict = replace(verdict, second_categories=secondary)
+            verdict = replace(verdict, second_categories=second_categories)
         outcome: str = verdict.outcome
         is_stopped_leaf = outcome == Rule.LEAF and verdict.label in self.labels
         if is_stopped_leaf or outcome in self.rules:

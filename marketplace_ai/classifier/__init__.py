@@ -1,4 +1,4 @@
-"""Exemplars vote, labelled postings calibrate, and a promise decides what needs no person."""
+"""The classifier: exemplars vote, labeled postings calibrate, a guarantee decides."""
 
 from marketplace_ai.guarantee.guarantee import CategoryGuarantee, Guarantee, Rule
 

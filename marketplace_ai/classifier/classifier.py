@@ -1,4 +1,4 @@
-"""The fitted classifier of one encoder: exemplars in, a promise out, then one verdict each."""
+"""The classifier of one encoder: fitted on exemplars, calibrated, certified, stored as bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .certify import certify
 from .cross_fitting import OutOfFold, cross_fit
 from .exemplar_model import Classes, ExemplarModel, has_description
 from .labeled import LabeledTexts
-from .linear_heads import LinearHeads, LinearScores, class_ids
+from .linear_heads import LinearHeads, LinearScores, to_class_ids
 from .opinion_pool import OpinionPool, exemplar_prior
 from .predict import predict
 from .prediction import Prediction
@@ -35,18 +35,22 @@ _CURVE = ("mean", "scale", "slope")
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """What was fitted, and what it promises; immutable, and independent of the index."""
+    """A fitted classifier and its guarantee; immutable, and independent of the index.
+
+    Fit one with ``Classifier.fit(exemplars, labeled_postings)``, put the exemplars into
+    ``classifier.new_index()`` and call ``classifier.predict(index, vectors, texts)``.
+    """
 
     exemplar_model: ExemplarModel
     calibration: Calibration
     guarantee: Guarantee
     parents: Mapping[str, str | None]
-    #: How the labelled rows were scored; known after ``fit`` alone, never stored.
+    #: Predictions for the labeled rows by fits without them; set by ``fit`` only, never stored.
     out_of_fold: OutOfFold | None = None
 
     @property
     def classes(self) -> Classes:
-        """The labels known at the fit; None stands for "none of these"."""
+        """The classes at the fit; None stands for "none"."""
         return self.exemplar_model.classes
 
     @property
@@ -56,7 +60,7 @@ class Classifier:
 
     @property
     def calibrated_on(self) -> str:
-        """ "postings", or "exemplars" where no labelled postings were given."""
+        """ "postings", or "exemplars" if there were no labeled postings."""
         return self.guarantee.calibrated_on
 
     @property
@@ -74,16 +78,16 @@ class Classifier:
         parents: Mapping[str, str | None] | None = None,
         seed: int = 0,
     ) -> Classifier:
-        """Fit on exemplars, and calibrate on labelled postings of the stream.
+        """Fit on exemplars, calibrate on labeled postings and certify the guarantee.
 
-        Without ``calibration`` (None or no row) cross-validation on the exemplars stands
-        in, and ``promise.calibrated_on`` says so. ``parents`` maps a label to its parent's.
+        Without ``calibration`` (None or no row) cross-validation on the exemplars stands in, and
+        ``calibrated_on`` is "exemplars". ``parents`` maps a label to its parent's.
 
-        ``descriptions`` say in words what belongs to a category. They vote while the labelled
-        rows are scored, and teach nothing: they are no sample of postings. One whose label has
-        no exemplar is left out, for that label stays newer than the fit.
+        ``descriptions`` of categories vote while the labeled rows are scored, but nothing is
+        fitted on them: they are no sample of postings. One whose label has no exemplar is left
+        out, because that label stays newer than the fit.
 
-        Raises ValueError without a single exemplar of a category, for vectors of different
+        Raises ValueError without a single exemplar of a category, and for vectors of different
         dimensions.
         """
         if not any(label is not None for label in exemplars.labels):
@@ -95,15 +99,15 @@ class Classifier:
             calibration = None
         if calibration and calibration.vectors.shape[1] != exemplars.vectors.shape[1]:
             raise ValueError(
-                f"exemplars have {exemplars.vectors.shape[1]} dimensions, labelled postings "
+                f"exemplars have {exemplars.vectors.shape[1]} dimensions, labeled postings "
                 f"{calibration.vectors.shape[1]}: encode both with the same encoder"
             )
         if descriptions is not None:
-            there = set(exemplars.labels)
-            described = [i for i, label in enumerate(descriptions.labels) if label in there]
+            known = set(exemplars.labels)
+            described = [i for i, label in enumerate(descriptions.labels) if label in known]
             descriptions = descriptions.take(np.array(described, dtype=np.intp))
-        # Threads of one product that wait for each other on a busy core cost tenfold; other
-        # work goes on beside a fit.
+        # Threads of one product that wait for each other on a busy core cost tenfold, and other
+        # work continues during a fit.
         with threadpool_limits(max(1, (os.cpu_count() or 2) // 2)):
             return cls._fit(
                 exemplars,
@@ -124,35 +128,35 @@ class Classifier:
         tree: dict[str, str | None],
         seed: int,
     ) -> Classifier:
-        known = sorted({label for label in exemplars.labels if label is not None})
-        names: Classes = (*known, None)
-        ground = ExemplarModel.fit(exemplars, names, seed, descriptions)
-        scored = cross_fit(ground, exemplars, calibration, seed, descriptions)
-        codes = class_ids(exemplars.labels, names)
-        prior = exemplar_prior(codes, has_description(descriptions, names))
+        names = sorted({label for label in exemplars.labels if label is not None})
+        classes: Classes = (*names, None)
+        exemplar_model = ExemplarModel.fit(exemplars, classes, seed, descriptions)
+        out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, descriptions)
+        class_ids = to_class_ids(exemplars.labels, classes)
+        prior = exemplar_prior(class_ids, has_description(descriptions, classes))
         fitted = Calibration.fit(
-            scored.model_scores,
-            scored.y_true,
+            out_of_fold.model_scores,
+            out_of_fold.y_true,
             prior,
-            names.index(None),
+            classes.index(None),
             stream=calibration is not None,
         )
-        promise = certify(
-            scored,
-            names,
+        guarantee = certify(
+            out_of_fold,
+            classes,
             tree,
-            np.bincount(codes, minlength=len(names)),
+            np.bincount(class_ids, minlength=len(classes)),
             target=target,
             calibrated_on="postings" if calibration else "exemplars",
         )
-        return cls(ground, fitted, promise, tree, scored)
+        return cls(exemplar_model, fitted, guarantee, tree, out_of_fold)
 
     def predict(
         self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]
     ) -> list[Prediction]:
-        """Give a verdict on each of b postings: unit ``vectors`` (b, d) and their texts.
+        """Predict b postings from their unit ``vectors`` (b, d) and texts.
 
-        ``index`` holds the exemplars as they are now, in this classifier's text features;
+        ``index`` holds the exemplars as they are now, in this classifier's features. Raises
         ValueError if it was built with others.
         """
         if not self._made(index):
@@ -161,8 +165,8 @@ class Classifier:
             )
         if not len(texts):
             return []
-        weighed = self.exemplar_model.weigh(index, vectors, texts)
-        return predict(weighed, self.calibration, self.guarantee, self.parents, index.ids)
+        scored = self.exemplar_model.score(index, vectors, texts)
+        return predict(scored, self.calibration, self.guarantee, self.parents, index.ids)
 
     def new_index(self, generation: int = 0) -> ExemplarIndex:
         """An empty index that compares as this classifier was fitted to."""
@@ -178,7 +182,7 @@ class Classifier:
 
     def to_bytes(self) -> bytes:
         """Serialize to safetensors with JSON metadata and a digest."""
-        metric, pattern, curve = (
+        metric, heads, curve = (
             self.exemplar_model.metric,
             self.exemplar_model.linear_heads,
             self.calibration,
@@ -187,14 +191,14 @@ class Classifier:
             "idf": self.ngrams.idf,
             "metric.mean": metric.mean,
             "metric.matrix": metric.matrix.astype(np.float16),  # rounded when it was fitted
-            "heads.codes": pattern.codes,
-            "heads.grams": pattern.grams,
+            "heads.codes": heads.codes,
+            "heads.grams": heads.grams,
             "pool.weights": curve.opinion_pool.weights,
             "pool.prior": curve.opinion_pool.prior,
             "pool.prior_correction": curve.opinion_pool.prior_correction,
         }
         for name in _LINEAR:
-            linear: LinearScores = getattr(pattern, name)
+            linear: LinearScores = getattr(heads, name)
             arrays[f"heads.{name}.weights"] = linear.weights.astype(np.float16)  # as above
             arrays[f"heads.{name}.bias"] = linear.bias
         arrays |= {f"curve.{name}": getattr(curve, name) for name in _CURVE}

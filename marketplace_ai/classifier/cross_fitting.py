@@ -1,4 +1,4 @@
-"""Scores for labelled rows from fits that none of their near-duplicates took part in."""
+"""Out-of-fold predictions: each labeled row rows_ by fits without its near-duplicates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
 from .labeled import LabeledTexts
-from .linear_heads import class_ids
+from .linear_heads import to_class_ids
 from .near_duplicates import group_folds, near_duplicate_groups
 from .opinion_pool import ModelScores, exemplar_prior
 from .second_category import SecondCategories
@@ -20,9 +20,12 @@ FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """b labelled rows: evidence and right y_true (columns; -1: no such label), their
-    near-duplicate groups, and pooled scores, probabilities and second jobs that fitted
-    nothing."""
+    """Out-of-fold predictions for b labeled rows.
+
+    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), ``groups`` of
+    near-duplicates, and what fits without the row predicted: ``pooled`` scores (b, k), the
+    ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
+    """
 
     model_scores: ModelScores
     y_true: npt.NDArray[np.intp]
@@ -36,74 +39,83 @@ class OutOfFold:
 def cross_fit(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
-    rows: LabeledTexts | None,
+    calibration: LabeledTexts | None,
     seed: int,
     descriptions: LabeledTexts | None = None,
 ) -> OutOfFold:
-    """Score ``rows`` (None: the exemplars themselves), each by a fit that never saw it.
+    """Predict ``calibration`` (None: the exemplars themselves), each row by a fit without it.
 
-    The rows are dealt into folds by near-duplicate group. An exemplar in the group of a row
-    leaves the index and the fit that score it; where there is none such, the whole exemplar_model
-    serves, for no labelled posting ever fits it. Weights, shift and curve are fitted on the
-    other folds; the prior counts all exemplars. ``descriptions`` of the labels vote in every
-    fold, as they do in life.
+    Folds keep groups of near-duplicates whole. An exemplar in the group of a row leaves the index
+    and the fit that score it; if there is none such, ``exemplar_model`` serves every fold, because
+    labeled postings are never fitted by it. Weights, prior correction and calibration are fitted
+    on the other folds; the prior counts all exemplars. ``descriptions`` vote in every fold, as
+    they do in production.
     """
-    names = exemplar_model.classes
-    none = names.index(None)
-    scored = exemplars if rows is None else rows
-    texts = [*exemplars.texts] if rows is None else [*exemplars.texts, *rows.texts]
+    classes = exemplar_model.classes
+    none_index = classes.index(None)
+    rows = exemplars if calibration is None else calibration
+    texts = [*exemplars.texts] if calibration is None else [*exemplars.texts, *rows.texts]
     groups = near_duplicate_groups(texts)
-    own, groups = groups[: len(exemplars)], groups[-len(scored) :]
-    y_true = class_ids(scored.labels, names)
-    held_out = group_folds(groups, y_true, FOLDS, seed)
-    evidence, models = _evidence(
-        exemplar_model, exemplars, descriptions, own, scored, groups, held_out, seed
+    exemplar_groups, groups = groups[: len(exemplars)], groups[-len(rows) :]
+    y_true = to_class_ids(rows.labels, classes)
+    folds = group_folds(groups, y_true, FOLDS, seed)
+    model_scores, models = _score_folds(
+        exemplar_model, exemplars, descriptions, exemplar_groups, rows, groups, folds, seed
     )
 
-    pooled = np.zeros((len(scored), len(names)))
-    first = np.zeros(len(scored), dtype=np.intp)
-    probability = np.zeros(len(scored))
-    described = has_description(descriptions, names)
-    prior = exemplar_prior(class_ids(exemplars.labels, names), described)
-    seconds: list[SecondCategories] = []
-    for fold, part in zip(held_out, models, strict=True):
-        others = np.setdiff1d(np.arange(len(scored)), fold)
+    pooled = np.zeros((len(rows), len(classes)))
+    first_choice = np.zeros(len(rows), dtype=np.intp)
+    probability = np.zeros(len(rows))
+    described = has_description(descriptions, classes)
+    prior = exemplar_prior(to_class_ids(exemplars.labels, classes), described)
+    second_categories: list[SecondCategories] = []
+    for fold, model in zip(folds, models, strict=True):
+        others = np.setdiff1d(np.arange(len(rows)), fold)
         fitted = Calibration.fit(
-            evidence.take(others), y_true[others], prior, none, stream=rows is not None
+            model_scores.take(others),
+            y_true[others],
+            prior,
+            none_index,
+            stream=calibration is not None,
         )
-        scores = fitted.scores(evidence.take(fold), none)
-        pooled[fold], first[fold], probability[fold] = (
-            scores.pooled,
-            scores.first_choice,
-            scores.probability,
-        )
-        seconds.append(part.second_jobs([scored.texts[i] for i in fold], scores.pooled, none))
-    order = np.argsort(np.concatenate(held_out))
-    found = SecondCategories.concatenate(seconds).take(order)
-    return OutOfFold(evidence, y_true, groups, pooled, first, probability, found)
+        scores = fitted.scores(model_scores.take(fold), none_index)
+        pooled[fold] = scores.pooled
+        first_choice[fold] = scores.first_choice
+        probability[fold] = scores.probability
+        fold_texts = [rows.texts[i] for i in fold]
+        second_categories.append(model.second_categories(fold_texts, scores.pooled, none_index))
+    order = np.argsort(np.concatenate(folds))
+    return OutOfFold(
+        model_scores,
+        y_true,
+        groups,
+        pooled,
+        first_choice,
+        probability,
+        SecondCategories.concatenate(second_categories).take(order),
+    )
 
 
-def _evidence(
+def _score_folds(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
     descriptions: LabeledTexts | None,
-    own: npt.NDArray[np.intp],
-    scored: LabeledTexts,
+    exemplar_groups: npt.NDArray[np.intp],
+    rows: LabeledTexts,
     groups: npt.NDArray[np.intp],
-    held_out: list[npt.NDArray[np.intp]],
+    folds: list[npt.NDArray[np.intp]],
     seed: int,
 ) -> tuple[ModelScores, list[ExemplarModel]]:
-    """The rows' evidence, and for each fold the exemplar_model that gave it."""
-    if not np.isin(own, groups).any():
+    """The rows' model scores, and for each fold the exemplar model that gave them."""
+    if not np.isin(exemplar_groups, groups).any():
         index = exemplar_model.index(exemplars, descriptions)
-        return exemplar_model.model_scores(index, scored), [exemplar_model] * len(held_out)
+        return exemplar_model.score_rows(index, rows), [exemplar_model] * len(folds)
     parts: list[ModelScores] = []
     models: list[ExemplarModel] = []
-    for fold in held_out:
-        kept = np.flatnonzero(~np.isin(own, groups[fold]))
-        left = exemplars.take(kept)
-        part = ExemplarModel.fit(left, exemplar_model.classes, seed, descriptions)
-        parts.append(part.model_scores(part.index(left, descriptions), scored.take(fold)))
-        models.append(part)
-    order = np.argsort(np.concatenate(held_out))
+    for fold in folds:
+        kept = exemplars.take(np.flatnonzero(~np.isin(exemplar_groups, groups[fold])))
+        model = ExemplarModel.fit(kept, exemplar_model.classes, seed, descriptions)
+        parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
+        models.append(model)
+    order = np.argsort(np.concatenate(folds))
     return ModelScores.concatenate(parts).take(order), models

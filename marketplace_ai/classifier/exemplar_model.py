@@ -1,4 +1,4 @@
-"""What the exemplars alone teach: text weights, the metric, the pattern."""
+"""The exemplar model: what is fitted on exemplars alone (n-gram weights, metric, linear heads)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from marketplace_ai.classifier.learned_metric import Metric
 from marketplace_ai.classifier.ngrams import ClauseFeatures, NgramFeatures
 
 from .labeled import LabeledTexts
-from .linear_heads import LinearHeads, class_ids
+from .linear_heads import LinearHeads, to_class_ids
 from .opinion_pool import ModelScores
 from .second_category import SecondCategories, clauses, find_second_categories
 from .vote import Vote, hybrid, vote
@@ -26,13 +26,14 @@ _BLOCK = 256
 
 @dataclass(frozen=True, eq=False)
 class ScoredPostings:
-    """b postings against an index: similarity (b, n), the vote, and the evidence for
-    calibration; ``names`` are the columns' labels, ``codes`` (n,) the exemplars' columns and
-    ``described`` bool (n,) which of them are descriptions.
-    ``divided``: the texts by clause, of which ``pattern`` says what each speaks for."""
+    """b postings scored against an index: similarity (b, n), the vote and the model scores.
+
+    ``classes`` are the k columns, ``class_ids`` (n,) the exemplars' columns and ``described`` bool
+    (n,) marks the descriptions. ``clause_features`` are the texts by clause, for ``linear_heads``.
+    """
 
     classes: Classes
-    codes: npt.NDArray[np.intp]
+    class_ids: npt.NDArray[np.intp]
     described: npt.NDArray[np.bool_]
     similarity: Floats
     vote: Vote
@@ -43,7 +44,7 @@ class ScoredPostings:
 
 @dataclass(frozen=True, eq=False)
 class ExemplarModel:
-    """Fitted on exemplars alone: labelled postings of the stream never reach it."""
+    """What is fitted on exemplars alone; labeled postings never reach it."""
 
     classes: Classes
     features: NgramFeatures
@@ -54,29 +55,29 @@ class ExemplarModel:
     def fit(
         cls,
         exemplars: LabeledTexts,
-        names: Classes,
+        classes: Classes,
         seed: int,
         descriptions: LabeledTexts | None = None,
     ) -> ExemplarModel:
-        """``descriptions`` teach nothing; that a label has one says that it may be new."""
+        """Fit on ``exemplars``. Descriptions are not fitted on; a class that has one may be new."""
         features = NgramFeatures.fit(exemplars.texts)
-        codes = class_ids(exemplars.labels, names)
-        metric = Metric.fit(exemplars.vectors, codes)
+        class_ids = to_class_ids(exemplars.labels, classes)
+        metric = Metric.fit(exemplars.vectors, class_ids)
         centered = metric.center(exemplars.vectors)
-        described = has_description(descriptions, names)
+        described = has_description(descriptions, classes)
         grams = features.transform(exemplars.texts)
-        pattern = LinearHeads.fit(centered, grams, codes, described, seed)
-        return cls(names, features, metric, pattern)
+        linear_heads = LinearHeads.fit(centered, grams, class_ids, described, seed)
+        return cls(classes, features, metric, linear_heads)
 
     def new_index(self, generation: int = 0) -> ExemplarIndex:
-        """An empty index that compares as this was fitted to."""
+        """An empty index with this model's features and metric."""
         return ExemplarIndex(self.metric.dimension, self.features, generation, self.metric)
 
     def index(
         self, exemplars: LabeledTexts, descriptions: LabeledTexts | None = None
     ) -> ExemplarIndex:
-        """The exemplars as a worker would hold them; ids are row numbers, those of the
-        descriptions follow."""
+        """An index of the exemplars as in a worker; the ids are row numbers, followed by those
+        of the descriptions."""
         index = self.new_index()
         ids = range(len(exemplars))
         index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)
@@ -84,35 +85,42 @@ class ExemplarModel:
             add_descriptions(index, descriptions, len(exemplars))
         return index
 
-    def weigh(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> ScoredPostings:
-        """Compare postings with the exemplars as they are now.
+    def score(self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]) -> ScoredPostings:
+        """Compare postings with the exemplars in the index.
 
-        A label that came after the fit gets a column of its own, behind the fitted ones.
+        A class that is newer than the fit gets a column after the fitted ones.
         """
         voting = [index.label_names[code] for code in np.unique(index.codes)]
-        names = self.classes + tuple(x for x in voting if x not in set(self.classes))
-        codes = class_ids(index.label_names, names)[index.codes]
-        divided = self.features.divide(texts, clauses)
-        grams = divided.rows
+        classes = self.classes + tuple(x for x in voting if x not in set(self.classes))
+        class_ids = to_class_ids(index.label_names, classes)[index.codes]
+        clause_features = self.features.split_features(texts, clauses)
+        grams = clause_features.rows
         similarity = hybrid(*index.compare(vectors, grams))
-        cast = vote(similarity, codes, len(names), index.described)
+        votes = vote(similarity, class_ids, len(classes), index.described)
         centered = self.metric.center(np.asarray(vectors, dtype=np.float32))
-        by_vector, by_text = self.linear_heads.scores(centered, grams, len(names))
+        by_vector, by_text = self.linear_heads.scores(centered, grams, len(classes))
         evidence = ModelScores(
-            cast.log_density,
+            votes.log_density,
             by_vector.astype(np.float64),
             by_text.astype(np.float64),
-            cast.nearest.astype(np.float64),
+            votes.nearest.astype(np.float64),
         )
         return ScoredPostings(
-            names, codes, index.described, similarity, cast, evidence, divided, self.linear_heads
+            classes,
+            class_ids,
+            index.described,
+            similarity,
+            votes,
+            evidence,
+            clause_features,
+            self.linear_heads,
         )
 
-    def model_scores(self, index: ExemplarIndex, rows: LabeledTexts) -> ModelScores:
-        """Weigh many rows, a block at a time."""
+    def score_rows(self, index: ExemplarIndex, rows: LabeledTexts) -> ModelScores:
+        """Score many rows, a block at a time."""
         return ModelScores.concatenate(
             [
-                self.weigh(
+                self.score(
                     index,
                     rows.vectors[start : start + _BLOCK],
                     rows.texts[start : start + _BLOCK],
@@ -121,31 +129,31 @@ class ExemplarModel:
             ]
         )
 
-    def second_jobs(
-        self, texts: Sequence[str], pooled: npt.NDArray[np.float64], none: int
+    def second_categories(
+        self, texts: Sequence[str], pooled: npt.NDArray[np.float64], none_index: int
     ) -> SecondCategories:
-        """The second jobs that many texts may have, by their scores ``pooled`` (b, k)."""
+        """The second categories that many texts may have, by their scores ``pooled`` (b, k)."""
         return SecondCategories.concatenate(
             [
                 find_second_categories(
                     self.linear_heads,
-                    self.features.divide(texts[start : start + _BLOCK], clauses),
+                    self.features.split_features(texts[start : start + _BLOCK], clauses),
                     pooled[start : start + _BLOCK],
-                    none,
+                    none_index,
                 )
                 for start in range(0, len(texts), _BLOCK)
             ]
         )
 
 
-def has_description(descriptions: LabeledTexts | None, names: Classes) -> npt.NDArray[np.bool_]:
-    """Which of the labels ``names`` have a description, bool (k,)."""
+def has_description(descriptions: LabeledTexts | None, classes: Classes) -> npt.NDArray[np.bool_]:
+    """Which of the ``classes`` have a description, bool (k,)."""
     labels = set() if descriptions is None else set(descriptions.labels)
-    return np.array([name in labels for name in names], dtype=np.bool_)
+    return np.array([name in labels for name in classes], dtype=np.bool_)
 
 
 def add_descriptions(index: ExemplarIndex, descriptions: LabeledTexts, first_id: int) -> None:
-    """Let descriptions vote in an index, under ids from ``first_id`` on."""
+    """Add descriptions to an index, under ids from ``first_id`` on."""
     index.update(
         range(first_id, first_id + len(descriptions)),
         descriptions.texts,

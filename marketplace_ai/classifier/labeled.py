@@ -1,4 +1,4 @@
-"""Texts with their vectors and right answers: exemplars, or postings of the stream."""
+"""Labeled texts with their vectors: exemplars, or labeled postings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LabeledTexts:
     """``texts`` with unit ``vectors``, float (n, d), and ``labels``.
 
     A label is any string that names a category for the caller; None means that the text
-    fits no category. Raises ValueError where the three do not belong together.
+    fits no category. Raises ValueError if the three do not belong together.
     """
 
     texts: Sequence[str]

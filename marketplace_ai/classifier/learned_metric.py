@@ -1,4 +1,4 @@
-"""In which directions vectors of one category differ, and how a comparison plays them down."""
+"""Learned metric: a linear map that shrinks the directions in which a category varies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHRINKAGE = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """A centre, and a linear map after which directions that tell nothing weigh less.
+    """A center, and a linear map after which uninformative directions count less.
 
     ``mean`` float32 (d,) is what all vectors of an encoder share; ``matrix`` float32 (d, d),
     symmetric, is the inverse square root of the covariance within categories, shrunk
@@ -41,8 +41,8 @@ class Metric:
     def fit(cls, vectors: Floats, codes: npt.NDArray[np.intp]) -> Metric:
         """Learn from unit ``vectors`` (n, d) whose category is ``codes`` (n,), 0 or above.
 
-        Categories with one exemplar say nothing on the spread; if all are such, the matrix is
-        the identity.
+        Categories with one exemplar carry no information on the spread; if all are such, the
+        matrix is the identity.
         """
         dimension = vectors.shape[1]
         if not len(vectors):
@@ -63,7 +63,7 @@ class Metric:
         return cls(mean, matrix.astype(np.float16).astype(np.float32))
 
     def center(self, vectors: Floats) -> Floats:
-        """Unit vectors (n, d) after taking off the mean, before the map."""
+        """Unit vectors (n, d) after subtracting the mean, before the map."""
         return _unit(vectors - self.mean)
 
     def lengths(self, vectors: Floats) -> Floats:

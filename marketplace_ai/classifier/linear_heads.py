@@ -1,4 +1,4 @@
-"""What sets each category apart from all others: one linear pattern each by vector and text."""
+"""Linear heads: one-vs-rest linear classifiers over vectors and over n-grams."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .nystrom import NystromBasis
 Floats = npt.NDArray[np.float32]
 
 #: Inverse regularization of the logistic regressions on unit rows. Factors of 3 up or down
-#: change cross-fitted log loss little once the pool has weighed both.
+#: change cross-fitted log loss little once the opinion pool has weighted both.
 VECTOR_C, TEXT_C = 10.0, 30.0
-#: As many exemplars' n-grams span the text pattern; more add time, hardly accuracy.
+#: Exemplars in the basis of the text head; more cost time and hardly gain accuracy.
 MAX_BASIS_ROWS = 2000
-#: More exemplars of one label than this teach the pattern nothing new, only slowly.
+#: More exemplars of one class than this cost time and gain nothing.
 MAX_EXEMPLARS_PER_CLASS = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class LinearScores:
-    """A linear score a label over f inputs: ``weights`` float32 (f, m), ``bias`` (m,).
+    """Linear scores of m classes over f inputs: ``weights`` float32 (f, m), ``bias`` (m,).
 
     Weights are rounded to float16, as they are stored, before their first use, so that a
-    stored pattern answers exactly as the one that was measured.
+    stored head predicts exactly as the one that was measured.
     """
 
     weights: Floats
@@ -42,10 +42,10 @@ class LinearScores:
         cls, rows: Floats, codes: npt.NDArray[np.intp], inverse_regularization: float
     ) -> LinearScores:
         """Multinomial logistic regression on ``rows`` (n, f); codes (n,) in range(m), m > 1."""
-        machine = LogisticRegression(C=inverse_regularization, max_iter=200, tol=1e-3)
-        machine.fit(rows, codes)
-        weights, bias = machine.coef_.T, machine.intercept_
-        if weights.shape[1] == 1:  # one machine tells two labels apart; give each its own side
+        regression = LogisticRegression(C=inverse_regularization, max_iter=200, tol=1e-3)
+        regression.fit(rows, codes)
+        weights, bias = regression.coef_.T, regression.intercept_
+        if weights.shape[1] == 1:  # one column separates two classes; each gets its own
             weights, bias = np.hstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
         return cls(_stored(weights), np.asarray(bias, dtype=np.float32))
 
@@ -64,9 +64,9 @@ class LinearScores:
 
 @dataclass(frozen=True, eq=False)
 class LinearHeads:
-    """Linear scores by vector, over d dimensions, and by text, over the ``grams`` (g,).
+    """Linear heads by vector, over d dimensions, and by text, over the n-grams ``grams`` (g,).
 
-    ``codes`` (m,) says which label each of their columns belongs to.
+    ``codes`` (m,) are the classes of their columns.
     """
 
     codes: npt.NDArray[np.int32]
@@ -85,8 +85,8 @@ class LinearHeads:
     ) -> LinearHeads:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        A label that is ``rare_classes`` gets no column (``described`` (k,): which have a description);
-        with fewer than two left there is nothing to tell apart, and no column at all.
+        A rare class (``rare_classes``) gets no column; ``described`` (k,) marks the classes with a
+        description. There are no columns at all with fewer than two classes left.
         """
         rows = _capped(codes, seed)
         rows = rows[~rare_classes(codes, described)[codes[rows]]]
@@ -106,7 +106,7 @@ class LinearHeads:
         both = tuple(np.full((len(centered), labels), np.nan, np.float32) for _ in range(2))
         if len(self.codes):
             both[0][:, self.codes] = centered @ self.by_vector.weights + self.by_vector.bias
-            # The postings' few n-grams, not the label's many: those of the pattern are looked up.
+            # Look up the few n-grams of the postings, not the many of the heads.
             place = np.full(BUCKETS, -1)
             place[self.grams] = np.arange(len(self.grams))
             seen = np.unique(texts.indices)
@@ -115,45 +115,47 @@ class LinearHeads:
             both[1][:, self.codes] = texts[:, seen] @ weights + self.by_text.bias
         return both[0], both[1]
 
-    def said(
-        self, divided: ClauseFeatures, labels: npt.NDArray[np.intp]
+    def clause_scores(
+        self, features: ClauseFeatures, labels: npt.NDArray[np.intp]
     ) -> npt.NDArray[np.float64]:
-        """What the p parts of b texts add to the scores by text of a few labels each.
+        """What each of the p clauses of b texts adds to its text's scores for a few classes.
 
-        ``labels`` intp (b, c): codes to ask about for each text. Returns float64 (p, c); NaN
+        ``labels`` intp (b, c): classes to score for each text. Returns float64 (p, c); NaN
         for a label that has no column.
         """
-        found = np.full((len(divided.owner), labels.shape[1]), np.nan)
+        scores = np.full((len(features.owner), labels.shape[1]), np.nan)
         if not len(self.codes):
-            return found
+            return scores
         column = np.full(max(labels.max(initial=0), self.codes.max()) + 1, -1)
         column[self.codes] = np.arange(len(self.codes))
         asked = np.where(labels < 0, -1, column[labels])
         place = np.full(BUCKETS, -1)
         place[self.grams] = np.arange(len(self.grams))
-        worth, parts = divided.worth, divided.parts
-        first = np.searchsorted(divided.owner, np.arange(len(labels) + 1))
-        # A text at a time: its own n-grams' few lifts stay in the processor's cache, while
-        # its parts look them up.
-        lifts = np.zeros((BUCKETS, labels.shape[1]), dtype=np.float32)
+        weights, parts = features.weights, features.parts
+        first = np.searchsorted(features.owner, np.arange(len(labels) + 1))
+        # A text at a time: the contributions of its n-grams stay in the processor's cache while
+        # its clauses look them up.
+        contributions = np.zeros((BUCKETS, labels.shape[1]), dtype=np.float32)
         for text in np.flatnonzero((asked >= 0).any(axis=1) & (np.diff(first) > 0)):
-            own = slice(worth.indptr[text], worth.indptr[text + 1])
-            grams, rows = worth.indices[own], place[worth.indices[own]]
-            values = np.where(rows >= 0, worth.data[own], 0)
-            lifts[grams] = values[:, None] * self.by_text.weights[rows[:, None], asked[text]]
+            own = slice(weights.indptr[text], weights.indptr[text + 1])
+            grams, rows = weights.indices[own], place[weights.indices[own]]
+            values = np.where(rows >= 0, weights.data[own], 0)
+            contributions[grams] = (
+                values[:, None] * self.by_text.weights[rows[:, None], asked[text]]
+            )
             start, end = first[text : text + 2]
             ends = parts.indptr[start : end + 1]
-            said = slice(ends[0], ends[-1])
-            # Every part has a word, and so n-grams: no sum is over nothing.
-            found[start:end] = np.add.reduceat(
-                parts.data[said, None] * lifts[parts.indices[said]], ends[:-1] - ends[0]
+            span = slice(ends[0], ends[-1])
+            # Every clause has a word, and so n-grams: no sum is empty.
+            scores[start:end] = np.add.reduceat(
+                parts.data[span, None] * contributions[parts.indices[span]], ends[:-1] - ends[0]
             )
-            found[start:end, asked[text] < 0] = np.nan
-        return found
+            scores[start:end, asked[text] < 0] = np.nan
+        return scores
 
 
-def class_ids(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:
-    """Positions of ``labels`` in ``names``, intp; -1 for a label that is not there."""
+def to_class_ids(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.NDArray[np.intp]:
+    """Positions of ``labels`` in ``classes``, intp; -1 for a label that is no class."""
     position = {name: code for code, name in enumerate(names)}
     return np.array([position.get(label, -1) for label in labels], dtype=np.intp)
 
@@ -161,20 +163,20 @@ def class_ids(labels: Sequence[str | None], names: Sequence[str | None]) -> npt.
 def rare_classes(
     codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Labels that are new and have too few exemplars beside the others', bool (labels,).
+    """Classes that are new and have too few exemplars compared with the others, bool (k,).
 
-    New are those that their description still speaks for, ``described`` (labels,). Too few are
-    less than half as many as the median label has, and less than ``enough.FOR_A_PATTERN``: a
-    pattern learnt from so few among so many hardly ever chooses the label, and would take from
-    it what the vote gives it. None is where fewer than two would be left to be told apart.
+    A class is new while it has a description, ``described`` (k,). Too few are fewer than half of
+    the median class's, and fewer than ``MIN_EXEMPLARS_FOR_HEAD``: heads fitted on so few among so
+    many hardly ever choose the class, and would lower the score that the vote gives it. No class
+    is rare if fewer than two others would be left.
     """
     counts = np.bincount(codes[codes >= 0], minlength=len(described))
-    there = counts > 0
-    if not there.any():
+    present = counts > 0
+    if not present.any():
         return np.zeros(len(described), dtype=np.bool_)
-    least = min(float(np.median(counts[there])) / 2, minimum_counts.MIN_EXEMPLARS_FOR_HEAD)
-    few = there & described & (counts < least)
-    if there.sum() - few.sum() < 2:
+    minimum = min(float(np.median(counts[present])) / 2, minimum_counts.MIN_EXEMPLARS_FOR_HEAD)
+    few = present & described & (counts < minimum)
+    if present.sum() - few.sum() < 2:
         return np.zeros(len(described), dtype=np.bool_)
     return np.asarray(few)
 

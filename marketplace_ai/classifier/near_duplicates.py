@@ -1,4 +1,4 @@
-"""Which texts say nearly the same, so that no text is judged by its own twin."""
+"""Groups of near-duplicate texts, and folds that keep them whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from marketplace_ai.classifier.ngrams import NgramFeatures
 
-#: Texts that share this much of their n-grams are one text, retyped or with a new date.
+#: Texts with a higher cosine of their n-grams are one text, retyped or with a new date.
 NEAR_DUPLICATE = 0.9
 _BLOCK = 512
 

@@ -1,4 +1,4 @@
-"""Text similarity by character n-grams: TF-IDF over hashed features, fitted state plain arrays."""
+"""N-gram features: TF-IDF of hashed character n-grams, with one array as the fitted state."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class ClauseFeatures:
     """b texts and the p parts that they were split into; all matrices float32 csr.
 
     ``rows`` (b, BUCKETS), as ``NgramFeatures.transform`` gives them; ``parts`` (p, BUCKETS):
-    how often each part says each n-gram; ``worth`` (b, BUCKETS): what saying it once adds to
-    the row, so that parts times worth add up to it; ``owner`` intp (p,), ascending: the text
+    how often each part says each n-gram; ``weights`` (b, BUCKETS): what saying it once adds to
+    the row, so that parts times weights add up to it; ``owner`` intp (p,), ascending: the text
     of each part.
     """
 
     rows: sp.csr_matrix
     parts: sp.csr_matrix
-    worth: sp.csr_matrix
+    weights: sp.csr_matrix
     owner: npt.NDArray[np.intp]
 
 
@@ -85,7 +85,9 @@ class NgramFeatures:
         titles, bodies = zip(*map(_title_and_body, texts), strict=True)
         return self._rows(_count(titles), _count(bodies) if any(bodies) else None)
 
-    def divide(self, texts: Sequence[str], split: Callable[[str], Sequence[str]]) -> ClauseFeatures:
+    def split_features(
+        self, texts: Sequence[str], split: Callable[[str], Sequence[str]]
+    ) -> ClauseFeatures:
         """Transform texts, and say how much of each row each part of its text makes up.
 
         ``split`` cuts a title or a body between words, and loses none: n-grams lie within
@@ -102,8 +104,8 @@ class NgramFeatures:
         said = sp.csr_matrix(each, shape=(len(sections), len(owner))) @ counts
         said.sort_indices()  # so that both sums below have their values in the same places
         rows, whole = self._rows(said[::2], said[1::2]), said[::2] + said[1::2]
-        worth = sp.csr_matrix((rows.data / whole.data, rows.indices, rows.indptr), rows.shape)
-        return ClauseFeatures(rows, counts, worth, owner // 2)
+        weights = sp.csr_matrix((rows.data / whole.data, rows.indices, rows.indptr), rows.shape)
+        return ClauseFeatures(rows, counts, weights, owner // 2)
 
     def _rows(self, titles: sp.csr_matrix, bodies: sp.csr_matrix | None) -> sp.csr_matrix:
         rows = self._weigh(titles)

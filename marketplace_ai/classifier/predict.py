@@ -1,4 +1,4 @@
-"""Weighed postings to verdicts: calibrated choices, the rule that applies, the matches."""
+"""From scored postings to predictions: calibrated choices, the rule that applies, the matches."""
 
 from __future__ import annotations
 
@@ -16,89 +16,91 @@ from .prediction import MAX_CHOICES, MAX_MATCHES, Match, Outcome, Prediction
 from .second_category import find_second_categories
 from .taxonomy import parent_columns, sum_by_parent
 
-#: Values of which only the largest is looked at first, in a search for the largest of all.
+#: Values per block, of which only the largest is compared first.
 _BLOCK = 256
 
 
 def predict(
-    weighed: ScoredPostings,
+    scored: ScoredPostings,
     calibration: Calibration,
-    promise: Guarantee,
+    guarantee: Guarantee,
     parents: Mapping[str, str | None],
     ids: npt.NDArray[np.int64],
 ) -> list[Prediction]:
-    """Turn b weighed postings into verdicts; ``ids`` (n,) are the exemplars' keys."""
-    names = weighed.classes
-    none = names.index(None)
-    calibration = calibration.widened(len(names))
-    scores = calibration.scores(weighed.model_scores, none)
+    """Turn b scored postings into predictions; ``ids`` (n,) are the exemplars' keys."""
+    classes = scored.classes
+    none_index = classes.index(None)
+    calibration = calibration.widened(len(classes))
+    scores = calibration.scores(scored.model_scores, none_index)
     choices = _chances(scores)
-    voice = _voice(scores, calibration.opinion_pool.weights)
-    voice[np.isnan(weighed.model_scores.by_vector)] = 1.0  # only the vote knows such a label
+    vote_share = _vote_share(scores, calibration.opinion_pool.weights)
+    vote_share[np.isnan(scored.model_scores.by_vector)] = 1.0  # only the vote scores such a class
     categories = scores.pooled.copy()
-    categories[:, none] = -1.0
+    categories[:, none_index] = -1.0
     best = categories.argmax(axis=1)
-    tops, columns = parent_columns(names, parents)
-    sums = sum_by_parent(scores.pooled, columns, max(len(tops), 1))
-    automated = {row.label: row.automated for row in promise.categories}
+    parent_names, columns = parent_columns(classes, parents)
+    sums = sum_by_parent(scores.pooled, columns, max(len(parent_names), 1))
+    automated = {row.label: row.automated for row in guarantee.categories}
 
-    explained = _explain(weighed, scores, voice)
-    seconds = find_second_categories(
-        weighed.linear_heads, weighed.clause_features, scores.pooled, none
+    explained = _explain(scored, scores, vote_share)
+    second_categories = find_second_categories(
+        scored.linear_heads, scored.clause_features, scores.pooled, none_index
     )
-    said = seconds.tagged(promise.second_category.threshold)
+    is_given = second_categories.tagged(guarantee.second_category.threshold)
 
-    verdicts = []
+    predictions = []
     for row, first in enumerate(scores.first_choice):
-        label, probability = names[first], float(scores.probability[row])
+        label, probability = classes[first], float(scores.probability[row])
         top = int(sums[row].argmax())
         outcome, threshold = outcome_of(
-            label, probability, float(sums[row, top]), promise, automated
+            label, probability, float(sums[row, top]), guarantee, automated
         )
-        matches = _matches(weighed, explained, row, ids)
-        score, own = float(scores.pooled[row, first]), float(explained.own[row])
+        matches = _matches(scored, explained, row, ids)
+        score, head_share = float(scores.pooled[row, first]), float(explained.head_share[row])
         seen = sum(match.share for match in matches if match.label == label)
-        second = names[seconds.codes[row]] if said[row] else None
+        second = classes[second_categories.codes[row]] if is_given[row] else None
         if not automated.get(second or "", False):
-            second = None  # what its own rows refute as a first choice is no second one either
+            second = None  # a category refuted as a first choice is no second one either
         ranked = np.argsort(-choices[row], kind="stable")[:MAX_CHOICES]
-        verdicts.append(
+        predictions.append(
             Prediction(
                 label=label,
                 probability=probability,
                 threshold=threshold,
                 outcome=outcome,
-                best_category=names[best[row]],
-                parent=tops[top] if outcome == "automatic_parent" else None,
-                choices=tuple((names[code], float(choices[row, code])) for code in ranked),
+                best_category=classes[best[row]],
+                parent=parent_names[top] if outcome == "automatic_parent" else None,
+                choices=tuple((classes[code], float(choices[row, code])) for code in ranked),
                 matches=matches,
                 score=score,
-                head_share=own,
-                other_share=max(0.0, score - own - seen),
-                second_categories=((second, float(seconds.strengths[row])),) if second else (),
+                head_share=head_share,
+                other_share=max(0.0, score - head_share - seen),
+                second_categories=((second, float(second_categories.strengths[row])),)
+                if second
+                else (),
             )
         )
-    return verdicts
+    return predictions
 
 
 def outcome_of(
     label: str | None,
     probability: float,
     parent_score: float,
-    promise: Guarantee,
+    guarantee: Guarantee,
     automated: Mapping[str, bool],
 ) -> tuple[Outcome, float | None]:
-    """Apply the rules in their order; a label newer than the fit is a person's to confirm."""
+    """Apply the rules in order; a label newer than the fit goes to review."""
     if label is None:
-        threshold = promise.none.threshold
+        threshold = guarantee.none.threshold
         certain = threshold is not None and probability >= threshold
         return ("none" if certain else "review"), threshold
     if label not in automated:
         return "review", None
-    threshold = promise.automatic.threshold if automated[label] else None
+    threshold = guarantee.automatic.threshold if automated[label] else None
     if threshold is not None and probability >= threshold:
         return "automatic", threshold
-    above = promise.parent.threshold
+    above = guarantee.parent.threshold
     if above is not None and parent_score >= above:
         return "automatic_parent", above
     return "review", threshold
@@ -119,47 +121,47 @@ def _chances(scores: PooledScores) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Whose score the first choices of b postings are: ``shares`` float32 (b, n) of every
-    exemplar, ``own`` (b,) of the patterns; ``shown`` the positions of the largest shares."""
+    """How the scores of b first choices divide: ``shares`` float32 (b, n) of every
+    exemplar, ``head_share`` (b,) of the linear heads; ``shown`` positions of the largest."""
 
     shares: npt.NDArray[np.float32]
-    own: npt.NDArray[np.float64]
+    head_share: npt.NDArray[np.float64]
     shown: list[npt.NDArray[np.intp]]
 
 
 def _explain(
-    weighed: ScoredPostings, scores: PooledScores, voice: npt.NDArray[np.float64]
+    scored: ScoredPostings, scores: PooledScores, vote_share: npt.NDArray[np.float64]
 ) -> Shares:
-    """Divide each label's score between its vote and its patterns by how far each lifts it
-    above an even chance, weighed as in the pool; the vote's part between its exemplars by
-    their kernel, of which a description beside exemplars has half, as in the vote. So the
-    shares of all exemplars and all patterns sum to 1.
+    """Divide each class's score between its vote and its linear heads by how far each raises it
+    above an even chance, weighted as in the pool, and the vote's part among its exemplars by
+    their kernel, of which a description has half if there are exemplars, as in the vote. So the
+    shares of all exemplars and all heads sum to 1.
     """
     rows = np.arange(len(scores.first_choice))
-    voted = scores.pooled * voice
-    own = scores.pooled[rows, scores.first_choice] - voted[rows, scores.first_choice]
-    mass, words = weighed.vote.mass, weighed.vote.words
-    voted = np.where((mass > 0) & (words > 0), voted / 2, voted)
-    worth = voted / np.where(mass > 0, mass, 1.0)
-    columns = weighed.codes
-    if weighed.described.any():
-        worth = np.hstack([worth, voted / np.where(words > 0, words, 1.0)])
-        columns = columns + weighed.described * mass.shape[1]
+    voted = scores.pooled * vote_share
+    head_share = scores.pooled[rows, scores.first_choice] - voted[rows, scores.first_choice]
+    exemplar_mass, description_mass = scored.vote.exemplar_mass, scored.vote.description_mass
+    voted = np.where((exemplar_mass > 0) & (description_mass > 0), voted / 2, voted)
+    worth = voted / np.where(exemplar_mass > 0, exemplar_mass, 1.0)
+    columns = scored.class_ids
+    if scored.described.any():
+        worth = np.hstack([worth, voted / np.where(description_mass > 0, description_mass, 1.0)])
+        columns = columns + scored.described * exemplar_mass.shape[1]
     shares = np.take(worth.astype(np.float32), columns, axis=1)
-    shares *= weighed.vote.kernel
-    return Shares(shares, own, [largest(row, MAX_MATCHES) for row in shares])
+    shares *= scored.vote.kernel
+    return Shares(shares, head_share, [largest(row, MAX_MATCHES) for row in shares])
 
 
 def _matches(
-    weighed: ScoredPostings, explained: Shares, row: int, ids: npt.NDArray[np.int64]
+    scored: ScoredPostings, explained: Shares, row: int, ids: npt.NDArray[np.int64]
 ) -> tuple[Match, ...]:
     shown = explained.shown[row]
     return tuple(
-        Match(exemplar, weighed.classes[code], similarity, share)
+        Match(exemplar, scored.classes[code], similarity, share)
         for exemplar, code, similarity, share in zip(
             ids[shown].tolist(),
-            weighed.codes[shown].tolist(),
-            weighed.similarity[row, shown].tolist(),
+            scored.class_ids[shown].tolist(),
+            scored.similarity[row, shown].tolist(),
             explained.shares[row, shown].tolist(),
             strict=True,
         )
@@ -175,13 +177,13 @@ def largest(values: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp
     blocks = len(values) // _BLOCK
     found = np.arange(len(values))
     if blocks > count:
-        tops = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
-        found = np.flatnonzero(values >= np.partition(tops, -count)[-count])
+        maxima = values[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+        found = np.flatnonzero(values >= np.partition(maxima, -count)[-count])
     return found[np.argsort(-values[found], kind="stable")[:count]]
 
 
-def _voice(scores: PooledScores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The vote's part (b, k) of each label's score, 0 to 1; the rest is the patterns'."""
+def _vote_share(scores: PooledScores, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The vote's part (b, k) of each class's score, 0 to 1; the rest is the linear heads'."""
     even = -np.log(scores.pooled.shape[1])
     lift = np.maximum(scores.parts[:3] - even, 0) * weights[:3, None, None]
     total = lift.sum(axis=0)

@@ -1,4 +1,4 @@
-"""What is said about one posting, and the exemplars that said it."""
+"""The prediction for one posting, with the exemplars that decided it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Prediction:
     ``label`` is the first choice (None: fits no category) and ``probability`` its
     calibrated chance; ``best_category`` the best with "none" left out; ``parent`` what is
     applied when only the parent is certain. ``threshold`` is the one the outcome had to
-    reach; None where nothing is promised for such a posting.
+    reach; None if no guarantee covers such a posting.
 
     ``score`` is the first choice's part of the pooled score, which is 1 over all labels and
-    decides. It adds up: the shares of the matches with the same label, plus ``rest`` (its
-    exemplars not among the matches), plus ``own_share`` (the category's own pattern).
+    decides. It adds up: the shares of the matches with the same label, plus ``other_share`` (its
+    exemplars not among the matches), plus ``head_share`` (the linear heads).
 
-    ``secondary``: further categories that another part of the text speaks for, at present at
-    most one, each with its strength (log odds above 0); whatever the outcome is.
+    ``second_categories``: further categories that another part of the text supports, at present
+    at most one, each with its strength (log odds above 0), whatever the outcome.
     """
 
     label: str | None

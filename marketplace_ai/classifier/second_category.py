@@ -1,9 +1,9 @@
-"""A second job in one posting: another part of its text speaks for another category.
+"""The second category of a posting: another part of its text supports another category.
 
-A posting that is torn between two like categories says the same of both from end to end; one
-with two jobs speaks for one category up to some place and for the other from there on. The
-pattern by text is linear in n-grams that lie within words, so what each clause adds to the
-score of a category is known without encoding anything once more.
+A posting that is ambiguous between two similar categories supports both from beginning to end; one
+with two jobs supports one category up to some place and the other from there on. The text head is
+linear in n-grams within words, so the contribution of each clause to a category's score is known
+without encoding anything again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
-#: The second job is the second or third choice of all: vectors and exemplars must see it too.
+#: The second category is the second or third choice overall: vectors and exemplars support it too.
 NUM_CHOICES = 3
-#: At most this share of postings with one job may be given a second (proven at the
-#: confidence of the promise).
+#: At most this share of postings with one job may be given a second category (proven at the
+#: confidence level of the guarantee).
 MAX_FALSE_RATE = 0.03
-#: Where one job ends and another begins, besides the marks below and the end of a line. In a
-#: language that is not known the marks alone divide.
+#: Words that separate two parts of a text, in addition to punctuation and line ends. In a language
+#: that is not listed, only punctuation and line ends separate.
 CONJUNCTIONS = (*WORDS.conjunctions, "&", "+", "/")
 _CUT = re.compile(
     rf"(?<=[,.;:!?])\s+|\s*\n\s*|\s+(?=(?:{'|'.join(map(re.escape, CONJUNCTIONS))})(?:\s|$))",
@@ -42,11 +42,11 @@ _CUT = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class SecondCategories:
-    """For each of b postings the one category that may be its second job.
+    """For each of b postings the one category that may be its second.
 
-    ``codes`` intp (b,), -1 where there is none; ``strengths`` float64 (b,): how much the
+    ``codes`` intp (b,), -1 for none; ``strengths`` float64 (b,): how much the
     more doubtful of two parts of the text prefers its own category to the other's, in log
-    odds; 0 where no split speaks for two jobs.
+    odds; 0 if no cut supports two jobs.
     """
 
     codes: Codes
@@ -63,7 +63,7 @@ class SecondCategories:
         return SecondCategories(self.codes[rows], self.strengths[rows])
 
     def tagged(self, threshold: float | None) -> Bools:
-        """For which postings it is said, bool (b,); for none without a threshold."""
+        """Which postings are given their second category, bool (b,); none without a threshold."""
         if threshold is None:
             return np.zeros(len(self.codes), dtype=np.bool_)
         return np.asarray(self.strengths > threshold)
@@ -78,35 +78,36 @@ def clauses(text: str) -> list[str]:
 
 
 def find_second_categories(
-    pattern: LinearHeads, divided: ClauseFeatures, pooled: Floats, none: int
+    heads: LinearHeads, features: ClauseFeatures, pooled: Floats, none: int
 ) -> SecondCategories:
-    """Weigh the second and third choices of b postings with scores ``pooled`` (b, k).
+    """The second categories of b postings with scores ``pooled`` (b, k), among choices 2 and 3.
 
-    ``divided``: their texts by clause. A posting whose first choice is ``none`` has no
-    second, and none is never one. Of two that may be, the stronger is taken: a posting with
-    three jobs is rarer than a text whose clauses speak for a third category by chance.
+    ``features``: their texts by clause. A posting whose first choice is "none" has no second
+    category, and "none" is never one. Of two candidates the stronger is taken: a posting with
+    three jobs is rarer than a text whose clauses support a third category by chance.
     """
     ranked = np.argsort(-pooled, axis=1, kind="stable")[:, :NUM_CHOICES]
     missing = NUM_CHOICES - ranked.shape[1]
     ranked = np.pad(ranked, ((0, 0), (0, missing)), constant_values=-1)
     ranked[ranked == none] = -1
-    alone = np.bincount(divided.owner, minlength=len(pooled)) < 2
-    ranked[alone | (ranked[:, 0] < 0)] = -1
-    said = pattern.said(divided, ranked)
-    found = split_strengths(said, divided.owner, len(pooled))
+    single_clause = np.bincount(features.owner, minlength=len(pooled)) < 2
+    ranked[single_clause | (ranked[:, 0] < 0)] = -1
+    clause_scores = heads.clause_scores(features, ranked)
+    found = split_strengths(clause_scores, features.owner, len(pooled))
     rows, best = np.arange(len(pooled)), found.argmax(axis=1)
-    sure = found[rows, best]
-    return SecondCategories(np.where(sure > 0, ranked[rows, best + 1], -1), sure)
+    strength = found[rows, best]
+    return SecondCategories(np.where(strength > 0, ranked[rows, best + 1], -1), strength)
 
 
-def split_strengths(said: Floats, owner: Codes, texts: int) -> Floats:
-    """How surely texts have two jobs, float64 (texts, c - 1), 0 or more.
+def split_strengths(clause_scores: Floats, owner: Codes, texts: int) -> Floats:
+    """How strongly texts support two categories, float64 (texts, c - 1), 0 or more.
 
-    ``said`` (p, c): what each part adds to the score of its text's first choice and of c - 1
-    others (NaN: not known); ``owner`` (p,), ascending. Of all places to cut a text in two,
+    ``clause_scores`` (p, c): what each clause adds to the score of its text's first choice and
+    of c - 1 others (NaN: not known); ``owner`` (p,), ascending. Of all places to cut a text in two,
     the best is taken; the lesser of both halves' preferences counts.
     """
-    prefers = np.nan_to_num(said[:, :1] - said[:, 1:])  # the first, rather than each other
+    # How much more each clause supports the first choice than each of the others.
+    prefers = np.nan_to_num(clause_scores[:, :1] - clause_scores[:, 1:])
     found = np.zeros((texts, prefers.shape[1]))
     starts = np.searchsorted(owner, np.arange(texts + 1))
     sums = np.vstack([np.zeros((1, prefers.shape[1])), np.cumsum(prefers, axis=0)])
@@ -119,17 +120,17 @@ def split_strengths(said: Floats, owner: Codes, texts: int) -> Floats:
 
 
 def find_threshold(
-    seconds: SecondCategories, answers: Codes, groups: Codes, confidence_level: float
+    seconds: SecondCategories, y_true: Codes, groups: Codes, confidence_level: float
 ) -> SecondCategoryRule:
-    """Find the loosest threshold at which few labelled rows get a second job that they lack.
+    """Find the loosest threshold at which few labeled rows get a wrong second category.
 
-    ``answers`` (b,): the single right answer of each row (-1: unknown here); any other
+    ``y_true`` (b,): the single label of each row (-1: unknown here); any other
     category given as a second counts as an error, though some rows do have two jobs.
     ``groups`` (b,) of near-duplicates count once. The lower the threshold, the more errors on
     the same rows: so the loosest that passes may be taken without paying for the search
     (as Bates et al. 2021 do with monotone losses).
     """
-    wrong = np.where(seconds.codes != answers, seconds.strengths, 0.0)
+    wrong = np.where(seconds.codes != y_true, seconds.strengths, 0.0)
     names, of = np.unique(groups, return_inverse=True)
     worst = np.zeros(len(names))
     np.maximum.at(worst, of, wrong)

@@ -1,4 +1,4 @@
-"""The vote of the exemplars: hybrid similarity, and how strongly each category answers."""
+"""The vote of the exemplars: hybrid similarity, summed to a density for each class."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 Floats = npt.NDArray[np.float32]
 
-#: Weight of the text similarity beside the cosine. The text has a pattern of its own too
-#: (``pattern``), so it needs less weight here than it would alone.
+#: Weight of the text similarity relative to the cosine. The text also has a linear head, so
+#: it needs less weight here than it would description_only.
 TEXT_WEIGHT = 0.3
 #: Sharpness of the softmax vote: an exemplar whose cosine is higher by 1/16 counts e times
 #: as much. Both are on a plateau of cross-fitted log loss on four sets (8 to 24; 0.2 to 1).
@@ -28,42 +28,42 @@ def hybrid(cosine: Floats, text: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Vote:
-    """How each label's exemplars answered each posting, before any prior.
+    """The vote on b postings for each of k classes, before any prior.
 
     ``kernel`` float32 (b, n) is every exemplar's weight, relative to the posting's nearest;
-    ``mass`` float64 (b, k) sums it by label over exemplars, ``words`` over descriptions;
+    ``exemplar_mass`` float64 (b, k) sums it by class over exemplars, ``description_mass`` over
+    descriptions;
     ``log_density`` float64 (b, k) is the log of the mean weight in a label (see ``vote`` for
     one with a description), -inf for a label without exemplars; ``nearest`` float32 (b,) is
     the highest similarity.
     """
 
     kernel: Floats
-    mass: npt.NDArray[np.float64]
-    words: npt.NDArray[np.float64]
+    exemplar_mass: npt.NDArray[np.float64]
+    description_mass: npt.NDArray[np.float64]
     log_density: npt.NDArray[np.float64]
     nearest: Floats
 
 
 def vote(
     similarity: Floats,
-    codes: npt.NDArray[np.intp],
-    labels: int,
+    class_ids: npt.NDArray[np.intp],
+    num_classes: int,
     described: npt.NDArray[np.bool_] | None = None,
 ) -> Vote:
-    """Let n exemplars, labelled by ``codes`` (n,) in range(labels), vote on b postings.
+    """Let n exemplars of the classes ``class_ids`` (n,) vote on b postings.
 
-    The mean, not the sum, over a label's exemplars: how many of them somebody collected
-    says nothing about how often such postings come in; that is the prior's to say.
+    The mean, not the sum, over the exemplars of a class: how many were collected carries no
+    information on how often such postings come in. That is the task of the prior.
 
-    ``described`` (n,) says which are descriptions (None: none is). Beside exemplars of its
-    label a description has half the say: the label's log density is the mean of both. A few
-    postings are near to much that only sounds like them; what is near to the category's own
-    words as well belongs there.
+    ``described`` (n,) marks the descriptions (None: there are none). A class with exemplars and a
+    description has the mean of both log densities: a few exemplars are also near to postings
+    that only sound like them, and a posting near the description as well belongs there.
     """
     rows, exemplars = similarity.shape
     if not exemplars:
-        empty = np.full((rows, labels), -np.inf)
-        nothing = np.zeros((rows, labels))
+        empty = np.full((rows, num_classes), -np.inf)
+        nothing = np.zeros((rows, num_classes))
         return Vote(similarity, nothing, nothing, empty, np.full(rows, -1, np.float32))
     nearest = similarity.max(axis=1)
     scale = SHARPNESS * (1 + TEXT_WEIGHT)
@@ -71,29 +71,38 @@ def vote(
     kernel *= scale
     np.exp(kernel, out=kernel)
     if described is None or not described.any():
-        mass, log_mean = _by_label(kernel, codes, labels, np.ones(exemplars, dtype=np.bool_))
-        words = np.zeros_like(mass)
+        exemplar_mass, log_mean = _by_label(
+            kernel, class_ids, num_classes, np.ones(exemplars, dtype=np.bool_)
+        )
+        description_mass = np.zeros_like(exemplar_mass)
     else:
-        mass, log_mean = _by_label(kernel, codes, labels, ~described)
-        words, log_words = _by_label(kernel, codes, labels, described)
-        has_words = np.bincount(codes[described], minlength=labels) > 0
-        has_both = has_words & (np.bincount(codes[~described], minlength=labels) > 0)
-        log_mean[:, has_both] = (log_mean + log_words)[:, has_both] / 2
-        alone = has_words & ~has_both
-        log_mean[:, alone] = log_words[:, alone]
-    return Vote(kernel, mass, words, log_mean + scale * nearest[:, None], nearest)
+        exemplar_mass, log_mean = _by_label(kernel, class_ids, num_classes, ~described)
+        description_mass, log_description = _by_label(kernel, class_ids, num_classes, described)
+        has_description = np.bincount(class_ids[described], minlength=num_classes) > 0
+        has_both = has_description & (np.bincount(class_ids[~described], minlength=num_classes) > 0)
+        log_mean[:, has_both] = (log_mean + log_description)[:, has_both] / 2
+        description_only = has_description & ~has_both
+        log_mean[:, description_only] = log_description[:, description_only]
+    return Vote(
+        kernel, exemplar_mass, description_mass, log_mean + scale * nearest[:, None], nearest
+    )
 
 
 def _by_label(
-    kernel: Floats, codes: npt.NDArray[np.intp], labels: int, asked: npt.NDArray[np.bool_]
+    kernel: Floats,
+    class_ids: npt.NDArray[np.intp],
+    num_classes: int,
+    selected: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Sum of the kernel over the exemplars ``asked`` (n,), and the log of its mean: float64
-    (b, labels) each; -inf for a label of which none is asked."""
-    weights = asked.astype(np.float32)
-    by_label = sp.csc_matrix((weights, codes, np.arange(len(codes) + 1)), (labels, len(codes)))
-    mass = np.asarray((by_label @ kernel.T).T, dtype=np.float64)
-    counts = np.bincount(codes[asked], minlength=labels)
+    """Sum of the kernel over the exemplars ``selected`` (n,), and the log of its mean: float64
+    (b, num_classes) each; -inf for a label of which none is selected."""
+    weights = selected.astype(np.float32)
+    by_label = sp.csc_matrix(
+        (weights, class_ids, np.arange(len(class_ids) + 1)), (num_classes, len(class_ids))
+    )
+    exemplar_mass = np.asarray((by_label @ kernel.T).T, dtype=np.float64)
+    counts = np.bincount(class_ids[selected], minlength=num_classes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_mean = np.log(mass) - np.log(counts)
+        log_mean = np.log(exemplar_mass) - np.log(counts)
     log_mean[:, counts == 0] = -np.inf
-    return mass, log_mean
+    return exemplar_mass, log_mean

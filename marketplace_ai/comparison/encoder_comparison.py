@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.labeled import LabeledTexts
-from marketplace_ai.guarantee.guarantee import Guarantee
 
 from . import slices
 from .held_out_check import check_held_out
 from .labeled_predictions import Predictions, predict_out_of_fold
-from .paired_tests import SIGNIFICANCE, Bools, paired_difference
+from .paired_tests import Bools, paired_difference
 from .report import (
     ChangedRow,
     EncoderComparison,
-    FailedCheck,
     ModelSummary,
     PairedDifference,
     RowPrediction,
 )
 from .scoring import out_of_fold
 from .slices import PredictionPair
-from .version_comparison import MAX_COVERAGE_DROP
 
-#: A smaller relative drop of coverage is none, however significant: one threshold decides all rows
-#: at once and moves this far with a single error more, so the rows are not independent evidence.
-NEGLIGIBLE_COVERAGE_DROP = 0.05
 #: Rows kept of those that are decided differently, losses of the new classifier first.
 MAX_CHANGED_ROWS = 200
 
@@ -82,62 +76,6 @@ def compare_encoders(
         changed=len(changed),
         changes=tuple(_changed_row(rows, predictions, row) for row in changed[:MAX_CHANGED_ROWS]),
     )
-
-
-def failed_checks(
-    new: Guarantee,
-    old: Guarantee,
-    results: EncoderComparison,
-    serving: Guarantee | None = None,
-    *,
-    train_test_overlap: bool = False,
-) -> Iterator[FailedCheck]:
-    """The checks that the new encoder fails; none where it may become active.
-
-    - WEAKER_TARGET: a lower target or confidence level than that of ``serving``, what decides
-      today.
-    - ACCURACY_DROP: its first choice is correct less often, and significantly so.
-    - NO_THRESHOLD: it proves no threshold for a category, and the old encoder does; or ``serving``
-      has one, unless a stricter target is asked for.
-    - GUARANTEE_REFUTED: rows held out from its threshold search refute its guarantee, and do not
-      refute that of the old encoder.
-    - COVERAGE_DROP: fewer rows are automatic, by more than ``MAX_COVERAGE_DROP``, or significantly
-      and by more than ``NEGLIGIBLE_COVERAGE_DROP``.
-    - TRAIN_TEST_OVERLAP: it may have been fine-tuned on the rows (the caller says so).
-    """
-    if serving is not None and _is_stricter(serving, new):
-        yield FailedCheck.WEAKER_TARGET
-    if results.first_choice.p_value < SIGNIFICANCE:
-        yield FailedCheck.ACCURACY_DROP
-    if new.automatic.threshold is None:
-        if _has_threshold(new, old, serving):
-            yield FailedCheck.NO_THRESHOLD
-    else:
-        if results.new.held_out.refuted and not results.old.held_out.refuted:
-            yield FailedCheck.GUARANTEE_REFUTED
-        if _coverage_drops(results.automatic):
-            yield FailedCheck.COVERAGE_DROP
-    if train_test_overlap:
-        yield FailedCheck.TRAIN_TEST_OVERLAP
-
-
-def _is_stricter(new: Guarantee, old: Guarantee) -> bool:
-    return new.target.is_stricter_than(old.target)
-
-
-def _has_threshold(new: Guarantee, old: Guarantee, serving: Guarantee | None) -> bool:
-    """Whether something is automatic with the old encoder, or today at no stricter a target."""
-    if old.automatic.threshold is not None:
-        return True
-    if serving is None or _is_stricter(new, serving):
-        return False
-    return serving.automatic.threshold is not None
-
-
-def _coverage_drops(automatic: PairedDifference) -> bool:
-    kept = automatic.new / automatic.old if automatic.old else 1.0
-    significant = automatic.p_value < SIGNIFICANCE and kept < 1 - NEGLIGIBLE_COVERAGE_DROP
-    return kept < 1 - MAX_COVERAGE_DROP or significant
 
 
 def _summary(classifier: Classifier, predictions: Predictions, seed: int) -> ModelSummary:

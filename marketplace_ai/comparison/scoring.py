@@ -13,7 +13,7 @@ from marketplace_ai.classifier.cross_fitting import FOLDS, OutOfFold
 from marketplace_ai.classifier.exemplar_model import add_descriptions
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.labeled import LabeledTexts
-from marketplace_ai.classifier.linear_heads import class_ids
+from marketplace_ai.classifier.linear_heads import to_class_ids
 from marketplace_ai.classifier.near_duplicates import group_folds
 
 from .paired_tests import Bools, Groups
@@ -76,7 +76,7 @@ def replay_current(
     if descriptions is not None:
         add_descriptions(index, descriptions, len(exemplars))
     correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in group_folds(groups, class_ids(rows.labels, old.classes), FOLDS, seed):
+    for fold in group_folds(groups, to_class_ids(rows.labels, old.classes), FOLDS, seed):
         near_duplicates = np.flatnonzero(np.isin(exemplar_groups, groups[fold]))
         _remove(index, near_duplicates)
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):

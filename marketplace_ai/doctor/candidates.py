@@ -42,11 +42,11 @@ def _candidate(encoder_status: EncoderStatus) -> Finding:
     missing = encoder_status.exemplars[1] - encoder_status.exemplars[0]
     failed = encoder_status.failed
     failed_note = f", {stats.format_count(failed)} failed" if failed else ""
-    queued = f"{stats.format_count(encoder_status.pending)} postings in its queue{failed_note}"
+    queued = f"{stats.format_count(encoder_status.queued)} postings in its queue{failed_note}"
     if encoder.state == EncoderState.BUILDING:
         progress = _backfill_progress(encoder_status)
         message = f"{encoder} is being built: {progress}{queued}, {missing} exemplars left"
-        is_stopped = encoder_status.walk is not None and encoder_status.walk.stopped_at
+        is_stopped = encoder_status.scan is not None and encoder_status.scan.stopped_at
         cure = (
             f"Run manage.py backfill_embeddings --encoder {encoder} to resume."
             if is_stopped
@@ -69,7 +69,7 @@ def _candidate(encoder_status: EncoderStatus) -> Finding:
 
 def _backfill_progress(encoder_status: EncoderStatus) -> str:
     """How far the candidate's backfill is, as the start of a sentence; "" once it has finished."""
-    scan, progress = encoder_status.walk, encoder_status.progress
+    scan, progress = encoder_status.scan, encoder_status.progress
     if scan is None or progress is None:
         return ""
     about = "about " if scan.is_estimated else ""

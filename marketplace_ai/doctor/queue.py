@@ -31,13 +31,13 @@ def triggers() -> Iterator[Finding]:
 def queue() -> Iterator[Finding]:
     """How long the queue is and how long its oldest fresh posting has waited; failed postings."""
     state = stats.queue_health()
-    logged, pending, claimed, failed = map(
-        stats.format_count, (state.logged, state.pending, state.claimed, state.failed)
+    logged, queued, claimed, failed = map(
+        stats.format_count, (state.logged, state.queued, state.claimed, state.failed)
     )
     is_late = state.oldest > SLOW
     yield Finding(
         "queue", not is_late,
-        f"{logged} new changes, {pending} pending ({claimed} being worked on), "
+        f"{logged} new changes, {queued} queued ({claimed} being worked on), "
         f"the oldest fresh one for {state.oldest.total_seconds():.0f} s",
         "Start more workers, or look at their log." if is_late else "",
     )  # fmt: skip

@@ -40,7 +40,8 @@ def check_dimension(dimension: int) -> None:
     """Raise EncoderError for vectors that the database cannot store."""
     if dimension > vector_type.MAX_DIMENSION:
         raise EncoderError(
-            f"Its vectors have {dimension} values; a {vector_type.SQL_TYPE} has {vector_type.MAX_DIMENSION} at "
+            f"Its vectors have {dimension} values; a {vector_type.SQL_TYPE} has "
+            f"{vector_type.MAX_DIMENSION} at "
             "most. Choose an encoder of a smaller dimension."
         )
 

@@ -1,8 +1,7 @@
-"""Registering a candidate encoder, and marking it ready once everything has its vector."""
+"""Registration of candidate encoders, and the errors that workers report about them."""
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from django.core.validators import validate_slug
 from django.db import IntegrityError, OperationalError, connections, transaction
 
 from marketplace_ai.db.alias import alias
-from marketplace_ai.models import Encoder, EncoderState
+from marketplace_ai.models import Encoder
 from marketplace_ai.queue import backfill
 from marketplace_ai.text.normalize import one_line
 
@@ -21,34 +20,8 @@ from . import active, partitions
 if TYPE_CHECKING:
     from marketplace_ai.encoding import TextEncoder
 
-logger = logging.getLogger(__name__)
-
 #: A registration that has to wait for locks (``partitions.LOCK_TIMEOUT``) is tried so often.
 ATTEMPTS = 20
-
-# Postings that were set aside do not count: they may fail for ever, and a person sees them. Nor do
-# those that came after its backfill was through: on a steady stream some are always under way.
-MARK_READY = """
-UPDATE marketplace_ai_encoder SET state = 'ready'
-WHERE id = %(encoder)s AND state = 'building'
-  AND NOT EXISTS (
-      SELECT FROM marketplace_ai_queuedposting
-      WHERE encoder_id = %(encoder)s AND failed_at IS NULL AND queued_at <= (
-          SELECT max(finished_at) FROM marketplace_ai_tablescan
-          WHERE encoder_id = %(encoder)s AND purpose = 'backfill'))
-  AND EXISTS (
-      SELECT FROM marketplace_ai_tablescan
-      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished_at IS NOT NULL
-        AND since IS NULL AND row_limit IS NULL)
-  AND NOT EXISTS (
-      SELECT FROM marketplace_ai_tablescan
-      WHERE encoder_id = %(encoder)s AND purpose = 'backfill' AND finished_at IS NULL)
-  AND NOT EXISTS (
-      SELECT FROM marketplace_ai_exemplar AS exemplar
-      WHERE exemplar.state = 'active' AND NOT EXISTS (
-          SELECT FROM marketplace_ai_exemplarembedding AS embedding
-          WHERE embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s))
-"""
 
 
 class RegistrationError(ValueError):
@@ -109,17 +82,6 @@ def encoders_with_same_weights(encoder: Encoder) -> list[Encoder]:
     """Other encoders with the same weights, in any state."""
     same = Encoder.objects.using(alias()).filter(weights_hash=encoder.weights_hash)
     return list(same.exclude(pk=encoder.pk).order_by("pk"))
-
-
-def mark_ready(encoder: Encoder) -> bool:
-    """Mark an encoder ready if everything has its vector; whether it was marked."""
-    with connections[alias()].cursor() as cursor:
-        cursor.execute(MARK_READY, {"encoder": encoder.pk})
-        if not cursor.rowcount:
-            return False
-    encoder.state = EncoderState.READY
-    logger.info("The encoder %s is ready: everything has its vector", encoder)
-    return True
 
 
 def record_trouble(encoder: Encoder, message: str) -> None:

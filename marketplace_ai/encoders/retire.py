@@ -23,7 +23,7 @@ from marketplace_ai.models import (
     ShadowDecision,
     TableScan,
 )
-from marketplace_ai.promotion.rules import without_texts
+from marketplace_ai.promotion.eligibility import without_texts
 from marketplace_ai.queue import backfill, sql
 from marketplace_ai.queue import encoder_locks as queue_encoders
 
@@ -50,16 +50,19 @@ class StoredRows:
 
     vectors: int
     exemplars: int
-    pending: int
+    queued: int
     shadow: int
     has_partition: bool
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The numbers for JSON; ``queued`` under its promised key, ``pending``."""
+        numbers = asdict(self)
+        numbers["pending"] = numbers.pop("queued")
+        return numbers
 
     @property
     def is_nothing(self) -> bool:
-        return not (self.has_partition or self.exemplars or self.pending or self.shadow)
+        return not (self.has_partition or self.exemplars or self.queued or self.shadow)
 
 
 def count_stored(encoder: Encoder) -> StoredRows:
@@ -69,7 +72,7 @@ def count_stored(encoder: Encoder) -> StoredRows:
     return StoredRows(
         vectors=planned if planned > backfill.MAX_COUNTED_ROWS else vectors.count(),
         exemplars=ExemplarEmbedding.objects.using(alias()).filter(encoder=encoder).count(),
-        pending=QueuedPosting.objects.using(alias()).filter(encoder=encoder).count(),
+        queued=QueuedPosting.objects.using(alias()).filter(encoder=encoder).count(),
         shadow=ShadowDecision.objects.using(alias()).filter(encoder=encoder).count(),
         has_partition=partitions.exists(encoder),
     )

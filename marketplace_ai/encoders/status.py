@@ -30,17 +30,17 @@ class EncoderStatus:
     """The status of one encoder.
 
     ``postings`` and ``exemplars``: how many have its vector, and how many there are; for postings
-    the planner's estimate if ``estimated``. ``pending`` and ``set_aside`` count its own
-    rows of the queue, of the active one those that it is to decide. ``walk``: the backfill that
+    the planner's estimate if ``estimated``. ``queued`` and ``failed`` count its own
+    rows of the queue, of the active one those that it is to decide. ``scan``: the backfill that
     is under way with how far it is, or None. ``classifier``: the key of the version in force."""
 
     encoder: Encoder
     postings: tuple[int, int]
     estimated: bool
     exemplars: tuple[int, int]
-    pending: int
+    queued: int
     failed: int
-    walk: TableScan | None
+    scan: TableScan | None
     progress: scans.Progress | None
     classifier: int | None
 
@@ -54,14 +54,14 @@ class EncoderStatus:
             "postings": {"with_vector": self.postings[0], "all": self.postings[1]},
             "estimated": self.estimated,
             "exemplars": {"with_vector": self.exemplars[0], "all": self.exemplars[1]},
-            "pending": self.pending,
+            "pending": self.queued,
             "set_aside": self.failed,
-            "backfill": None if progress is None or self.walk is None else {
+            "backfill": None if progress is None or self.scan is None else {
                 "done": progress.done,
                 "total": progress.total,
                 "rate": round(progress.rate, 1),
                 "seconds_left": None if progress.left is None else progress.left.total_seconds(),
-                "stopped": self.walk.stopped_at is not None,
+                "stopped": self.scan.stopped_at is not None,
             },
             "shadow": encoder.is_shadowing,
             "classifier": self.classifier,
@@ -92,7 +92,7 @@ def encoder_status(
         encoder=encoder, exemplar__state=ExemplarState.ACTIVE
     )
     rows = QueuedPosting.objects.using(alias()).filter(encoder=backfill.queue_encoder_id(encoder))
-    walk = (
+    scan = (
         TableScan.objects.using(alias())
         .unfinished()
         .filter(purpose=ScanPurpose.BACKFILL, encoder=encoder)
@@ -100,17 +100,17 @@ def encoder_status(
         .first()
     )
     progress = None
-    if walk is not None:
+    if scan is not None:
         waiting = backfill.queued_rows(encoder)[: stats.LARGEST_COUNT].count()
-        progress = scans.progress(walk, waiting)
+        progress = scans.progress(scan, waiting)
     return EncoderStatus(
         encoder=encoder,
         postings=(vectors, postings),
         estimated=is_estimated or too,
         exemplars=(given.count(), exemplars),
-        pending=rows.remaining()[: stats.LARGEST_COUNT + 1].count(),
+        queued=rows.remaining()[: stats.LARGEST_COUNT + 1].count(),
         failed=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
-        walk=walk,
+        scan=scan,
         progress=progress,
         classifier=ClassifierVersion.objects.active_id(encoder),
     )

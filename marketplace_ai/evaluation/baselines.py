@@ -1,4 +1,4 @@
-"""What simpler rules make of the same rows, each at its best, to be printed beside ours."""
+"""Baselines: simpler classifiers on the same rows, each tuned as well as it can be."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Fit on exemplars as a project would, decide as a worker would, and count.
+"""Evaluate a classifier: fit it as a project would, predict as a worker would, and count.
 
-Without descriptions: a file has no categories to be described.
+There are no descriptions: a file has no categories that could be described.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BLANK_PREDICTION = Prediction(
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """``rows`` judged by a classifier fitted on ``exemplars``, and the figures from them.
+    """``rows`` predicted by a classifier fitted on ``exemplars``, and their figures.
 
     ``figures`` are those of ``evaluate_classifier --json``; ``exemplars`` stand in the order
     in which the matches' ``exemplar_id`` count them.
@@ -57,12 +57,12 @@ def evaluate(
     encode_seconds: float = 0.0,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Fit on ``train``, promise on ``calibration``, judge ``test``.
+    """Fit on ``train``, certify on ``calibration``, predict ``test``.
 
-    Without ``calibration`` the training rows are cross-fitted in its stead, and
+    Without ``calibration`` the training rows are cross-fitted instead, and
     ``calibrated_on`` says so. A test row whose category has no exemplar counts as wrong
     (``unknown_categories`` counts them). A training or calibration row with several right
-    answers stands for the first of them. Raises ValueError where no training row has a category.
+    answers stands for the first of them. Raises ValueError if no training row has a category.
     """
     tree = dict(parents or {})
     exemplars = LabeledTexts(train.rows.texts, train.vectors, train.rows.labels)
@@ -79,9 +79,9 @@ def evaluate(
         )
         advance(len(exemplars))
     fitted = time.perf_counter()
-    verdicts = _decide(classifier, exemplars, test, progress)
+    predictions = _predict(classifier, exemplars, test, progress)
     decided = time.perf_counter()
-    rows = _judged(test, verdicts)
+    rows = _scored_rows(test, predictions)
     found = {
         **figures(rows, tree, target),
         "baselines": {},
@@ -97,32 +97,32 @@ def evaluate(
     return Evaluation(rows, exemplars, classifier.guarantee, found)
 
 
-def _decide(
+def _predict(
     classifier: Classifier, exemplars: LabeledTexts, test: EncodedRows, progress: Progress
 ) -> list[Prediction]:
     index = classifier.exemplar_model.index(exemplars)
     texts = test.rows.texts
-    verdicts = [BLANK_PREDICTION] * len(texts)
-    speaking = [number for number, text in enumerate(texts) if not is_blank(text)]
+    predictions = [BLANK_PREDICTION] * len(texts)
+    with_text = [number for number, text in enumerate(texts) if not is_blank(text)]
     with progress("Deciding", len(texts)) as advance:
-        advance(len(texts) - len(speaking))
+        advance(len(texts) - len(with_text))
         # As many at once as a worker claims, so that the seconds mean something.
         size = conf.claim_size
-        for start in range(0, len(speaking), size):
-            batch = speaking[start : start + size]
+        for start in range(0, len(with_text), size):
+            batch = with_text[start : start + size]
             answers = classifier.predict(index, test.vectors[batch], [texts[i] for i in batch])
-            for number, verdict in zip(batch, answers, strict=True):
-                verdicts[number] = verdict
+            for number, prediction in zip(batch, answers, strict=True):
+                predictions[number] = prediction
             advance(len(batch))
-    return verdicts
+    return predictions
 
 
-def _judged(test: EncodedRows, verdicts: list[Prediction]) -> list[ScoredRow]:
+def _scored_rows(test: EncodedRows, predictions: list[Prediction]) -> list[ScoredRow]:
     rows = test.rows
     kinds: Sequence[str | None] = rows.kinds or [None] * len(rows)
     return [
         ScoredRow(*row)
-        for row in zip(rows.texts, rows.lines, rows.true_labels, kinds, verdicts, strict=True)
+        for row in zip(rows.texts, rows.lines, rows.true_labels, kinds, predictions, strict=True)
     ]
 
 
@@ -132,19 +132,20 @@ def _setting(
     calibration: EncodedRows | None,
     classifier: Classifier,
 ) -> dict[str, Any]:
-    """What was compared with what, so that a result kept for a year still says it."""
+    """The setting of the evaluation, so that a stored result stays interpretable."""
     known = {label for label in train.rows.labels if label is not None}
     unknown = [row for row in test.rows.true_labels if row and not known.intersection(row)]
     learnt = set(train.rows.texts) | set(calibration.rows.texts if calibration else ())
-    promise = classifier.guarantee
+    guarantee = classifier.guarantee
     return {
         "confidence": classifier.guarantee.target.confidence_level,
         "calibrated_on": classifier.calibrated_on,
         "exemplars": len(train),
         "categories": len(known),
-        "calibration_rows": promise.rows,
-        "promised_coverage": promise.automatic.coverage,
-        "several_answers": train.rows.several + (calibration.rows.several if calibration else 0),
+        "calibration_rows": guarantee.rows,
+        "promised_coverage": guarantee.automatic.coverage,
+        "several_answers": train.rows.num_multi_label
+        + (calibration.rows.num_multi_label if calibration else 0),
         "unknown_categories": len(unknown),
         "seen_in_training": int(np.sum([text in learnt for text in test.rows.texts])),
     }

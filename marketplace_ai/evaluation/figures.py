@@ -1,4 +1,4 @@
-"""From verdicts and right answers to the figures that `evaluate_classifier --json` prints."""
+"""The figures of `evaluate_classifier --json`, from predictions and true labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """One labelled row and the verdict on it; ``answers`` is empty where it fits none."""
+    """One labeled row and its prediction; ``true_labels`` is empty if it fits none."""
 
     text: str
     line: int
@@ -65,7 +65,7 @@ def first_choice_probabilities(rows: Sequence[ScoredRow]) -> tuple[Floats, Bools
 
 
 def figures(rows: Sequence[ScoredRow], parents: Parents, target: Target) -> dict[str, Any]:
-    """All that can be said of judged rows; a share of nothing is None."""
+    """All figures of scored rows; a share of nothing is None."""
     probability, right = first_choice_probabilities(rows)
     return {
         "n": len(rows),
@@ -82,7 +82,7 @@ def figures(rows: Sequence[ScoredRow], parents: Parents, target: Target) -> dict
             target,
         ),
         "none": _none(rows),
-        "secondary": _secondary(rows),
+        "secondary": _second_categories(rows),
         "calibration": {
             "ece": expected_calibration_error(probability, right),
             "brier": brier_score(probability, right),
@@ -118,7 +118,7 @@ def _tagged(
     rows: Sequence[ScoredRow], outcome: str, right: Callable[[ScoredRow], bool], target: Target
 ) -> dict[str, Any]:
     """Rows with this outcome. ``p_value``: the chance of so many errors or more if exactly the
-    promised share were right (exact binomial); below 0.05 the promise is refuted."""
+    target precision held (exact binomial); below 0.05 the guarantee is refuted."""
     tagged = [row for row in rows if row.prediction.outcome == outcome]
     errors = sum(not right(row) for row in tagged)
     refuted = binom.sf(errors - 1, len(tagged), target.max_error_rate) if tagged else None
@@ -141,7 +141,7 @@ def _none(rows: Sequence[ScoredRow]) -> dict[str, int]:
     }
 
 
-def _secondary(rows: Sequence[ScoredRow]) -> dict[str, int]:
+def _second_categories(rows: Sequence[ScoredRow]) -> dict[str, int]:
     """Rows given a second category ``n``; ``of`` the rows with several right answers in the
     file, those that were given one of these as a second (``right``)."""
     several = [row for row in rows if len(row.true_labels) > 1]

@@ -1,4 +1,4 @@
-"""The files of one evaluation, read and checked against one another."""
+"""The input files of an evaluation, read and checked against each other."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def read_inputs(
     With a ``catalog`` the categories that are learnt from must be in it, and it alone says
     what the parents are; else the files' columns ``parent`` do.
     """
-    exemplars = read_rows(train.path, train.where, learnt_from=True, prepared=prepared)
+    exemplars = read_rows(train.path, train.where, for_fitting=True, prepared=prepared)
     postings = read_rows(test.path, test.where, prepared=prepared)
     labelled = None
     if calibration is not None:
         labelled = read_rows(
-            calibration.path, calibration.where, learnt_from=True, prepared=prepared
+            calibration.path, calibration.where, for_fitting=True, prepared=prepared
         )
     learnt = [exemplars, *([labelled] if labelled else [])]
     if not any(exemplars.true_labels):

@@ -1,4 +1,4 @@
-"""The baselines that compare texts alone, by character n-grams."""
+"""Baselines that compare texts alone, by character n-grams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures from arrays: numbers in, numbers out, no row is looked at twice."""
+"""Metrics: calibration error, Brier score, top-k hits and the coverage curve, from arrays."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def share(right: int, of: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Rows of like probability: how many, what was said on average, and what was right."""
+    """Rows of like probability: how many, the mean probability, and the share that was right."""
 
     n: int
-    said: float
+    probability: float
     right: float
 
 
@@ -44,16 +44,16 @@ def bins(probability: Floats, right: Bools, count: int = BINS) -> list[Bin]:
 
 
 def expected_calibration_error(probability: Floats, right: Bools, count: int = BINS) -> float:
-    """Mean distance between what was said and what was right, over bins of equal count.
+    """Mean distance between probability and accuracy, over bins of equal count.
 
     Naeini, Cooper and Hauskrecht (2015); equal-count ("adaptive") bins after Nixon et al. (2019).
     """
     found = bins(probability, right, count)
-    return sum(part.n * abs(part.said - part.right) for part in found) / max(len(right), 1)
+    return sum(part.n * abs(part.probability - part.right) for part in found) / max(len(right), 1)
 
 
 def brier_score(probability: Floats, right: Bools) -> float:
-    """Mean square of what was said minus what was right (Brier, 1950); 0 is perfect."""
+    """Mean square of probability minus outcome (Brier, 1950); 0 is perfect."""
     return float(np.mean((probability - right) ** 2)) if len(right) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""The figures for a terminal."""
+"""The figures of an evaluation as text for a terminal."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ def reliability(found: list[Bin]) -> str:
         axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="exactly as said")
         for part in found:
             low, high = interval(round(part.right * part.n), part.n)
-            axes.plot([part.said] * 2, [low, high], color=OURS, linewidth=1.2, alpha=0.5)
+            axes.plot([part.probability] * 2, [low, high], color=OURS, linewidth=1.2, alpha=0.5)
         axes.plot(
-            [part.said for part in found], [part.right for part in found],
+            [part.probability for part in found], [part.right for part in found],
             color=OURS, marker="o", markersize=4.5, linestyle="", label="rows, in 15 equal bins",
         )  # fmt: skip
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

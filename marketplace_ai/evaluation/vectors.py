@@ -1,4 +1,4 @@
-"""Texts into vectors, each text once; and a folder that remembers them between runs."""
+"""Vectors of labeled rows, each text encoded once, and a folder that caches them between runs."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def encode_inputs(
     kept_in: Path | None = None,
     progress: Progress = silent,
 ) -> list[EncodedRows]:
-    """``inputs.files`` with the vectors that a worker would have: exemplars' by ``encoder.reference_encoder``,
-    postings' by ``encoder``. For the rest see ``encode``."""
+    """``inputs.files`` with the vectors that a worker would have: exemplars' by the reference
+    encoder of ``encoder``, postings' by ``encoder``. For the rest see ``encode``."""
     exemplars, *postings = inputs.files
     return [
         *encode(encoder.reference_encoder, [exemplars], kept_in=kept_in, progress=progress),

@@ -57,8 +57,9 @@ def sync(min_age: float = 0.0) -> bool:
     """Add, replace and delete descriptions so that they match the categories.
 
     A category without children has its description as an exemplar while it has fewer than
-    ``minimum_counts.FOR_A_PATTERN`` other active exemplars. A changed description replaces the
-    older one. One that a person quarantined stays quarantined until its text changes.
+    ``minimum_counts.MIN_EXEMPLARS_FOR_HEAD`` other active exemplars. A changed description
+    replaces
+    the older one. One that a person quarantined stays quarantined until its text changes.
 
     Parameters:
         min_age: seconds for which a new description is not replaced. Otherwise a text that is
@@ -109,10 +110,12 @@ def _plan(min_age: float) -> Plan:
     new: dict[Any, str] = {}
     for category in _with_few_exemplars(adapter):
         text = _text(adapter, category)
-        _, _, known, created, is_said = existing.get(category.pk, (None, None, b"", None, False))
+        _, _, known, created, is_duplicate = existing.get(
+            category.pk, (None, None, b"", None, False)
+        )
         if text is None:
             unchanged.add(category.pk)
-        elif is_blank(text) or is_said:
+        elif is_blank(text) or is_duplicate:
             pass
         elif (created is not None and created > since) or digest(text) == bytes(known):
             unchanged.add(category.pk)

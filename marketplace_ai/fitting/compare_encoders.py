@@ -21,15 +21,16 @@ from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import (
     ClassifierVersion,
     Encoder,
-    Exemplar,
-    ExemplarSource,
     Promotion,
     PromotionKind,
 )
+from marketplace_ai.promotion import eligibility
 from marketplace_ai.promotion import promote as promotion
-from marketplace_ai.promotion import rules
+from marketplace_ai.promotion.checks import failed_checks
 from marketplace_ai.versions import activation, create
 from marketplace_ai.versions.exemplar_set import intersect, load_exemplars
+
+from .train_test_overlap import is_fine_tuned, without_exemplar_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,12 +98,12 @@ def evaluate_candidate(
         TableError: one of them cannot encode a text.
         ValueError, ArtifactError: as ``versions.create.fit_version``.
     """
-    if reason := rules.activation_blocker(encoder):
+    if reason := eligibility.activation_blocker(encoder):
         raise activation.VersionError(reason)
     active = Encoder.objects.active()
     version_before = activation.active_version_id(encoder)
     serving = None if active is None else activation.active_version_id(active)
-    unseen = _unseen(postings) if _is_fine_tuned(encoder, active) else postings
+    unseen = without_exemplar_texts(postings) if is_fine_tuned(encoder, active) else postings
 
     labeled = _encode(encoder, unseen, progress, smoke_test=True)
     active_labeled = None if active is None else _encode(active, unseen, progress)
@@ -122,12 +123,12 @@ def evaluate_candidate(
         old = create.train_classifier(active_exemplars, active_labeled, target)
         results = _compare(new, old, labeled or exemplars.train, unseen)
         too_few = len(unseen) < rows_needed(target)
-        failed = encoder_comparison.failed_checks(
+        failed = failed_checks(
             new.guarantee,
             old.guarantee,
             results,
             _stored_guarantee(serving),
-            train_test_overlap=_is_fine_tuned(encoder) and too_few,
+            train_test_overlap=is_fine_tuned(encoder) and too_few,
         )
         report = replace(
             report,
@@ -155,7 +156,7 @@ def promote(candidate: EvaluatedCandidate, *, reason: str = "", user: Any = None
         record=promotion.PromotionRecord(
             kind=PromotionKind.FORCED if forced else PromotionKind.PROMOTED,
             reason=reason,
-            comparison=rules.without_texts(candidate.report.as_dict()),
+            comparison=eligibility.without_texts(candidate.report.as_dict()),
             user=user,
         ),
     )
@@ -181,27 +182,6 @@ def _encode(
         check_vectors(vectors, len(encoders.SMOKE_TEXTS), encoder.dimension)
     encode_exemplars(encoder, text_encoder, progress)
     return fit_classifier.encode(text_encoder, postings, progress)
-
-
-def _is_fine_tuned(*encoders: Encoder | None) -> bool:
-    return any(each is not None and bool(each.metrics.get("training")) for each in encoders)
-
-
-def _unseen(postings: LabeledPostings) -> LabeledPostings:
-    """Those whose text is no exemplar.
-
-    A fine-tuned encoder was most likely trained on the exemplars, and answered audits become
-    exemplars. Rows that repeat one would flatter it, as the candidate or as the active encoder.
-    """
-    exemplars = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
-    seen = {_plain(text) for text in exemplars.values_list("text", flat=True).iterator()}
-    return postings.take(
-        [n for n, (text, _) in enumerate(postings.rows) if _plain(text) not in seen]
-    )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _compare(

@@ -1,15 +1,16 @@
-"""Whether audited postings refute the promise: a test that may be looked at after every answer.
+"""Sequential test of a guarantee on audited postings; it may be evaluated after every answer.
 
 The hypothesis is "of what is applied automatically, at most ``allowed`` is wrong". The test is
-an e-process: a number that starts at 1 and, while the hypothesis holds, exceeds 1/alpha at
-any time at all with a chance of at most alpha (Ville 1939). So it may be evaluated after each
-row, for ever, where a binomial test repeated that often would raise a false alarm sooner or later.
+an e-process: a number that starts at 1 and, while the hypothesis holds, ever exceeds 1/alpha with
+a probability of at most alpha (Ville 1939). It may be evaluated after each row, indefinitely; a
+binomial test repeated that often would sooner or later raise a false alarm.
 
-It is the likelihood of what was seen under a mixture of error rates above ``allowed``, over
-its likelihood at ``allowed`` itself (Robbins 1970, "Statistical methods related to the law of the
-iterated logarithm"; Ramdas, Gruenwald, Vovk and Shafer 2023, "Game-theoretic statistics and safe
-anytime-valid inference"). Each error rate of the mixture gives a supermartingale for every smaller
-true one, and so does their mean. Python's ``math`` alone, because web processes ask it too.
+It is the likelihood of the observations under a mixture of error rates above ``allowed``, divided
+by their likelihood at ``allowed`` itself (Robbins 1970, "Statistical methods related to the law of
+the iterated logarithm"; Ramdas, Gruenwald, Vovk and Shafer 2023, "Game-theoretic statistics and
+safe anytime-valid inference"). Each error rate of the mixture gives a supermartingale for every
+smaller true one, and so does their mean. Only Python's ``math`` is used, because web processes run
+the test too.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _BISECTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class EValue:
-    """The strongest case so far: ``errors`` in the first ``rows``; ``log_e`` natural log."""
+    """The largest e-value so far: ``log_e`` after ``rows`` rows with ``errors`` errors."""
 
     rows: int
     errors: int
@@ -37,17 +38,17 @@ class EValue:
         return math.exp(min(self.log_e, 700.0))
 
 
-#: Before anything was seen.
+#: Before the first row.
 NO_EVIDENCE = EValue(0, 0, 0.0)
 
 
 def largest_e_value(wrong: Sequence[int], allowed: float) -> EValue:
-    """The largest e value along the way.
+    """The largest e-value over time.
 
     ``wrong`` are the places, from 1 and ascending, of the wrong rows in the order in which
-    all rows were drawn; every other row counts as right. A row that nobody judged yet is among
-    those, which can only make the e value smaller: so whichever rows are judged first,
-    or only, no false alarm comes of it.
+    all rows were drawn; every other row counts as right. That includes
+    rows without an answer yet, which can only lower the e-value, so the order in which rows are
+    answered raises no false alarm.
     """
     best = NO_EVIDENCE
     for errors, rows in enumerate(wrong, start=1):
@@ -58,30 +59,30 @@ def largest_e_value(wrong: Sequence[int], allowed: float) -> EValue:
 
 
 def log_e(errors: int, rows: int, allowed: float) -> float:
-    """Natural logarithm of the e value against "the error rate is at most ``allowed``"."""
+    """Natural logarithm of the e-value against "the error rate is at most ``allowed``"."""
     if not 0 <= errors <= rows:
         raise ValueError(f"{errors} errors in {rows} rows: errors lie between 0 and the rows")
     return _log_e(errors, rows, allowed, _shape(allowed))
 
 
-def log_threshold(confidence: float, tests: int = 1) -> float:
+def log_threshold(confidence_level: float, tests: int = 1) -> float:
     """What ``log_e`` must reach to refute, so that of ``tests`` tests together none raises a
-    false alarm with a chance above 1 - ``confidence`` (union bound)."""
-    return math.log(tests / (1 - confidence))
+    false alarm with a chance above 1 - ``confidence_level`` (union bound)."""
+    return math.log(tests / (1 - confidence_level))
 
 
-def anytime_lower_bound(found: EValue, allowed: float, threshold: float) -> float:
-    """An error rate that the true one is not below, at every time together with the chance
-    that ``threshold`` (a ``log_threshold``) stands for; 0.0 where nothing can be said.
+def anytime_lower_bound(e_value: EValue, allowed: float, threshold: float) -> float:
+    """Lower bound on the error rate that holds at all times together, with the probability that
+    ``threshold`` (a ``log_threshold``) stands for; 0.0 without evidence.
 
     The largest rate that the same test, asked about that rate, would refute. It lies below
     errors / (rows + b), up to where the e value falls as the rate asked about rises.
     """
     b = _shape(allowed)
-    low, high = 0.0, found.errors / (found.rows + b)
+    low, high = 0.0, e_value.errors / (e_value.rows + b)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if middle > 0 and _log_e(found.errors, found.rows, middle, b) >= threshold:
+        if middle > 0 and _log_e(e_value.errors, e_value.rows, middle, b) >= threshold:
             low = middle
         else:
             high = middle

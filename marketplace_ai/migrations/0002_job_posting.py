@@ -27,8 +27,8 @@ class Migration(migrations.Migration):
                 ('category', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.MARKETPLACE_AI_CATEGORY_MODEL, verbose_name='category')),
             ],
             options={
-                'verbose_name': 'job posting',
-                'verbose_name_plural': 'job postings',
+                'verbose_name': 'posting',
+                'verbose_name_plural': 'postings',
                 'swappable': 'MARKETPLACE_AI_JOB_MODEL',
             },
         ),

@@ -44,8 +44,8 @@ class JobPosting(models.Model):
 
     class Meta:
         swappable = "MARKETPLACE_AI_JOB_MODEL"
-        verbose_name = _("job posting")
-        verbose_name_plural = _("job postings")
+        verbose_name = _("posting")
+        verbose_name_plural = _("postings")
 
     def __str__(self) -> str:
         return self.title

@@ -24,7 +24,7 @@ from marketplace_ai.queue import encoder_locks
 from marketplace_ai.versions import activation
 from marketplace_ai.versions.errors import ActivationConflictError, VersionError
 
-from .rules import previous_encoder, without_texts
+from .eligibility import previous_encoder, without_texts
 
 #: Limits for the transaction of a switch: a lock that is not granted, a process that hangs in it.
 LOCK_TIMEOUTS = (

@@ -22,23 +22,24 @@ _SALT = "marketplace_ai.audit"
 _BITS = 64
 
 
-def is_sampled(job_id: Any) -> bool:
+def is_sampled(posting_id: Any) -> bool:
     """Whether a posting belongs to the sample.
 
     By a hash of its primary key under the project's SECRET_KEY: the same at every retry and for
     every later decision, independent of what is decided, and unpredictable for whoever posts.
     A larger sample contains every smaller one.
     """
-    return bool(sample([job_id]))
+    return bool(sample([posting_id]))
 
 
-def sample(job_ids: Iterable[Any]) -> list[Any]:
+def sample(posting_ids: Iterable[Any]) -> list[Any]:
     """Those of the postings that belong to the sample."""
     key, bound = _key(settings.SECRET_KEY), conf.audit_sample_rate * 2**_BITS
     return [
-        job_id
-        for job_id in job_ids
-        if int.from_bytes(hmac.digest(key, str(job_id).encode(), "sha256")[: _BITS // 8]) < bound
+        posting_id
+        for posting_id in posting_ids
+        if int.from_bytes(hmac.digest(key, str(posting_id).encode(), "sha256")[: _BITS // 8])
+        < bound
     ]
 
 
@@ -48,15 +49,15 @@ def _key(secret: str) -> bytes:
     return hashlib.sha256(_SALT.encode() + force_bytes(secret)).digest()
 
 
-def record_statements(job_ids: Iterable[Any]) -> list[Statement]:
+def record_statements(posting_ids: Iterable[Any]) -> list[Statement]:
     """Statements that record the current decisions of sampled postings for the audit.
 
     For the transaction that writes the decisions, after them; none if no posting is sampled.
     """
-    sampled = sample(job_ids)
+    sampled = sample(posting_ids)
     return [(sql.UPSERT_AUDITED, {"jobs": sampled})] if sampled else []
 
 
-def record(job_ids: Iterable[Any]) -> None:
+def record(posting_ids: Iterable[Any]) -> None:
     """Record decisions that are written already; no query if no posting is sampled."""
-    execute_pipelined(record_statements(job_ids))
+    execute_pipelined(record_statements(posting_ids))

@@ -66,14 +66,14 @@ def _missing_vector_or_decision(
     if encoder.state == EncoderState.ACTIVE and not vectors_only:
         # A former candidate has vectors of postings that were never decided.
         lacks |= Q(~Exists(decisions))
-    return _jobs(since).filter(lacks)
+    return _postings(since).filter(lacks)
 
 
 def _vectors(encoder: Encoder) -> QuerySet[PostingEmbedding]:
     return PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
 
 
-def _jobs(since: dt.date | None) -> QuerySet[Any]:
+def _postings(since: dt.date | None) -> QuerySet[Any]:
     adapter = get_adapter()
     # Not from a replica, where neither postings nor vectors may have arrived yet.
     jobs = adapter.jobs().using(alias())
@@ -83,14 +83,14 @@ def _jobs(since: dt.date | None) -> QuerySet[Any]:
 
 
 def find_missing(
-    walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
+    scan: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
 ) -> list[Any]:
     """Those of ``keys`` that this backfill queues, in order; with ``queued``, including those in
     the queue."""
     if queued:
-        jobs = _missing_vector_or_decision(encoder, walk.since, walk.is_vector_only)
+        jobs = _missing_vector_or_decision(encoder, scan.since, scan.is_vector_only)
     else:
-        jobs = missing(encoder, walk.since, vectors_only=walk.is_vector_only)
+        jobs = missing(encoder, scan.since, vectors_only=scan.is_vector_only)
     return list(jobs.filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
 
 
@@ -115,7 +115,7 @@ def count(
     if _is_small():
         return missing(encoder, since, vectors_only=vectors_only).count(), False
     # The planner treats decisions and vectors as independent, so only one condition is estimated.
-    return estimate_rows(_jobs(since).exclude(Exists(_vectors(encoder)))), True
+    return estimate_rows(_postings(since).exclude(Exists(_vectors(encoder)))), True
 
 
 def count_all() -> tuple[int, bool]:
@@ -150,8 +150,8 @@ def request(
     ``since``: only postings created from that day on; ``at_most``: how many to queue;
     ``vectors_only``: without decisions; ``total`` and ``estimated``: what ``count`` returned.
     """
-    walks = TableScan.objects.using(alias())
-    walk, is_new = walks.get_or_create(
+    table_scans = TableScan.objects.using(alias())
+    scan, is_new = table_scans.get_or_create(
         purpose=ScanPurpose.BACKFILL,
         encoder=encoder,
         since=since,
@@ -167,17 +167,17 @@ def request(
         },
     )
     if not is_new:
-        walks.filter(pk=walk.pk, stopped_at__isnull=False).update(
+        table_scans.filter(pk=scan.pk, stopped_at__isnull=False).update(
             stopped_at=None, advanced_at=Now()
         )
-    walk.refresh_from_db(using=alias())
-    return walk, is_new
+    scan.refresh_from_db(using=alias())
+    return scan, is_new
 
 
 def stop(encoder: Encoder) -> int:
     """Stop all backfills of this encoder where they are; how many were stopped."""
-    walks = TableScan.objects.using(alias()).unfinished()
-    return walks.filter(
+    table_scans = TableScan.objects.using(alias()).unfinished()
+    return table_scans.filter(
         purpose=ScanPurpose.BACKFILL, encoder=encoder, stopped_at__isnull=True
     ).update(stopped_at=Now())
 
@@ -247,8 +247,8 @@ def queue(
             sql.statement(sql.QUEUE_POSTINGS),
             {"jobs": jobs, "queue_encoder": encoder_id, "vector_only": vectors_only},
         )
-        rows, held = cursor.fetchone()
-    return list(rows), list(held)
+        rows, locked = cursor.fetchone()
+    return list(rows), list(locked)
 
 
 def queue_for_candidates(jobs: list[Any]) -> None:

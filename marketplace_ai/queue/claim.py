@@ -31,7 +31,7 @@ class ClaimedRow:
     """One row of the queue that this worker claimed."""
 
     id: int
-    job_id: Any
+    posting_id: Any
     vector_only: bool
     attempts: int
     priority: int
@@ -47,34 +47,37 @@ class Claim:
 
     token: uuid.UUID
     encoder_id: int | None
-    alone: bool
+    is_isolated: bool
     rows: list[ClaimedRow]
     isolated_waiting: bool = False
 
 
 def claim(
-    worker: int, *, encoder_id: int | None = None, alone: bool = False, above: int = -1
+    worker: int, *, encoder_id: int | None = None, isolated: bool = False, above: int = -1
 ) -> Claim | None:
     """Claim the next rows in order of priority and age; committed when it returns.
 
-    ``worker`` is the number of ``Liveness.acquire``; ``alone``: a single isolated row; ``above``:
-    only rows of a higher priority than that. Returns None if there are none.
+    ``worker`` is the number of ``Liveness.acquire``; ``isolated``: claim a single isolated
+    row;
+    ``above``: only rows of a higher priority than that. Returns None if there are none.
     """
     token = uuid.uuid4()
     values = {
         "token": token,
         "worker": worker,
         "lease": conf.lease_seconds,
-        "alone": alone,
+        "isolated": isolated,
         "above": above,
         "encoder": encoder_id,
-        "limit": 1 if alone else conf.claim_size,
+        "limit": 1 if isolated else conf.claim_size,
     }
     claimed = _execute(sql.CLAIM_QUEUED, values, for_encoder=encoder_id is not None)
     rows = [ClaimedRow(*row) for *row, _ in claimed]
     # RETURNING has no order.
     rows.sort(key=lambda row: (-row.priority, row.id))
-    return Claim(token, encoder_id, alone, rows, isolated_waiting=claimed[0][-1]) if rows else None
+    return (
+        Claim(token, encoder_id, isolated, rows, isolated_waiting=claimed[0][-1]) if rows else None
+    )
 
 
 def is_due(encoders: Sequence[int] = ()) -> bool:

@@ -28,8 +28,8 @@ class PreviousDecision(NamedTuple):
     id: int
     machine_category: Any | None
     answered: bool
-    has_secondary: bool
-    """Whether the project was told of second categories."""
+    has_second_categories: bool
+    """Whether second categories were written to the project."""
     decided: bytes | memoryview | None
     """Digest of its text, if this encoder and classifier made it after its row was queued."""
 
@@ -37,7 +37,7 @@ class PreviousDecision(NamedTuple):
 class DecisionRow(NamedTuple):
     """A new decision without its arrays; fields are named as in ``sql.INSERT_DECISIONS``."""
 
-    job: Any
+    posting: Any
     category: Any | None
     key: str
     name: str
@@ -56,7 +56,7 @@ class Decisions:
 
     ``rows`` to insert, with their ``matches`` (exemplar, similarity, share), ``choices`` (category
     key, probability) and ``further`` category keys; ``to_apply``: categories to write to postings
-    (None clears one); ``secondary``: second categories to tell the project about; ``free``:
+    (None clears one); ``second_categories``: second categories to write to the project; ``free``:
     postings about which no person has answered.
     """
 
@@ -65,7 +65,7 @@ class Decisions:
     choices: list[list[tuple[str, float]]] = field(default_factory=list)
     further: list[list[str]] = field(default_factory=list)
     to_apply: dict[Any, Any | None] = field(default_factory=dict)
-    secondary: dict[Any, list[Any]] = field(default_factory=dict)
+    second_categories: dict[Any, list[Any]] = field(default_factory=dict)
     free: list[Any] = field(default_factory=list)
 
     def parameters(self) -> dict[str, Any]:
@@ -88,8 +88,8 @@ class Decisions:
             **_slices("choice", self.choices),
             "choice_keys": list(keys),
             "choice_probabilities": arrays.reals(probabilities),
-            **_slices("secondary", self.further),
-            "secondary_keys": list(chain(*self.further)),
+            **_slices("second", self.further),
+            "second_keys": list(chain(*self.further)),
         }
 
 
@@ -119,8 +119,8 @@ def decide(
     names = _CategoryNames.read(adapter, items, categories)
     result = Decisions()
     for item in items:
-        present = adapter.category_id(jobs[item.job_id])
-        _decide_one(item, present, previous.get(item.job_id), names, result)
+        present = adapter.category_id(jobs[item.posting_id])
+        _decide_one(item, present, previous.get(item.posting_id), names, result)
     return result
 
 
@@ -159,21 +159,21 @@ def _decide_one(
     outcome = _outcome(proposal, category is not None, owned_by)
     if outcome in (Outcome.AUTOMATIC, Outcome.AUTOMATIC_PARENT, Outcome.NONE):
         if category != present:
-            result.to_apply[item.job_id] = category
+            result.to_apply[item.posting_id] = category
         machine_category = category
     elif outcome == Outcome.HUMAN_OVERRIDE:
         # A person chose the category: even if they clear it later, that is not ours to undo.
         machine_category, answered = None, True
     elif outcome == Outcome.REVIEW and present is not None:
         # The text changed, and the earlier automatic category no longer holds.
-        result.to_apply[item.job_id] = machine_category = None
-    secondary = [key for key in proposal.secondary if key in names.keys and key != category]
+        result.to_apply[item.posting_id] = machine_category = None
+    second = [key for key in proposal.second_categories if key in names.keys and key != category]
     if owned_by is Owner.MACHINE:
-        result.free.append(item.job_id)
-        _apply_secondary(item, outcome, secondary, before, result)
+        result.free.append(item.posting_id)
+        _apply_second_categories(item, outcome, second, before, result)
     result.rows.append(
         DecisionRow(
-            job=item.job_id,
+            posting=item.posting_id,
             category=category,
             key=names.keys[category][:200] if category is not None else "",
             name=names.names[category] if category is not None else "",
@@ -194,24 +194,24 @@ def _decide_one(
             if choice is None or choice in names.keys
         ]
     )
-    result.further.append([names.keys[key] for key in secondary])
+    result.further.append([names.keys[key] for key in second])
 
 
-def _apply_secondary(
+def _apply_second_categories(
     item: EncodedPosting,
     outcome: Outcome,
-    secondary: list[Any],
+    second: list[Any],
     before: PreviousDecision | None,
     result: Decisions,
 ) -> None:
-    """Tell the project about second categories, or that there are none any more.
+    """Write second categories to the project, or clear those written before.
 
     Repeated with every automatic decision: the adapter may have begun to store them. Only for
     postings without a person's answer: who answered tags it, first and second category alike.
     """
-    applied = secondary if outcome == Outcome.AUTOMATIC else []
-    if applied or (before is not None and before.has_secondary):
-        result.secondary[item.job_id] = applied
+    applied = second if outcome == Outcome.AUTOMATIC else []
+    if applied or (before is not None and before.has_second_categories):
+        result.second_categories[item.posting_id] = applied
 
 
 def _outcome(proposal: Proposal, category_exists: bool, owned_by: Owner) -> Outcome:
@@ -228,6 +228,6 @@ def _named_categories(items: list[EncodedPosting], before: Iterable[PreviousDeci
     """Keys of all categories that the decisions name, or are compared with."""
     keys = {item.proposal.category for item in items}
     keys |= {key for item in items for key, _ in item.proposal.choices}
-    keys |= {key for item in items for key in item.proposal.secondary}
+    keys |= {key for item in items for key in item.proposal.second_categories}
     keys |= {decision.machine_category for decision in before}
     return keys - {None}

@@ -17,7 +17,7 @@ class Proposal:
     """What a classifier says about one posting; categories are primary keys.
 
     ``category`` None means "fits no category". ``matches`` are (exemplar id, similarity, share).
-    ``secondary``: further categories that other parts of the posting fit.
+    ``second_categories``: further categories that other parts of the posting fit.
     """
 
     outcome: Outcome
@@ -27,7 +27,7 @@ class Proposal:
     matches: tuple[tuple[int, float, float], ...] = ()
     own_share: float = 0.0
     choices: tuple[tuple[Any | None, float], ...] = ()
-    secondary: tuple[Any, ...] = ()
+    second_categories: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class EncodedPosting:
     """One claimed posting with its vector (None: nothing to encode) and its proposal."""
 
     row_id: int
-    job_id: Any
+    posting_id: Any
     digest: bytes
     vector: NDArray[np.float32] | None
     proposal: Proposal

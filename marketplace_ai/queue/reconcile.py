@@ -78,8 +78,12 @@ def start_round(encoder: Encoder) -> bool:
     total = backfill.estimate_rows(get_job_model()._base_manager.using(alias()).all())
     with transaction.atomic(using=alias()):
         started = finished_runs.update(
-            finished_at=None, last_key=None, locked_keys=[], scanned_count=0, queued_count=0, time_spent=dt.timedelta(),
-            total=total, is_estimated=True, requested_at=Now(), advanced_at=Now(), scheduled_at=Now(),
+            finished_at=None, last_key=None, locked_keys=[],
+            scanned_count=0,
+            queued_count=0, time_spent=dt.timedelta(),
+            total=total, is_estimated=True,
+            requested_at=Now(), advanced_at=Now(),
+            scheduled_at=Now(),
         )  # fmt: skip
         if started and is_requested:
             unnamed.delete()
@@ -93,7 +97,7 @@ def can_find_new_postings(encoder: Encoder) -> bool:
 
 
 def find_missing(
-    walk: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
+    scan: TableScan, encoder: Encoder, keys: list[Any], *, queued: bool = False
 ) -> list[Any]:
     """Those of ``keys`` that were missed, in order; with ``queued``, including those in the
     queue."""

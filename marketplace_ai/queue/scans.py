@@ -55,7 +55,7 @@ class TableScanner:
                 self._next_reconcile_check = now + RECONCILE_CHECK_SECONDS
             return advance(encoder)
         except Exception:
-            logger.exception("A table scan failed; it goes on in %d s", TABLE_SCAN_SECONDS)
+            logger.exception("A table scan failed; it resumes in %d s", TABLE_SCAN_SECONDS)
             self._paused_until = now + TABLE_SCAN_SECONDS
             return False
 
@@ -66,50 +66,50 @@ def advance(encoder: Encoder) -> bool:
     There is none if another worker is at it, or if enough of it waits in the queue.
     """
     with transaction.atomic(using=alias()):
-        walk = _lock_next_scan(encoder)
-        if walk is None or not _has_capacity(encoder):
+        scan = _lock_next_scan(encoder)
+        if scan is None or not _has_capacity(encoder):
             return False
         started_at = time.monotonic()
-        kind = SCAN_MODULES[ScanPurpose(walk.purpose)]
-        held = [_key(text) for text in walk.locked_keys]
+        kind = SCAN_MODULES[ScanPurpose(scan.purpose)]
+        locked = [_key(text) for text in scan.locked_keys]
         # If very many were locked, as by a DELETE of millions, those come first.
-        window = _keys_after(walk, kind.SCAN_STEP) if len(held) < kind.SCAN_STEP else []
-        at_end = len(window) < kind.SCAN_STEP and len(held) < kind.SCAN_STEP
-        missing = kind.find_missing(walk, encoder, [*held, *window])
+        window = _keys_after(scan, kind.SCAN_STEP) if len(locked) < kind.SCAN_STEP else []
+        at_end = len(window) < kind.SCAN_STEP and len(locked) < kind.SCAN_STEP
+        missing = kind.find_missing(scan, encoder, [*locked, *window])
         last = window[-1] if window else None
-        room = len(missing) if walk.row_limit is None else walk.row_limit - walk.queued_count
+        room = len(missing) if scan.row_limit is None else scan.row_limit - scan.queued_count
         if room < len(missing):
             missing, at_end = missing[:room], False
             last = missing[-1]
-        queued, held = _queue(walk, encoder, kind.find_missing, missing)
-        is_complete = walk.row_limit is not None and walk.queued_count + queued >= walk.row_limit
+        queued, locked = _queue(scan, encoder, kind.find_missing, missing)
+        is_complete = scan.row_limit is not None and scan.queued_count + queued >= scan.row_limit
         pause = 0.0
-        if walk.purpose == ScanPurpose.RECONCILE:
+        if scan.purpose == ScanPurpose.RECONCILE:
             pause = (time.monotonic() - started_at) * reconcile.PAUSE_FACTOR
-        elif held and (at_end or not window):
+        elif locked and (at_end or not window):
             pause = LOCKED_POSTING_SECONDS
-        TableScan.objects.using(alias()).filter(pk=walk.pk).update(
-            last_key=walk.last_key if last is None else str(last),
-            locked_keys=[str(key) for key in held],
+        TableScan.objects.using(alias()).filter(pk=scan.pk).update(
+            last_key=scan.last_key if last is None else str(last),
+            locked_keys=[str(key) for key in locked],
             scanned_count=F("scanned_count") + len(window),
             queued_count=F("queued_count") + queued,
             time_spent=F("time_spent") + Least(Now() - F("advanced_at"), Value(LONGEST_GAP)),
             advanced_at=Now(),
             scheduled_at=Now() + dt.timedelta(seconds=pause),
-            finished_at=Now() if is_complete or (at_end and not held) else None,
+            finished_at=Now() if is_complete or (at_end and not locked) else None,
         )
     return True
 
 
 def _lock_next_scan(encoder: Encoder) -> TableScan | None:
-    """The scan to go on with, locked."""
+    """The next scan to advance, locked."""
     mine = Q(encoder=encoder)
     if encoder.state == EncoderState.ACTIVE:
         mine |= Q(encoder__isnull=True)
-    walks = TableScan.objects.using(alias()).unfinished()
+    table_scans = TableScan.objects.using(alias()).unfinished()
     # Reconcile runs first: they pause by themselves, and a backfill would leave them no capacity.
     return (
-        walks.filter(mine, stopped_at__isnull=True, scheduled_at__lte=Now())
+        table_scans.filter(mine, stopped_at__isnull=True, scheduled_at__lte=Now())
         .order_by("-purpose", "pk")
         .select_for_update(skip_locked=True)
         .first()
@@ -128,11 +128,11 @@ def _has_capacity(encoder: Encoder) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _keys_after(walk: TableScan, number: int) -> list[Any]:
+def _keys_after(scan: TableScan, number: int) -> list[Any]:
     """The next keys of the table itself: the adapter may select few of them."""
     jobs = get_job_model()._base_manager.using(alias())
-    if walk.last_key is not None:
-        jobs = jobs.filter(pk__gt=_key(walk.last_key))
+    if scan.last_key is not None:
+        jobs = jobs.filter(pk__gt=_key(scan.last_key))
     return list(jobs.order_by("pk").values_list("pk", flat=True)[:number])
 
 
@@ -143,22 +143,22 @@ def _key(text: str) -> Any:
 
 
 def _queue(
-    walk: TableScan, encoder: Encoder, find_missing: Callable[..., list[Any]], missing: list[Any]
+    scan: TableScan, encoder: Encoder, find_missing: Callable[..., list[Any]], missing: list[Any]
 ) -> tuple[int, list[Any]]:
     """Queue the postings; how many were queued, and those that the project holds locked."""
     if not missing:
         return 0, []
-    rows, held = backfill.queue(
-        missing, encoder_id=backfill.queue_encoder_id(encoder), vectors_only=walk.is_vector_only
+    rows, locked = backfill.queue(
+        missing, encoder_id=backfill.queue_encoder_id(encoder), vectors_only=scan.is_vector_only
     )
-    if walk.purpose == ScanPurpose.RECONCILE:
+    if scan.purpose == ScanPurpose.RECONCILE:
         backfill.queue_for_candidates(missing)
     # Before the posting got its queue row, another worker may have done all that it lacked, and it
     # would be decided twice. With the row nobody can, so it is checked once more.
-    still_missing = find_missing(walk, encoder, missing, queued=True)
+    still_missing = find_missing(scan, encoder, missing, queued=True)
     queued = QueuedPosting.objects.using(alias()).filter(pk__in=rows)
     done, _ = queued.exclude(posting_id__in=still_missing).delete()
-    return len(rows) - done, held
+    return len(rows) - done, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +172,15 @@ class Progress:
     left: dt.timedelta | None
 
 
-def progress(walk: TableScan, waiting: int) -> Progress:
+def progress(scan: TableScan, waiting: int) -> Progress:
     """Progress of a scan, with ``waiting`` postings of its encoder still in the queue."""
     done = (
-        walk.scanned_count if walk.purpose == ScanPurpose.RECONCILE else walk.queued_count - waiting
+        scan.scanned_count if scan.purpose == ScanPurpose.RECONCILE else scan.queued_count - waiting
     )
     done = max(done, 0)
-    seconds = walk.time_spent.total_seconds()
+    seconds = scan.time_spent.total_seconds()
     rate = done / seconds if seconds > 0 else 0.0
-    remaining = max(walk.total - done, 0)
+    remaining = max(scan.total - done, 0)
     return Progress(
-        done, walk.total, rate, dt.timedelta(seconds=int(remaining / rate)) if rate else None
+        done, scan.total, rate, dt.timedelta(seconds=int(remaining / rate)) if rate else None
     )

@@ -32,7 +32,7 @@ def upsert_statements(
     values = {
         "encoder": encoder_id,
         "classifier": classifier_id,
-        "jobs": [item.job_id for item in items],
+        "jobs": [item.posting_id for item in items],
         "categories": [None if category is None else category.pk for category in categories],
         "keys": ["" if c is None else adapter.category_key(c)[:200] for c in categories],
         "names": ["" if c is None else adapter.category_name(c)[:300] for c in categories],

@@ -12,7 +12,7 @@ from functools import cache
 from django.apps import apps
 from django.db import connections
 
-from marketplace_ai.adapter import job_model_and_pk
+from marketplace_ai.adapter import posting_model_and_pk
 from marketplace_ai.db import vector_type
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import get_category_model
@@ -58,7 +58,8 @@ WITH log AS MATERIALIZED (
     GROUP BY log.posting_id
 ), queued AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
-        (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+        (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at,
+         last_error)
     SELECT posting_id, priority, is_vector_only, false, 0, logged_at, now(), ''
     FROM change
     ORDER BY posting_id
@@ -76,7 +77,8 @@ WITH log AS MATERIALIZED (
     FOR SHARE
 ), queued_for_candidates AS (
     INSERT INTO marketplace_ai_queuedposting AS pending
-        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at,
+         scheduled_at, last_error)
     SELECT change.posting_id, candidate.id, 0, change.is_vector_only OR NOT candidate.is_shadowing,
            false, 0, change.logged_at, now(), ''
     FROM candidate CROSS JOIN change
@@ -101,7 +103,7 @@ CLAIM_QUEUED = """
 WITH next AS MATERIALIZED (
     SELECT id FROM marketplace_ai_queuedposting
     WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
-      AND is_isolated = %(alone)s AND priority > %(above)s AND {for_encoder}
+      AND is_isolated = %(isolated)s AND priority > %(above)s AND {for_encoder}
     ORDER BY priority DESC, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -110,8 +112,8 @@ UPDATE marketplace_ai_queuedposting AS pending
 SET token = %(token)s, worker = %(worker)s,
     lease_expires_at = now() + make_interval(secs => %(lease)s)
 FROM next WHERE pending.id = next.id
-RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attempts, pending.priority,
-          pending.queued_at,
+RETURNING pending.id, pending.posting_id, pending.is_vector_only, pending.attempts,
+          pending.priority, pending.queued_at,
           (SELECT EXISTS (
               SELECT FROM marketplace_ai_queuedposting
               WHERE token IS NULL AND failed_at IS NULL AND scheduled_at <= now()
@@ -168,7 +170,8 @@ WITH alive AS MATERIALIZED (
 UPDATE marketplace_ai_queuedposting AS pending
 SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
     attempts = attempts + is_isolated::int,
-    scheduled_at = now() + make_interval(secs => CASE WHEN is_isolated THEN {retry_delay} ELSE 0 END),
+    scheduled_at = now()
+        + make_interval(secs => CASE WHEN is_isolated THEN {retry_delay} ELSE 0 END),
     failed_at = CASE WHEN is_isolated AND attempts + 1 >= %(max_attempts)s THEN now() END,
     last_error = CASE WHEN is_isolated THEN %(reason)s ELSE last_error END
 FROM lost WHERE pending.id = lost.id
@@ -193,7 +196,8 @@ WHERE id IN {owned_rows}
 # A posting failed alone: count it, wait longer each time, mark it failed after the last attempt.
 FAIL_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true, attempts = attempts + 1,
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+    attempts = attempts + 1,
     failed_at = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
     scheduled_at = now() + make_interval(secs => {retry_delay}),
     last_error = %(error)s
@@ -254,7 +258,7 @@ INSERT INTO marketplace_ai_decision
      probability, threshold, outcome, machine_category_id, is_answered, text_digest, head_share,
      match_exemplars, match_similarities, match_shares, choice_keys, choice_probabilities,
      second_category_keys, decided_at, is_current)
-SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
+SELECT new.posting, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        new.probability, new.threshold, new.outcome, new.machine, new.answered, new.digest,
        new.own,
        (%(match_exemplars)b::bigint[])[new.first_match:new.last_match],
@@ -262,20 +266,20 @@ SELECT new.job, %(encoder)s, %(classifier)s, new.category, new.key, new.name,
        (%(match_shares)b::real[])[new.first_match:new.last_match],
        (%(choice_keys)s::text[])[new.first_choice:new.last_choice],
        (%(choice_probabilities)b::real[])[new.first_choice:new.last_choice],
-       (%(secondary_keys)s::text[])[new.first_secondary:new.last_secondary],
+       (%(second_keys)s::text[])[new.first_second:new.last_second],
        now(), true
 FROM unnest(
-    %(job)s::{job_key_type}[], %(category)s::{category_key_type}[],
+    %(posting)s::{job_key_type}[], %(category)s::{category_key_type}[],
     %(key)s::text[], %(name)s::text[],
     %(probability)s::double precision[], %(threshold)s::double precision[],
     %(outcome)s::text[], %(machine)s::{category_key_type}[], %(answered)s::boolean[],
     %(digest)b::bytea[], %(own)s::double precision[],
     %(first_match)b::bigint[], %(last_match)b::bigint[],
     %(first_choice)b::bigint[], %(last_choice)b::bigint[],
-    %(first_secondary)b::bigint[], %(last_secondary)b::bigint[]
-) AS new(job, category, key, name, probability, threshold, outcome, machine, answered, digest,
+    %(first_second)b::bigint[], %(last_second)b::bigint[]
+) AS new(posting, category, key, name, probability, threshold, outcome, machine, answered, digest,
          own, first_match, last_match, first_choice, last_choice,
-         first_secondary, last_secondary)
+         first_second, last_second)
 """
 
 # Copy the machine's new decisions about postings of the audit sample. A posting that a person has
@@ -327,7 +331,8 @@ WITH candidate AS MATERIALIZED (
     FOR SHARE
 )
 INSERT INTO marketplace_ai_queuedposting
-    (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+    (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at,
+     scheduled_at, last_error)
 SELECT new.job, candidate.id, 0, true, false, 0, now(), now(), ''
 FROM candidate CROSS JOIN
      unnest(%(jobs)s::{job_key_type}[], %(digests)b::bytea[]) AS new(job, digest)
@@ -354,7 +359,8 @@ WITH usable_encoder AS MATERIALIZED (
     FOR KEY SHARE SKIP LOCKED
 ), queued AS (
     INSERT INTO marketplace_ai_queuedposting
-        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at, last_error)
+        (posting_id, encoder_id, priority, is_vector_only, is_isolated, attempts, queued_at,
+         scheduled_at, last_error)
     SELECT id, %(queue_encoder)s, 0, %(vector_only)s, false, 0, now(), now(), ''
     FROM locked
     WHERE %(queue_encoder)s::bigint IS NULL OR EXISTS (SELECT FROM usable_encoder)
@@ -386,7 +392,8 @@ WITH bound AS MATERIALIZED (
 ), waiting AS (
     SELECT count(*) AS rows FROM (
         SELECT FROM marketplace_ai_queuedposting
-        WHERE token IS NULL AND failed_at IS NULL AND {for_encoder} AND NOT is_isolated AND priority = 0
+        WHERE token IS NULL AND failed_at IS NULL AND {for_encoder} AND NOT is_isolated
+          AND priority = 0
         LIMIT (SELECT rows FROM bound)
     ) AS row
 )
@@ -396,7 +403,7 @@ SELECT waiting.rows < bound.rows FROM waiting, bound
 
 def statement(template: str, *, for_encoder: bool = False) -> str:
     """The statement with the names of the project's tables filled in."""
-    model, key = job_model_and_pk()
+    model, key = posting_model_and_pk()
     quote = connections[alias()].ops.quote_name
     return template.format(
         job_table=quote(model._meta.db_table),

@@ -29,14 +29,14 @@ LARGEST_COUNT = 100_000
 QUEUE_COUNTS = """
 SELECT (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NULL LIMIT %(bound)s
-        ) AS pending),
+        ) AS queued),
        (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting
             WHERE failed_at IS NULL AND token IS NOT NULL LIMIT %(bound)s
         ) AS claimed),
        (SELECT count(*) FROM (
             SELECT FROM marketplace_ai_queuedposting WHERE failed_at IS NOT NULL LIMIT %(bound)s
-        ) AS aside),
+        ) AS failed),
        (SELECT now() - min(queued_at) FROM (
             (SELECT queued_at FROM marketplace_ai_queuedposting
              WHERE token IS NULL AND failed_at IS NULL AND encoder_id IS NULL
@@ -85,7 +85,7 @@ class QueueHealth:
     """
 
     logged: int
-    pending: int
+    queued: int
     claimed: int
     failed: int
     rescans: int
@@ -98,7 +98,7 @@ def format_count(count: int) -> int | str:
 
 
 def worker_names() -> list[str]:
-    """Names (host and process) of the worker_names that live now."""
+    """Names (host and process) of the workers that are alive now."""
     with connections[alias()].cursor() as cursor:
         prefix = f"marketplace_ai {WORKER_ROLE} "
         cursor.execute(WORKER_NAMES, {"liveness": advisory_locks.LIVENESS})
@@ -117,11 +117,11 @@ def queue_health() -> QueueHealth:
     """The counts and ages now, by the database's clock."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(QUEUE_COUNTS, {"bound": LARGEST_COUNT + 1})
-        pending, claimed, failed, oldest_pending = cursor.fetchone()
+        queued, claimed, failed, oldest_queued = cursor.fetchone()
         cursor.execute(CHANGE_LOG_COUNTS, {"bound": LARGEST_COUNT + 1})
         logged, rescans, oldest_logged = cursor.fetchone()
     nothing = dt.timedelta()
     return QueueHealth(
-        logged, pending, claimed, failed, rescans,
-        max(oldest_pending or nothing, oldest_logged or nothing),
+        logged, queued, claimed, failed, rescans,
+        max(oldest_queued or nothing, oldest_logged or nothing),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
 
-from marketplace_ai.adapter import get_adapter, job_model_and_pk
+from marketplace_ai.adapter import get_adapter, posting_model_and_pk
 from marketplace_ai.conf import conf
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import PostingChange
@@ -86,7 +86,7 @@ class TriggerStatus:
 
 def definitions() -> dict[str, list[str]]:
     """The statements that create each trigger, by name, for the current models."""
-    model, key = job_model_and_pk()
+    model, key = posting_model_and_pk()
     connection = connections[alias()]
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
@@ -128,7 +128,7 @@ def definitions() -> dict[str, list[str]]:
 
 def status() -> list[TriggerStatus]:
     """The status of each trigger in the database."""
-    model, _ = job_model_and_pk()
+    model, _ = posting_model_and_pk()
     table = model._meta.db_table
     installed = {name: rest for name, *rest in _installed(table)}
     result = []
@@ -151,7 +151,7 @@ def install() -> list[str]:
 
     A trigger that somebody disabled stays disabled, and ``doctor`` reports it.
     """
-    model, _ = job_model_and_pk()
+    model, _ = posting_model_and_pk()
     connection = connections[alias()]
     table = connection.ops.quote_name(model._meta.db_table)
     wanted = definitions()
@@ -180,7 +180,7 @@ def install_after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
     """Receiver of ``post_migrate``: keeps the triggers up to date with the models."""
     if sender.name != "marketplace_ai" or using != alias():
         return
-    model, _ = job_model_and_pk()
+    model, _ = posting_model_and_pk()
     tables = connections[using].introspection.table_names()
     if {model._meta.db_table, PostingChange._meta.db_table} <= set(tables):
         changed = install()

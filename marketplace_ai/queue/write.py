@@ -43,7 +43,7 @@ class Written:
     decided: int = 0
     vectors: int = 0
     changed: list[int] = field(default_factory=list)
-    held: list[int] = field(default_factory=list)
+    locked: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
 
 
@@ -51,18 +51,18 @@ class Written:
 class Fence:
     """What of a batch is locked and still owned by its claim.
 
-    ``jobs``: current postings by key; ``rows``: queue rows by id, with whether only a vector is
+    ``postings``: current postings by key; ``rows``: queue rows by id, with whether only a vector is
     wanted; ``previous``: current decisions by posting.
     """
 
-    jobs: dict[Any, Any]
+    postings: dict[Any, Any]
     rows: dict[int, bool]
     previous: dict[Any, PreviousDecision]
 
     def is_decided(self, item: EncodedPosting) -> bool:
         """Whether this very text was decided after its row was queued: a claim read the edit
         before its log entry was collected, and it is not to be decided twice."""
-        before = self.previous.get(item.job_id)
+        before = self.previous.get(item.posting_id)
         return before is not None and before.decided == item.digest
 
 
@@ -93,7 +93,7 @@ def write(
         to_decide, in_shadow = _select(claim, classifier_id, fence, unchanged)
         decisions = Decisions()
         if to_decide:
-            decisions = decide(adapter, to_decide, fence.jobs, fence.previous)
+            decisions = decide(adapter, to_decide, fence.postings, fence.previous)
         written.vectors, written.decided = len(unchanged), len(to_decide)
         done = [*written.dropped, *(item.row_id for item in unchanged)]
         execute_pipelined(
@@ -101,7 +101,7 @@ def write(
             + _decision_statements(encoder, classifier_id, decisions, fence)
             + shadow_decisions.upsert_statements(adapter, encoder.pk, classifier_id, in_shadow)
             + _candidate_statements(claim, locked_encoder, unchanged)
-            + claims.finish_statements(claim.token, done, written.changed, written.held)
+            + claims.finish_statements(claim.token, done, written.changed, written.locked)
         )
         _apply(adapter, to_decide, decisions)
     return written
@@ -124,11 +124,11 @@ def _lock(
         job.pk: job
         for job in get_job_model()
         ._base_manager.using(alias())
-        .filter(pk__in=[item.job_id for item in batch])
+        .filter(pk__in=[item.posting_id for item in batch])
         .order_by("pk")
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
     }
-    locked = [item.row_id for item in batch if item.job_id in jobs]
+    locked = [item.row_id for item in batch if item.posting_id in jobs]
     fence = Fence(jobs, {}, {})
     with connections[alias()].cursor() as cursor:
         values: dict[str, Any] = {
@@ -138,10 +138,10 @@ def _lock(
             "classifier": classifier_id,
         }
         cursor.execute(sql.LOCK_OWNED_ROWS, values)
-        for row_id, vector_only, job_id, decision, *known in cursor.fetchall():
+        for row_id, vector_only, posting_id, decision, *known in cursor.fetchall():
             fence.rows[row_id] = vector_only
             if decision is not None:
-                fence.previous[job_id] = PreviousDecision(decision, *known)
+                fence.previous[posting_id] = PreviousDecision(decision, *known)
     return fence
 
 
@@ -155,9 +155,9 @@ def _compare(
     """The postings whose text is still the encoded one; ``written`` gets the rows of the others."""
     unchanged: list[EncodedPosting] = []
     for item in batch:
-        job = fence.jobs.get(item.job_id)
+        job = fence.postings.get(item.posting_id)
         if job is None:
-            written.held.append(item.row_id)  # or deleted, and its row with it
+            written.locked.append(item.row_id)  # or deleted, and its row with it
         elif item.row_id not in fence.rows:
             continue  # the claim was lost: another worker has the row
         elif not adapter.eligible(job):
@@ -191,12 +191,12 @@ def _apply(adapter: JobAdapter, decided: list[EncodedPosting], decisions: Decisi
     """Write the categories to the postings, and send ``jobs_decided`` after the commit."""
     if decided:
         adapter.apply_categories(decisions.to_apply, by="machine")
-    if decisions.secondary:
-        adapter.apply_secondary(decisions.secondary)
+    if decisions.second_categories:
+        adapter.apply_secondary(decisions.second_categories)
     if decided:
-        job_ids, applied = [item.job_id for item in decided], list(decisions.to_apply)
+        posting_ids, applied = [item.posting_id for item in decided], list(decisions.to_apply)
         transaction.on_commit(
-            lambda: jobs_decided.send_robust(Decision, job_ids=job_ids, applied=applied),
+            lambda: jobs_decided.send_robust(Decision, job_ids=posting_ids, applied=applied),
             using=alias(),
             robust=True,
         )
@@ -208,7 +208,7 @@ def _vector_statements(encoder: Encoder, items: list[EncodedPosting]) -> list[St
         return []
     values = {
         "encoder": encoder.pk,
-        "jobs": [item.job_id for item in items],
+        "jobs": [item.posting_id for item in items],
         "vectors": vectors.to_database([i.vector for i in items if i.vector is not None]),
         "digests": [item.digest for item in items],
     }
@@ -227,7 +227,10 @@ def _candidate_statements(
     items = [item for item in items if item.row_id in early_rows and item.vector is not None]
     if not items:
         return []
-    values = {"jobs": [item.job_id for item in items], "digests": [item.digest for item in items]}
+    values = {
+        "jobs": [item.posting_id for item in items],
+        "digests": [item.digest for item in items],
+    }
     return [(sql.QUEUE_FOR_CANDIDATES, values)]
 
 
@@ -236,7 +239,7 @@ def _decision_statements(
 ) -> list[Statement]:
     if not decisions.rows:
         return []
-    before = [fence.previous[r.job].id for r in decisions.rows if r.job in fence.previous]
+    before = [fence.previous[r.posting].id for r in decisions.rows if r.posting in fence.previous]
     supersede: list[Statement] = (
         [(sql.SUPERSEDE_DECISIONS, {"decisions": before})] if before else []
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,37 +11,30 @@ import psycopg
 from django.db import Error as DatabaseError
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.audit import stops
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars import vector_store
-from marketplace_ai.models import Encoder, Outcome, get_category_model
+from marketplace_ai.models import Encoder
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.claim_batches import batches
 from marketplace_ai.queue.proposal import EncodedPosting, Proposal
 from marketplace_ai.text.normalize import digest, is_blank, one_line
 from marketplace_ai.versions import activation
 
+from .propose import BLANK, UNDECIDED, propose
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from marketplace_ai.classifier import Classifier, Prediction
+    from marketplace_ai.classifier import Classifier
     from marketplace_ai.encoding import TextEncoder
     from marketplace_ai.queue.claim import Claim, ClaimedRow
 
 logger = logging.getLogger(__name__)
-
-#: Similarities of postings to exemplars computed at once: 64 MiB, about five times over.
-MAX_SIMILARITIES = 1 << 24
-
-#: Nothing was fitted yet, so nothing can be proposed: it goes to review.
-UNDECIDED = Proposal(Outcome.REVIEW, None)
-#: A text without a letter or digit fits no category, whatever is fitted.
-BLANK = Proposal(Outcome.NONE, None)
 
 #: By text: its vector (d,), or what encoding it raised. Blank texts have none.
 Vectors = dict[str, "NDArray[np.float32] | Exception"]
@@ -116,7 +108,7 @@ class LoadedModel:
         try:
             self.fitted = None if version is None else self._load_classifier(version)
         except ArtifactError as error:
-            instead = f"version {self.version_id} goes on" if self.fitted else "none decides"
+            instead = f"version {self.version_id} still decides" if self.fitted else "none decides"
             logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
         self._followed_version = version
 
@@ -166,12 +158,12 @@ class LoadedModel:
             posting.pk: posting
             for posting in adapter.jobs()
             .using(alias())
-            .filter(pk__in=[row.job_id for row in claim.rows])
+            .filter(pk__in=[row.posting_id for row in claim.rows])
         }
         texts: list[tuple[ClaimedRow, str]] = []
         not_eligible: list[int] = []
         for row in claim.rows:
-            posting = postings.get(row.job_id)
+            posting = postings.get(row.posting_id)
             try:
                 if posting is None or not adapter.eligible(posting):
                     not_eligible.append(row.id)
@@ -181,7 +173,7 @@ class LoadedModel:
                 raise  # a timeout or a lost connection is not the posting's fault
             except Exception as error:
                 claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
-                logger.exception("The adapter failed on posting %s", row.job_id)
+                logger.exception("The adapter failed on posting %s", row.posting_id)
         claims.finish(claim.token, not_eligible)
         tokens, longest = self.text_encoder.tokens_at_once, self.text_encoder.max_tokens
         return [
@@ -204,56 +196,25 @@ class LoadedModel:
         for row, text in batch.rows:
             vector = vectors.get(text)
             if vector is None:
-                results.append(EncodedPosting(row.id, row.job_id, digest(text), None, BLANK))
+                results.append(EncodedPosting(row.id, row.posting_id, digest(text), None, BLANK))
             elif isinstance(vector, Exception):
                 claims.fail(batch.claim.token, row.id, f"{type(vector).__name__}: {vector}")
-                logger.error("Posting %s cannot be encoded: %s", row.job_id, one_line(str(vector)))
+                logger.error(
+                    "Posting %s cannot be encoded: %s", row.posting_id, one_line(str(vector))
+                )
             elif not needs_proposal(row):
-                results.append(EncodedPosting(row.id, row.job_id, digest(text), vector, UNDECIDED))
+                results.append(
+                    EncodedPosting(row.id, row.posting_id, digest(text), vector, UNDECIDED)
+                )
             else:
                 to_propose.append((row, text, vector))
         proposals = self.propose([t for _, t, _ in to_propose], [v for _, _, v in to_propose])
         for (row, text, vector), proposal in zip(to_propose, proposals, strict=True):
-            results.append(EncodedPosting(row.id, row.job_id, digest(text), vector, proposal))
+            results.append(EncodedPosting(row.id, row.posting_id, digest(text), vector, proposal))
         return results
 
     def propose(
         self, texts: Sequence[str], vectors: Sequence[NDArray[np.float32]]
     ) -> list[Proposal]:
         """What the active classifier version says about encoded texts, one proposal each."""
-        fitted = self.fitted
-        if not texts:
-            return []
-        if fitted is None or not len(fitted.index):
-            return [UNDECIDED] * len(texts)
-        index = fitted.index
-        step = max(MAX_SIMILARITIES // len(index), 1)
-        verdicts: list[Prediction] = []
-        for start in range(0, len(texts), step):
-            part = slice(start, start + step)
-            verdicts += fitted.classifier.predict(index, np.stack(vectors[part]), list(texts[part]))
-        stopped = stops.load_stops(fitted.version_id)
-        key = _key_of()
-        return [_proposal(stopped.apply_to(verdict), key) for verdict in verdicts]
-
-
-def _proposal(verdict: Prediction, key: Callable[[str | None], Any | None]) -> Proposal:
-    outcome = Outcome(verdict.outcome)
-    parent_only = outcome is Outcome.AUTOMATIC_PARENT
-    return Proposal(
-        outcome=outcome,
-        category=key(verdict.parent if parent_only else verdict.label),
-        probability=verdict.probability,
-        threshold=verdict.threshold,
-        matches=tuple((m.exemplar_id, m.similarity, m.share) for m in verdict.matches),
-        own_share=verdict.head_share,
-        choices=tuple((key(label), p) for label, p in verdict.choices),
-        secondary=tuple(key(label) for label, _ in verdict.second_categories),
-    )
-
-
-def _key_of() -> Callable[[str | None], Any | None]:
-    """A function from a classifier's label to the category's primary key."""
-    pk = get_category_model()._meta.pk
-    assert pk is not None  # noqa: S101 (every model has one)
-    return cache(lambda label: None if label is None else pk.to_python(label))
+        return propose(self.fitted, texts, vectors)

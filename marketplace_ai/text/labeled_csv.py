@@ -1,4 +1,4 @@
-"""Labelled texts from CSV files, checked before anything is encoded."""
+"""Labeled rows from CSV files, checked before anything is encoded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from marketplace_ai.text.normalize import is_blank, normalize
 
 #: The category of a text that fits no category, in files.
 NONE = "none"
-#: Stands between several right answers of one row.
+#: Separates several labels of one row.
 LABEL_SEPARATOR = "|"
-_NAMED = 12
+_MAX_VALUES_NAMED = 12
 
 Parents = Mapping[str, str | None]
 
@@ -38,7 +38,7 @@ class Filter:
 
 @dataclass(frozen=True, eq=False)
 class LabeledRows:
-    """n labelled texts of one file.
+    """n labeled rows of one file.
 
     ``answers``: the right categories of each, empty where the text fits none; ``kinds`` the
     column kind, None where there is none; ``parents`` what the column parent says of each
@@ -57,12 +57,12 @@ class LabeledRows:
 
     @property
     def labels(self) -> list[str | None]:
-        """One answer each, the first that is named; None: fits no category."""
+        """The first label of each row; None: fits no category."""
         return [answers[0] if answers else None for answers in self.true_labels]
 
     @property
-    def several(self) -> int:
-        """Rows with more than one right answer."""
+    def num_multi_label(self) -> int:
+        """How many rows have more than one label."""
         return sum(len(answers) > 1 for answers in self.true_labels)
 
     def take(self, numbers: Iterable[int]) -> LabeledRows:
@@ -87,12 +87,12 @@ def read_rows(
     path: str,
     where: Filter | None = None,
     *,
-    learnt_from: bool = False,
+    for_fitting: bool = False,
     prepared: Callable[[str], str] = prepared,
 ) -> LabeledRows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
 
-    ``learnt_from``: the rows will be fitted on, so a text of a category must say something.
+    ``for_fitting``: the rows will be fitted on, so a text of a category must say something.
     ``prepared`` makes of a text what a worker would encode of it.
     Raises TableError that names file and line, and the cure.
     """
@@ -107,9 +107,9 @@ def read_rows(
         raise TableError(f"{path}: it needs a column text, or title and description.")
     kept = table if where is None else _matching(path, table, where)
     texts = [prepared(_text(row)) for row in kept]
-    answers = [_answers(path, row) for row in kept]
+    answers = [_labels(path, row) for row in kept]
     for row, text, right in zip(kept, texts, answers, strict=True):
-        if learnt_from and (not text or (right and is_blank(text))):
+        if for_fitting and (not text or (right and is_blank(text))):
             raise TableError(
                 f"{path}, line {row.line}: the text has no letter and no digit, so nothing can be "
                 "learnt from it. Correct or remove the row."
@@ -194,10 +194,14 @@ def _matching(path: str, table: list[Row], where: Filter) -> list[Row]:
     kept = [row for row in table if row[where.column] == where.value]
     if not kept:
         values = sorted({row[where.column] for row in table})
-        more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
+        more = (
+            f" and {len(values) - _MAX_VALUES_NAMED} more"
+            if len(values) > _MAX_VALUES_NAMED
+            else ""
+        )
         raise TableError(
             f"{path}: no row has {where.column}={where.value}. The values of {where.column} are "
-            f"{', '.join(value or '(empty)' for value in values[:_NAMED])}{more}."
+            f"{', '.join(value or '(empty)' for value in values[:_MAX_VALUES_NAMED])}{more}."
         )
     return kept
 
@@ -208,12 +212,13 @@ def _text(row: Row) -> str:
     return f"{row['title']}\n{row.values.get('description', '')}"
 
 
-def _answers(path: str, row: Row) -> tuple[str, ...]:
+def _labels(path: str, row: Row) -> tuple[str, ...]:
     named = tuple(dict.fromkeys(part.strip() for part in row["category"].split(LABEL_SEPARATOR)))
     if "" in named:
         raise TableError(
             f"{path}, line {row.line}: the category is empty or has an empty part; write 'none' "
-            f"for a text that fits no category, and '{LABEL_SEPARATOR}' only between two categories."
+            f"for a text that fits no category, and '{LABEL_SEPARATOR}' only between two "
+            "categories."
         )
     if NONE in named and len(named) > 1:
         raise TableError(

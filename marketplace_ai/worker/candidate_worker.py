@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marketplace_ai.encoders import active, register
+from marketplace_ai.encoders import active, readiness, register
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import EncoderState
@@ -133,7 +133,7 @@ class CandidateWorker:
             self.encoder
         )
         if not has_written and not has_scanned and self.encoder.state == EncoderState.BUILDING:
-            return register.mark_ready(self.encoder)
+            return readiness.mark_ready(self.encoder)
         return has_written or has_scanned
 
     def _lacks_exemplar_vectors(self) -> bool:

@@ -161,7 +161,7 @@ class Prefetcher:
         connections[alias()].close()
         for batch in self._in_flight:
             if batch.vectors is not None and not batch.vectors.cancel():
-                wait([batch.vectors])  # whoever goes on needs an idle encoder
+                wait([batch.vectors])  # the next caller needs an idle encoder
         try:
             self._release(self._in_flight, delay=RELEASED_CLAIM_SECONDS)
         except INFRASTRUCTURE_ERRORS:
@@ -181,19 +181,23 @@ class Prefetcher:
         neither starves the other."""
         if self._isolated_claims_left:
             self._isolated_claims_left -= 1
-            if claim := self._claim(worker, alone=True):
+            if claim := self._claim(worker, isolated=True):
                 return claim
         self._isolated_claims_left = MAX_ISOLATED_CLAIMS
-        return self._claim(worker) or self._claim(worker, alone=True)
+        return self._claim(worker) or self._claim(worker, isolated=True)
 
-    def _claim(self, worker: int, *, alone: bool = False, above: int = -1) -> claims.Claim | None:
-        return claims.claim(worker, encoder_id=self._processor.claims_for, alone=alone, above=above)
+    def _claim(
+        self, worker: int, *, isolated: bool = False, above: int = -1
+    ) -> claims.Claim | None:
+        return claims.claim(
+            worker, encoder_id=self._processor.claims_for, isolated=isolated, above=above
+        )
 
     def _may_prefetch(self, current: InFlightBatch) -> bool:
         """Not together with an isolated row: should the process die of it, nothing else may count
         as lost with it. Nor while such rows wait, which need a worker with nothing in flight."""
         claim = current.claim
-        return not (claim.alone or claim.isolated_waiting or self._stopping())
+        return not (claim.is_isolated or claim.isolated_waiting or self._stopping())
 
     def _take(self, claim: claims.Claim | None, position: int | None = None) -> None:
         """Read a claim into batches, before those at ``position`` or behind all others."""
@@ -268,7 +272,7 @@ class Prefetcher:
     def _blame(self, failed: InFlightBatch | UnreadClaim, error: Exception) -> None:
         """Find the posting that fails: isolate each row of a batch, count an isolated one."""
         claim = failed.claim
-        if claim.alone:
+        if claim.is_isolated:
             claims.fail(claim.token, failed.ids[0], f"{type(error).__name__}: {error}")
         else:
             claims.isolate(claim.token, failed.ids)

@@ -21,10 +21,12 @@ POSTINGS = """
 SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.is_current),
        count(decision.id) - count(DISTINCT decision.text_digest),
        (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
-        JOIN marketplace_ai_decision AS latest ON latest.posting_id = vector.posting_id AND latest.is_current
+        JOIN marketplace_ai_decision AS latest
+            ON latest.posting_id = vector.posting_id AND latest.is_current
         WHERE vector.posting_id = job.id AND vector.encoder_id = latest.encoder_id),
        (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
-        JOIN marketplace_ai_decision AS latest ON latest.posting_id = vector.posting_id AND latest.is_current
+        JOIN marketplace_ai_decision AS latest
+            ON latest.posting_id = vector.posting_id AND latest.is_current
         WHERE vector.posting_id = job.id AND vector.encoder_id = latest.encoder_id
           AND vector.text_digest = latest.text_digest),
        bool_and((SELECT id FROM marketplace_ai_category WHERE id = decision.machine_category_id)
@@ -56,15 +58,15 @@ WHERE posting_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Rows that are left in the log, in the queue, and set aside."""
+    """Rows that are left in the log, in the queue, and failed."""
 
     logged: int
-    pending: int
-    set_aside: int
+    queued: int
+    failed: int
 
     @property
     def settled(self) -> bool:
-        return self.logged == self.pending == 0
+        return self.logged == self.queued == 0
 
 
 @dataclass(slots=True)

@@ -68,7 +68,7 @@ DAMAGES = [deleted, truncated, one_byte_flipped, not_numbers, other_dimension]
 
 
 def replaced(path: Path, damage: Callable[[Path], None]) -> Path:
-    """Damage the directory as a copy over it does, by new files; what it was, aside."""
+    """Damage the directory as a copy over it does, by new files; returns the undamaged one."""
     whole = path.with_name("whole")
     shutil.move(path, whole)
     shutil.copytree(whole, path)
@@ -86,7 +86,7 @@ def test_damaged_at_the_start(damage: Callable[[Path], None], directory: Path) -
     with pytest.raises(EncoderError, match=str(directory)):
         run()
     left = ledger.queue(workers.database())
-    assert (left.logged + left.pending, left.failed) == (postings, 0)
+    assert (left.logged + left.queued, left.failed) == (postings, 0)
     assert not Decision.objects.exists()
     shutil.rmtree(directory, ignore_errors=True)
     shutil.move(whole, directory)

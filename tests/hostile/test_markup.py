@@ -214,7 +214,7 @@ def test_no_message_and_no_error_has_one(admin_client: Client, full: None, text:
         post("jobposting/<path:object_id>/change/", title=None, description=None),
         post("jobposting/<path:object_id>/delete/", post="yes"),
         post("jobposting/<path:object_id>/answer/", answer=None, seen=None, choice=None),
-        post("classifierversion/<path:object_id>/use/", instead_of=None),
+        post("classifierversion/<path:object_id>/activate/", instead_of=None),
         post("queuedposting/", action=None, _selected_action=None),
         get("marketplace_ai/category/{}/change/"),
         get("{}/"),

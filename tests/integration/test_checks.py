@@ -1,4 +1,4 @@
-"""System checks: each says what is wrong and how to put it right."""
+"""System checks: each names a problem and how to solve it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from marketplace_ai.adapter import JobAdapter
 HERE = "tests.integration.test_checks"
 
 
-def found() -> list[CheckMessage]:
+def check_messages() -> list[CheckMessage]:
     return run_checks(tags=["marketplace_ai"])
 
 
@@ -25,26 +25,26 @@ def only(messages: list[CheckMessage], check_id: str) -> CheckMessage:
 
 
 def test_all_is_well() -> None:
-    assert found() == []
+    assert check_messages() == []
 
 
 def test_w001_names_the_nearest_setting(settings: Any) -> None:
-    settings.MARKETPLACE_AI_BACTH_SIZE = 3
-    message = only(found(), "W001")
-    assert message.msg == "There is no setting MARKETPLACE_AI_BACTH_SIZE."
+    settings.MARKETPLACE_AI_CLIAM_SIZE = 3
+    message = only(check_messages(), "W001")
+    assert message.msg == "There is no setting MARKETPLACE_AI_CLIAM_SIZE."
     assert message.hint == "Did you mean MARKETPLACE_AI_CLAIM_SIZE?"
 
 
-def test_w001_of_a_name_that_is_near_to_none(settings: Any) -> None:
+def test_w001_of_a_name_that_resembles_none(settings: Any) -> None:
     settings.MARKETPLACE_AI_X = 3
-    assert "docs/settings.md" in str(only(found(), "W001").hint)
+    assert "docs/settings.md" in str(only(check_messages(), "W001").hint)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, "0.01", None, True, float("nan")])
-def test_e005_a_share_that_is_none(settings: Any, share: object) -> None:
-    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = share
-    message = only(found(), "E005")
-    assert message.msg == f"MARKETPLACE_AI_AUDIT_SAMPLE_RATE is {share!r}."
+@pytest.mark.parametrize("rate", [-0.1, 1.1, "0.01", None, True, float("nan")])
+def test_e005_a_sample_rate_that_is_no_share(settings: Any, rate: object) -> None:
+    settings.MARKETPLACE_AI_AUDIT_SAMPLE_RATE = rate
+    message = only(check_messages(), "E005")
+    assert message.msg == f"MARKETPLACE_AI_AUDIT_SAMPLE_RATE is {rate!r}."
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_e005_a_share_that_is_none(settings: Any, share: object) -> None:
 )
 def test_e007_a_time_that_is_no_positive_number(settings: Any, name: str, value: object) -> None:
     setattr(settings, f"MARKETPLACE_AI_{name}", value)
-    message = only(found(), "E007")
+    message = only(check_messages(), "E007")
     assert message.msg == f"MARKETPLACE_AI_{name} is {value!r}."
 
 
@@ -80,7 +80,7 @@ def test_w004_times_that_contradict_each_other(
 ) -> None:
     for name, value in values.items():
         setattr(settings, f"MARKETPLACE_AI_{name}", value)
-    assert part in only(found(), "W004").msg
+    assert part in only(check_messages(), "W004").msg
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_w004_times_that_contradict_each_other(
 def test_times_that_agree(settings: Any, values: dict[str, float]) -> None:
     for name, value in values.items():
         setattr(settings, f"MARKETPLACE_AI_{name}", value)
-    assert found() == []
+    assert check_messages() == []
 
 
 class NoAdapter:
@@ -102,7 +102,7 @@ class NoAdapter:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "message"),
     [
         ("JOB_MODEL", "shop.Job", "MARKETPLACE_AI_JOB_MODEL is 'shop.Job'"),
         ("CATEGORY_MODEL", "Section", "must have the form 'app_label.Model'"),
@@ -111,11 +111,11 @@ class NoAdapter:
         ("ADAPTER", f"{HERE}.NoAdapter", "is not a JobAdapter subclass"),
     ],
 )
-def test_e001_a_model_or_adapter_that_cannot_be_had(
-    settings: Any, setting: str, value: str, said: str
+def test_e001_a_model_or_adapter_that_cannot_be_loaded(
+    settings: Any, setting: str, value: str, message: str
 ) -> None:
     setattr(settings, f"MARKETPLACE_AI_{setting}", value)
-    assert said in only(found(), "E001").msg
+    assert message in only(check_messages(), "E001").msg
 
 
 class Declared(JobAdapter):
@@ -123,7 +123,7 @@ class Declared(JobAdapter):
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "said"),
+    ("attribute", "value", "text"),
     [
         ("text_columns", ("title", "headline"), "JobPosting has no field 'headline'."),
         ("eligible_columns", ("status",), "JobPosting has no field 'status'."),
@@ -136,18 +136,18 @@ class Declared(JobAdapter):
         ("category_parent_field", "name", "is not a foreign key to the primary key of"),
     ],
 )
-def test_e002_a_declared_field_that_will_not_do(
-    settings: Any, monkeypatch: Any, attribute: str, value: Any, said: str
+def test_e002_a_declared_field_that_does_not_fit(
+    settings: Any, monkeypatch: Any, attribute: str, value: Any, text: str
 ) -> None:
     settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
-    assert found() == []
+    assert check_messages() == []
     monkeypatch.setattr(Declared, attribute, value)
-    message = only(found(), "E002")
-    assert said in message.msg
+    message = only(check_messages(), "E002")
+    assert text in message.msg
     assert message.hint == f"Correct {attribute} of Declared."
 
 
-def test_e002_a_text_that_lies_in_another_table(settings: Any, monkeypatch: Any) -> None:
+def test_e002_a_text_field_without_a_column(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
     # The reverse side of Category.parent: a field without a column.
     monkeypatch.setattr(checks, "get_job_model", checks.get_category_model)
@@ -155,54 +155,52 @@ def test_e002_a_text_that_lies_in_another_table(settings: Any, monkeypatch: Any)
     monkeypatch.setattr(Declared, "category_field", "parent")
     monkeypatch.setattr(Declared, "set_by_field", None)
     monkeypatch.setattr(Declared, "created_field", None)
-    assert "is not a column of the table" in only(found(), "E002").msg
+    assert "is not a column of the table" in only(check_messages(), "E002").msg
 
 
-def test_e002_a_category_that_is_always_wanted(settings: Any, monkeypatch: Any) -> None:
+def test_e002_a_category_field_that_does_not_allow_null(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
     category = checks.get_job_model()._meta.get_field("category")
     monkeypatch.setattr(category, "null", False)
-    assert "does not allow NULL" in only(found(), "E002").msg
+    assert "does not allow NULL" in only(check_messages(), "E002").msg
 
 
-def test_fields_that_a_host_does_not_have_are_not_asked_for(
-    settings: Any, monkeypatch: Any
-) -> None:
+def test_optional_fields_may_be_absent(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_ADAPTER = f"{HERE}.Declared"
     for attribute in ("set_by_field", "created_field", "category_parent_field"):
         monkeypatch.setattr(Declared, attribute, None)
-    assert found() == []
+    assert check_messages() == []
 
 
 @pytest.mark.django_db
 class TestDatabase:
-    def found(self) -> list[CheckMessage]:
+    def check_messages(self) -> list[CheckMessage]:
         messages = run_checks(tags=["database"], databases=["default"])
         return [message for message in messages if str(message.id).startswith("marketplace_ai")]
 
     def test_all_is_well(self) -> None:
-        assert self.found() == []
+        assert self.check_messages() == []
 
     def test_e003_another_database(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(connection, "vendor", "sqlite")
-        assert only(self.found(), "E003").msg == "The database is sqlite."
+        assert only(self.check_messages(), "E003").msg == "The database is sqlite."
 
     def test_e003_an_old_postgresql(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(checks, "MIN_POSTGRESQL", 990000)
-        assert "is too old" in only(self.found(), "E003").msg
+        assert "is too old" in only(self.check_messages(), "E003").msg
 
     def test_e004_an_old_pgvector(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))
-        assert "0.8.4 or later" in str(only(self.found(), "E004").hint)
+        assert "0.8.4 or later" in str(only(self.check_messages(), "E004").hint)
 
     def test_e004_no_pgvector(self, monkeypatch: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DROP EXTENSION vector CASCADE")
         monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))
-        # Not installed yet: what could be installed is looked at.
-        assert "pgvector is 0." in only(self.found(), "E004").msg
+        # Not installed yet, so the available version is checked.
+        assert "pgvector is 0." in only(self.check_messages(), "E004").msg
 
-    def test_doctor_speaks_of_it(self, monkeypatch: Any) -> None:
+    def test_doctor_reports_it(self, monkeypatch: Any) -> None:
         from marketplace_ai.doctor.diagnose import examine
 
         monkeypatch.setattr(checks, "MIN_PGVECTOR", (99, 0))

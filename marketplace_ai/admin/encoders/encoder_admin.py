@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.admin.category_names import label_names
 from marketplace_ai.admin.display import NOTHING, badge, object_link, percent
-from marketplace_ai.admin.versions.activate import PuttingInForce
+from marketplace_ai.admin.versions.activate import ActivationMixin
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.models import (
     ClassifierVersion,
@@ -25,7 +25,7 @@ from marketplace_ai.models import (
 
 from . import shadow
 from .comparison import comparison_context, failed_checks
-from .promote import Promoting
+from .promote import PromotionMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -41,7 +41,7 @@ RULES = {
 
 
 @admin.register(Encoder)
-class EncoderAdmin(Promoting):
+class EncoderAdmin(PromotionMixin):
     list_display = (
         "name", "state_shown", "first_choice", "automatic_share", "compared",
         "registered_at", "activated_at",
@@ -51,7 +51,8 @@ class EncoderAdmin(Promoting):
     readonly_fields = (
         "name", "state_shown", "classifier_shown", "shadow_shown", "comparison_shown",
         "history_shown", "source", "revision", "dimension", "max_tokens", "dtype",
-        "weights_hash", "prompts_shown", "metrics_shown", "registered_at", "activated_at", "replaced_at",
+        "weights_hash", "prompts_shown", "metrics_shown", "registered_at", "activated_at",
+        "replaced_at",
         "retired_at",
     )  # fmt: skip
     fieldsets = (
@@ -122,8 +123,8 @@ class EncoderAdmin(Promoting):
         if not found.decided:
             return _("no shadow decisions yet; start shadow mode: encoders --shadow %s") % encoder
         return _(
-            "%(decided)s shadow decisions; %(share)s of %(compared)s agree with the decision of the "
-            "active encoder or a person"
+            "%(decided)s shadow decisions; %(share)s of %(compared)s agree with the decision of "
+            "the active encoder or a person"
         ) % {
             "decided": found.decided,
             "compared": found.compared,
@@ -166,16 +167,16 @@ class EncoderAdmin(Promoting):
 
 
 @admin.register(ClassifierVersion)
-class ClassifierVersionAdmin(PuttingInForce):
+class ClassifierVersionAdmin(ActivationMixin):
     list_display = (
-        "version", "in_force_shown", "first_choice", "automatic_share", "target_shown", "created_at",
+        "version", "state_shown", "first_choice", "automatic_share", "target_shown", "created_at",
         "replaced_shown", "calibrated_on", "encoder",
     )  # fmt: skip
     list_select_related = ("encoder",)
     ordering = ("-pk",)
     sortable_by = ()
     fields = (
-        "version", "encoder", "in_force_shown", "activated_at", "replaced_shown", "guarantee_shown",
+        "version", "encoder", "state_shown", "activated_at", "replaced_shown", "guarantee_shown",
         "calibrated_on", "exemplar_generation", "created_at", "comparison_shown", "rules_shown",
     )  # fmt: skip
     readonly_fields = fields

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.models import ClassifierVersion, Encoder, EncoderState, PromotionKind
-from marketplace_ai.promotion import rules
+from marketplace_ai.promotion import eligibility
 from marketplace_ai.versions.errors import VersionError
 
 from .predicted_changes import PredictedChangesMixin
@@ -38,8 +38,8 @@ class SeenForm(forms.Form):
     before = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
-class Promoting(PredictedChangesMixin):
-    """Base of the encoders' admin: both buttons, and why one is missing."""
+class PromotionMixin(PredictedChangesMixin):
+    """The buttons that promote an encoder or roll back, or the reason why one is missing."""
 
     change_form_template = "admin/marketplace_ai/encoder/change_form.html"
 
@@ -53,6 +53,10 @@ class Promoting(PredictedChangesMixin):
                 ("changes", self.changes_view),
             )
         ] + super().get_urls()
+
+    def comparison_shown(self, encoder: Encoder) -> Any:
+        """A hook: the comparison with the active encoder as HTML, for the page that asks."""
+        raise NotImplementedError
 
     def has_switch_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("marketplace_ai.change_encoder"))
@@ -101,7 +105,7 @@ class Promoting(PredictedChangesMixin):
         context = {
             "title": gettext("Make %(name)s the active encoder?") % {"name": encoder},
             "button": gettext("Promote"),
-            "compared": self.comparison_shown(encoder),  # type: ignore[attr-defined]
+            "compared": self.comparison_shown(encoder),
         }
         return self._ask(request, encoder, active, version, context, classifier_of(encoder))
 
@@ -192,7 +196,7 @@ class Promoting(PredictedChangesMixin):
                 ),
                 record=promote.PromotionRecord(
                     kind=PromotionKind.PROMOTED,
-                    comparison=rules.without_texts(encoder.comparison),
+                    comparison=eligibility.without_texts(encoder.comparison),
                     user=request.user,
                 ),
             )
@@ -235,21 +239,21 @@ class Promoting(PredictedChangesMixin):
 
 
 def classifier_of(encoder: Encoder | None) -> int | None:
-    """Key of the version in force for an encoder."""
+    """The primary key of the encoder's active classifier version."""
     return ClassifierVersion.objects.active_id(encoder)
 
 
 def way_back(active: Encoder) -> tuple[Encoder | None, str]:
     """The encoder to go back to; None with the reason where there is none."""
     try:
-        return rules.previous_encoder(active), ""
+        return eligibility.previous_encoder(active), ""
     except VersionError as error:
         return None, str(error)
 
 
 def why_not(encoder: Encoder) -> str | None:
     """Why a page cannot make this encoder active, and which command can; None where it can."""
-    if reason := rules.activation_blocker(encoder):
+    if reason := eligibility.activation_blocker(encoder):
         return reason
     name = {"name": encoder}
     if encoder.state == EncoderState.ACTIVE:

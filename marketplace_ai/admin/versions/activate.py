@@ -1,4 +1,4 @@
-"""Putting a classifier version in force: the button, and the page that asks."""
+"""Activating a classifier version: the button, and the page that asks for confirmation."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-class UseForm(forms.Form):
-    """The version that was in force on the page where the button was pressed."""
+class ActivationForm(forms.Form):
+    """The version that was active on the page where the button was pressed."""
 
     instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
-class PuttingInForce(ReadOnlyAdmin):
-    """Base of the versions' admin: what a list and a page say of a version, and the button."""
+class ActivationMixin(ReadOnlyAdmin):
+    """The columns of classifier versions, and the button that activates one."""
 
     change_form_template = "admin/marketplace_ai/classifierversion/change_form.html"
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.use_view)
-        name = "marketplace_ai_classifierversion_use"
-        return [path("<path:object_id>/use/", view, name=name), *super().get_urls()]
+        view = self.admin_site.admin_view(self.activate_view)
+        name = "marketplace_ai_classifierversion_activate"
+        return [path("<path:object_id>/activate/", view, name=name), *super().get_urls()]
 
-    def has_use_permission(self, request: HttpRequest) -> bool:
+    def has_activate_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("marketplace_ai.change_classifierversion"))
 
     def change_view(
@@ -52,25 +52,25 @@ class PuttingInForce(ReadOnlyAdmin):
     ) -> Any:
         context = dict(extra_context or {})
         version = self.get_object(request, unquote(object_id))
-        if version is not None and self.has_use_permission(request) and not why_not(version):
-            context["mai_use_url"] = self._url("use", version.pk)
+        if version is not None and self.has_activate_permission(request) and not why_not(version):
+            context["mai_activate_url"] = self._url("activate", version.pk)
         return super().change_view(request, object_id, form_url, context)
 
-    def use_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask first, then put the version in force; a message has the way back."""
+    def activate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask first, then activate the version; the message links back to the former one."""
         version = self.get_object(request, unquote(object_id))
         if version is None:
             raise Http404
-        if not self.has_use_permission(request):
+        if not self.has_activate_permission(request):
             raise PermissionDenied
         page = self._url("change", version.pk)
         if reason := why_not(version):
             messages.warning(request, reason)
             return HttpResponseRedirect(page)
         if request.method == "POST":
-            form = UseForm(request.POST)
+            form = ActivationForm(request.POST)
             if form.is_valid():
-                self._use(request, version, form.cleaned_data["instead_of"])
+                self._activate(request, version, form.cleaned_data["instead_of"])
             return HttpResponseRedirect(page)
         now = ClassifierVersion.objects.active(version.encoder)
         columns = [shown for shown in (version, now) if shown is not None]
@@ -86,10 +86,10 @@ class PuttingInForce(ReadOnlyAdmin):
                 for title, show in self._facts()
             ],
             "compared": self.comparison_shown(version),
-            "form": UseForm(initial={"instead_of": now.pk if now else None}),
+            "form": ActivationForm(initial={"instead_of": now.pk if now else None}),
             "media": self.media,
         }
-        template = "admin/marketplace_ai/classifierversion/use.html"
+        template = "admin/marketplace_ai/classifierversion/activate.html"
         return TemplateResponse(request, template, context)
 
     def _facts(self) -> list[tuple[Any, Callable[[ClassifierVersion], Any]]]:
@@ -102,7 +102,7 @@ class PuttingInForce(ReadOnlyAdmin):
             (_("automatic"), self.automatic_share),
         ]
 
-    def _use(self, request: HttpRequest, version: ClassifierVersion, seen: int | None) -> None:
+    def _activate(self, request: HttpRequest, version: ClassifierVersion, seen: int | None) -> None:
         # Imported here: they bring numeric libraries, which web processes do without until then.
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.versions import activation
@@ -120,7 +120,9 @@ class PuttingInForce(ReadOnlyAdmin):
             told = format_html("{}", text % {"n": version.pk})
             if before is not None:
                 back = gettext("Activate version %(n)s again") % {"n": before}
-                told = format_html('{} <a href="{}">{}</a>', told, self._url("use", before), back)
+                told = format_html(
+                    '{} <a href="{}">{}</a>', told, self._url("activate", before), back
+                )
             messages.success(request, told)
 
     def _url(self, name: str, pk: int) -> str:
@@ -131,7 +133,7 @@ class PuttingInForce(ReadOnlyAdmin):
         )
 
     @admin.display(description=_("state"))
-    def in_force_shown(self, version: ClassifierVersion) -> Any:
+    def state_shown(self, version: ClassifierVersion) -> Any:
         if version.is_active:
             return badge(_("active"), "good")
         if version.is_discarded:
@@ -174,7 +176,7 @@ class PuttingInForce(ReadOnlyAdmin):
 
 
 def why_not(version: ClassifierVersion) -> str | None:
-    """Why a version cannot be put in force; None where it can."""
+    """Why a version cannot be activated; None where it can."""
     if version.is_active:
         return gettext("Version %(n)s is already active.") % {"n": version.pk}
     if version.is_discarded:

@@ -70,18 +70,18 @@ class Command(DatabaseCommand):
         # Imported here: they bring numeric libraries, which a wrong call can do without.
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
-        from marketplace_ai.promotion import rules
+        from marketplace_ai.promotion import eligibility
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions.errors import VersionError
 
         try:
-            encoder = rules.find_encoder(registered_name(options["encoder"]))
+            encoder = eligibility.find_encoder(registered_name(options["encoder"]))
         except VersionError as error:
             usage_error(str(error))
         if encoder.state == EncoderState.ACTIVE:
             self._already_active(encoder, as_json=options["json"])
             return
-        if reason := rules.activation_blocker(encoder):
+        if reason := eligibility.activation_blocker(encoder):
             runtime_error(reason)
         try:
             candidate, promotion = self._compare_and_promote(encoder, options)

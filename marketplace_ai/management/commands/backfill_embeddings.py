@@ -139,7 +139,7 @@ class Command(DatabaseCommand):
             self.stdout.write("No backfill is under way.")
 
     def _begin(self, encoder: Encoder, scan: TableScan, *, quiet: bool) -> None:
-        """Take the first steps of the scan here, as a worker would, until the queue is full enough."""
+        """Take the first steps here, as a worker would, until the queue is full enough."""
         with progress("Queueing", scan.total - scan.queued_count, quiet=quiet) as advance:
             while scans.advance(encoder):
                 before = scan.queued_count

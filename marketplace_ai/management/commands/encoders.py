@@ -76,16 +76,16 @@ def lines(standing: status.EncoderStatus) -> list[str]:
         f"{_share(standing.exemplars)} of the exemplars",
         f"  classifier: {standing.classifier or 'none is in force for it'}",
     ]
-    if standing.pending or standing.failed:
-        pending, failed = (
-            stats.format_count(standing.pending),
+    if standing.queued or standing.failed:
+        queued, failed = (
+            stats.format_count(standing.queued),
             stats.format_count(standing.failed),
         )
-        found.append(f"  in the queue: {pending}, and {failed} failed")
-    if standing.walk is not None and standing.progress is not None:
+        found.append(f"  in the queue: {queued}, and {failed} failed")
+    if standing.scan is not None and standing.progress is not None:
         known = standing.progress
         left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
-        stopped = " (stopped)" if standing.walk.stopped_at else ""
+        stopped = " (stopped)" if standing.scan.stopped_at else ""
         found.append(f"  backfill: {known.done:,} of {known.total:,}{left}{stopped}")
     if encoder.last_error:
         found.append(f"  trouble: {encoder.last_error}")

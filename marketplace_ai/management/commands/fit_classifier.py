@@ -29,11 +29,12 @@ from marketplace_ai.models import (
 
 class Command(DatabaseCommand):
     help = (
-        "Fit the classifier on the exemplars: votes, probabilities and the thresholds for automatic "
-        "decisions. Compare it with the active version on the same labeled rows, and activate it if "
-        "it is not worse. FILE holds labeled postings like those that come in (columns category and "
-        "text, or title and description; 'none' allowed). Without it the answered audited postings "
-        "are used, or, if these are too few, cross-validation on the exemplars."
+        "Fit the classifier on the exemplars: votes, probabilities and the thresholds for "
+        "automatic decisions. Compare it with the active version on the same labeled rows, and "
+        "activate it if it is not worse. FILE holds labeled postings like those that come in "
+        "(columns category and text, or title and description; 'none' allowed). Without it the "
+        "answered audited postings are used, or, if these are too few, "
+        "cross-validation on the exemplars."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -68,7 +69,7 @@ class Command(DatabaseCommand):
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
         from marketplace_ai.fitting import fit_classifier, labeled_postings
-        from marketplace_ai.promotion import rules
+        from marketplace_ai.promotion import eligibility
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions import activation
 
@@ -77,7 +78,7 @@ class Command(DatabaseCommand):
         if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
             usage_error("There are no exemplars yet: run import_exemplars first.")
         try:
-            encoder = rules.find_encoder(options["encoder"]) if options["encoder"] else None
+            encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
                 postings = labeled_postings.read_file(options["calibration"])
             else:
@@ -206,7 +207,8 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
         elif too_few(row):
             minimum = minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE
             guarantee = (
-                f"none: too few exemplars ({row['exemplars']} of {minimum}), needs its own rows; "
+                f"none: too few exemplars ({row['exemplars']} of "
+                f"{minimum}), needs its own rows; "
                 f"{row['rows_needed']} more"
             )
         elif not row["automated"]:

@@ -29,7 +29,7 @@ class Command(DatabaseCommand):
         )
         parser.add_argument(
             "--per-category", type=int, default=200, metavar="N",
-            help="with --from-jobs: at most N postings of each category, newest first (default 200)",
+            help="with --from-jobs: at most N postings a category, newest first (default 200)",
         )  # fmt: skip
         parser.add_argument(
             "--create-categories", action="store_true",

@@ -60,7 +60,7 @@ class Command(DatabaseCommand):
     def _ask(self, encoder: Encoder, stored: retire.StoredRows) -> None:
         losses = (
             f"Of {encoder.name} ({encoder.state}) will be deleted: about {stored.vectors:,} "
-            f"postings' and {stored.exemplars:,} exemplars' vectors, {stored.pending:,} rows of "
+            f"postings' and {stored.exemplars:,} exemplars' vectors, {stored.queued:,} rows of "
             f"the queue and {stored.shadow:,} shadow decisions."
         )
         if not sys.stdin.isatty():

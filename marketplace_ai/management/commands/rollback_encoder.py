@@ -24,12 +24,12 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Imported here: they bring numeric libraries, which --help can do without.
         from marketplace_ai.classifier import ArtifactError
-        from marketplace_ai.promotion import promote, rules
+        from marketplace_ai.promotion import eligibility, promote
         from marketplace_ai.versions import activation
 
         active = Encoder.objects.active()
         try:
-            target = rules.previous_encoder(active)
+            target = eligibility.previous_encoder(active)
             version = activation.active_version_id(target)
             if not options["dry_run"]:
                 promote.roll_back(expected=active)

@@ -103,7 +103,7 @@ def read_corpus(
     ``parents()``. ``prepared`` turns a text into what a worker would encode. Raises TableError
     that names file and line, and MiningError if fewer than two categories have a text.
     """
-    rows = labeled_csv.read_rows(path, learnt_from=True, prepared=prepared)
+    rows = labeled_csv.read_rows(path, for_fitting=True, prepared=prepared)
     known_parents: Parents
     if catalog is not None:
         known_parents = labeled_csv.read_catalog(catalog)

@@ -75,7 +75,8 @@ def test_the_page_shows_the_matches_that_voted(
     )  # fmt: skip
     html = admin_client.get(page(posting)).content.decode()
     for text in (
-        "Confirm: Painting", "93.4%", "threshold 95.0%", "Male vegger", "fits none", "0.90", "20.0%",
+        "Confirm: Painting", "93.4%", "threshold 95.0%", "Male vegger", "fits none", "0.90",
+        "20.0%",
         "Classifier weight", "40.0%", "gone", "needs review", "All other exemplars",
     ):  # fmt: skip
         assert text in html, text
@@ -93,7 +94,7 @@ def test_a_description_among_the_matches_is_called_one(
     html = admin_client.get(page(posting)).content.decode()
     assert "Category description: Maling / Painting" in html
     html = admin_client.get(page(posting), headers={"accept-language": "nb"}).content.decode()
-    assert "Kategoriens beskrivelse: Maling / Painting" in html
+    assert "Kategoribeskrivelse: Maling / Painting" in html
 
 
 def test_a_decision_about_another_text_is_not_there_to_be_confirmed(
@@ -149,10 +150,10 @@ def test_the_page_costs_as_many_queries_for_20_matches_as_for_1(
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({}, "Waiting to be decided since"),
+        ({}, "Waiting for a decision since"),
         (
             {"token": "0" * 32, "worker": 1, "lease_expires_at": timezone.now()},
-            "Being worked on now",
+            "In progress; queued since",
         ),
         ({"failed_at": timezone.now(), "last_error": "out of memory"}, "out of memory"),
         (None, "No decision yet"),

@@ -236,7 +236,7 @@ class TestAutomation:
         if category:
             url += f"?category={catalog[category].pk}"
         assert f'href="{url}"' in admin_client.get(AUTOMATION).content.decode()
-        assert "go to review from the next batch on" in text(admin_client.get(url))
+        assert "From the next batch on, these postings go to review" in text(admin_client.get(url))
         done = admin_client.post(url, {"reason": HOSTILE}, follow=True)
         assert "is stopped" in messages_of(done)[0]
         assert "<script>alert" not in done.content.decode()

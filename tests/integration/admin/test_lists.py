@@ -105,7 +105,7 @@ def test_a_list_counts_no_further_than_can_be_paged(
     _, sql = queries(admin_client, url)
     assert "LIMIT 6" in sql
     assert 'SELECT COUNT(*) AS "__count" FROM "marketplace_ai_exemplar"' not in sql
-    assert b"only the first 5 can be paged through" in admin_client.get(url).content
+    assert b"Only the first 5 rows are listed" in admin_client.get(url).content
 
 
 def test_postings_show_their_category_who_set_it_and_what_became_of_them(
@@ -276,7 +276,7 @@ def test_the_queue_is_counted_no_further_than_anybody_reads(
         pend(JobPosting.objects.create(title=str(number)), priority=Priority.FRESH)
     QueuedPosting.objects.update(queued_at="2026-01-01T00:00Z")
     state = stats.queue_health()
-    assert (state.pending, state.claimed, state.failed, state.logged) == (3, 0, 0, 3)
+    assert (state.queued, state.claimed, state.failed, state.logged) == (3, 0, 0, 3)
     assert state.oldest.total_seconds() > 0
     html = admin_client.get(reverse(LISTS["queuedposting"])).content.decode()
     assert "<dt>Waiting</dt><dd>2+</dd>" in html

@@ -139,7 +139,7 @@ def test_a_form_of_another_site_puts_nothing_in_force(
 
 def test_a_version_that_does_not_exist_is_not_found(admin_client: Client, db: Any) -> None:
     for key in ("999999", "x"):
-        url = reverse("admin:marketplace_ai_classifierversion_use", args=[key])
+        url = reverse("admin:marketplace_ai_classifierversion_activate", args=[key])
         assert admin_client.get(url).status_code == 404
 
 

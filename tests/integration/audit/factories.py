@@ -72,7 +72,8 @@ def judged(
     drawn = timezone.now() - dt.timedelta(days=1)
     AuditedPosting.objects.bulk_create(
         AuditedPosting(
-            classifier=classifier_version, encoder=classifier_version.encoder, outcome=outcome, category=category,
+            classifier=classifier_version, encoder=classifier_version.encoder,
+            outcome=outcome, category=category,
             category_key=category.slug if category else "",
             category_name=category.name if category else "", probability=0.97,
             text_digest=b"x", drawn_at=drawn + dt.timedelta(seconds=n), answered_at=timezone.now(),

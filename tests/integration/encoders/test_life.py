@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from marketplace_ai.encoders import active as encoders
-from marketplace_ai.encoders import partitions, register
+from marketplace_ai.encoders import partitions, readiness, register
 from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.models import (
     Decision,
@@ -26,7 +26,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.queue import backfill, intake, scans
 from tests.integration.command_calls import call, call_json, failed, refused
-from tests.integration.queue.scan_helpers import older, unseen
+from tests.integration.queue.scan_helpers import older, without_triggers
 from tests.integration.worker_runs import drain
 
 from .factories import Recorder, candidate, rows, state, vectors
@@ -46,8 +46,8 @@ class TestRegistering:
         encoder = Encoder.objects.get(name="next")
         assert (found["state"], found["dimension"]) == ("building", 32)
         assert (encoder.source, encoder.weights_hash) == ("dummy:32", found["weights_hash"])
-        walk = TableScan.objects.get(encoder=encoder)
-        assert (walk.is_vector_only, walk.total, walk.finished_at) == (True, 3, None)
+        scan = TableScan.objects.get(encoder=encoder)
+        assert (scan.is_vector_only, scan.total, scan.finished_at) == (True, 3, None)
         job = JobPosting.objects.earliest("pk")
         PostingEmbedding.objects.create(
             posting=job, encoder=encoder, vector=[1.0, *[0.0] * 31], text_digest=b"x"
@@ -95,7 +95,7 @@ class TestRegistering:
     @pytest.mark.django_db(transaction=True)
     def test_it_is_all_or_nothing(self, active: Encoder, monkeypatch: Any) -> None:
         def fail(*args: Any, **options: Any) -> None:
-            raise RuntimeError("no walk")
+            raise RuntimeError("no scan")
 
         before = partition_names()
         assert partitions.name(active) in before
@@ -174,7 +174,7 @@ class TestIntake:
 
     def test_what_triggers_missed_is_found_for_candidates_too(self, active: Encoder) -> None:
         encoder = candidate()
-        with unseen():
+        with without_triggers():
             job = JobPosting.objects.create(title="Male stue")
         TableScan.objects.filter(encoder=encoder).delete()
         TableScan.objects.create(
@@ -280,7 +280,7 @@ class TestBuilding:
 
     @pytest.mark.parametrize(
         "lacking",
-        ["a vector", "a row that is tried again", "the walk", "another walk", "an exemplar"],
+        ["a vector", "a row that is tried again", "the scan", "another scan", "an exemplar"],
     )
     def test_it_is_not_ready_before(
         self, active: Encoder, posting: JobPosting, lacking: str, exemplars: None
@@ -288,17 +288,17 @@ class TestBuilding:
         encoder = candidate()
         drain()
         Encoder.objects.filter(pk=encoder.pk).update(state=EncoderState.BUILDING)
-        if lacking == "the walk":
+        if lacking == "the scan":
             TableScan.objects.filter(encoder=encoder).update(finished_at=None)
-        elif lacking == "another walk":
+        elif lacking == "another scan":
             backfill.request(encoder, vectors_only=True, at_most=5)
         elif lacking == "an exemplar":
             ExemplarEmbedding.objects.filter(encoder=encoder).first().delete()
         else:
-            intake_row = {"alone": True} if "again" in lacking else {}
+            intake_row = {"is_isolated": True} if "again" in lacking else {}
             backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
             QueuedPosting.objects.update(**intake_row)
-        assert not register.mark_ready(encoder)
+        assert not readiness.mark_ready(encoder)
         assert state(encoder) == EncoderState.BUILDING
         drain()
         assert state(encoder) == EncoderState.READY
@@ -312,7 +312,7 @@ class TestBuilding:
         backfill.queue([posting.pk], encoder_id=encoder.pk, vectors_only=True)
         # In a test all is done at one moment, that of its transaction.
         QueuedPosting.objects.update(queued_at=timezone.now() + timedelta(seconds=1))
-        assert register.mark_ready(encoder)
+        assert readiness.mark_ready(encoder)
 
     def test_what_was_set_aside_does_not_block_it(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any
@@ -422,7 +422,7 @@ def test_an_exemplar_that_a_candidate_cannot_encode_goes_on_voting(
     assert (encoder.state, "cannot encode exemplar" in encoder.last_error) == ("building", True)
 
 
-@pytest.mark.parametrize("statement", [register.MARK_READY, partitions.STATE])
+@pytest.mark.parametrize("statement", [readiness.MARK_READY, partitions.STATE])
 def test_every_statement_is_planned(db: None, statement: str) -> None:
     values = {"encoder": 1, "table": "none", "parent": "marketplace_ai_postingembedding"}
     with connection.cursor() as cursor:

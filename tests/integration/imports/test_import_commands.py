@@ -160,10 +160,10 @@ class TestImportExemplars:
         JobPosting.objects.create(title="Klippe gress", category=catalog["plen"])
         said = call("import_exemplars", from_jobs=True, dry_run=True)
         assert said.startswith("1 exemplars would be added")
-        labelled = Exemplar.objects.exclude(source="description")
-        assert labelled.count() == 0
+        labeled = Exemplar.objects.exclude(source="description")
+        assert labeled.count() == 0
         call("import_exemplars", from_jobs=True)
-        assert list(labelled.values_list("text", "source")) == [("Klippe gress", "posting")]
+        assert list(labeled.values_list("text", "source")) == [("Klippe gress", "posting")]
 
     def test_texts_are_cleaned_as_those_of_postings_are(
         self, catalog: Any, table: Any, monkeypatch: Any

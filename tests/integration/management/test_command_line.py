@@ -102,7 +102,8 @@ def test_a_day_of_an_operator(url: str, tmp_path: Path) -> None:
     with psycopg.connect(url) as connection:
         decided = connection.execute(
             "SELECT job.title, category_key FROM marketplace_ai_decision AS decision "
-            "JOIN marketplace_ai_jobposting AS job ON job.id = posting_id WHERE is_current ORDER BY job.id"
+            "JOIN marketplace_ai_jobposting AS job ON job.id = posting_id WHERE is_current "
+            "ORDER BY job.id"
         ).fetchall()
     assert decided == [("Male stue", "maling"), ("Klippe gress", "plen")]
 

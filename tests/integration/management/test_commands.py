@@ -78,7 +78,7 @@ class TestBackfill:
 
         taken = claim(1)
         assert taken is not None
-        assert [row.job_id for row in taken.rows] == [fresh.pk, old[0].pk]
+        assert [row.posting_id for row in taken.rows] == [fresh.pk, old[0].pk]
 
     def test_a_persons_category_is_kept(self, fitted: None, catalog: Any, monkeypatch: Any) -> None:
         automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)

@@ -1,4 +1,4 @@
-"""Run as a program under some settings: migrate up, down and up again; tell what there was.
+"""A program: migrates up, down and up again, and prints what the database contained.
 
 Arguments: labels of apps to make migrations for first. The report is one JSON object.
 """
@@ -52,7 +52,7 @@ def describe() -> dict[str, Any]:
     }
 
 
-def unmade_changes() -> str:
+def missing_migrations() -> str:
     out = StringIO()
     try:
         call_command("makemigrations", check=True, dry_run=True, stdout=out)
@@ -61,14 +61,14 @@ def unmade_changes() -> str:
     return ""
 
 
-def main(made: list[str]) -> None:
+def main(apps: list[str]) -> None:
     django.setup()
-    if made:
-        call_command("makemigrations", *made, verbosity=0)
+    if apps:
+        call_command("makemigrations", *apps, verbosity=0)
         importlib.invalidate_caches()
     report: dict[str, Any] = {}
     call_command("migrate", verbosity=0)
-    report["unmade_changes"] = unmade_changes()
+    report["missing_migrations"] = missing_migrations()
     report["up"] = describe()
     call_command("migrate", "marketplace_ai", "zero", verbosity=0)
     report["zero"] = describe()

@@ -1,5 +1,4 @@
-"""The way of a posting with a host's own models, in a process of its own: models are chosen
-when Django starts."""
+"""The app with a project's own models, in a separate process: Django chooses models at start."""
 
 from __future__ import annotations
 
@@ -18,15 +17,15 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize(("file", "least"), [("way_of_a_posting", 25), ("admin_screens", 10)])
-def test_the_app_with_a_hosts_models(file: str, least: int) -> None:
+@pytest.mark.parametrize(("file", "least"), [("posting_flow", 25), ("admin_screens", 10)])
+def test_the_app_with_models_of_the_project(file: str, least: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
          f"tests/host/{file}.py"],
         cwd=ROOT,
         env={
             **os.environ,
-            # pytest-django makes and drops test_<name>, beside the one of this process.
+            # pytest-django creates and drops test_<name>; this process uses another database.
             "DATABASE_URL": url_of(f"{file}_{os.getpid()}"),
             "MARKETPLACE_AI_TEST_SETTINGS": "tests.host_settings",
         },

@@ -1,4 +1,4 @@
-"""From zero, down and up again: with the shipped models, and with a host's in their place."""
+"""Migrations up, down and up again, with the shipped models and with a project's own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Section(models.Model):
     code = models.CharField(primary_key=True, max_length=40)
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE)
 """
-#: A host whose models came after its first migration.
+#: A project whose models came after its first migration.
 FIRST = """
 from django.db import migrations, models
 
@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
 
 
 def shop(folder: Path, models: str, settings: str) -> None:
-    """A host's app and settings, as its developer would write them."""
+    """Write a project's app and settings, as its developer would."""
     migrations = folder / "shop" / "migrations"
     migrations.mkdir(parents=True)
     (folder / "shop" / "__init__.py").touch()
@@ -89,7 +89,7 @@ def shop(folder: Path, models: str, settings: str) -> None:
     )
 
 
-def migrate(folder: Path, settings: str, *made: str) -> dict[str, Any]:
+def migrate(folder: Path, settings: str, *apps_to_migrate: str) -> dict[str, Any]:
     with fresh_database("migrating") as url:
         done = subprocess.run(
             [
@@ -98,7 +98,7 @@ def migrate(folder: Path, settings: str, *made: str) -> dict[str, Any]:
                 "error::RuntimeWarning",
                 "-m",
                 "tests.integration.models.migrate_script",
-                *made,
+                *apps_to_migrate,
             ],
             cwd=ROOT,
             env={
@@ -117,8 +117,8 @@ def migrate(folder: Path, settings: str, *made: str) -> dict[str, Any]:
 
 
 def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]) -> None:
-    """What must hold with any models: the database's own rules, and nothing left behind."""
-    assert report["unmade_changes"] == ""
+    """Check what holds with any models: foreign keys, tables and triggers; none after zero."""
+    assert report["missing_migrations"] == ""
     up = report["up"]
     keys = up["foreign_keys"]
     for table in ("postingembedding", "queuedposting", "decision", "exemplar"):
@@ -130,7 +130,7 @@ def check(report: dict[str, Any], *, job: str, category: str, columns: list[str]
     ):  # fmt: skip
         assert keys[f"marketplace_ai_{column}"] == [category, SET_NULL]
     assert keys["marketplace_ai_postingembedding.encoder_id"] == ["marketplace_ai_encoder", CASCADE]
-    # What the machine last wrote is compared, never followed; the log must cost nothing.
+    # Only compared, never followed; and the log must not slow down the project's INSERT.
     assert "marketplace_ai_decision.machine_category_id" not in keys
     assert "marketplace_ai_postingchange.posting_id" not in keys
     assert up["tables"]["marketplace_ai_postingchange"] == ["r", []]
@@ -162,7 +162,7 @@ def test_shipped_models(tmp_path: Path) -> None:
     )
 
 
-def test_a_hosts_models_with_other_names_and_keys(tmp_path: Path) -> None:
+def test_models_of_the_project_with_other_names_and_keys(tmp_path: Path) -> None:
     report = migrate(tmp_path, "tests.host_settings")
     check(
         report,
@@ -172,14 +172,14 @@ def test_a_hosts_models_with_other_names_and_keys(tmp_path: Path) -> None:
     )
     for unused in ("marketplace_ai_jobposting", "marketplace_ai_category"):
         assert unused not in report["up"]["tables"]
-    # Removing the app leaves the host its postings.
+    # Removing the app leaves the project its postings.
     assert "Jobs of the host" in report["zero"]["tables"]
 
 
 @pytest.mark.parametrize(
     "name", ["'marketplace_ai.Category'", "settings.MARKETPLACE_AI_CATEGORY_MODEL"]
 )
-def test_a_hosts_postings_with_the_shipped_categories(tmp_path: Path, name: str) -> None:
+def test_postings_of_the_project_with_the_shipped_categories(tmp_path: Path, name: str) -> None:
     imports = "from django.conf import settings\n"
     shop(
         tmp_path,
@@ -194,7 +194,7 @@ def test_a_hosts_postings_with_the_shipped_categories(tmp_path: Path, name: str)
     check(report, job="shop_job", category="marketplace_ai_category", columns=["title", "Text"])
 
 
-def test_the_shipped_postings_with_a_hosts_categories(tmp_path: Path) -> None:
+def test_the_shipped_postings_with_categories_of_the_project(tmp_path: Path) -> None:
     shop(tmp_path, SECTION, "MARKETPLACE_AI_CATEGORY_MODEL = 'shop.Section'")
     report = migrate(tmp_path, "shop_settings", "shop")
     check(
@@ -218,7 +218,7 @@ def later(
     return migrate(folder, "shop_settings")
 
 
-def test_postings_that_came_after_the_hosts_first_migration(tmp_path: Path) -> None:
+def test_postings_created_after_the_first_migration_of_the_project(tmp_path: Path) -> None:
     report = later(
         tmp_path,
         "MARKETPLACE_AI_JOB_MODEL = 'shop.Job'",
@@ -229,7 +229,7 @@ def test_postings_that_came_after_the_hosts_first_migration(tmp_path: Path) -> N
     check(report, job="shop_job", category="marketplace_ai_category", columns=["title", "Text"])
 
 
-def test_both_models_came_after_the_hosts_first_migration(tmp_path: Path) -> None:
+def test_both_models_created_after_the_first_migration_of_the_project(tmp_path: Path) -> None:
     report = later(
         tmp_path,
         "MARKETPLACE_AI_JOB_MODEL = 'shop.Job'\nMARKETPLACE_AI_CATEGORY_MODEL = 'shop.Section'",
@@ -240,8 +240,8 @@ def test_both_models_came_after_the_hosts_first_migration(tmp_path: Path) -> Non
     check(report, job="shop_job", category="shop_section", columns=["title", "Text"])
 
 
-def test_categories_that_came_after_the_hosts_first_migration(tmp_path: Path) -> None:
-    """The shipped postings point to them, so they must be there one migration earlier."""
+def test_categories_created_after_the_first_migration_of_the_project(tmp_path: Path) -> None:
+    """The shipped postings refer to them, so they must exist one migration earlier."""
     report = later(
         tmp_path,
         "MARKETPLACE_AI_CATEGORY_MODEL = 'shop.Section'",
@@ -259,10 +259,10 @@ def test_categories_that_came_after_the_hosts_first_migration(tmp_path: Path) ->
 
 @pytest.mark.parametrize("way", ["database_forwards", "database_backwards"])
 @pytest.mark.django_db(transaction=True)
-def test_a_foreign_key_to_a_hosts_table_waits_for_nobody_long(
+def test_a_foreign_key_to_a_table_of_the_project_does_not_wait_long(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the host's own writes would wait behind the migration."""
+    """Otherwise the project's writes would wait behind the migration."""
     if way == "database_forwards":
         monkeypatch.setattr(DatabaseForeignKey, "_name", staticmethod(lambda *args: "another"))
     operation = DatabaseForeignKey("AuditedPosting", "posting", "SET NULL")

@@ -1,4 +1,4 @@
-"""What tests of walks over the postings share."""
+"""Helpers of tests of table scans: older postings, writes without triggers, steps of a scan."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def active() -> Encoder:
 
 def older(count: int) -> list[JobPosting]:
     """Postings from before the app was installed."""
-    with unseen():
+    with without_triggers():
         jobs = JobPosting.objects.bulk_create(
             [JobPosting(title=f"Male rom {n}") for n in range(count)]
         )
@@ -39,8 +39,8 @@ def older(count: int) -> list[JobPosting]:
 
 
 @contextmanager
-def unseen() -> Iterator[None]:
-    """What is written in the block is seen by no trigger, as where a replica applies it."""
+def without_triggers() -> Iterator[None]:
+    """Within the block triggers do not fire, as when a replica applies the writes."""
     before = PostingChange.objects.count()
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
@@ -51,14 +51,14 @@ def unseen() -> Iterator[None]:
     assert PostingChange.objects.count() == before
 
 
-def go_on() -> int:
-    """All steps that can be gone now, without the pauses between them; how many."""
+def advance_all() -> int:
+    """Take all steps that can be taken now, without the pauses between them; how many."""
     steps = -1
-    went = True
-    while went:
+    advanced = True
+    while advanced:
         steps += 1
         TableScan.objects.update(scheduled_at=Now())
-        went = scans.advance(active())
+        advanced = scans.advance(active())
     return steps
 
 
@@ -66,8 +66,8 @@ def queued() -> list[Any]:
     return list(QueuedPosting.objects.order_by("pk").values_list("posting_id", flat=True))
 
 
-def worked_off(vectors: bool = True) -> None:
-    """What is in the queue, as if a worker had done it."""
+def process_queue() -> None:
+    """Give every queued posting a vector and remove its row, as a worker would."""
     for row in QueuedPosting.objects.all():
         PostingEmbedding.objects.create(
             posting_id=row.posting_id, encoder=active(), vector=[1.0] * 64, text_digest=b"x"

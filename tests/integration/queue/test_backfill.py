@@ -1,4 +1,4 @@
-"""Backfills: fed by whoever drains, a step each; resumable anywhere; behind everything fresh."""
+"""Backfills: workers advance them step by step, after fresh postings; they can be resumed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.acceptance import ledger, workers
 from tests.integration.command_calls import call, call_json, failed
 from tests.integration.worker_runs import drain
 
-from .scan_helpers import go_on, older, queued, worked_off
+from .scan_helpers import advance_all, older, process_queue, queued
 
 pytestmark = pytest.mark.django_db
 
@@ -56,82 +56,82 @@ def small(settings: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(backfill, "SCAN_STEP", 5)
 
 
-class TestFeeding:
-    def test_no_more_is_queued_than_is_worked_off(self, encoder: Any, small: None) -> None:
+class TestQueueing:
+    def test_it_queues_no_faster_than_workers_process(self, encoder: Any, small: None) -> None:
         keys = [job.pk for job in older(40)]
-        walk, _ = backfill.request(encoder)
-        assert go_on() == 2
+        scan, _ = backfill.request(encoder)
+        assert advance_all() == 2
         assert queued() == keys[:10]
         QueuedPosting.objects.filter(posting_id__in=keys[:5]).delete()
-        assert go_on() == 1
+        assert advance_all() == 1
         assert queued() == keys[5:15]
-        walk.refresh_from_db()
-        assert (walk.last_key, walk.scanned_count, walk.queued_count) == (str(keys[14]), 15, 15)
+        scan.refresh_from_db()
+        assert (scan.last_key, scan.scanned_count, scan.queued_count) == (str(keys[14]), 15, 15)
 
-    def test_room_grows_with_the_workers(self, encoder: Any, small: None) -> None:
+    def test_capacity_grows_with_the_workers(self, encoder: Any, small: None) -> None:
         older(40)
         backfill.request(encoder)
-        living = [Liveness() for _ in range(3)]
+        workers_alive = [Liveness() for _ in range(3)]
         try:
-            for liveness in living:
+            for liveness in workers_alive:
                 liveness.acquire()
-            go_on()
+            advance_all()
         finally:
-            for liveness in living:
+            for liveness in workers_alive:
                 liveness.close()
         assert len(queued()) == 30
 
-    def test_what_is_tried_alone_or_fresh_takes_no_room(self, encoder: Any, small: None) -> None:
+    def test_isolated_and_fresh_rows_do_not_count(self, encoder: Any, small: None) -> None:
         older(40)
         backfill.request(encoder)
-        go_on()
+        advance_all()
         QueuedPosting.objects.filter(pk__in=QueuedPosting.objects.values("pk")[:5]).update(
             is_isolated=True
         )
-        assert go_on() == 1
+        assert advance_all() == 1
         QueuedPosting.objects.update(priority=Priority.FRESH)
-        assert go_on() == 2
+        assert advance_all() == 2
 
-    def test_a_worker_does_all_of_it(self, encoder: Any, small: None) -> None:
+    def test_a_worker_completes_it(self, encoder: Any, small: None) -> None:
         older(43)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         drain()
         assert Decision.objects.count() == PostingEmbedding.objects.count() == 43
-        walk.refresh_from_db()
-        assert (walk.finished_at is not None, walk.queued_count) == (True, 43)
+        scan.refresh_from_db()
+        assert (scan.finished_at is not None, scan.queued_count) == (True, 43)
 
-    def test_it_goes_on_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
-        keys = [job.pk for job in older(40)]
-        looked_at: list[Any] = []
+    def test_it_resumes_where_it_was(self, encoder: Any, small: None, monkeypatch: Any) -> None:
+        all_keys = [job.pk for job in older(40)]
+        examined: list[Any] = []
         find = backfill.find_missing
 
-        def noted(walk: TableScan, encoder: Any, given: list[Any], **options: Any) -> list[Any]:
-            looked_at.extend(given if not options else [])
-            return find(walk, encoder, given, **options)
+        def recorded(scan: TableScan, encoder: Any, keys: list[Any], **options: Any) -> list[Any]:
+            examined.extend(keys if not options else [])
+            return find(scan, encoder, keys, **options)
 
-        monkeypatch.setattr(backfill, "find_missing", noted)
+        monkeypatch.setattr(backfill, "find_missing", recorded)
         backfill.request(encoder)
-        while go_on():
-            worked_off()
-        assert looked_at == keys
+        while advance_all():
+            process_queue()
+        assert examined == all_keys
 
-    def test_postings_that_come_and_go_meanwhile(self, encoder: Any, small: None) -> None:
+    def test_postings_created_and_deleted_meanwhile(self, encoder: Any, small: None) -> None:
         jobs = older(30)
-        walk, _ = backfill.request(encoder)
-        go_on()
-        # The one where it is, some behind, some before it.
+        scan, _ = backfill.request(encoder)
+        advance_all()
+        # The last one examined, earlier ones and later ones.
         JobPosting.objects.filter(pk__in=[jobs[i].pk for i in (3, 9, 10, 29)]).delete()
         fresh = JobPosting.objects.create(title="Male stue")
         drain()
         assert Decision.objects.count() == 27
         assert Decision.objects.filter(posting=fresh).count() == 1
-        walk.refresh_from_db()
-        assert walk.finished_at is not None
+        scan.refresh_from_db()
+        assert scan.finished_at is not None
 
-    def test_what_has_a_vector_and_was_never_decided_is_decided(
+    def test_a_posting_with_a_vector_and_no_decision_is_decided(
         self, encoder: Any, small: None
     ) -> None:
-        """As all older postings have, after a candidate became active."""
+        """As all older postings after a candidate became active."""
         (job,) = older(1)
         PostingEmbedding.objects.create(
             posting=job, encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
@@ -139,15 +139,15 @@ class TestFeeding:
         assert backfill.count(encoder, vectors_only=True) == (0, False)
         assert backfill.count(encoder) == (1, False)
         backfill.request(encoder, vectors_only=True)
-        go_on()
+        advance_all()
         assert not QueuedPosting.objects.exists()
         backfill.request(encoder)
-        go_on()
+        advance_all()
         assert list(QueuedPosting.objects.values_list("posting", "is_vector_only")) == [
             (job.pk, False)
         ]
 
-    def test_what_needs_nothing_is_passed_over(self, encoder: Any, small: None) -> None:
+    def test_complete_postings_are_skipped(self, encoder: Any, small: None) -> None:
         jobs = older(12)
         PostingEmbedding.objects.create(
             posting=jobs[0], encoder=encoder, vector=[1.0] * 64, text_digest=b"x"
@@ -158,31 +158,31 @@ class TestFeeding:
                 decided_at=timezone.now(),
             )  # fmt: skip
         backfill.queue([jobs[2].pk])
-        walk, _ = backfill.request(encoder)
-        go_on()
-        walk.refresh_from_db()
-        assert (walk.scanned_count, walk.queued_count) == (12, 9)
+        scan, _ = backfill.request(encoder)
+        advance_all()
+        scan.refresh_from_db()
+        assert (scan.scanned_count, scan.queued_count) == (12, 9)
         assert sorted(queued()) == [job.pk for job in jobs[2:]]
 
-    def test_what_another_worker_did_since_the_look_is_not_done_twice(
+    def test_what_another_worker_just_did_is_not_done_twice(
         self, encoder: Any, small: None, monkeypatch: Any
     ) -> None:
         first, second = older(2)
         queue = backfill.queue
 
-        def late(jobs: list[Any], **options: Any) -> Any:
+        def queue_after_another_worker(jobs: list[Any], **options: Any) -> Any:
             Decision.objects.create(
                 posting=first, encoder=encoder, outcome=Outcome.NONE, text_digest=b"x",
                 decided_at=timezone.now(),
             )  # fmt: skip
             return queue(jobs, **options)
 
-        monkeypatch.setattr(backfill, "queue", late)
-        walk, _ = backfill.request(encoder)
-        go_on()
+        monkeypatch.setattr(backfill, "queue", queue_after_another_worker)
+        scan, _ = backfill.request(encoder)
+        advance_all()
         assert queued() == [second.pk]
-        walk.refresh_from_db()
-        assert walk.queued_count == 1
+        scan.refresh_from_db()
+        assert scan.queued_count == 1
 
     def test_a_fresh_posting_waits_for_one_batch_at_most(
         self, encoder: Any, small: None, monkeypatch: Any
@@ -202,13 +202,13 @@ class TestFeeding:
         try:
             while not any(batches):
                 assert queue_worker.run_once()
-            # Created after the fourth; a fifth may have been in the encoder by then.
+            # Created after the fourth, when a fifth may have been in the encoder already.
             assert len(batches) <= 6
         finally:
             queue_worker.close()
         assert QueuedPosting.objects.count() > 20
 
-    def test_a_walk_that_fails_costs_fresh_postings_nothing(
+    def test_a_scan_that_fails_does_not_delay_fresh_postings(
         self, encoder: Any, monkeypatch: Any, caplog: Any
     ) -> None:
         from marketplace_ai.adapter import JobAdapter
@@ -228,25 +228,25 @@ class TestFeeding:
         assert Decision.objects.get().posting_id == fresh.pk
         assert not queued()
 
-    def test_an_encoder_that_is_being_built_gets_rows_of_its_own(
+    def test_an_encoder_that_is_being_built_has_separate_rows(
         self, encoder: Any, small: None
     ) -> None:
         keys = [job.pk for job in older(3)]
         building = active.create_encoder("next", DummyEncoder(32))
         assert building.state == EncoderState.BUILDING
-        walk, _ = backfill.request(building)
-        assert not scans.advance(encoder)  # it is no work of the active one's workers
+        scan, _ = backfill.request(building)
+        assert not scans.advance(encoder)  # not a scan of the active encoder
         assert scans.advance(building)
         assert queued() == keys
         assert claims.claim(1) is None
         claimed = claims.claim(1, encoder_id=building.pk)
         assert claimed is not None
-        assert [row.job_id for row in claimed.rows] == keys
-        walk.refresh_from_db()
-        assert walk.finished_at is not None
+        assert [row.posting_id for row in claimed.rows] == keys
+        scan.refresh_from_db()
+        assert scan.finished_at is not None
 
 
-def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> None:
+def test_a_step_reads_only_the_rows_it_examines(encoder: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO marketplace_ai_jobposting (title) "
@@ -257,7 +257,7 @@ def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> Non
         with CaptureQueriesContext(connection) as queries:
             assert scans.advance(encoder)
         reads = [q["sql"] for q in queries if '"marketplace_ai_jobposting"' in q["sql"]]
-        assert len(reads) == 4  # the next keys, the look, the queueing and the last look
+        assert len(reads) == 4  # next keys, what is missing, queueing, what is still missing
         for statement in reads:
             cursor.execute("EXPLAIN " + statement)
             plan = "\n".join(row[0] for row in cursor.fetchall())
@@ -267,7 +267,7 @@ def test_a_step_reads_no_more_of_the_table_than_it_looks_at(encoder: Any) -> Non
 
 class TestSeveralWorkers:
     @pytest.mark.django_db(transaction=True)
-    def test_a_step_is_one_workers(self, encoder: Any, small: None) -> None:
+    def test_a_step_is_taken_by_one_worker(self, encoder: Any, small: None) -> None:
         older(20)
         backfill.request(encoder)
         other = connections["default"].copy()
@@ -283,36 +283,36 @@ class TestSeveralWorkers:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.slow
-    def test_feeders_side_by_side_queue_each_posting_once(
+    def test_concurrent_workers_queue_each_posting_once(
         self, encoder: Any, settings: Any, monkeypatch: Any
     ) -> None:
         settings.MARKETPLACE_AI_BACKFILL_MAX_QUEUED_BATCHES = 100
         monkeypatch.setattr(backfill, "SCAN_STEP", 7)
         keys = [job.pk for job in older(500)]
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
 
-        def feed() -> None:
+        def advance() -> None:
             try:
                 while TableScan.objects.unfinished().exists():
                     scans.advance(encoder)
             finally:
                 connection.close()
 
-        threads = [threading.Thread(target=feed) for _ in range(3)]
+        threads = [threading.Thread(target=advance) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
         assert queued() == keys
-        walk.refresh_from_db()
-        assert (walk.scanned_count, walk.queued_count) == (500, 500)
+        scan.refresh_from_db()
+        assert (scan.scanned_count, scan.queued_count) == (500, 500)
 
     @pytest.mark.django_db(transaction=True)
-    def test_what_its_host_holds_is_neither_waited_for_nor_forgotten(
+    def test_locked_postings_are_neither_waited_for_nor_forgotten(
         self, encoder: Any, small: None
     ) -> None:
         jobs = older(12)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         host = connections["default"].copy()
         try:
             with host.cursor() as cursor:
@@ -323,30 +323,30 @@ class TestSeveralWorkers:
                 cursor.execute("DELETE FROM marketplace_ai_jobposting WHERE id = %s", [jobs[2].pk])
                 while len(queued()) < 10:
                     assert scans.advance(encoder)
-                walk.refresh_from_db()
-                assert walk.locked_keys == [str(jobs[1].pk), str(jobs[2].pk)]
-                assert walk.finished_at is None
+                scan.refresh_from_db()
+                assert scan.locked_keys == [str(jobs[1].pk), str(jobs[2].pk)]
+                assert scan.finished_at is None
                 cursor.execute("COMMIT")
         finally:
             host.close()
-        worked_off()
-        go_on()
+        process_queue()
+        advance_all()
         assert queued() == [jobs[1].pk]
-        walk.refresh_from_db()
-        assert (walk.locked_keys, walk.finished_at is not None, walk.queued_count) == ([], True, 11)
+        scan.refresh_from_db()
+        assert (scan.locked_keys, scan.finished_at is not None, scan.queued_count) == ([], True, 11)
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.slow
-    def test_a_worker_killed_in_the_middle_of_a_step(self, encoder: Any, tmp_path: Path) -> None:
+    def test_a_worker_killed_during_a_step(self, encoder: Any, tmp_path: Path) -> None:
         url = workers.database()
         keys = [job.pk for job in older(2600)]
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         environment = workers.environment(url, claim_size=100)
         with psycopg.connect(url) as host, psycopg.connect(url, autocommit=True) as watch:
-            # Its row of the queue is somebody's who has not committed: the step waits for it.
+            # An uncommitted queue row of the same posting: the step waits for it.
             host.execute(
-                "INSERT INTO marketplace_ai_queuedposting (posting_id, priority, is_vector_only, is_isolated, "
-                "attempts, queued_at, scheduled_at, last_error) "
+                "INSERT INTO marketplace_ai_queuedposting (posting_id, priority, is_vector_only, "
+                "is_isolated, attempts, queued_at, scheduled_at, last_error) "
                 "VALUES (%s, 0, false, false, 0, now(), now(), '')",
                 [keys[2500]],
             )
@@ -358,8 +358,8 @@ class TestSeveralWorkers:
                 worker.kill()
                 worker.wait_for_end()
             host.rollback()
-        walk.refresh_from_db()
-        assert (walk.last_key, walk.queued_count) == (str(keys[1999]), 2000)
+        scan.refresh_from_db()
+        assert (scan.last_key, scan.queued_count) == (str(keys[1999]), 2000)
         with (
             workers.queue_worker(tmp_path / "first", environment) as first,
             workers.queue_worker(tmp_path / "second", environment) as second,
@@ -371,26 +371,26 @@ class TestSeveralWorkers:
                 "it does not end",
             )
         ledger.assert_exactly_once(url, 2600)
-        walk.refresh_from_db()
-        assert walk.queued_count == 2600
+        scan.refresh_from_db()
+        assert scan.queued_count == 2600
 
 
 class TestCommand:
     @pytest.mark.slow
-    def test_it_leaves_a_request(self, encoder: Any, small: None) -> None:
+    def test_it_requests_a_backfill(self, encoder: Any, small: None) -> None:
         older(40)
         result = call_json("backfill_embeddings")
         assert (result["missing"], result["queued"], result["all_queued"]) == (40, 10, False)
         assert result["pending"] == 10
-        said = call("backfill_embeddings")
-        assert "of 30 the workers queue the rest as they go" in said
+        output = call("backfill_embeddings")
+        assert "of 30 the workers queue the rest as they go" in output
         assert TableScan.objects.get().queued_count == 10
         drain()
         assert Decision.objects.count() == 40
         assert call_json("backfill_embeddings")["missing"] == 0
 
     @pytest.mark.slow
-    def test_asked_for_in_another_way_it_is_another(self, encoder: Any, small: None) -> None:
+    def test_other_options_are_another_backfill(self, encoder: Any, small: None) -> None:
         older(15)
         for options in ({}, {"vectors_only": True}, {"since": "2020-01-01"}, {"limit": 4}, {}):
             call("backfill_embeddings", **options)
@@ -406,7 +406,7 @@ class TestCommand:
         assert queued() == keys[:7]
 
     @pytest.mark.slow
-    def test_stopped_and_gone_on_with(self, encoder: Any, small: None) -> None:
+    def test_stopping_and_resuming(self, encoder: Any, small: None) -> None:
         keys = [job.pk for job in older(40)]
         assert call("backfill_embeddings", stop=True) == "No backfill is under way.\n"
         call("backfill_embeddings")
@@ -429,7 +429,7 @@ class TestCommand:
         assert result["missing"] == pytest.approx(40, abs=10)
         assert call("backfill_embeddings", dry_run=True).startswith("About ")
 
-    def test_plain_lines_tell_rate_and_rest(
+    def test_plain_lines_show_rate_and_time_left(
         self, encoder: Any, small: None, monkeypatch: Any, capsys: Any
     ) -> None:
         from marketplace_ai.management import console
@@ -445,7 +445,7 @@ class TestCommand:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.slow
-    def test_waiting_for_it(self, encoder: Any, small: None, tmp_path: Path) -> None:
+    def test_wait(self, encoder: Any, small: None, tmp_path: Path) -> None:
         older(60)
         environment = workers.environment(workers.database(), claim_size=10)
         with workers.queue_worker(tmp_path, environment) as worker:
@@ -454,7 +454,7 @@ class TestCommand:
         assert (result["queued"], result["all_queued"], result["pending"]) == (60, True, 0)
         assert Decision.objects.count() == 60
 
-    def test_waiting_ends_where_it_is_stopped(
+    def test_wait_ends_when_it_is_stopped(
         self, encoder: Any, small: None, monkeypatch: Any
     ) -> None:
         older(40)
@@ -478,38 +478,38 @@ def finding(name: str) -> str:
 
 
 class TestProgress:
-    def test_the_rate_is_of_the_time_under_way(self) -> None:
-        walk = TableScan(
+    def test_the_rate_counts_the_time_it_ran(self) -> None:
+        scan = TableScan(
             purpose=ScanPurpose.BACKFILL,
             total=1000,
             queued_count=300,
             time_spent=dt.timedelta(seconds=100),
         )
-        known = scans.progress(walk, waiting=100)
-        assert (known.done, known.total, known.rate) == (200, 1000, 2.0)
-        assert known.left == dt.timedelta(seconds=400)
+        progress = scans.progress(scan, waiting=100)
+        assert (progress.done, progress.total, progress.rate) == (200, 1000, 2.0)
+        assert progress.left == dt.timedelta(seconds=400)
 
-    def test_before_anything_was_done_nothing_is_known(self) -> None:
-        walk = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300)
-        assert scans.progress(walk, waiting=300) == scans.Progress(0, 1000, 0.0, None)
+    def test_before_the_first_posting_there_is_no_estimate(self) -> None:
+        scan = TableScan(purpose=ScanPurpose.BACKFILL, total=1000, queued_count=300)
+        assert scans.progress(scan, waiting=300) == scans.Progress(0, 1000, 0.0, None)
 
-    def test_a_night_without_workers_is_left_out(self, encoder: Any, small: None) -> None:
+    def test_time_without_workers_is_left_out(self, encoder: Any, small: None) -> None:
         older(40)
-        walk, _ = backfill.request(encoder)
+        scan, _ = backfill.request(encoder)
         TableScan.objects.update(advanced_at="2026-01-01T00:00Z")
         scans.advance(encoder)
-        walk.refresh_from_db()
-        assert walk.time_spent == scans.LONGEST_GAP
+        scan.refresh_from_db()
+        assert scan.time_spent == scans.LONGEST_GAP
 
     def test_doctor_and_admin_show_it(self, encoder: Any, small: None, admin_client: Any) -> None:
         older(40)
-        walk, _ = backfill.request(encoder, total=40)
-        go_on()
+        scan, _ = backfill.request(encoder, total=40)
+        advance_all()
         QueuedPosting.objects.all().delete()
-        TableScan.objects.filter(pk=walk.pk).update(time_spent=dt.timedelta(seconds=2))
+        TableScan.objects.filter(pk=scan.pk).update(time_spent=dt.timedelta(seconds=2))
         assert finding("backfill") == "10 of 40 postings, 0:00:06 left at 5/s"
         page = reverse("admin:marketplace_ai_queuedposting_changelist")
         html = admin_client.get(page).content.decode()
-        assert "10 of 40, 5 a second, 0:00:06 left" in html
+        assert "10 of 40, 5 per second, 0:00:06 left" in html
         TableScan.objects.update(stopped_at=timezone.now(), is_estimated=True)
         assert "10 of about 40, stopped" in admin_client.get(page).content.decode()

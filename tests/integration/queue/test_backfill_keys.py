@@ -1,4 +1,4 @@
-"""Backfills over postings whose keys are texts of any kind."""
+"""Backfills of postings with text primary keys."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ def test_text_keys(tmp_path: Path) -> None:
             backfill.SCAN_STEP = 2
             call_command("backfill_embeddings")
             call_command("process_pending", drain=True)
-            walk = TableScan.objects.get(purpose="backfill")
+            scan = TableScan.objects.get(purpose="backfill")
             assert set(Decision.objects.values_list("posting_id", flat=True)) == set(keys)
-            assert (walk.scanned_count, walk.queued_count, bool(walk.finished_at)) == (16, 16, True), vars(walk)
+            counts = (scan.scanned_count, scan.queued_count, bool(scan.finished_at))
+            assert counts == (16, 16, True), vars(scan)
             print("all decided")
             """
         )

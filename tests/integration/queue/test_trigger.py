@@ -1,4 +1,4 @@
-"""The database notices every posting by itself, and never at the host's cost."""
+"""Triggers log every new or edited posting, and never make the project's save fail."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_only_an_edit_of_the_text_is_logged(posting: JobPosting, catalog: Any) -
     assert logged() == [(posting.pk, "edited")]
 
 
-def test_a_mass_edit_is_marked(settings: Any) -> None:
+def test_a_bulk_update_is_marked(settings: Any) -> None:
     settings.MARKETPLACE_AI_BULK_UPDATE_THRESHOLD = 2
     assert trigger.install() == ["marketplace_ai_edited"]
     JobPosting.objects.bulk_create([JobPosting(title=str(n)) for n in range(3)])
@@ -71,7 +71,7 @@ def test_a_changed_primary_key_is_logged(posting: JobPosting) -> None:
 
 def test_a_broken_function_never_fails_the_save(posting: JobPosting) -> None:
     clear()
-    # A host that renames a column makes the comparison fail at run time.
+    # A project that renames a column makes the comparison fail at run time.
     run("ALTER TABLE marketplace_ai_jobposting RENAME COLUMN description TO body")
     run("UPDATE marketplace_ai_jobposting SET body = 'noe nytt'")
     assert logged() == [(posting.pk, "edited")]
@@ -102,7 +102,7 @@ def states() -> set[str]:
     return {status.state for status in trigger.status()}
 
 
-def test_status_tells_what_is_wrong_and_install_mends_it(settings: Any) -> None:
+def test_status_shows_the_fault_and_install_repairs_it(settings: Any) -> None:
     assert states() == {"installed"}
     run("ALTER TABLE marketplace_ai_jobposting DISABLE TRIGGER marketplace_ai_created")
     assert states() == {"installed", "disabled"}

@@ -1,4 +1,4 @@
-"""A wake-up makes a worker look at once; without it, or without Redis, nothing else changes."""
+"""Wake-ups: a worker starts at once; without one, or without Redis, it finds work by polling."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.acceptance.workers import NO_REDIS, publishing_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: A save that waited for a broker as Celery does by default would take longer, in seconds.
-AT_ONCE = 2.0
+#: Seconds. With the defaults of Celery, a save that waits for the broker takes longer.
+LONGEST_SAVE = 2.0
 LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%% listener %%'"
 
 
@@ -40,7 +40,7 @@ def database(redis: EmbeddedRedis) -> Any:
 
 
 def waiting(redis: EmbeddedRedis, queue: str = "celery") -> int:
-    """Messages that nobody has taken yet."""
+    """Messages that no worker has received yet."""
     return int(database(redis).llen(queue))
 
 
@@ -55,7 +55,7 @@ def test_saves_of_one_transaction_send_one_message_after_it(
     assert waiting(redis) == 1
 
 
-def test_what_is_rolled_back_sends_none(redis: EmbeddedRedis) -> None:
+def test_a_rolled_back_save_sends_none(redis: EmbeddedRedis) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         JobPosting.objects.create(title="Male stue")
         raise ZeroDivisionError
@@ -67,13 +67,13 @@ def test_other_models_send_none(redis: EmbeddedRedis) -> None:
     assert waiting(redis) == 0
 
 
-def test_a_host_can_do_without(redis: EmbeddedRedis, settings: Any) -> None:
+def test_a_project_can_switch_them_off(redis: EmbeddedRedis, settings: Any) -> None:
     settings.MARKETPLACE_AI_WAKE_UP = False
     JobPosting.objects.create(title="Male stue")
     assert waiting(redis) == 0
 
 
-def test_tasks_in_the_callers_process_mean_that_nobody_listens(
+def test_none_is_sent_if_tasks_run_in_the_callers_process(
     redis: EmbeddedRedis,
 ) -> None:
     with publishing_to(redis.url() or "", task_always_eager=True):
@@ -81,31 +81,31 @@ def test_tasks_in_the_callers_process_mean_that_nobody_listens(
     assert waiting(redis) == 0
 
 
-def test_a_dead_redis_costs_saves_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dead_redis_does_not_delay_saves(caplog: pytest.LogCaptureFixture) -> None:
     with publishing_to(NO_REDIS), caplog.at_level("INFO", "marketplace_ai.queue.wake_up"):
-        began = time.monotonic()
+        started = time.monotonic()
         for n in range(20):
             JobPosting.objects.create(title=f"Male rom {n}")
-        assert time.monotonic() - began < AT_ONCE
+        assert time.monotonic() - started < LONGEST_SAVE
     assert JobPosting.objects.count() == 20
     assert len(caplog.records) == 1, "the breaker did not keep later saves from trying"
 
 
-def test_a_frozen_redis_holds_up_one_save_shortly(redis: EmbeddedRedis) -> None:
+def test_a_frozen_redis_delays_one_save_shortly(redis: EmbeddedRedis) -> None:
     assert wake_up.send()
     pid = redis.pid()
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        began = time.monotonic()
+        started = time.monotonic()
         for n in range(20):
             JobPosting.objects.create(title=f"Male rom {n}")
-        assert time.monotonic() - began < AT_ONCE
+        assert time.monotonic() - started < LONGEST_SAVE
     finally:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_wake_ups_flow_again_when_redis_is_back(
+def test_wake_ups_resume_when_redis_is_back(
     redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
@@ -117,14 +117,14 @@ def test_wake_ups_flow_again_when_redis_is_back(
     assert waiting(redis) == 1
 
 
-def test_a_connection_that_the_broker_closed_is_made_anew(redis: EmbeddedRedis) -> None:
+def test_a_connection_that_the_broker_closed_is_reopened(redis: EmbeddedRedis) -> None:
     assert wake_up.send()
     redis.kill()
     redis.start()
     assert wake_up.send()
 
 
-def test_a_connection_is_kept(redis: EmbeddedRedis) -> None:
+def test_the_connection_stays_open(redis: EmbeddedRedis) -> None:
     assert wake_up.send()
     observer = database(redis)
     before = observer.info()["total_connections_received"]
@@ -139,7 +139,7 @@ def test_the_next_of_several_hosts_is_tried(redis: EmbeddedRedis) -> None:
     assert waiting(redis) == 1
 
 
-def test_the_hosts_own_transport_options_stay_in_force(redis: EmbeddedRedis) -> None:
+def test_the_transport_options_of_the_project_still_apply(redis: EmbeddedRedis) -> None:
     options = {"global_keyprefix": "shop:"}
     with publishing_to(redis.url() or "", broker_transport_options=options):
         assert wake_up.send()
@@ -149,14 +149,14 @@ def test_the_hosts_own_transport_options_stay_in_force(redis: EmbeddedRedis) -> 
 @pytest.mark.parametrize(
     ("broker", "sent"), [("memory://", True), ("amqp://127.0.0.1:1//", False), ("none://", False)]
 )
-def test_other_brokers_do_no_harm(broker: str, sent: bool) -> None:
+def test_other_brokers_raise_nothing(broker: str, sent: bool) -> None:
     with publishing_to(broker):
         JobPosting.objects.create(title="Male stue")
         wake_up.reset()
         assert wake_up.send() is sent
 
 
-def test_a_forked_process_has_a_connection_of_its_own(redis: EmbeddedRedis) -> None:
+def test_a_forked_process_opens_a_new_connection(redis: EmbeddedRedis) -> None:
     assert wake_up.send()
     child = os.fork()
     if child == 0:
@@ -182,7 +182,7 @@ def test_threads_may_send_at_once(redis: EmbeddedRedis) -> None:
     assert waiting(redis) == sum(results) > 0
 
 
-def test_wake_ups_reach_an_idle_worker_forged_ones_and_an_outage_notwithstanding(
+def test_wake_ups_reach_an_idle_worker_also_after_forged_ones_and_an_outage(
     redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wake_up, "BROKER_SECONDS", 0.0)
@@ -208,7 +208,7 @@ def test_wake_ups_reach_an_idle_worker_forged_ones_and_an_outage_notwithstanding
         redis.kill()
         JobPosting.objects.create(title="Male tak")
         redis.start()
-        # The worker's own connection to Redis comes back in its own time.
+        # The worker reconnects to Redis only after a while.
         worker.wait_for(
             lambda: wake_up.send() and Decision.objects.count() == 3, "wake-ups no longer arrive"
         )

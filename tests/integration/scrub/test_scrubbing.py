@@ -123,7 +123,7 @@ def test_imported_exemplars_are_scrubbed(catalog: dict[str, Category], tmp_path:
     file.write_text(f'text,category\n"{RAW}",maling\n', encoding="utf-8")
     import_exemplars(str(file))
     assert Exemplar.objects.get().text == CLEAN
-    assert import_exemplars(str(file)).known == 1
+    assert import_exemplars(str(file)).existing == 1
 
 
 def test_exemplars_from_postings_are_scrubbed(catalog: dict[str, Category]) -> None:

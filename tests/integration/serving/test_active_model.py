@@ -1,4 +1,4 @@
-"""The way of a posting: created by anyone, decided without a further call."""
+"""A posting from its creation to its decision, with the active encoder and classifier."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_each_way_of_creating_leads_to_a_decision(fitted: None) -> None:
     assert proposed["Male tak"] == "maling"
 
 
-def test_matches_are_kept_as_they_were(fitted: None) -> None:
+def test_matches_are_stored_with_the_decision(fitted: None) -> None:
     job = JobPosting.objects.create(title="Male stue")
     drain()
     matches = current(job).matches
     texts = Exemplar.objects.in_bulk([match.exemplar_id for match in matches])
-    # The category's description has half the vote beside four exemplars, so it may come first.
+    # With four exemplars the category's description has half the vote, so it may come first.
     nearest = max(matches, key=lambda match: match.similarity)
     assert texts[nearest.exemplar_id].text == "Male stue"
     assert nearest.similarity == pytest.approx(1, abs=0.01)
@@ -63,7 +63,7 @@ def test_matches_are_kept_as_they_were(fitted: None) -> None:
 
 
 @pytest.mark.slow
-def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
+def test_without_a_classifier_postings_go_to_review_and_fitting_decides_them_again(
     exemplars: None, posting: JobPosting
 ) -> None:
     drain()
@@ -78,7 +78,7 @@ def test_before_anything_is_fitted_a_person_decides_and_fitting_decides_anew(
 def test_an_edit_that_was_read_before_its_log_entry_is_decided_once(
     fitted: None, posting: JobPosting
 ) -> None:
-    """It was committed between the look at the log and the look at the text."""
+    """It was committed after the log was collected and before the text was read."""
     drain()
     decided = current(posting).decided_at
     for seconds, decisions in ((-1, 1), (1, 2)):
@@ -122,7 +122,7 @@ def test_an_automatic_category_is_written(
     assert posting.category_set_by == "machine"
 
 
-def test_an_automatic_category_that_no_longer_holds_is_taken_back(
+def test_an_automatic_category_that_no_longer_holds_is_cleared(
     fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
     automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
@@ -159,7 +159,7 @@ def test_a_persons_change_of_an_automatic_category_stands(
     assert current(posting).outcome == Outcome.HUMAN_OVERRIDE
 
 
-def test_a_category_that_a_person_took_away_is_only_proposed(
+def test_a_category_that_a_person_cleared_is_only_proposed(
     fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
     automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
@@ -171,7 +171,7 @@ def test_a_category_that_a_person_took_away_is_only_proposed(
     assert current(posting).outcome == Outcome.REVIEW
 
 
-def test_a_text_changed_while_it_was_encoded_is_encoded_once_more(
+def test_a_text_changed_while_it_was_encoded_is_encoded_again(
     fitted: None, posting: JobPosting
 ) -> None:
     models, encodes = ModelLoader(), []
@@ -217,7 +217,7 @@ def test_a_category_deleted_while_encoding_falls_to_review(
     assert current(posting).category is None
 
 
-def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> None:
+def test_only_the_text_that_cannot_be_encoded_is_marked_failed(fitted: None, settings: Any) -> None:
     settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
     jobs = [JobPosting(title=f"Male rom {n}") for n in range(20)]
     jobs[7].title = "POISON"
@@ -240,10 +240,10 @@ def test_a_poisonous_text_is_set_aside_alone(fitted: None, settings: Any) -> Non
     assert row.last_error == "ValueError: cannot"
 
 
-def test_a_failing_write_is_found_and_set_aside_alone(
+def test_only_the_posting_whose_write_fails_is_marked_failed(
     fitted: None, settings: Any, monkeypatch: Any
 ) -> None:
-    """A host's own override may fail on one posting; the others must get their category."""
+    """An adapter of the project may fail on one posting; the others must get their category."""
     from marketplace_ai.adapter import JobAdapter
 
     settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
@@ -295,9 +295,7 @@ def test_stored_vectors_are_unit_vectors(fitted: None, posting: JobPosting) -> N
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_new_exemplar_counts_in_the_next_batch(
-    fitted: None, catalog: dict[str, Category]
-) -> None:
+def test_a_new_exemplar_votes_in_the_next_batch(fitted: None, catalog: dict[str, Category]) -> None:
     from marketplace_ai.review.answers import answer
 
     models = ModelLoader()
@@ -310,7 +308,7 @@ def test_a_new_exemplar_counts_in_the_next_batch(
     assert matches[0].exemplar_id == Exemplar.objects.get(posting=first).pk
 
 
-def test_quarantine_and_deletion_silence_an_exemplar(
+def test_quarantined_and_deleted_exemplars_do_not_vote(
     fitted: None, catalog: dict[str, Category]
 ) -> None:
     models = ModelLoader()
@@ -327,7 +325,7 @@ def test_quarantine_and_deletion_silence_an_exemplar(
     ) == {"quarantined"}
 
 
-def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, settings: Any) -> None:
+def test_a_bulk_update_renews_vectors_and_keeps_decisions(fitted: None, settings: Any) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
     drain()
     before = list(
@@ -342,7 +340,7 @@ def test_a_mass_edit_renews_vectors_and_leaves_decisions_alone(fitted: None, set
     assert Decision.objects.count() == 3
 
 
-def test_undecided_postings_in_a_mass_edit_are_still_decided(fitted: None, settings: Any) -> None:
+def test_undecided_postings_in_a_bulk_update_are_still_decided(fitted: None, settings: Any) -> None:
     settings.MARKETPLACE_AI_BULK_UPDATE_THRESHOLD = 2
     trigger.install()
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(3)])
@@ -351,7 +349,7 @@ def test_undecided_postings_in_a_mass_edit_are_still_decided(fitted: None, setti
     assert Decision.objects.count() == 3
 
 
-def test_a_category_deleted_since_counts_as_nobodys(
+def test_a_deleted_category_counts_as_set_by_nobody(
     fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
     automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
@@ -364,7 +362,7 @@ def test_a_category_deleted_since_counts_as_nobodys(
     assert posting.category == catalog["plen"]
 
 
-def test_a_posting_withdrawn_while_it_was_encoded_is_left_alone(
+def test_a_posting_withdrawn_while_it_was_encoded_is_not_decided(
     fitted: None, posting: JobPosting, monkeypatch: Any
 ) -> None:
     from marketplace_ai.adapter import JobAdapter
@@ -376,7 +374,7 @@ def test_a_posting_withdrawn_while_it_was_encoded_is_left_alone(
     assert not QueuedPosting.objects.exists()
 
 
-def test_an_adapter_whose_text_is_never_twice_the_same_is_set_aside(
+def test_a_posting_whose_text_differs_at_each_call_is_marked_failed(
     fitted: None, posting: JobPosting, monkeypatch: Any, settings: Any
 ) -> None:
     from marketplace_ai.adapter import JobAdapter
@@ -400,8 +398,8 @@ def test_a_damaged_classifier_decides_nothing_and_can_be_replaced(
     assert current(posting).category_key == "maling"
 
 
-def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: Any) -> None:
-    """As a device error does: after it every text fails, until the process is started anew."""
+def test_a_text_that_breaks_the_encoder_is_isolated(fitted: None, settings: Any) -> None:
+    """As with a device error: after it every text fails until the process is restarted."""
     settings.MARKETPLACE_AI_MAX_ATTEMPTS = 2
     JobPosting.objects.bulk_create(
         [JobPosting(title=t) for t in ("Male stue", "BREAK", "Male tak")]
@@ -431,7 +429,7 @@ def test_a_text_that_breaks_the_encoder_is_singled_out(fitted: None, settings: A
     assert QueuedPosting.objects.get().failed_at is not None
 
 
-def test_a_persons_category_that_was_the_machines_once_stands(
+def test_a_persons_category_that_was_once_automatic_stands(
     fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
     automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
@@ -446,7 +444,7 @@ def test_a_persons_category_that_was_the_machines_once_stands(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting) -> None:
+def test_a_posting_that_is_being_deleted_delays_no_other(posting: JobPosting) -> None:
     other = JobPosting.objects.create(title="Bytte kran")
     models = ModelLoader()
     models.refresh()
@@ -473,7 +471,7 @@ def test_a_host_that_is_deleting_a_posting_holds_up_no_other(posting: JobPosting
 
 
 @pytest.mark.django_db(transaction=True)
-def test_hosts_that_delete_postings_do_not_wait_for_each_other() -> None:
+def test_transactions_that_delete_postings_do_not_wait_for_each_other() -> None:
     first, second = (JobPosting.objects.create(title=t) for t in "ab")
     host = connections["default"].copy()
     try:

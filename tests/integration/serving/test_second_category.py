@@ -1,4 +1,4 @@
-"""A second job: kept with the decision, and told to a host that wants it, in the same breath."""
+"""Second categories: stored with the decision, and written to the project by its adapter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.worker_runs import current, drain, fit
 
 pytestmark = pytest.mark.django_db
 
-Told = list[dict[Any, list[Any]]]
+Calls = list[dict[Any, list[Any]]]
 
 
 @pytest.fixture
@@ -28,90 +28,102 @@ def fitted(exemplars: None) -> None:
 
 
 @pytest.fixture
-def told(monkeypatch: Any) -> Told:
-    """Each call of the adapter's method."""
-    calls: Told = []
+def applied(monkeypatch: Any) -> Calls:
+    """The argument of each call of ``apply_secondary``."""
+    calls: Calls = []
     monkeypatch.setattr(
         JobAdapter, "apply_secondary", lambda self, categories: calls.append(dict(categories))
     )
     return calls
 
 
-def says(
+def predict(
     monkeypatch: Any, outcome: Outcome, category: Category | None, *secondary: Category
 ) -> None:
-    """Have the classifier say one thing of every posting."""
+    """Have the classifier propose the same for every posting."""
     proposal = Proposal(
         outcome,
         category.pk if category else None,
         0.99,
         0.9,
-        secondary=tuple(other.pk for other in secondary),
+        second_categories=tuple(other.pk for other in secondary),
     )
     monkeypatch.setattr(
         ActiveModel, "propose", lambda self, texts, vectors: [proposal] * len(texts)
     )
 
 
-def test_the_decision_keeps_it_and_the_host_is_told_once(
-    fitted: None, posting: JobPosting, catalog: dict[str, Category], told: Told, monkeypatch: Any
+def test_it_is_stored_with_the_decision_and_applied_once(
+    fitted: None,
+    posting: JobPosting,
+    catalog: dict[str, Category],
+    applied: Calls,
+    monkeypatch: Any,
 ) -> None:
     other = JobPosting.objects.create(title="Male tak og klippe gress")
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
     for job in (posting, other):
         assert current(job).second_category_keys == ["plen"]
         job.refresh_from_db()
-        assert job.category == catalog["maling"]  # and its category is the first alone
-    assert told == [{posting.pk: [catalog["plen"].pk], other.pk: [catalog["plen"].pk]}]
+        assert job.category == catalog["maling"]  # its category is only the first one
+    assert applied == [{posting.pk: [catalog["plen"].pk], other.pk: [catalog["plen"].pk]}]
 
 
 def test_by_default_nothing_is_written(
     fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
     assert current(posting).second_category_keys == ["plen"]
 
 
-def test_one_job_is_nothing_to_tell(
-    fitted: None, posting: JobPosting, catalog: dict[str, Category], told: Told, monkeypatch: Any
-) -> None:
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"])
-    drain()
-    assert current(posting).second_category_keys == []
-    assert told == []
-
-
-@pytest.mark.parametrize("outcome", [Outcome.REVIEW, Outcome.AUTOMATIC_PARENT])
-def test_what_is_not_certain_of_its_first_job_is_recorded_only(
+def test_without_a_second_category_nothing_is_applied(
     fitted: None,
     posting: JobPosting,
     catalog: dict[str, Category],
-    told: Told,
+    applied: Calls,
+    monkeypatch: Any,
+) -> None:
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"])
+    drain()
+    assert current(posting).second_category_keys == []
+    assert applied == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REVIEW, Outcome.AUTOMATIC_PARENT])
+def test_without_an_automatic_category_it_is_only_stored(
+    fitted: None,
+    posting: JobPosting,
+    catalog: dict[str, Category],
+    applied: Calls,
     monkeypatch: Any,
     outcome: Outcome,
 ) -> None:
-    says(monkeypatch, outcome, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, outcome, catalog["maling"], catalog["plen"])
     drain()
     assert current(posting).second_category_keys == ["plen"]
-    assert told == []
+    assert applied == []
 
 
 def test_a_persons_posting_is_never_touched(
-    fitted: None, posting: JobPosting, catalog: dict[str, Category], told: Told, monkeypatch: Any
+    fitted: None,
+    posting: JobPosting,
+    catalog: dict[str, Category],
+    applied: Calls,
+    monkeypatch: Any,
 ) -> None:
-    """Set at creation, answered in admin, taken away by hand: in each case a person spoke."""
+    """Set at creation, answered in admin, or cleared: in each case a person decided."""
     JobPosting.objects.filter(pk=posting.pk).update(category=catalog["rorlegger"])
     answered, cleared = (JobPosting.objects.create(title=title) for title in ("Male", "Klippe"))
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"])
     drain()
     answer(answered.pk, catalog["hage"].pk, None)
     JobPosting.objects.filter(pk=cleared.pk).update(category=None)
     JobPosting.objects.update(title="Male stue og klippe gress")
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
-    assert told == []
+    assert applied == []
     assert [current(job).second_category_keys for job in (posting, answered, cleared)] == [
         ["plen"]
     ] * 3
@@ -119,56 +131,60 @@ def test_a_persons_posting_is_never_touched(
 
 
 @pytest.mark.parametrize("chosen", ["hage", None])
-def test_what_was_told_before_a_person_spoke_is_theirs_now(
+def test_what_was_applied_before_a_person_decided_is_not_changed(
     fitted: None,
     posting: JobPosting,
     catalog: dict[str, Category],
-    told: Told,
+    applied: Calls,
     monkeypatch: Any,
     chosen: str | None,
 ) -> None:
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
-    told.clear()
+    applied.clear()
     JobPosting.objects.update(category=catalog[chosen] if chosen else None, title="Male stue")
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"])
     drain()
     assert Decision.objects.filter(posting=posting).count() == 2
-    assert told == []
+    assert applied == []
 
 
 @pytest.mark.parametrize("outcome", [Outcome.AUTOMATIC, Outcome.REVIEW, Outcome.NONE])
-def test_what_has_no_second_job_any_more_is_told_once(
+def test_a_second_category_that_no_longer_holds_is_cleared_once(
     fitted: None,
     posting: JobPosting,
     catalog: dict[str, Category],
-    told: Told,
+    applied: Calls,
     monkeypatch: Any,
     outcome: Outcome,
 ) -> None:
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
-    told.clear()
+    applied.clear()
     category = None if outcome == Outcome.NONE else catalog["maling"]
-    says(monkeypatch, outcome, category, *([catalog["plen"]] * (outcome == Outcome.REVIEW)))
+    predict(monkeypatch, outcome, category, *([catalog["plen"]] * (outcome == Outcome.REVIEW)))
     for title in ("Male stue", "Male gang"):
         JobPosting.objects.update(title=title)
         drain()
-    assert told == [{posting.pk: []}]
+    assert applied == [{posting.pk: []}]
 
 
 def test_a_category_that_was_deleted_meanwhile_is_left_out(
-    fitted: None, posting: JobPosting, catalog: dict[str, Category], told: Told, monkeypatch: Any
+    fitted: None,
+    posting: JobPosting,
+    catalog: dict[str, Category],
+    applied: Calls,
+    monkeypatch: Any,
 ) -> None:
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     Category.objects.filter(slug="plen").delete()
     drain()
     assert current(posting).outcome == Outcome.AUTOMATIC
     assert current(posting).second_category_keys == []
-    assert told == []
+    assert applied == []
 
 
-def test_where_the_host_fails_neither_is_written(
+def test_if_the_adapter_fails_neither_category_is_written(
     fitted: None,
     posting: JobPosting,
     catalog: dict[str, Category],
@@ -180,7 +196,7 @@ def test_where_the_host_fails_neither_is_written(
 
     settings.MARKETPLACE_AI_MAX_ATTEMPTS = 1
     monkeypatch.setattr(JobAdapter, "apply_secondary", fail)
-    says(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
+    predict(monkeypatch, Outcome.AUTOMATIC, catalog["maling"], catalog["plen"])
     drain()
     posting.refresh_from_db()
     assert posting.category is None
@@ -188,7 +204,7 @@ def test_where_the_host_fails_neither_is_written(
     assert QueuedPosting.objects.get().last_error == "RuntimeError: the host says no"
 
 
-def test_verdicts_bring_it_along(
+def test_it_comes_from_the_prediction(
     fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
 ) -> None:
     """From the classifier's labels, which are text, to the keys of categories."""
@@ -196,23 +212,26 @@ def test_verdicts_bring_it_along(
 
     from marketplace_ai.classifier import Classifier
 
-    judged = Classifier.predict
+    original = Classifier.predict
     second = ((str(catalog["plen"].pk), 2.5),)
     monkeypatch.setattr(
         Classifier,
         "predict",
-        lambda *given: [replace(verdict, second_categories=second) for verdict in judged(*given)],
+        lambda *args: [
+            replace(prediction, second_categories=second) for prediction in original(*args)
+        ],
     )
     drain()
     assert current(posting).category_key == "maling"
     assert current(posting).second_category_keys == ["plen"]
 
 
-# -- on the screens --------------------------------------------------------------------------
+# -- in admin --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("language", "expected"), [("en", "Second category: {}, gone"), ("nb", "I tillegg: {}, gone")]
+    ("language", "expected"),
+    [("en", "Second category: {}, gone"), ("nb", "Tilleggskategori: {}, gone")],
 )
 def test_it_is_shown_with_the_posting_and_with_the_decision(
     admin_client: Client,
@@ -231,7 +250,7 @@ def test_it_is_shown_with_the_posting_and_with_the_decision(
             assert expected.format(catalog["plen"]) in html
 
 
-def test_where_there_is_none_nothing_is_shown(
+def test_without_one_nothing_is_shown(
     admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
 ) -> None:
     decide(posting, catalog["maling"])
@@ -239,7 +258,7 @@ def test_where_there_is_none_nothing_is_shown(
     assert "Second category:" not in admin_client.get(page).content.decode()
 
 
-def test_what_it_is_called_is_escaped(
+def test_its_name_is_escaped(
     admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
 ) -> None:
     Category.objects.filter(slug="plen").update(name="<script>alert(1)</script>", name_en="")

@@ -1,4 +1,4 @@
-"""Workers beside their ordinary work: candidates are loaded, built, and never in the way."""
+"""Candidates in a worker: they are loaded and built without delaying the active encoder."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def loads(monkeypatch: Any) -> list[str]:
     return names
 
 
-def run(working: Any, turns: int = 40) -> None:
-    for _ in range(turns):
+def run(working: Any, iterations: int = 40) -> None:
+    for _ in range(iterations):
         if not working.run_once():
             return
     raise AssertionError("it does not come to an end")
@@ -76,7 +76,7 @@ class TestOrder:
     def test_a_posting_waits_for_one_batch_of_a_candidate_at_most(
         self, active: Encoder, seen: Recorder
     ) -> None:
-        """Created while one is encoded, it is the next that is, though others are claimed."""
+        """Created while one batch is encoded, it is in the next, though another is claimed."""
         older(4 * BATCH)
         candidate()
 
@@ -99,16 +99,16 @@ class TestOrder:
         assert seen.calls[first + 1] == (64, ["Ny"])
 
     @pytest.mark.slow
-    def test_only_one_encoder_has_batches_in_hand(self, active: Encoder, seen: Recorder) -> None:
+    def test_only_one_encoder_has_batches_in_flight(self, active: Encoder, seen: Recorder) -> None:
         older(3 * BATCH)
         both = [candidate("one"), candidate("two", 48)]
-        hands: list[set[Any]] = []
+        encoders_in_flight: list[set[Any]] = []
 
         def look(dimension: int, texts: list[str]) -> None:
             claimed = QueuedPosting.objects.filter(token__isnull=False)
-            hands.append(set(claimed.values_list("encoder_id", flat=True)))
-            if len(hands) % 2:
-                JobPosting.objects.create(title=f"Ny {len(hands)}")
+            encoders_in_flight.append(set(claimed.values_list("encoder_id", flat=True)))
+            if len(encoders_in_flight) % 2:
+                JobPosting.objects.create(title=f"Ny {len(encoders_in_flight)}")
                 JobPosting.objects.filter(title="Ny 3").update(title="Ny 3!")
 
         seen.meanwhile = look
@@ -120,22 +120,22 @@ class TestOrder:
             run(working)
         finally:
             working.close()
-        assert len(hands) > 5
-        assert all(len(keys) <= 1 for keys in hands), hands
+        assert len(encoders_in_flight) > 5
+        assert all(len(keys) <= 1 for keys in encoders_in_flight), encoders_in_flight
         everything = set(JobPosting.objects.values_list("pk", flat=True))
         assert all(vectors(encoder) == everything for encoder in both)
 
-    def test_what_comes_between_two_turns_finds_empty_hands(
+    def test_a_posting_created_between_two_iterations_goes_before_the_candidate(
         self, active: Encoder, seen: Recorder
     ) -> None:
         older(4 * BATCH)
         encoder = candidate()
         working = queue_worker()
-        in_hand: list[set[Any]] = []
+        in_flight: list[set[Any]] = []
 
         def look(dimension: int, texts: list[str]) -> None:
             claimed = QueuedPosting.objects.filter(token__isnull=False)
-            in_hand.append(set(claimed.values_list("encoder_id", flat=True)))
+            in_flight.append(set(claimed.values_list("encoder_id", flat=True)))
 
         try:
             while not working._candidates.is_busy:
@@ -144,7 +144,7 @@ class TestOrder:
             seen.meanwhile = look
             assert working.run_once()
             assert Decision.objects.get().posting.title == "Ny"
-            assert in_hand[0] == {None}
+            assert in_flight[0] == {None}
             run(working)
         finally:
             working.close()
@@ -169,7 +169,7 @@ class TestOrder:
         assert state(ready) == EncoderState.READY
         assert seen.of("Ny") == [64, 48, 32]
 
-    def test_a_stop_gives_a_candidates_batch_ahead_back(
+    def test_a_stop_releases_the_prefetched_batch_of_a_candidate(
         self, active: Encoder, seen: Recorder
     ) -> None:
         older(3 * BATCH)
@@ -179,25 +179,25 @@ class TestOrder:
         working = Worker(ModelLoader(), executor=Late())
         seen.meanwhile = lambda dimension, texts: working.stop() if len(texts) == BATCH else None
         try:
-            run(working, turns=2)
+            run(working, iterations=2)
         except AssertionError:
             pass
         finally:
             working.close()
         assert len(vectors(encoder)) == BATCH
-        left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
-        assert list(left) == [(None, False, 0)] * 2 * BATCH
+        remaining = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
+        assert list(remaining) == [(None, False, 0)] * 2 * BATCH
 
-    def test_nothing_of_a_candidate_is_in_hand_beside_a_row_that_is_tried_alone(
+    def test_no_batch_of_a_candidate_is_in_flight_together_with_an_isolated_row(
         self, active: Encoder, seen: Recorder
     ) -> None:
         older(4 * BATCH)
         encoder = candidate()
-        alone: list[int] = []
+        num_claimed: list[int] = []
 
         def look(dimension: int, texts: list[str]) -> None:
             if "Alene" in texts:
-                alone.append(QueuedPosting.objects.filter(token__isnull=False).count())
+                num_claimed.append(QueuedPosting.objects.filter(token__isnull=False).count())
             elif dimension == 32 and not JobPosting.objects.filter(title="Alene").exists():
                 JobPosting.objects.create(title="Alene")
                 intake.collect()
@@ -205,7 +205,7 @@ class TestOrder:
 
         seen.meanwhile = look
         drain()
-        assert alone == [1, 1]
+        assert num_claimed == [1, 1]
         assert len(vectors(encoder)) == 4 * BATCH + 1
 
     def test_a_text_that_only_the_candidate_cannot_encode_is_found(
@@ -227,49 +227,49 @@ class TestOrder:
         assert (row.posting.title, row.attempts, row.encoder) == ("Male rom 3", 1, encoder)
 
 
-class TestTrouble:
+class TestFailures:
     def broken(self, monkeypatch: Any) -> list[int]:
-        """The 32-dimensional one cannot be loaded; how often it was tried."""
-        tried: list[int] = []
+        """Have loading the 32-dimensional encoder fail; returns one entry for each attempt."""
+        attempts: list[int] = []
         warm_up = DummyEncoder.warm_up
 
         def fail(self: DummyEncoder) -> None:
             if self.dimension == 32:
-                tried.append(1)
+                attempts.append(1)
                 raise EncoderError("its files are gone")
             warm_up(self)
 
         monkeypatch.setattr(DummyEncoder, "warm_up", fail)
-        return tried
+        return attempts
 
-    def test_one_that_cannot_be_loaded_hurts_nobody_and_is_told(
+    def test_one_that_cannot_be_loaded_delays_no_other_and_is_reported(
         self, active: Encoder, monkeypatch: Any, caplog: Any
     ) -> None:
         encoder, other = candidate("broken"), candidate("sound", 48)
-        tried = self.broken(monkeypatch)
+        attempts = self.broken(monkeypatch)
         job = JobPosting.objects.create(title="Male stue")
         drain()
         assert (vectors(active), vectors(other), vectors(encoder)) == ({job.pk}, {job.pk}, set())
-        assert caplog.text.count("its files are gone") == len(tried) == 1
+        assert caplog.text.count("its files are gone") == len(attempts) == 1
         assert "its files are gone" in call_json("encoders")["encoders"][1]["trouble"]
         assert "its files are gone" in call("encoders")
 
-    def test_it_is_tried_again_after_a_pause_and_told_once(
+    def test_it_is_loaded_again_after_a_pause_and_reported_once(
         self, active: Encoder, monkeypatch: Any, caplog: Any
     ) -> None:
         encoder = candidate()
-        tried = self.broken(monkeypatch)
+        attempts = self.broken(monkeypatch)
         job = JobPosting.objects.create(title="Male stue")
         working = queue_worker()
         try:
             run(working)
             monkeypatch.setattr(candidate_worker, "CANDIDATE_ENCODER_SECONDS", 0)
             run(working)
-            assert len(tried) == 1, "it does not pause"
-            for known in working._candidates._workers.values():
-                known._paused_until = 0
+            assert len(attempts) == 1, "it does not pause"
+            for candidate_in_worker in working._candidates._workers.values():
+                candidate_in_worker._paused_until = 0
             run(working)
-            assert len(tried) == 2
+            assert len(attempts) == 2
             assert caplog.text.count("its files are gone") == 1
             monkeypatch.undo()
             run(working)
@@ -279,7 +279,7 @@ class TestTrouble:
         encoder.refresh_from_db()
         assert (encoder.state, encoder.last_error) == ("ready", "")
 
-    def test_other_weights_than_registered_are_not_used(self, active: Encoder) -> None:
+    def test_weights_other_than_the_registered_ones_are_not_used(self, active: Encoder) -> None:
         encoder = candidate()
         Encoder.objects.filter(pk=encoder.pk).update(weights_hash="0" * 64)
         JobPosting.objects.create(title="Male stue")
@@ -288,10 +288,10 @@ class TestTrouble:
         assert not vectors(encoder)
         assert "not those that were registered" in encoder.last_error
 
-    def test_one_that_breaks_is_loaded_anew(
+    def test_one_that_breaks_is_loaded_again(
         self, active: Encoder, monkeypatch: Any, loads: list[str]
     ) -> None:
-        """A device that fails on every text: the postings are given back, uncounted but alone."""
+        """The device fails on every text: the postings are released, uncounted but isolated."""
         encoder = candidate()
         JobPosting.objects.bulk_create([JobPosting(title=f"Male {n}") for n in range(3)])
         encode, broken = DummyEncoder.encode, [1]
@@ -306,18 +306,20 @@ class TestTrouble:
         try:
             run(working)
             assert len(vectors(active)) == 3
-            left = QueuedPosting.objects.values_list("encoder", "is_isolated", "attempts", "token")
-            assert list(left) == [(encoder.pk, True, 0, None)] * 3
+            remaining = QueuedPosting.objects.values_list(
+                "encoder", "is_isolated", "attempts", "token"
+            )
+            assert list(remaining) == [(encoder.pk, True, 0, None)] * 3
             broken.clear()
-            for known in working._candidates._workers.values():
-                known._paused_until = 0
+            for candidate_in_worker in working._candidates._workers.values():
+                candidate_in_worker._paused_until = 0
             run(working)
         finally:
             working.close()
         assert len(vectors(encoder)) == 3
         assert loads == ["dummy", "next", "next"]
 
-    def test_a_drain_ends_though_one_cannot_be_loaded(
+    def test_draining_ends_though_one_cannot_be_loaded(
         self, active: Encoder, monkeypatch: Any
     ) -> None:
         candidate()
@@ -337,7 +339,7 @@ class TestTrouble:
 
 
 class TestSwitch:
-    def test_a_loaded_encoder_is_handed_over_and_back(
+    def test_a_loaded_encoder_is_reused_after_a_switch_and_back(
         self, active: Encoder, loads: list[str]
     ) -> None:
         encoder = candidate()
@@ -360,7 +362,7 @@ class TestSwitch:
         digests = PostingEmbedding.objects.values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
 
-    def test_what_was_queued_before_a_switch_keeps_the_former_one_current(
+    def test_postings_queued_before_a_switch_get_vectors_of_the_former_encoder_too(
         self, active: Encoder
     ) -> None:
         encoder = candidate()
@@ -380,10 +382,10 @@ class TestSwitch:
         assert len({bytes(digest) for digest in digests}) == 1
         assert not QueuedPosting.objects.exists()
 
-    def test_rows_of_its_own_are_worked_off_after_it_became_active(
+    def test_its_candidate_rows_are_processed_after_it_became_active(
         self, active: Encoder, seen: Recorder
     ) -> None:
-        """It had vectors to give when it was promoted; no decision is made of those rows."""
+        """Rows for its vectors were left when it was promoted; they lead to no decision."""
         encoder = candidate()
         JobPosting.objects.create(title="Male stue")
         working = queue_worker()
@@ -399,7 +401,7 @@ class TestSwitch:
         assert not QueuedPosting.objects.exists()
 
     @pytest.mark.slow
-    def test_one_that_is_no_candidate_any_more_is_released(self, active: Encoder) -> None:
+    def test_a_retired_candidate_is_released_from_memory(self, active: Encoder) -> None:
         encoder = candidate()
         models = ModelLoader()
         working = queue_worker(models)
@@ -437,7 +439,7 @@ class TestDedicatedWorker:
         assert loads == ["next"]
         assert len(rows(None)) == 1
 
-    def test_it_ends_when_that_is_a_candidate_no_longer(self, active: Encoder) -> None:
+    def test_it_ends_when_its_encoder_is_no_longer_a_candidate(self, active: Encoder) -> None:
         encoder = candidate()
         working = queue_worker(only=encoder.pk)
         switch(encoder)
@@ -446,8 +448,8 @@ class TestDedicatedWorker:
             assert working.stopping
         finally:
             working.close()
-        assert "no encoder beside the active one" in refused("process_pending", encoder="next")
-        assert "no encoder beside the active one" in refused("process_pending", encoder="none")
+        assert "is not a candidate encoder" in refused("process_pending", encoder="next")
+        assert "is not a candidate encoder" in refused("process_pending", encoder="none")
 
     @pytest.mark.django_db(transaction=True)
     def test_the_command(self, active: Encoder, monkeypatch: Any) -> None:
@@ -458,13 +460,13 @@ class TestDedicatedWorker:
         assert state(encoder) == EncoderState.READY
         Encoder.objects.filter(pk=encoder.pk).update(weights_hash="0" * 64)
         backfill.queue([JobPosting.objects.earliest("pk").pk], encoder_id=encoder.pk)
-        said = failed("process_pending", encoder="next", drain=True)
-        assert "The encoder 'next' was not built" in said
+        message = failed("process_pending", encoder="next", drain=True)
+        assert "The encoder 'next' was not built" in message
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
-def test_a_real_worker_builds_one_in_its_own_threads(active: Encoder, tmp_path: Path) -> None:
+def test_a_real_worker_builds_one_in_separate_threads(active: Encoder, tmp_path: Path) -> None:
     older(30)
     encoder = candidate()
     JobPosting.objects.create(title="Male stue")

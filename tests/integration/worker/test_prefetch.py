@@ -1,4 +1,4 @@
-"""One batch ahead: what is in a worker's hands beside the batch that is encoded."""
+"""Prefetching: what a worker has in flight while one batch is encoded."""
 
 from __future__ import annotations
 
@@ -31,99 +31,99 @@ def create(count: int) -> None:
 
 
 def claims() -> dict[Any, int]:
-    """Rows in hand by their token."""
+    """The number of claimed rows, by token."""
     tokens = QueuedPosting.objects.filter(token__isnull=False).values_list("token", flat=True)
     return {token: list(tokens).count(token) for token in tokens}
 
 
-class World:
-    """A worker whose encoder works as late as it can: when its vectors are waited for."""
+class LateWorker:
+    """A worker whose encoder runs as late as it can: when the vectors are waited for."""
 
     def __init__(self, settings: Any) -> None:
         settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
         self.models = ModelLoader()
         self.models.refresh()
         self.queue_worker = Worker(self.models, executor=Late())
-        #: What is in hand at each call of the encoder.
-        self.seen: list[list[int]] = []
+        #: Rows of each claim in flight, at each call of the encoder.
+        self.in_flight: list[list[int]] = []
         self._encode = self.models.active.text_encoder.encode
         self.models.active.text_encoder.encode = self.encode
         self.meanwhile: Callable[[list[str]], None] = lambda texts: None
 
     def encode(self, texts: Any) -> Any:
-        self.seen.append(sorted(claims().values()))
+        self.in_flight.append(sorted(claims().values()))
         self.meanwhile(list(texts))
         return self._encode(texts)
 
 
 @pytest.fixture
-def world(db: None, settings: Any) -> Iterator[World]:
-    made = World(settings)
-    yield made
-    made.queue_worker.close()
+def late_worker(db: None, settings: Any) -> Iterator[LateWorker]:
+    worker = LateWorker(settings)
+    yield worker
+    worker.queue_worker.close()
 
 
-def test_the_next_batch_is_in_hand_while_one_is_encoded(world: World) -> None:
+def test_the_next_batch_is_claimed_while_one_is_encoded(late_worker: LateWorker) -> None:
     create(3 * BATCH)
-    while world.queue_worker.run_once():
+    while late_worker.queue_worker.run_once():
         pass
-    assert world.seen == [[BATCH, BATCH], [BATCH, BATCH], [BATCH]]
+    assert late_worker.in_flight == [[BATCH, BATCH], [BATCH, BATCH], [BATCH]]
     assert Decision.objects.count() == 3 * BATCH
     assert not QueuedPosting.objects.exists()
 
 
-def test_a_stop_gives_the_batch_ahead_back_uncounted(world: World) -> None:
+def test_a_stop_releases_the_prefetched_batch_uncounted(late_worker: LateWorker) -> None:
     create(3 * BATCH)
-    world.meanwhile = lambda texts: world.queue_worker.stop()
-    world.queue_worker.run_once()
-    assert world.seen == [[BATCH, BATCH]]
+    late_worker.meanwhile = lambda texts: late_worker.queue_worker.stop()
+    late_worker.queue_worker.run_once()
+    assert late_worker.in_flight == [[BATCH, BATCH]]
     assert Decision.objects.count() == BATCH
-    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts", "last_error")
-    assert list(left) == [(None, False, 0, "")] * 2 * BATCH
+    remaining = QueuedPosting.objects.values_list("token", "is_isolated", "attempts", "last_error")
+    assert list(remaining) == [(None, False, 0, "")] * 2 * BATCH
 
 
-def test_a_batch_that_is_being_encoded_is_written_at_the_end(world: World) -> None:
+def test_a_batch_that_is_being_encoded_is_written_at_the_end(late_worker: LateWorker) -> None:
     create(2 * BATCH)
-    world.queue_worker.run_once()
+    late_worker.queue_worker.run_once()
     assert sorted(claims().values()) == [BATCH]
-    world.queue_worker.close()
+    late_worker.queue_worker.close()
     assert Decision.objects.count() == 2 * BATCH
 
 
 @pytest.mark.parametrize(
-    ("in_a_row", "seen"),
+    ("max_isolated", "in_flight"),
     [(16, [[1], [1], [BATCH - 2, BATCH], [BATCH - 2]]), (1, [[1], [BATCH], [1], [BATCH - 2]])],
 )
-def test_nothing_is_taken_up_beside_a_row_that_is_tried_alone(
-    in_a_row: int, seen: list[list[int]], world: World, monkeypatch: Any
+def test_nothing_is_prefetched_together_with_an_isolated_row(
+    max_isolated: int, in_flight: list[list[int]], late_worker: LateWorker, monkeypatch: Any
 ) -> None:
-    """Should the process die of it, that row alone has lost an attempt. Some are tried in a row,
-    then an ordinary batch comes, which has nothing ahead while more of them wait."""
-    monkeypatch.setattr(prefetch, "MAX_ISOLATED_CLAIMS", in_a_row)
+    """If the process dies, only the isolated row loses an attempt. After some isolated rows comes
+    an ordinary batch; nothing is prefetched while more isolated rows wait."""
+    monkeypatch.setattr(prefetch, "MAX_ISOLATED_CLAIMS", max_isolated)
     create(2 * BATCH)
-    lonely = QueuedPosting.objects.order_by("id")[:2].values("id")
-    QueuedPosting.objects.filter(id__in=lonely).update(is_isolated=True)
-    while world.queue_worker.run_once():
+    isolated = QueuedPosting.objects.order_by("id")[:2].values("id")
+    QueuedPosting.objects.filter(id__in=isolated).update(is_isolated=True)
+    while late_worker.queue_worker.run_once():
         pass
-    assert world.seen == seen
+    assert late_worker.in_flight == in_flight
 
 
-def test_a_batch_that_fails_leaves_the_one_ahead_alone(world: World) -> None:
+def test_a_batch_that_fails_does_not_affect_the_prefetched_one(late_worker: LateWorker) -> None:
     create(2 * BATCH)
 
     def fail(texts: list[str]) -> None:
         if "Male rom 2" in texts:
             raise ValueError("cannot")
 
-    world.meanwhile = fail
-    while world.queue_worker.run_once():
+    late_worker.meanwhile = fail
+    while late_worker.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH - 1
     assert QueuedPosting.objects.get().last_error == "ValueError: cannot"
 
 
-def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
-    world: World, monkeypatch: Any
+def test_a_batch_whose_write_fails_does_not_affect_the_prefetched_one(
+    late_worker: LateWorker, monkeypatch: Any
 ) -> None:
     create(2 * BATCH)
     finish, calls = ActiveModel.finish, []
@@ -135,76 +135,76 @@ def test_a_batch_whose_write_fails_leaves_the_one_ahead_alone(
         return finish(self, batch, vectors)
 
     monkeypatch.setattr(ActiveModel, "finish", fail_once)
-    world.queue_worker.run_once()
+    late_worker.queue_worker.run_once()
     assert QueuedPosting.objects.filter(is_isolated=True, token=None).count() == BATCH
     assert sorted(claims().values()) == [BATCH]
-    while world.queue_worker.run_once():
+    while late_worker.queue_worker.run_once():
         pass
     assert Decision.objects.count() == 2 * BATCH
 
 
-def encoded_beside_a_fresh_one(world: World, backfill: int) -> list[list[str]]:
-    """Batches in the order they are encoded, of a backfill during whose first batch a posting
-    is created."""
+def encode_backfill_and_fresh_posting(late_worker: LateWorker, backfill: int) -> list[list[str]]:
+    """Encode a backfill, and create a posting during its first batch; returns the texts of each
+    batch in encoding order."""
     create(backfill)
     QueuedPosting.objects.update(priority=Priority.BACKFILL)
     order: list[list[str]] = []
 
-    def remember(texts: list[str]) -> None:
+    def record(texts: list[str]) -> None:
         order.append(texts)
         if len(order) == 1:
             JobPosting.objects.create(title="Ny og frisk")
 
-    world.meanwhile = remember
-    while world.queue_worker.run_once():
+    late_worker.meanwhile = record
+    while late_worker.queue_worker.run_once():
         pass
     return order
 
 
-def test_what_is_created_meanwhile_goes_before_a_backfill_that_was_claimed_ahead(
-    world: World,
+def test_a_fresh_posting_goes_before_a_prefetched_batch_of_a_backfill(
+    late_worker: LateWorker,
 ) -> None:
-    order = encoded_beside_a_fresh_one(world, 3 * BATCH)
+    order = encode_backfill_and_fresh_posting(late_worker, 3 * BATCH)
     assert ["Ny og frisk" in texts for texts in order] == [False, True, False, False]
     assert Decision.objects.count() == 3 * BATCH + 1
 
 
 @pytest.fixture
-def narrow(world: World) -> World:
-    """An encoder that works on three short texts at a time: a claim is read into two batches."""
-    world.models.active.text_encoder.tokens_at_once = 3 * 8
-    return world
+def narrow(late_worker: LateWorker) -> LateWorker:
+    """The encoder takes three short texts at once, so a claim is split into two batches."""
+    late_worker.models.active.text_encoder.tokens_at_once = 3 * 8
+    return late_worker
 
 
-def test_a_claim_is_worked_off_in_batches_of_the_encoders_size(narrow: World) -> None:
+def test_a_claim_is_processed_in_batches_of_the_encoders_size(narrow: LateWorker) -> None:
     create(2 * BATCH)
     sizes: list[int] = []
     narrow.meanwhile = lambda texts: sizes.append(len(texts))
     while narrow.queue_worker.run_once():
         pass
     assert sizes == [3, 2, 3, 2]
-    # What is written has left the claim; the next one is taken beside the last of its batches.
-    assert narrow.seen == [[5], [2, 5], [5], [2]]
+    # Written rows have left the claim; the next claim comes during the last batch of this one.
+    assert narrow.in_flight == [[5], [2, 5], [5], [2]]
     assert Decision.objects.count() == 2 * BATCH
     assert not QueuedPosting.objects.exists()
 
 
-def test_what_is_created_meanwhile_goes_before_the_rest_of_a_backfills_claim(
-    narrow: World,
+def test_a_fresh_posting_goes_before_the_rest_of_a_backfill_claim(
+    narrow: LateWorker,
 ) -> None:
-    order = encoded_beside_a_fresh_one(narrow, BATCH)
+    order = encode_backfill_and_fresh_posting(narrow, BATCH)
     assert [len(texts) for texts in order] == [3, 1, 2]
     assert order[1] == ["Ny og frisk"]
-    assert narrow.seen[1] == [1, 2], "the rest of the claim was given back"
+    assert narrow.in_flight[1] == [1, 2], "the rest of the claim was released"
     assert Decision.objects.count() == BATCH + 1
 
 
-def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> None:
+def test_many_fresh_postings_release_the_claim_of_a_backfill(narrow: LateWorker) -> None:
     create(BATCH)
     QueuedPosting.objects.update(priority=Priority.BACKFILL)
 
     def flood(texts: list[str]) -> None:
-        if len(narrow.seen) == 1:
+        if len(narrow.in_flight) == 1:
             JobPosting.objects.bulk_create([JobPosting(title=f"Ny {n}") for n in range(BATCH)])
 
     narrow.meanwhile = flood
@@ -217,39 +217,39 @@ def test_a_flood_of_fresh_postings_leaves_no_backfill_in_hand(narrow: World) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_fault_between_two_turns_gives_all_back_uncounted(
+def test_a_failure_between_two_iterations_releases_all_uncounted(
     settings: Any, monkeypatch: Any
 ) -> None:
-    """As when the connection is lost by which others see that this worker lives."""
+    """As when the connection that holds the liveness lock is lost."""
     settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     create(3 * BATCH)
     queue_worker = Worker(ModelLoader())
-    hold, held = queue_worker.liveness.acquire, []
+    acquire, num_claims = queue_worker.liveness.acquire, []
 
     def lose() -> int:
-        held.append(len(claims()))
-        if len(held) == 2:
+        num_claims.append(len(claims()))
+        if len(num_claims) == 2:
             queue_worker.stop()
             raise OperationalError("the connection is lost")
-        return hold()
+        return acquire()
 
     monkeypatch.setattr(queue_worker.liveness, "acquire", lose)
     queue_worker.run()
-    assert held == [0, 1]
-    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
-    assert list(left) == [(None, False, 0)] * 2 * BATCH
+    assert num_claims == [0, 1]
+    remaining = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
+    assert list(remaining) == [(None, False, 0)] * 2 * BATCH
 
 
-def test_closing_writes_what_is_encoded_and_gives_back_the_rest(narrow: World) -> None:
+def test_closing_writes_what_is_encoded_and_releases_the_rest(narrow: LateWorker) -> None:
     create(2 * BATCH)
     narrow.queue_worker.run_once()
     narrow.queue_worker.close()
     assert Decision.objects.count() == BATCH
-    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
-    assert list(left) == [(None, False, 0)] * BATCH
+    remaining = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
+    assert list(remaining) == [(None, False, 0)] * BATCH
 
 
-def test_only_the_time_in_the_encoder_counts(settings: Any) -> None:
+def test_only_the_time_in_the_encoder_counts_as_hanging(settings: Any) -> None:
     settings.MARKETPLACE_AI_LEASE_SECONDS = 0.03
     settings.MARKETPLACE_AI_ENCODE_TIMEOUT = 0
     ended = threading.Event()
@@ -266,27 +266,29 @@ def test_only_the_time_in_the_encoder_counts(settings: Any) -> None:
         renewal.stop()
 
 
-def test_what_was_read_for_another_encoder_is_encoded_anew(world: World, settings: Any) -> None:
+def test_a_batch_read_for_the_former_encoder_is_encoded_by_the_new_one(
+    late_worker: LateWorker, settings: Any
+) -> None:
     from marketplace_ai.encoders import active
     from marketplace_ai.models import Encoder, EncoderState
 
     create(2 * BATCH)
 
     def switch(texts: list[str]) -> None:
-        if len(world.seen) == 1:
+        if len(late_worker.in_flight) == 1:
             settings.MARKETPLACE_AI_ENCODER = "dummy:32"
             Encoder.objects.update(state=EncoderState.READY)
             active.ensure_active()
 
-    world.meanwhile = switch
-    while world.queue_worker.run_once():
+    late_worker.meanwhile = switch
+    while late_worker.queue_worker.run_once():
         pass
     assert set(Decision.objects.values_list("encoder__source", flat=True)) == {"dummy:32"}
     assert Decision.objects.count() == 2 * BATCH
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkeypatch: Any) -> None:
+def test_a_database_error_releases_both_batches_uncounted(settings: Any, monkeypatch: Any) -> None:
     settings.MARKETPLACE_AI_CLAIM_SIZE = BATCH
     create(3 * BATCH)
     queue_worker = Worker(ModelLoader())
@@ -298,8 +300,8 @@ def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkey
         with monkeypatch.context() as patch, pytest.raises(OperationalError):
             patch.setattr(ActiveModel, "finish", fail)
             queue_worker.run_once()
-        left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
-        assert list(left) == [(None, False, 0)] * 3 * BATCH
+        remaining = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
+        assert list(remaining) == [(None, False, 0)] * 3 * BATCH
         QueuedPosting.objects.update(scheduled_at="2026-01-01T00:00Z")
         while queue_worker.run_once():
             pass
@@ -308,19 +310,19 @@ def test_a_fault_of_the_database_gives_both_back_uncounted(settings: Any, monkey
         queue_worker.close()
 
 
-def two_in_hand(worker: workers.Processes) -> None:
-    worker.wait_for(lambda: len(claims()) == 2, "it does not go ahead")
+def wait_for_two_claims(worker: workers.Processes) -> None:
+    worker.wait_for(lambda: len(claims()) == 2, "it does not prefetch")
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
-def test_a_worker_killed_with_two_batches_in_hand_costs_no_posting(tmp_path: Path) -> None:
+def test_a_worker_killed_with_two_batches_in_flight_loses_no_posting(tmp_path: Path) -> None:
     url = workers.database()
     create(60)
     environment = workers.environment(url, claim_size=20, lease_seconds=3600, FAULTS_SECONDS=0.06)
     with workers.queue_worker(tmp_path, environment) as victim:
         victim.wait_for_batch()
-        two_in_hand(victim)
+        wait_for_two_claims(victim)
         victim.kill()
         victim.end()
     assert sum(claims().values()) == 40
@@ -332,7 +334,7 @@ def test_a_worker_killed_with_two_batches_in_hand_costs_no_posting(tmp_path: Pat
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
-def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
+def test_both_leases_are_renewed_and_a_stop_writes_only_the_batch_in_the_encoder(
     tmp_path: Path,
 ) -> None:
     create(60)
@@ -341,12 +343,12 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
     )
 
     def leases() -> dict[Any, Any]:
-        held = QueuedPosting.objects.filter(token__isnull=False)
-        return dict(held.values_list("token", "lease_expires_at").distinct())
+        claimed = QueuedPosting.objects.filter(token__isnull=False)
+        return dict(claimed.values_list("token", "lease_expires_at").distinct())
 
     with workers.queue_worker(tmp_path, environment) as worker:
         worker.wait_for_batch()
-        two_in_hand(worker)
+        wait_for_two_claims(worker)
         before = leases()
         worker.wait_for(
             lambda: all(leases().get(token, until) > until for token, until in before.items()),
@@ -356,5 +358,5 @@ def test_both_leases_are_renewed_and_a_stop_keeps_to_the_batch_in_the_encoder(
         worker.process.terminate()
         worker.wait_for_end()
     assert Decision.objects.count() == 20
-    left = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
-    assert list(left) == [(None, False, 0)] * 40
+    remaining = QueuedPosting.objects.values_list("token", "is_isolated", "attempts")
+    assert list(remaining) == [(None, False, 0)] * 40

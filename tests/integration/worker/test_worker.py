@@ -1,4 +1,4 @@
-"""The worker's processes: how they start, end, come back, and live through others' outages."""
+"""The worker's processes: start, stop, restart, and outages of Redis and of the parent."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def to_group(worker: workers.Processes) -> None:
     ("stop", "code"),
     [(to_parent, 0), (twice_to_parent, 0), (to_group, 1)],
 )
-def test_a_stop_finishes_the_batch_in_hand_and_leaves_no_process(
+def test_a_stop_finishes_the_current_batch_and_leaves_no_process(
     stop: Callable[[workers.Processes], None], code: int, tmp_path: Path
 ) -> None:
     create()
@@ -101,7 +101,7 @@ def test_each_pool_keeps_one_worker_also_where_redis_is_down(pool: str, tmp_path
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_session_of_a_worker_bounds_its_locks() -> None:
+def test_every_session_of_a_worker_has_timeouts() -> None:
     connection.ensure_connection()
     queue_worker = Worker(ModelLoader())
 
@@ -125,10 +125,10 @@ def test_a_stop_is_noticed_while_waiting(settings: Any) -> None:
     queue_worker = Worker(ModelLoader())
     signal.signal(signal.SIGALRM, queue_worker.stop)
     signal.setitimer(signal.ITIMER_REAL, 1)
-    began = time.monotonic()
+    started = time.monotonic()
     try:
         queue_worker.run()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30

@@ -84,17 +84,19 @@ def test_parts_add_up_to_the_row_they_divide(
         words = text.split()
         return [" ".join(words[i : i + every]) for i in range(0, len(words), every)]
 
-    divided = features.divide(texts, split)
+    divided = features.split_features(texts, split)
     assert (divided.rows != features.transform(texts)).nnz == 0
     assert (np.diff(divided.owner) >= 0).all()
-    parts = divided.parts.multiply(divided.worth[divided.owner]).tocsr()
+    parts = divided.parts.multiply(divided.weights[divided.owner]).tocsr()
     for number in range(len(texts)):
         whole = parts[divided.owner == number].sum(axis=0)
         assert np.abs(np.asarray(whole - divided.rows[number])).max() < 1e-5
 
 
 def test_a_part_in_the_title_has_the_titles_weight(features: NgramFeatures) -> None:
-    divided = features.divide(["Male stue\nBytte takrenner"], lambda text: [text] if text else [])
-    parts = divided.parts.multiply(divided.worth[divided.owner])
+    divided = features.split_features(
+        ["Male stue\nBytte takrenner"], lambda text: [text] if text else []
+    )
+    parts = divided.parts.multiply(divided.weights[divided.owner])
     title, body = np.sqrt(parts.multiply(parts).sum(axis=1)).ravel().tolist()[0]
     assert body == pytest.approx(BODY_WEIGHT * title, rel=0.05)

@@ -14,7 +14,6 @@ from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.comparison.encoder_comparison import (
     MAX_CHANGED_ROWS,
     compare_encoders,
-    failed_checks,
 )
 from marketplace_ai.comparison.held_out_check import check_held_out
 from marketplace_ai.comparison.labeled_predictions import predict_out_of_fold
@@ -23,6 +22,7 @@ from marketplace_ai.comparison.report import EncoderComparison, HeldOutCheck, Te
 from marketplace_ai.comparison.scoring import score_out_of_fold
 from marketplace_ai.comparison.slices import text_kinds
 from marketplace_ai.guarantee.target import Target
+from marketplace_ai.promotion.checks import failed_checks
 from tests.unit.classifier.factories import PARENTS, world
 
 

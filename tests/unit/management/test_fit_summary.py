@@ -24,7 +24,7 @@ def figures(without: str | None) -> dict[str, Any]:
 @pytest.mark.parametrize("without", [None, "plen"])
 def test_a_category_without_labeled_rows_is_named_with_the_cure(without: str | None) -> None:
     lines = list(summary(figures(without)))
-    hints = [line for line in lines if line.startswith("No labelled row has")]
+    hints = [line for line in lines if line.startswith("No labeled row has")]
     assert len(hints) == (without is not None)
     if without:
         assert without in hints[0]

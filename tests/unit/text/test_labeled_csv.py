@@ -38,7 +38,7 @@ def test_filter_answers_and_none(tmp_path: Path) -> None:
     assert list(rows.texts) == ["Klippe gress", "Hei"]
     assert list(rows.true_labels) == [("plen", "hage"), ()]
     assert rows.labels == ["plen", None]
-    assert (list(rows.lines), rows.several, rows.kinds) == ([3, 4], 1, None)
+    assert (list(rows.lines), rows.num_multi_label, rows.kinds) == ([3, 4], 1, None)
 
 
 def test_title_and_description_are_joined_and_prepared(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_bad_rows_are_named(tmp_path: Path, content: str, message: str) -> None:
 
 def test_what_is_learnt_from_must_say_something(tmp_path: Path) -> None:
     content = "text,category\n...,none\n...,a\n"
-    assert refused(tmp_path, content, learnt_from=True).startswith(", line 3: the text has no")
+    assert refused(tmp_path, content, for_fitting=True).startswith(", line 3: the text has no")
     assert len(read_rows(write(tmp_path, content))) == 2
 
 

@@ -1,0 +1,33 @@
+"""Train-test overlap: labeled rows that a fine-tuned encoder may have been trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marketplace_ai.db.alias import alias
+from marketplace_ai.models import Encoder, Exemplar, ExemplarSource
+
+if TYPE_CHECKING:
+    from .labeled_postings import LabeledPostings
+
+
+def is_fine_tuned(*encoders: Encoder | None) -> bool:
+    """Whether any of them was trained with ``train_encoder``."""
+    return any(each is not None and bool(each.metrics.get("training")) for each in encoders)
+
+
+def without_exemplar_texts(postings: LabeledPostings) -> LabeledPostings:
+    """The labeled postings whose text is not an exemplar.
+
+    A fine-tuned encoder was most likely trained on the exemplars, and answered audits become
+    exemplars. Rows that repeat one would flatter it, as the candidate or as the active encoder.
+    """
+    exemplars = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
+    seen = {_plain(text) for text in exemplars.values_list("text", flat=True).iterator()}
+    return postings.take(
+        [n for n, (text, _) in enumerate(postings.rows) if _plain(text) not in seen]
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
