@@ -64,6 +64,7 @@ def painting(catalog: dict[str, Category]) -> Category:
 # -- the page of a posting ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_matches_that_voted(
     admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
 ) -> None:

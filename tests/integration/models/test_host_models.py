@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.databases import url_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

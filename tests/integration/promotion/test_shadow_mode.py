@@ -37,7 +37,7 @@ from tests.integration.encoders.factories import (
 from tests.integration.queue.scan_helpers import older
 from tests.integration.worker_runs import drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture
