@@ -22,7 +22,7 @@ from .logistic import FOLDS, ONE_FOLD_FROM, Hyperparameters, Logistic
 from .metrics import share
 
 Floats = npt.NDArray[np.float32]
-Answers = Sequence[tuple[str, ...]]
+TrueLabels = Sequence[tuple[str, ...]]
 Figures = dict[str, dict[str, Any]]
 
 NAMES = ("nearest", "vote", "lexical", "finn", "logistic", "logistic_both")
@@ -122,7 +122,7 @@ def _finn(
     labels: Sequence[str | None],
     found: npt.NDArray[np.intp],
     cosines: Floats,
-    answers: Answers,
+    answers: TrueLabels,
 ) -> dict[str, Any]:
     said = [
         agreement([labels[i] for i in row], near.tolist())
@@ -140,7 +140,7 @@ def _finn(
     }
 
 
-def _accuracy(said: Sequence[str | None], answers: Answers) -> float | None:
+def _accuracy(said: Sequence[str | None], answers: TrueLabels) -> float | None:
     right = [label in known for label, known in zip(said, answers, strict=True) if known]
     return share(sum(right), len(right))
 

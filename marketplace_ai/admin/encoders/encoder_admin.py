@@ -238,9 +238,9 @@ def _few(exemplars: int | None) -> str:
     """Why the guarantee over all categories leaves this one out; "" where it does not."""
     if exemplars is None or exemplars >= minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE:
         return ""
-    return gettext("too few exemplars (%(n)d of %(enough)d): own rows only") % {
+    return gettext("too few exemplars (%(n)d of %(minimum)d): own rows only") % {
         "n": exemplars,
-        "enough": minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE,
+        "minimum": minimum_counts.MIN_EXEMPLARS_FOR_GUARANTEE,
     }
 
 

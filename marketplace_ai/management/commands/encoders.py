@@ -74,7 +74,7 @@ def lines(standing: status.EncoderStatus) -> list[str]:
         head,
         f"  vectors: {about}{_share(standing.postings)} of the postings, "
         f"{_share(standing.exemplars)} of the exemplars",
-        f"  classifier: {standing.classifier or 'none is in force for it'}",
+        f"  classifier: {standing.classifier or 'none is active'}",
     ]
     if standing.queued or standing.failed:
         queued, failed = (
