@@ -62,7 +62,7 @@ class Queue:
 
     logged: int
     queued: int
-    set_aside: int
+    failed: int
 
     @property
     def settled(self) -> bool:

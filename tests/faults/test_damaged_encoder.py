@@ -68,7 +68,7 @@ DAMAGES = [deleted, truncated, one_byte_flipped, not_numbers, other_dimension]
 
 
 def replaced(path: Path, damage: Callable[[Path], None]) -> Path:
-    """Damage the directory as a copy over it does, by new files; what it was, aside."""
+    """Damage the directory as a copy over it does, by new files; returns the undamaged one."""
     whole = path.with_name("whole")
     shutil.move(path, whole)
     shutil.copytree(whole, path)

@@ -356,6 +356,7 @@ class TestBuilding:
         digests = PostingEmbedding.objects.values_list("text_digest", flat=True)
         assert len({bytes(digest) for digest in digests}) == 1
 
+    @pytest.mark.slow
     def test_a_batch_of_one_that_was_retired_is_not_written(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any
     ) -> None:

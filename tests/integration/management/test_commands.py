@@ -231,6 +231,7 @@ class TestFitClassifier:
         monkeypatch.setattr(fit_classifier, "fit", fit_fails)
         assert failed("fit_classifier").startswith(said)
 
+    @pytest.mark.slow
     def test_its_figures(self, exemplars: None) -> None:
         result = call_json("fit_classifier")
         version = ClassifierVersion.objects.get(is_active=True)

@@ -37,7 +37,7 @@ from tests.integration.encoders.factories import (
 from tests.integration.queue.scan_helpers import older
 from tests.integration.worker_runs import drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ def fit_and_activate(encoder: Encoder) -> ClassifierVersion:
     labelled = LabeledTexts(stored.texts, stored.vectors, stored.labels).take(train)
     classifier = Classifier.fit(labelled, None, parents={})
     version = ClassifierVersion(
-        encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97, confidence_level=0.95,
+        encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97,
+        confidence_level=0.95,
         calibrated_on="exemplars", exemplar_generation=stored.generation,
     )  # fmt: skip
     activation.save(version, classifier, labelled)

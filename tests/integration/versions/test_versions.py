@@ -31,7 +31,7 @@ from marketplace_ai.versions import activation, create
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.worker_runs import current, drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 WORDS = {
     "maling": ["male", "maling", "tapet", "sparkle", "beis", "lakk"],
