@@ -49,7 +49,7 @@ def encode_next(encoder: Encoder, text_encoder: TextEncoder) -> int:
     Returns how many; 0 if none is left or the encoder was retired meanwhile.
 
     An exemplar that the active encoder cannot encode is quarantined; a person can reactivate it.
-    If only a candidate cannot encode it, it goes on voting and ``EncoderError`` names it.
+    If only a candidate cannot encode it, it keeps its vote and ``EncoderError`` names it.
 
     Uses ``text_encoder.reference_encoder``: all postings are compared with exemplars, and what
     int8 rounds off a posting costs little while the exemplars' vectors are exact.

@@ -28,7 +28,7 @@ class TableScan(models.Model):
 
     Each step queues postings, at low priority and only while few of them wait. ``last_key`` is
     the key, as text, of the last posting examined; ``locked_keys`` are earlier ones that the
-    project held locked. ``total`` is the expected ``queued_count`` of a backfill or
+    project had locked. ``total`` is the expected ``queued_count`` of a backfill or
     ``scanned_count`` of a reconcile run, by the planner's estimate if ``is_estimated``. A
     reconcile run has no encoder: it uses the active one.
     """

@@ -92,7 +92,7 @@ def start_round(encoder: Encoder) -> bool:
 
 
 def can_find_new_postings(encoder: Encoder) -> bool:
-    """Whether an undecided posting can be told from one that is older than the app."""
+    """Whether undecided postings can be distinguished from those older than the app."""
     return _newer(get_adapter()) is not None or _all_were_queued(encoder)
 
 

@@ -54,7 +54,7 @@ STEADY_SECONDS = 60.0
 
 #: A posting that the project's own code holds locked.
 LOCKED_POSTING_SECONDS = 1.0
-#: Claims given back after an error of the database: another worker may have a working connection.
+#: Claims released after an error of the database: another worker may have a working connection.
 RELEASED_CLAIM_SECONDS = 1.0
 #: A candidate encoder after an error of the database, which the worker's own loop handles.
 CANDIDATE_DATABASE_SECONDS = 5.0

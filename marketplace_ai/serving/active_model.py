@@ -53,7 +53,7 @@ class ActiveModel(LoadedModel):
         """Decide and write an encoded batch.
 
         Failures of single postings are recorded with them. Errors of the database are raised,
-        and the rows are the caller's to give back.
+        and the caller must release the rows.
         """
         return write(
             batch.claim, batch.encoder, self.version_id, self.encoded_postings(batch, vectors)
@@ -125,6 +125,6 @@ class ModelLoader:
         if self._described in (generation, None) and now < self._next_look:
             return
         done = descriptions.sync_safely(min_age=DESCRIPTIONS_SECONDS)
-        # The generation from before: what changed meanwhile is looked at by the next call.
+        # The generation from before: the next call checks what changed meanwhile.
         self._described = generation if done else None
         self._next_look = now + DESCRIPTIONS_SECONDS

@@ -1,7 +1,7 @@
 """The bootstep by which a Celery worker keeps a queue worker running.
 
 The queue worker is a child process, because the encoder's libraries must not run in a parent that
-forks, and because it must go on when the broker is gone.
+forks, and because it must keep running when the broker is gone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from . import EXIT_HUNG
 logger = logging.getLogger(__name__)
 
 #: How long the batch in flight may take when the Celery worker stops, in seconds; in a cold
-#: shutdown only as long as it takes to give claims back.
+#: shutdown only as long as it takes to release claims.
 STOP_SECONDS, COLD_STOP_SECONDS = 30.0, 2.0
 #: The end of the process, and a stop, are noticed within this many seconds.
 WATCH_SECONDS = 0.2

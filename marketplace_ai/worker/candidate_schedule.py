@@ -1,4 +1,4 @@
-"""Scheduling of candidate encoders: which one a worker turns to when the active one is idle.
+"""Scheduling of candidate encoders: which one a worker works for when the active one is idle.
 
 New rows of the active encoder go first: they wait for at most one batch of a candidate. So of all
 encoders only one has batches in flight at a time.
@@ -56,7 +56,7 @@ class CandidateScheduler:
         self._executor = executor
         self._loader = loader or ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._workers: dict[int, CandidateWorker] = {}
-        #: Encoders that were looked at before the current one, whose new rows go first.
+        #: Candidates checked before the current one; their new rows go first.
         self._more_urgent: list[int] = []
 
     @property
@@ -165,14 +165,14 @@ class CandidateScheduler:
         return claims.is_due(self._more_urgent)
 
     def pause(self) -> None:
-        """Write what is in the encoder and give the rest back."""
+        """Write what is in the encoder and release the rest."""
         for worker in self._workers.values():
             worker.pause()
 
-    def save(self) -> None:
-        """Give everything back after an infrastructure error; see ``Prefetcher.save``."""
+    def release_after_error(self) -> None:
+        """Release everything after an infrastructure error; see ``Prefetcher``."""
         for worker in self._workers.values():
-            worker.save()
+            worker.release_after_error()
 
     def close(self) -> None:
         try:

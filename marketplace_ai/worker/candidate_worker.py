@@ -88,7 +88,7 @@ class CandidateWorker:
     def run_once(self, worker: int, *, is_due: bool) -> bool:
         """Take the next step, if there is one. ``is_due``: rows wait for this encoder.
 
-        Raises nothing: after an error it pauses, and ordinary work goes on.
+        Raises nothing: after an error it pauses, and ordinary work continues.
         """
         if self.is_paused:
             return False
@@ -105,17 +105,17 @@ class CandidateWorker:
         return False
 
     def pause(self) -> None:
-        """Write what is in the encoder and give the rest back."""
+        """Write what is in the encoder and release the rest."""
         if self._loaded is not None:
             try:
                 self._loaded.prefetcher.close()
             except EncoderError as error:
                 self._record_failure(str(error))
 
-    def save(self) -> None:
-        """Give everything back after an infrastructure error; see ``Prefetcher.save``."""
+    def release_after_error(self) -> None:
+        """Release everything after an infrastructure error; see ``Prefetcher``."""
         if self._loaded is not None:
-            self._loaded.prefetcher.save()
+            self._loaded.prefetcher.release_after_error()
 
     def _step(self, worker: int, is_due: bool) -> bool:
         lacks_vectors = self._lacks_exemplar_vectors()
@@ -147,8 +147,8 @@ class CandidateWorker:
         return False
 
     def _load(self) -> LoadedCandidate | None:
-        """The loaded candidate; None while it is being loaded, which takes place in a thread
-        while the worker goes on."""
+        """The loaded candidate; None while it is being loaded, in a thread, so that the worker
+        does not wait."""
         if self._loaded is not None:
             return self._loaded
         text_encoder = self._text_encoders.get(self.encoder.pk)
@@ -174,7 +174,7 @@ class CandidateWorker:
             logger.error("The encoder %s pauses: %s", self.encoder, message)
             self._last_error = message
         if self._loaded is not None:
-            self._loaded.prefetcher.give_back()
+            self._loaded.prefetcher.release_all()
         self._loaded = None
         self._text_encoders.pop(self.encoder.pk, None)
         register.record_trouble(self.encoder, message)

@@ -1,7 +1,7 @@
 """The queue worker's loop. It polls, and needs neither Celery nor Redis.
 
 Each step is small and says whether it found work. Infrastructure errors end an iteration, not the
-loop: rows whose write failed are given back, or freed by their lease.
+loop: rows whose write failed are released, or freed by their lease.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ DRAIN_POLL_SECONDS = 0.1
 
 
 class Worker:
-    """Works the queue until told to stop.
+    """Works the queue until it is stopped.
 
     ``models`` loads what it works with. ``parent`` is the process to end with (a supervisor that
     was killed cannot tell us). ``on_batch`` is called after each batch, for progress. ``executor``
-    encodes texts and loads candidates: separate threads unless given. ``only`` is the key of a
-    candidate for which alone this worker works; the active encoder is not loaded then.
+    encodes texts and loads candidates: separate threads unless given. ``only`` is the key of
+    the one candidate to work for; the active encoder is not loaded then.
 
     >>> worker = Worker(ModelLoader())   # doctest: +SKIP
     >>> worker.run(until_empty=True)     # doctest: +SKIP
@@ -94,7 +94,7 @@ class Worker:
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.worker")
 
     def stop(self, *signal_arguments: Any) -> None:
-        """Have ``run`` finish the batch that is being encoded, give the others back, and return.
+        """Have ``run`` finish the batch that is being encoded, release the others, and return.
         Safe in a signal handler."""
         # A plain flag: an Event that is being waited for would deadlock in a signal handler.
         self._stopped = True
@@ -127,15 +127,15 @@ class Worker:
                     failures += 1
                     pause = retry_policy.DATABASE.seconds(failures)
                     logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
-                    self._save()
+                    self._release_after_error()
                     self._disconnect()
                     self._wait(pause, _sleep)
         finally:
             self.close()
 
     def close(self) -> None:
-        """Write the batch that is in the encoder, if the database allows it, give the others
-        back, and close all connections but Django's. Whoever calls ``run_once`` must call this at
+        """Write the batch that is in the encoder, if the database allows it, release the others,
+        and close all connections but Django's. Whoever calls ``run_once`` must call this at
         the end: what stays in flight would be renewed, and count as hanging."""
         closing: list[CandidateScheduler | Prefetcher] = [self._candidates]
         if self._active is not None:
@@ -151,10 +151,10 @@ class Worker:
             self.listener.close()
             self.liveness.close()
 
-    def _save(self) -> None:
+    def _release_after_error(self) -> None:
         if self._active is not None:
-            self._active[1].save()
-        self._candidates.save()
+            self._active[1].release_after_error()
+        self._candidates.release_after_error()
 
     def _disconnect(self) -> None:
         """Close all connections: what one lost, the others may have lost without noticing."""
@@ -217,7 +217,7 @@ class Worker:
             model = self._models.refresh()
         if self._active is None or self._active[0] is not model:
             if self._active is not None:
-                self._active[1].give_back()  # read for another encoder
+                self._active[1].release_all()  # read for another encoder
             self._active = model, self._make_prefetcher(model)
             model.tune_process()
         return self._active[1]

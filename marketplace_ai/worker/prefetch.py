@@ -120,7 +120,7 @@ class Prefetcher:
     def run_once(self, worker: int) -> bool:
         """Write one batch, after giving the encoder the next one; whether there was one.
 
-        Raises INFRASTRUCTURE_ERRORS, after giving all claims back uncounted, and EncoderError,
+        Raises INFRASTRUCTURE_ERRORS, after releasing all claims uncounted, and EncoderError,
         whose batch a restarted worker tries row by row.
         """
         self._worker = worker
@@ -136,10 +136,10 @@ class Prefetcher:
                     self._take(self._claim(worker))
                 self._complete(current)
         except EncoderError:
-            self.give_back()
+            self.release_all()
             raise
         except INFRASTRUCTURE_ERRORS:
-            self.save()
+            self.release_after_error()
             raise
         return True
 
@@ -149,15 +149,15 @@ class Prefetcher:
             for batch in [batch for batch in self._in_flight if batch.vectors is not None]:
                 self._complete(batch, encode_next=False)
         except INFRASTRUCTURE_ERRORS:
-            self.save()
+            self.release_after_error()
             raise
 
-    def give_back(self) -> None:
+    def release_all(self) -> None:
         """Release everything in flight, uncounted; nothing may be in the encoder."""
         self._release(self._in_flight)
 
-    def save(self) -> None:
-        """``give_back`` after an infrastructure error; what cannot be released, its lease frees."""
+    def release_after_error(self) -> None:
+        """``release_all`` after an infrastructure error; leases free what cannot be released."""
         connections[alias()].close()
         for batch in self._in_flight:
             if batch.vectors is not None and not batch.vectors.cancel():
@@ -165,14 +165,14 @@ class Prefetcher:
         try:
             self._release(self._in_flight, delay=RELEASED_CLAIM_SECONDS)
         except INFRASTRUCTURE_ERRORS:
-            logger.info("Batches could not be given back; their leases will free them")
+            logger.info("Batches could not be released; their leases will free them")
 
     def close(self) -> None:
-        """``finish``, and give back the rest."""
+        """``finish``, and release the rest."""
         try:
             self.finish()
         finally:
-            self.give_back()
+            self.release_all()
 
     # -- claiming and encoding -------------------------------------------------------------
 
@@ -279,7 +279,7 @@ class Prefetcher:
         self._drop(failed)
 
     def _release(self, batches: list[InFlightBatch], delay: float = 0.0) -> None:
-        """Stop renewing the batches, then give their rows back, one claim at a time. Rows that
+        """Stop renewing the batches, then release their rows, one claim at a time. Rows that
         are being renewed at that moment would be skipped."""
         ids: dict[UUID, list[int]] = defaultdict(list)
         dropping: list[InFlightBatch | UnreadClaim] = [*batches]
@@ -292,7 +292,7 @@ class Prefetcher:
             claims.release(token, rows, delay=delay)
 
     def _drop(self, dropped: InFlightBatch | UnreadClaim) -> None:
-        """Forget it, and stop the renewal of its claim after the last batch."""
+        """Remove it, and stop the renewal of its claim after the last batch."""
         if isinstance(dropped, UnreadClaim):
             self._unread = None
         else:
