@@ -58,11 +58,11 @@ WHERE posting_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Rows that are left in the log, in the queue, and set aside."""
+    """Rows that are left in the log, in the queue, and failed."""
 
     logged: int
     queued: int
-    set_aside: int
+    failed: int
 
     @property
     def settled(self) -> bool:

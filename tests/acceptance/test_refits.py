@@ -41,7 +41,7 @@ def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
     counter: None, exemplars: None, tmp_path: Path, monkeypatch: Any
 ) -> None:
     # What waits for review is not decided anew here: each posting once.
-    monkeypatch.setattr(activation, "queue_review", lambda: 0)
+    monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
     url = workers.database()
     served = [fit()]
     environment = workers.environment(url, claim_size=10, FAULTS_SECONDS=0.01)

@@ -8,7 +8,9 @@ import pytest
 
 from demo.services import EmbeddedPostgres
 from marketplace_ai.fitting import fit_classifier
+from marketplace_ai.fitting.labeled_postings import LabeledPostings
 from marketplace_ai.guarantee.target import Target
+from marketplace_ai.imports.common import categories_by_key
 from tests.acceptance import workers
 from tests.faults import scale
 
@@ -30,10 +32,10 @@ def world(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def automatic(exemplars: None) -> None:
     """A classifier that asks for little, so that categories are written, too."""
-    keys = fit_classifier.categories_by_key()
-    labelled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
+    keys = categories_by_key()
+    labeled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
     fit_classifier.fit(
-        [(text, str(keys[key].pk)) for text, key in labelled],
+        LabeledPostings([(text, str(keys[key].pk)) for text, key in labeled]),
         target=Target(0.1, 0.5),
         progress=lambda n: None,
     )

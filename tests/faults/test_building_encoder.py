@@ -85,9 +85,13 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         assert ShadowDecision.objects.exists()
         postings += create(postings, each=scaled(5, 20))
         # What waits for review is not decided anew here: each posting once.
-        monkeypatch.setattr(activation, "queue_review", lambda: 0)
+        monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
         fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
-        promote.switch_encoder(encoder, instead_of=before, kind=PromotionKind.PROMOTED)
+        promote.switch_encoder(
+            encoder,
+            expected=before,
+            record=promote.PromotionRecord(PromotionKind.PROMOTED),
+        )
         for one in both:
             one.kill(part="process_pending")
         postings += create(postings, each=scaled(5, 20))

@@ -20,7 +20,7 @@ from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create
 from tests.faults.scale import scaled
-from tests.unit.encoding.test_sentence_transformer import save
+from tests.unit.encoding.fakes import save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

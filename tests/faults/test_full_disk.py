@@ -24,7 +24,7 @@ SIZE = 240  # MB; a new server with the tables takes about 80, its log of writes
 def small_disk(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Path]]:
     """A server whose data lie on a file system of their own."""
     postgres = EmbeddedPostgres(tmp_path / "server", durable=True)
-    place = DataDir.of(postgres.root).place
+    place = DataDir.of(postgres.root).path
     try:
         migrate(tmp_path, postgres.start())
         postgres.stop()
