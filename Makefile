@@ -55,7 +55,7 @@ test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chr
 
 .PHONY: quick
 quick: $(READY) ## the everyday loop: unit tests and light integration tests, about a minute
-	@$(BIN)/python -m pytest tests/unit tests/integration -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/integration -m "not slow" -n 2 --dist loadfile -q $(ARGS)
 
 .PHONY: coverage
 coverage: $(READY) ## lines and branches that `make quick` covers, with a floor

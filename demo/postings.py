@@ -76,7 +76,7 @@ def existing() -> list[Sample]:
 
 
 def wait(samples: list[Sample], advance: Callable[[int], None]) -> None:
-    """Until each has a decision or was set aside; TimeoutError when that takes too long."""
+    """Until each has a decision or has failed; TimeoutError when that takes too long."""
     ids = [sample.job.pk for sample in samples]
     done, started = 0, time.monotonic()
     while done < len(ids):

@@ -45,7 +45,7 @@ def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def worker() -> list[str]:
-    """A Celery worker of the demo; its bootstep keeps a worker."""
+    """A Celery worker of the demo; its bootstep keeps a queue worker running."""
     return [
         sys.executable, "-m", "celery", "--app", "config", "worker",
         "--loglevel", "INFO", "--concurrency", "1", "--hostname", f"demo-{os.getpid()}@%h",

@@ -46,7 +46,7 @@ def summary(counts: Summary, console: Console) -> None:
         f"{counts.postings} postings: {counts.automatic} tagged automatically "
         f"({counts.automatic_correct} of them right), "
         f"{counts.automatic_parent} with a parent only, "
-        f"{counts.review} to review, {counts.none} set aside as fitting none. "
+        f"{counts.review} to review, {counts.none} marked as fitting none. "
         f"Setup {counts.seconds_setup:.1f} s, tagging {counts.seconds_tagging:.1f} s."
     )
 

@@ -45,6 +45,19 @@ def pytest_load_initial_conftests() -> None:
         os.environ["MARKETPLACE_AI_CACHE_DIR"] = folder
 
 
+#: A test that uses one of these is slow: a real commit empties all tables afterwards, and a
+#: classifier takes half a second to fit.
+SLOW_FIXTURES = {"transactional_db", "live_server", "fitted"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        database = item.get_closest_marker("django_db")
+        commits = database is not None and database.kwargs.get("transaction")
+        if commits or not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_unconfigure() -> None:
     _servers.close()
 

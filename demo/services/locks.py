@@ -2,8 +2,7 @@
 
 A server inherits the open lock file of its starter. So "is the lock held?" answers "does a
 process of this server live?" even after a SIGKILL, for a zombie, or where a pid was given away
-again: the cases in which a pid file lies. The package filelock does not serve here: a
-child process does not inherit its locks.
+again: the cases in which a pid file lies.
 
 Not the library filelock: its FileLock cannot be shared, its ReadWriteLock is a transaction of
 SQLite, and a server could inherit neither.

@@ -47,7 +47,7 @@ def check_name(name: str) -> None:
     if Encoder.objects.active() is None:
         raise RegistrationError(
             "No encoder is active yet: start a worker, or run fit_classifier. That registers the "
-            "one of MARKETPLACE_AI_ENCODER and puts it in force."
+            "one of MARKETPLACE_AI_ENCODER and activates it."
         )
 
 

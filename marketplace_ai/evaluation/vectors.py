@@ -92,8 +92,8 @@ def encode_inputs(
     kept_in: Path | None = None,
     progress: Progress = silent,
 ) -> list[EncodedRows]:
-    """``inputs.files`` with the vectors that a worker would have: exemplars' by the reference encoder
-    of ``encoder``, postings' by ``encoder``. For the rest see ``encode``."""
+    """``inputs.files`` with the vectors that a worker would have: exemplars' by the reference
+    encoder of ``encoder``, postings' by ``encoder``. For the rest see ``encode``."""
     exemplars, *postings = inputs.files
     return [
         *encode(encoder.reference_encoder, [exemplars], kept_in=kept_in, progress=progress),

@@ -58,7 +58,7 @@ WHERE posting_id NOT IN (SELECT id FROM marketplace_ai_jobposting)
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Rows that are left in the log, in the queue, and failed."""
+    """Rows left in the change log and in the queue, and postings that failed."""
 
     logged: int
     queued: int

@@ -93,7 +93,7 @@ def page(world: Any, live_server: Any, admin_user: Any, monkeypatch: Any) -> Ite
         shown.fill("[name=password]", "password")
         shown.click("[type=submit]")
         yield shown
-        # The test's own queries ran beside the driver's loop, on a connection of their own.
+        # The test's own queries ran in parallel with the driver's loop, on their own connection.
         connections.close_all()
         chromium.close()
     assert not complaints
@@ -151,7 +151,7 @@ def test_no_page_runs_what_people_wrote(
 def test_the_form_is_saved_with_nothing_changed(
     page: Page, live_server: Any, world: list[Decision]
 ) -> None:
-    """The hidden twin of the category field must not read as a change."""
+    """The hidden copy of the category field must not read as a change."""
     url = reverse("admin:marketplace_ai_jobposting_change", args=[world[0].posting_id])
     page.goto(live_server.url + url)
     page.get_by_role("button", name="Save", exact=True).click()

@@ -1,4 +1,4 @@
-"""New versions are put in force under a running worker, and nobody notices but the decisions."""
+"""New versions become active under a running worker, and only the decisions change."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def create(name: str) -> None:
 def test_a_stream_is_decided_once_while_versions_come_and_one_is_damaged(
     counter: None, exemplars: None, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    # What waits for review is not decided anew here: each posting once.
+    # What waits for review is not decided again here: each posting once.
     monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
     url = workers.database()
     served = [fit()]

@@ -88,7 +88,7 @@ class Actor:
 
 
 def queue_worker(models: ModelLoader | None = None, turns: int = 2) -> Callable[[Actor], None]:
-    """A worker as an actor; each turn looks for lost claims anew, as one does every second."""
+    """A worker as an actor; each turn looks for lost claims again, as workers do every second."""
     resident = models or ModelLoader()
 
     def work(actor: Actor) -> None:

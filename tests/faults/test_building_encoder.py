@@ -73,7 +73,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         both[0].wait_for(lambda: not fates.left(folder), "no batch of the candidate is worked on")
         fates.write(folder, doom)
         for one in both:
-            one.kill(part="process_pending")  # whoever begins anew has one of these fates
+            one.kill(part="process_pending")  # each restarted worker gets one of these fates
         both[0].wait_for(fed, "the queue does not drain")
         both[0].wait_for(lambda: state(encoder) == EncoderState.READY, "it does not become ready")
         assert vectors(encoder) == set(JobPosting.objects.values_list("pk", flat=True))
@@ -84,14 +84,11 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         assert not Decision.objects.exclude(encoder=before).exists()
         assert ShadowDecision.objects.exists()
         postings += create(postings, each=scaled(5, 20))
-        # What waits for review is not decided anew here: each posting once.
+        # What waits for review is not decided again here: each posting once.
         monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
         fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
-        promote.switch_encoder(
-            encoder,
-            expected=before,
-            record=promote.PromotionRecord(PromotionKind.PROMOTED),
-        )
+        record = promote.PromotionRecord(PromotionKind.PROMOTED)
+        promote.switch_encoder(encoder, expected=before, record=record)
         for one in both:
             one.kill(part="process_pending")
         postings += create(postings, each=scaled(5, 20))

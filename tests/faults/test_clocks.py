@@ -1,4 +1,4 @@
-"""The one clock that counts is the database's; a worker's own may be wrong and jump."""
+"""The one clock that counts is the database's; a worker's clock may be wrong and jump."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def test_a_failed_posting_waits_by_the_databases_clock(tmp_path: Path) -> None:
     url = workers.database()
     environment = workers.environment(url, max_attempts=3, FAULTS_CLOCK=3600)
     with workers.queue_worker(tmp_path, environment) as worker:
-        worker.wait_for(lambda: QueuedPosting.objects.failed().exists(), "it is not set aside")
+        worker.wait_for(lambda: QueuedPosting.objects.failed().exists(), "it does not fail")
     row = QueuedPosting.objects.get()
     assert row.failed_at is not None
     # It waited 2 s and then 4 s.
     assert 6 <= (row.failed_at - row.queued_at).total_seconds() < 600
 
 
-def test_nothing_on_the_way_of_a_posting_reads_a_wall_clock() -> None:
+def test_no_step_of_the_pipeline_reads_a_wall_clock() -> None:
     files = [
-        APP / "serving/active_model.py",
+        *(APP / "serving").glob("*.py"),
         *(APP / "queue").glob("*.py"),
         *(APP / "worker").glob("*.py"),
     ]

@@ -20,7 +20,7 @@ from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.faults.postings import create
 from tests.faults.scale import scaled
-from tests.unit.encoding.fakes import save
+from tests.unit.encoding.test_sentence_transformer import save
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,7 +68,7 @@ DAMAGES = [deleted, truncated, one_byte_flipped, not_numbers, other_dimension]
 
 
 def replaced(path: Path, damage: Callable[[Path], None]) -> Path:
-    """Damage the directory as a copy over it does, by new files; what it was, aside."""
+    """Damage the directory as a copy over it does, by new files; returns the undamaged one."""
     whole = path.with_name("whole")
     shutil.move(path, whole)
     shutil.copytree(whole, path)

@@ -1,4 +1,4 @@
-"""Texts that the encoder cannot bear harm nobody but themselves, and people see them."""
+"""Texts that break the encoder harm only themselves, and people see them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ ATTEMPTS = 2
 POISON = (RAISES, KILLS, HANGS)
 
 
-def test_poison_is_set_aside_alone_and_can_be_tried_again(
-    rng: random.Random, tmp_path: Path
-) -> None:
+def test_only_poison_fails_and_can_be_retried(rng: random.Random, tmp_path: Path) -> None:
     url, good = workers.database(), titles(0, 61)
     texts = [*good, *POISON]
     rng.shuffle(texts)
@@ -38,7 +36,8 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
     )
     with workers.celery(tmp_path, environment, "--pool", "solo") as worker:
         worker.wait_for(
-            lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)), "they are not set aside"
+            lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)),
+            "they do not fail",
         )
         encoded = worker.encoded()
         log = worker.log.read_text()
@@ -46,7 +45,7 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
         assert "ended with code 70" in log
 
         # What the three cost themselves and the others: a batch and its splits once each, since
-        # after a loss each is claimed alone.
+        # after a loss each is claimed in isolation.
         for text in texts:
             allowed = (1 if text in good else ATTEMPTS) + len(POISON) + len(texts).bit_length()
             assert encoded[workers.name(text)] <= allowed, text
@@ -55,16 +54,18 @@ def test_poison_is_set_aside_alone_and_can_be_tried_again(
         assert Decision.objects.count() == len(good)
 
         row = QueuedPosting.objects.get(posting__title=RAISES)
-        put_back(row)
+        retry(row)
         worker.wait_for(
             lambda: worker.encoded()[workers.name(RAISES)] > encoded[workers.name(RAISES)],
-            "it is not tried again",
+            "it is not retried",
         )
         # An edit brings a posting back by itself.
         for job in JobPosting.objects.filter(title__in=POISON):
             job.title = f"{good[0]} {job.pk}"
             job.save()
-        worker.wait_for(lambda: ledger.queue(url) == ledger.Queue(0, 0, 0), "still set aside")
+        worker.wait_for(
+            lambda: ledger.queue(url) == ledger.Queue(0, 0, 0), "they are still marked failed"
+        )
     ledger.assert_exactly_once(url, len(texts))
 
 
@@ -85,11 +86,11 @@ def assert_seen_in_admin(errors: dict[str, str]) -> None:
         assert error[:60] in page
 
 
-def put_back(row: QueuedPosting) -> None:
+def retry(row: QueuedPosting) -> None:
     url = reverse("admin:marketplace_ai_queuedposting_changelist")
-    data = {"action": "put_back", "_selected_action": [row.pk]}
+    data = {"action": "retry", "_selected_action": [row.pk]}
     response = moderator().post(url, data, follow=True)
-    assert "1 posting is tried again" in response.content.decode()
+    assert "1 posting will be retried" in response.content.decode()
 
 
 IMPATIENT = """
@@ -127,7 +128,7 @@ def test_more_poison_than_a_batch_starves_nobody(tmp_path: Path) -> None:
 
 
 def test_memory_runs_out_for_long_batches_and_for_one_text(tmp_path: Path) -> None:
-    """A batch is halved until it fits; a text that never fits is set aside by itself."""
+    """A batch is halved until it fits; a text that never fits fails on its own."""
     url, rounds = workers.database(), scaled(12, 200)
     greedy = JobPosting.objects.create(title="Male " * 60).pk
     environment = workers.environment(url, max_attempts=1, FAULTS_MEMORY=250)

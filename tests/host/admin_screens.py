@@ -61,7 +61,7 @@ def test_our_models_that_the_host_replaced_have_no_screens() -> None:
     assert Category not in admin.site._registry
 
 
-def test_the_hosts_list_has_our_columns_filter_and_actions_beside_its_own(
+def test_the_hosts_list_has_our_columns_filter_and_actions_besides_its_own(
     admin_client: Client, sections: dict[str, Section]
 ) -> None:
     add(sections["maling"], 3)

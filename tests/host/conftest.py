@@ -36,7 +36,7 @@ def fitted(sections: dict[str, Any], tmp_path: Any) -> None:
 
 @pytest.fixture
 def drain() -> Any:
-    """Turn after turn while there is work; with one models, as in a worker that lives on."""
+    """Run batches while there is work, with one model loader, as a long-lived worker does."""
     models = ModelLoader()
 
     def turns() -> None:

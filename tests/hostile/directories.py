@@ -1,7 +1,7 @@
 """Encoder directories that would run something, read elsewhere, or never end.
 
 Each maker spoils a copy of a directory that loads. ``trap`` is what must not come true: a file
-``trap.canary`` that the payload would write, and a folder ``trap.outside`` beside the directory
+``trap.canary`` that the payload would write, and a folder ``trap.outside`` next to the directory
 from which nothing may be read.
 """
 

@@ -1,4 +1,4 @@
-"""Whatever a posting's text is, it is decided or set aside alone, and its neighbors are as ever."""
+"""Whatever a posting's text is, it is decided or fails alone; the rest of its batch is intact."""
 
 from __future__ import annotations
 
@@ -86,28 +86,28 @@ def _made_of(job: JobPosting) -> tuple[tuple[Any, ...], float]:
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Any:
+def bundled() -> Any:
     cache = Path(django_settings.MARKETPLACE_AI_CACHE_DIR).expanduser()
     return load_encoder("bundled", cache_dir=cache)
 
 
-def test_neighbors_of_bad_texts_have_the_vectors_that_they_have_alone(embedded: Any) -> None:
+def test_neighbors_of_bad_texts_have_the_vectors_that_they_have_alone(bundled: Any) -> None:
     bad = [text for text in (normalize(text) for text in [*BAD.values(), *MEANING]) if text]
-    alone = np.concatenate([embedded.encode([text]) for text in NEIGHBORS])
-    beside = embedded.encode([*bad, *NEIGHBORS])
-    np.testing.assert_allclose(beside[-len(NEIGHBORS) :], alone, atol=1e-3)
+    alone = np.concatenate([bundled.encode([text]) for text in NEIGHBORS])
+    together = bundled.encode([*bad, *NEIGHBORS])
+    np.testing.assert_allclose(together[-len(NEIGHBORS) :], alone, atol=1e-3)
 
 
-def test_a_megabyte_costs_no_more_than_a_text_at_the_limit(embedded: Any) -> None:
+def test_a_megabyte_costs_no_more_than_a_text_at_the_limit(bundled: Any) -> None:
     """In tokens, which are what is paid for."""
     whole = normalize(BAD["1 MB"])
     limit = JobAdapter.max_chars
     assert len(whole) <= limit and len(normalize(BAD["10 MB of one word"])) <= limit
-    assert embedded.backend.tokenize([whole]).lengths.tolist() <= [embedded.max_tokens]
+    assert bundled.backend.tokenize([whole]).lengths.tolist() <= [bundled.max_tokens]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_bytes_that_are_no_text_are_set_aside_alone(tmp_path: Path) -> None:
+def test_only_bytes_that_are_no_text_fail(tmp_path: Path) -> None:
     """A database in SQL_ASCII takes any bytes; those of one posting cannot be read."""
     with _in_sql_ascii("marketplace_ai_ascii") as url:
         environment = workers.environment(url, max_attempts=1)
@@ -122,23 +122,24 @@ def test_bytes_that_are_no_text_are_set_aside_alone(tmp_path: Path) -> None:
 
             def fates() -> list[tuple[int, bool, bool]]:
                 return own.execute(
-                    "SELECT job.id, pending.failed_at IS NOT NULL, decision.id IS NOT NULL "
+                    "SELECT job.id, queued.failed_at IS NOT NULL, decision.id IS NOT NULL "
                     "FROM marketplace_ai_jobposting AS job "
-                    "LEFT JOIN marketplace_ai_queuedposting AS pending ON pending.posting_id = job.id "
+                    "LEFT JOIN marketplace_ai_queuedposting AS queued "
+                    "ON queued.posting_id = job.id "
                     "LEFT JOIN marketplace_ai_decision AS decision ON decision.posting_id = job.id "
                     "ORDER BY job.id"
                 ).fetchall()
 
             with workers.queue_worker(tmp_path / "worker", environment) as worker:
                 worker.wait_for(
-                    lambda: all(aside or decided for _, aside, decided in fates()),
+                    lambda: all(failed or decided for _, failed, decided in fates()),
                     "the queue does not settle",
                 )
             assert [fate[1:] for fate in fates()] == [(False, True), (True, False), (False, True)]
 
 
 class _in_sql_ascii:  # noqa: N801 (a context manager)
-    """A fresh database of that encoding, in the place of the usual one."""
+    """A fresh database of that encoding, instead of the usual one."""
 
     def __init__(self, name: str) -> None:
         self._fresh = fresh_database(name)

@@ -149,7 +149,7 @@ RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL"
 
 
 def parts(node: ast.expr) -> set[str]:
-    """What a statement is put together of, beside constants and the statements of queue/sql.py."""
+    """What a statement is put together of, besides constants and the statements of queue/sql.py."""
     match node:
         case ast.Constant():
             return set()

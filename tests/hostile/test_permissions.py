@@ -101,7 +101,7 @@ EDITABLE: dict[str, dict[str, Data]] = {
 LOOKED_AT = (
     "auditedposting", "automationstop", "classifierversion", "decision", "encoder", "queuedposting",
 )  # fmt: skip
-#: What a list's actions, and addresses of our own, do beside Django's usual ones.
+#: What a list's actions, and addresses of our own, do besides Django's usual ones.
 ACTIONS: dict[str, tuple[Act, ...]] = {
     "exemplar": (Act("change_exemplar", action("quarantine", lambda: Exemplar.objects.all()[:2])),),
     "jobposting": (

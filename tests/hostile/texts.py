@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 MEGABYTE = 1_000_000
-#: What a posting's text may be, whatever is beside it in the batch.
+#: What a posting's text may be, whatever else is in the batch.
 BAD: dict[str, str] = {
     "empty": "",
     "blanks": " \t\r\n\u00a0\u2003" * 50,

@@ -73,5 +73,12 @@ def test_python_in_the_docs_compiles() -> None:
             compile(block, str(path), "exec")
 
 
+def test_files_named_in_contributing_exist() -> None:
+    section = text(ROOT / "CONTRIBUTING.md").split("## To change X, edit Y")[1].split("\n## ")[0]
+    named = re.findall(r"`([\w./]+/[\w./]*)`", section)
+    assert len(named) >= 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len(text(ROOT / "README.md").splitlines()) < 150

@@ -1,4 +1,4 @@
-"""The glossary's "instead of" words name nothing: no class, function, module, field, setting or label."""
+"""The glossary's "instead of" words name no class, function, module, field, setting or label."""
 
 from __future__ import annotations
 

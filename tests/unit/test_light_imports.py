@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {"torch", "transformers", "sentence_transformers", "onnxruntime", "sklearn", "scipy"}
 
 

@@ -24,7 +24,7 @@ from marketplace_ai.queue import stats
 ADMIN = "demo"
 #: Width of the table in a log, in characters.
 LOG_WIDTH = 110
-#: Seconds within which the worker's worker has loaded its libraries and shows itself.
+#: Seconds within which the queue's worker has loaded its libraries and shows itself.
 WORKER_SECONDS = 120.0
 
 

@@ -31,7 +31,7 @@ CHANGED = _("Another encoder or version was activated in the meantime. Check thi
 
 class SeenForm(forms.Form):
     """What was on the page where the button was pressed: the encoder that was active, the
-    classifier that would decide with the other one, and that in force for it ``before``."""
+    classifier that would decide with the other one, and ``before``, its active classifier."""
 
     instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)

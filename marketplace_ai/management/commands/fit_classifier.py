@@ -32,8 +32,9 @@ class Command(DatabaseCommand):
         "Fit the classifier on the exemplars: votes, probabilities and the thresholds for "
         "automatic decisions. Compare it with the active version on the same labeled rows, and "
         "activate it if it is not worse. FILE holds labeled postings like those that come in "
-        "(columns category and text, or title and description; 'none' allowed). Without it the answered audited postings "
-        "are used, or, if these are too few, cross-validation on the exemplars."
+        "(columns category and text, or title and description; 'none' allowed). Without it the "
+        "answered audited postings are used, or, if these are too few, "
+        "cross-validation on the exemplars."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

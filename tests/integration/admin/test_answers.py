@@ -64,6 +64,7 @@ def painting(catalog: dict[str, Category]) -> Category:
 # -- the page of a posting ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_matches_that_voted(
     admin_client: Client, posting: JobPosting, catalog: dict[str, Category]
 ) -> None:
@@ -74,7 +75,8 @@ def test_the_page_shows_the_matches_that_voted(
     )  # fmt: skip
     html = admin_client.get(page(posting)).content.decode()
     for text in (
-        "Confirm: Painting", "93.4%", "threshold 95.0%", "Male vegger", "fits none", "0.90", "20.0%",
+        "Confirm: Painting", "93.4%", "threshold 95.0%", "Male vegger", "fits none", "0.90",
+        "20.0%",
         "Classifier weight", "40.0%", "gone", "needs review", "All other exemplars",
     ):  # fmt: skip
         assert text in html, text

@@ -153,6 +153,7 @@ class TestTheAudit:
         assert client.get(AUDIT).status_code == 200
         assert client.post(f"{page(job, 'answer')}?_audit=1", {}).status_code == 403
 
+    @pytest.mark.slow
     def test_a_list_costs_as_many_queries_for_90_rows_as_for_10(
         self, admin_client: Client, catalog: dict[str, Category]
     ) -> None:
@@ -194,6 +195,7 @@ class TestAutomation:
             response, catalog["plen"].name_en
         )
 
+    @pytest.mark.slow
     def test_what_stopped_says_why_and_a_person_resumes_it(
         self, admin_client: Client, admin_user: Any, catalog: dict[str, Category]
     ) -> None:
@@ -291,6 +293,7 @@ class TestAutomation:
         url = reverse("admin:marketplace_ai_automationstop_change", args=[stop.pk])
         assert "superseded by a new classifier" in text(admin_client.get(url))
 
+    @pytest.mark.slow
     def test_it_costs_as_many_queries_for_60_categories_as_for_3(
         self, admin_client: Client, catalog: dict[str, Category]
     ) -> None:

@@ -33,7 +33,7 @@ from tests.integration.worker_runs import fit
 from .factories import HOSTILE, decide, messages_of, staff
 from .test_lists import queries
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 LIST = "admin:marketplace_ai_encoder_changelist"
 

@@ -79,6 +79,7 @@ def rows(response: Any) -> int:
 
 
 @pytest.mark.parametrize("name", LISTS)
+@pytest.mark.slow
 def test_a_list_costs_as_many_queries_for_100_rows_as_for_10(
     admin_client: Client, catalog: dict[str, Category], name: str
 ) -> None:
@@ -200,6 +201,7 @@ def test_every_outcome_and_state_has_its_label_and_tone() -> None:
     assert set(TONES) == {*Outcome, *ExemplarState}
 
 
+@pytest.mark.slow
 def test_nothing_that_people_wrote_becomes_markup(
     admin_client: Client, catalog: dict[str, Category]
 ) -> None:

@@ -80,6 +80,7 @@ class TestFittingOnAudits:
         assert "calibrated on cross-validation on exemplars" in said
         assert call_json("fit_classifier")["calibrated_on"] == "exemplars"
 
+    @pytest.mark.slow
     def test_the_command_uses_them_and_warns_of_those_that_wait(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:

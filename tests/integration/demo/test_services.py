@@ -32,6 +32,8 @@ from demo.services import (
 )
 from demo.services import __main__ as command_line
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[3]
 
 

@@ -69,6 +69,7 @@ def chosen(world: Path, settings: Any) -> Path:
     return world
 
 
+@pytest.mark.slow
 def test_export_check_tune_and_use(
     chosen: Path, exemplars: None, posting: JobPosting, settings: Any, monkeypatch: Any
 ) -> None:

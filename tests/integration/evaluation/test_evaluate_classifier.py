@@ -15,6 +15,8 @@ import pytest
 from demo.services.command import _needs_services
 from marketplace_ai.management.commands.evaluate_classifier import Command
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 

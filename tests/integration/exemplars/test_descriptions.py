@@ -38,7 +38,7 @@ from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.text.normalize import digest
 from tests.integration.worker_runs import current, drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 TUNING = "Pianostemming / Piano tuning\nStemme piano og flygel"
 

@@ -19,6 +19,8 @@ import pytest
 from tests.conftest import CATALOG, EXEMPLARS
 from tests.integration.databases import fresh_database
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

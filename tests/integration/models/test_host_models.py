@@ -12,10 +12,12 @@ import pytest
 
 from tests.integration.databases import url_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize(("file", "least"), [("way_of_a_posting", 25), ("admin_screens", 10)])
+@pytest.mark.parametrize(("file", "least"), [("posting_flow", 25), ("admin_screens", 10)])
 def test_the_app_with_models_of_the_project(file: str, least: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",

@@ -18,6 +18,8 @@ from django.db import OperationalError, connection
 from marketplace_ai.schema import DatabaseForeignKey
 from tests.integration.databases import fresh_database
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 CASCADE, SET_NULL, NO_ACTION = "c", "n", "a"
 

@@ -29,7 +29,7 @@ from tests.integration.worker_runs import current, drain, fit
 
 from .factories import candidate, labelled
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 class TestFittingForACandidate:

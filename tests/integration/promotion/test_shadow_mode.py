@@ -37,7 +37,7 @@ from tests.integration.encoders.factories import (
 from tests.integration.queue.scan_helpers import older
 from tests.integration.worker_runs import drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def fit_and_activate(encoder: Encoder) -> ClassifierVersion:
     classifier = Classifier.fit(labeled, None, parents={})
     version = ClassifierVersion(
         encoder=encoder, artifact=classifier.to_bytes(),
-        target_precision=0.97, confidence_level=0.95, calibrated_on="exemplars", exemplar_generation=stored.generation,
+        target_precision=0.97,
+        confidence_level=0.95, calibrated_on="exemplars", exemplar_generation=stored.generation,
     )  # fmt: skip
     activation.save(version, classifier, labeled)
     activation.set_active(version)

@@ -28,7 +28,7 @@ from tests.integration.worker_runs import current, drain, fit
 
 from .factories import candidate
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 class TestTheSwitch:

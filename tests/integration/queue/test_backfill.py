@@ -282,6 +282,7 @@ class TestSeveralWorkers:
             other.close()
 
     @pytest.mark.django_db(transaction=True)
+    @pytest.mark.slow
     def test_concurrent_workers_queue_each_posting_once(
         self, encoder: Any, settings: Any, monkeypatch: Any
     ) -> None:
@@ -335,6 +336,7 @@ class TestSeveralWorkers:
         assert (scan.locked_keys, scan.finished_at is not None, scan.queued_count) == ([], True, 11)
 
     @pytest.mark.django_db(transaction=True)
+    @pytest.mark.slow
     def test_a_worker_killed_during_a_step(self, encoder: Any, tmp_path: Path) -> None:
         url = workers.database()
         keys = [job.pk for job in older(2600)]
@@ -374,6 +376,7 @@ class TestSeveralWorkers:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_it_requests_a_backfill(self, encoder: Any, small: None) -> None:
         older(40)
         result = call_json("backfill_embeddings")
@@ -386,6 +389,7 @@ class TestCommand:
         assert Decision.objects.count() == 40
         assert call_json("backfill_embeddings")["missing"] == 0
 
+    @pytest.mark.slow
     def test_other_options_are_another_backfill(self, encoder: Any, small: None) -> None:
         older(15)
         for options in ({}, {"vectors_only": True}, {"since": "2020-01-01"}, {"limit": 4}, {}):
@@ -401,6 +405,7 @@ class TestCommand:
         assert (result["missing"], result["queued"], result["all_queued"]) == (7, 7, True)
         assert queued() == keys[:7]
 
+    @pytest.mark.slow
     def test_stopping_and_resuming(self, encoder: Any, small: None) -> None:
         keys = [job.pk for job in older(40)]
         assert call("backfill_embeddings", stop=True) == "No backfill is under way.\n"
@@ -439,6 +444,7 @@ class TestCommand:
         assert lines[1].endswith(" s left)")
 
     @pytest.mark.django_db(transaction=True)
+    @pytest.mark.slow
     def test_wait(self, encoder: Any, small: None, tmp_path: Path) -> None:
         older(60)
         environment = workers.environment(workers.database(), claim_size=10)

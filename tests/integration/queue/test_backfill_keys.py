@@ -13,7 +13,7 @@ import pytest
 from tests.integration.databases import fresh_database
 from tests.integration.models.test_migrations import ROOT, shop
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 TEXT_KEYS = """

@@ -27,7 +27,7 @@ from marketplace_ai.queue.proposal import EncodedPosting, Proposal
 from marketplace_ai.queue.write import write
 from marketplace_ai.text.normalize import digest
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 FIELDS = [
     "category_id", "category_key", "category_name", "probability", "threshold", "outcome",

@@ -66,6 +66,7 @@ def personal_data() -> Any:
     return next(finding for finding in examine() if finding.name == "personal data")
 
 
+@pytest.mark.slow
 def test_nothing_planted_in_the_demos_postings_is_encoded_or_kept(
     exemplars: None, encoded: list[str], catalog: dict[str, Category]
 ) -> None:
@@ -90,6 +91,7 @@ def test_nothing_planted_in_the_demos_postings_is_encoded_or_kept(
         assert posting.description == rows[row["title"]]
 
 
+@pytest.mark.slow
 def test_a_posting_is_encoded_without_it_and_keeps_it(exemplars: None, encoded: list[str]) -> None:
     fit()
     posting = job()
@@ -139,6 +141,7 @@ def test_labeled_postings_are_scrubbed(catalog: dict[str, Category], tmp_path: P
     assert [text for text, _ in read_file(str(file)).rows] == [CLEAN]
 
 
+@pytest.mark.slow
 def test_admin_shows_the_posting_as_it_is_and_the_exemplar_scrubbed(
     exemplars: None, catalog: dict[str, Category], client: Any
 ) -> None:
@@ -215,6 +218,7 @@ class TestUpgrade:
         call_command("scrub_stored", json=True, stdout=out, **options)
         return json.loads(out.getvalue())  # type: ignore[no-any-return]
 
+    @pytest.mark.slow
     def test_doctor_counts_it_and_names_the_cure(self, old: Exemplar) -> None:
         finding = personal_data()
         assert not finding.ok
@@ -223,6 +227,7 @@ class TestUpgrade:
         self.run()
         assert personal_data().ok
 
+    @pytest.mark.slow
     def test_a_dry_run_changes_nothing(self, old: Exemplar) -> None:
         found = self.run(dry_run=True)
         assert (found["exemplars"]["found"], found["postings"]) == (1, 1)

@@ -62,6 +62,7 @@ def test_matches_are_stored_with_the_decision(fitted: None) -> None:
     assert [m.share for m in matches] == sorted((m.share for m in matches), reverse=True)
 
 
+@pytest.mark.slow
 def test_without_a_classifier_postings_go_to_review_and_fitting_decides_them_again(
     exemplars: None, posting: JobPosting
 ) -> None:

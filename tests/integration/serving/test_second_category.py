@@ -230,7 +230,8 @@ def test_it_comes_from_the_prediction(
 
 
 @pytest.mark.parametrize(
-    ("language", "expected"), [("en", "Second category: {}, gone"), ("nb", "Tilleggskategori: {}, gone")]
+    ("language", "expected"),
+    [("en", "Second category: {}, gone"), ("nb", "Tilleggskategori: {}, gone")],
 )
 def test_it_is_shown_with_the_posting_and_with_the_decision(
     admin_client: Client,

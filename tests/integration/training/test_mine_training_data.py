@@ -29,7 +29,7 @@ from marketplace_ai.training.data.row_files import read_pairs, read_scored, read
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.worker_runs import current, drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[3]
 DEMO = ROOT / "demo/data"

@@ -31,6 +31,8 @@ from marketplace_ai.training.run import callbacks, trainer
 from marketplace_ai.training.train import train
 from tests.unit.encoding import fakes
 
+pytestmark = pytest.mark.slow
+
 #: Four categories of texts in the small model's ten words.
 TEXTS = {
     "male": ["male stue", "male bad", "male", "stue male", "male tak"],

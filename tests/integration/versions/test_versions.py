@@ -31,7 +31,7 @@ from marketplace_ai.versions import activation, create
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.worker_runs import current, drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 WORDS = {
     "maling": ["male", "maling", "tapet", "sparkle", "beis", "lakk"],
@@ -291,7 +291,7 @@ class TestTagging:
             drain(models)
             drain(models)
         errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-        beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} goes on)"
+        beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} still decides)"
         assert [text[: len(beginning)] for text in errors] == [beginning]
         job = JobPosting.objects.create(title="Klippe gress")
         drain(models)

@@ -98,6 +98,7 @@ class TestOrder:
         first = order.index(32)
         assert seen.calls[first + 1] == (64, ["Ny"])
 
+    @pytest.mark.slow
     def test_only_one_encoder_has_batches_in_flight(self, active: Encoder, seen: Recorder) -> None:
         older(3 * BATCH)
         both = [candidate("one"), candidate("two", 48)]
@@ -149,6 +150,7 @@ class TestOrder:
             working.close()
         assert len(vectors(encoder)) == 4 * BATCH + 1
 
+    @pytest.mark.slow
     def test_one_that_is_ready_stays_so_while_another_is_built(
         self, active: Encoder, seen: Recorder
     ) -> None:
@@ -398,6 +400,7 @@ class TestSwitch:
         assert Decision.objects.get().encoder == active
         assert not QueuedPosting.objects.exists()
 
+    @pytest.mark.slow
     def test_a_retired_candidate_is_released_from_memory(self, active: Encoder) -> None:
         encoder = candidate()
         models = ModelLoader()
@@ -462,6 +465,7 @@ class TestDedicatedWorker:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_a_real_worker_builds_one_in_separate_threads(active: Encoder, tmp_path: Path) -> None:
     older(30)
     encoder = candidate()

@@ -315,6 +315,7 @@ def wait_for_two_claims(worker: workers.Processes) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_a_worker_killed_with_two_batches_in_flight_loses_no_posting(tmp_path: Path) -> None:
     url = workers.database()
     create(60)
@@ -332,6 +333,7 @@ def test_a_worker_killed_with_two_batches_in_flight_loses_no_posting(tmp_path: P
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_both_leases_are_renewed_and_a_stop_writes_only_the_batch_in_the_encoder(
     tmp_path: Path,
 ) -> None:

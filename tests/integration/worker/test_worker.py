@@ -18,6 +18,8 @@ from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.faults_app import HANGS
 
+pytestmark = pytest.mark.slow
+
 
 def create(count: int = 40) -> None:
     JobPosting.objects.bulk_create([JobPosting(title=f"Male rom {n}") for n in range(count)])

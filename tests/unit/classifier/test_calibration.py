@@ -88,6 +88,7 @@ def test_the_stream_says_how_often_a_label_comes_in_not_the_exemplars() -> None:
 
 @pytest.mark.parametrize("place", [0, 60, 120])
 @pytest.mark.parametrize("calibrated", [False, True])
+@pytest.mark.slow
 def test_a_category_of_one_exemplar_is_fitted_like_any_other(place: int, calibrated: bool) -> None:
     """Its fold's pattern has never heard of it; with postings, one is the exemplar's twin."""
     exemplars = with_lone_exemplar(world(24, 24, seed=1), place)

@@ -114,6 +114,7 @@ def test_bytes_bring_back_a_classifier_that_answers_exactly_the_same() -> None:
     assert again.to_bytes() == fitted.to_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_seed_fits_the_same_classifier() -> None:
     first, second = (Classifier.fit(EXEMPLARS, world(20, 20, seed=2), seed=4) for _ in range(2))
     assert first.to_bytes() == second.to_bytes()
@@ -172,6 +173,7 @@ def test_no_posting_and_an_empty_index_are_answered(classifier: Classifier) -> N
     assert verdict.matches == ()
 
 
+@pytest.mark.slow
 def test_without_labelled_postings_exemplars_stand_in_and_it_says_so() -> None:
     fitted = Classifier.fit(EXEMPLARS)
     assert fitted.calibrated_on == "exemplars"
@@ -234,6 +236,7 @@ def test_input_that_does_not_belong_together_is_refused() -> None:
 LAWNS = LabeledTexts(["klippe gress og plen"], np.eye(16, dtype=np.float32)[2:3], ["plen"])
 
 
+@pytest.mark.slow
 def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() -> None:
     """Of 24 each the one with a description has a pattern from 12 on, any other always."""
     rows = world(24, 24, seed=1)
@@ -255,6 +258,7 @@ def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() ->
     assert np.mean([verdict.label == "plen" for verdict in verdicts]) > 0.8
 
 
+@pytest.mark.slow
 def test_descriptions_vote_and_teach_nothing() -> None:
     rows = world(24, 24, seed=1)
     words = LabeledTexts(

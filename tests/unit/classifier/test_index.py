@@ -87,6 +87,7 @@ def test_similarities_and_the_hybrid_equal_a_plain_loop(learned: bool) -> None:
         max_size=6,
     )
 )
+@pytest.mark.slow
 def test_any_sequence_of_updates_equals_an_index_built_at_once(
     steps: list[tuple[set[int], set[int]]],
 ) -> None:

@@ -76,6 +76,7 @@ WORDS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
 @given(texts=st.lists(WORDS, max_size=5), every=st.integers(1, 4))
+@pytest.mark.slow
 def test_parts_add_up_to_the_row_they_divide(
     features: NgramFeatures, texts: list[str], every: int
 ) -> None:

@@ -9,6 +9,8 @@ from marketplace_ai.classifier import Classifier, LabeledTexts, Prediction
 
 from .factories import world
 
+pytestmark = pytest.mark.slow
+
 DIMENSION = 64
 
 

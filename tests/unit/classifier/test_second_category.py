@@ -47,6 +47,7 @@ def test_a_text_is_cut_at_marks_lines_and_conjunctions(text: str, expected: list
 
 
 @given(st.text(max_size=200))
+@pytest.mark.slow
 def test_every_word_is_in_one_clause_in_order(text: str) -> None:
     assert " ".join(clauses(text)).split() == text.split()
     assert all(clause.strip() for clause in clauses(text))
@@ -187,6 +188,7 @@ def test_a_second_that_is_the_answer_is_no_error() -> None:
     assert find_threshold(seconds, np.full(200, -1), groups, 0.95).threshold == 9.0
 
 
+@pytest.mark.slow
 def test_the_promised_rate_is_kept_where_a_threshold_just_breaks_it() -> None:
     """At its own threshold this population has one error more than is promised."""
     random = np.random.default_rng(0)

@@ -66,6 +66,7 @@ def comparison(good: Classifier, bad: Classifier, rows: LabeledTexts) -> Encoder
     return compare_encoders(bad, good, rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.integers(8, 25), st.floats(0.3, 2.0), st.booleans())
 def test_an_encoder_compared_with_itself_changes_nothing(
@@ -85,6 +86,7 @@ def test_an_encoder_compared_with_itself_changes_nothing(
 
 
 class TestFigures:
+    @pytest.mark.slow
     def test_a_worse_encoder_is_worse_in_all(
         self, comparison: EncoderComparison, rows: LabeledTexts
     ) -> None:

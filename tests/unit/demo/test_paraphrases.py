@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.training.data.row_files import Triplet, read_triplets
@@ -25,6 +27,7 @@ def test_every_leaf_has_some() -> None:
     assert min(counts.values()) >= 5
 
 
+@pytest.mark.slow
 def test_none_says_nearly_what_another_file_or_row_says() -> None:
     texts = [text for row in triplets() for text in row[:3]]
     held_out = len(texts)

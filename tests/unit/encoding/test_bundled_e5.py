@@ -23,6 +23,8 @@ from marketplace_ai.encoding import (
 )
 from marketplace_ai.encoding.bundled_e5 import encoder as bundled
 
+pytestmark = pytest.mark.slow
+
 TITLES = [
     "Male stue og gang, ca. 40 kvm",
     "Legge ½ tonn belegningsstein på Årnes",

@@ -22,6 +22,8 @@ from marketplace_ai.encoding.onnx.parity import PROBE_TEXTS, first_choice, small
 
 from .fakes import TEXTS, WORDS, save
 
+pytestmark = pytest.mark.slow
+
 #: As many short texts as the parity check of int8 needs, each labeled with its first word.
 LABELED = [
     (" ".join([WORDS[n % 8]] * 3 + [WORDS[n // 8 % 8], WORDS[n // 64 % 8]]), WORDS[n % 8])

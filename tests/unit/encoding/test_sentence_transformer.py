@@ -34,6 +34,7 @@ def test_pooling_is_the_directorys_and_rows_have_length_1(
     assert encoder.source == str(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_a_default_prompt_is_applied_once_and_others_never(tmp_path: Path) -> None:
     model = save(
         tmp_path, prompts={"a": "spor : ", "b": "flis : "}, default_prompt_name="a", pooling="mean"

@@ -37,6 +37,7 @@ class Broken(DummyEncoder):
 
 
 @given(st.lists(st.booleans(), max_size=40))
+@pytest.mark.slow
 def test_exactly_the_texts_that_fail_alone_get_their_exception(bad: list[bool]) -> None:
     texts = [f"{'poison' if b else 'paint'} {i}" for i, b in enumerate(bad)]
 

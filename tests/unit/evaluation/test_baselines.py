@@ -63,6 +63,7 @@ def test_labels_without_a_row_are_never_chosen_and_one_label_needs_no_fit() -> N
     assert alone.argmax(axis=1).tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_every_baseline_learns_and_what_is_tuned_is_said() -> None:
     exemplars, test = world(24, 12, 1), world(30, 10, 2)
     found = baselines(exemplars, rows_of(test), test.vectors)
@@ -84,6 +85,7 @@ def test_a_large_set_is_tuned_on_a_part_and_asked_on_the_whole(
     assert found["logistic_both"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_test_rows_choose_nothing() -> None:
     """The settings found are the same whatever the test rows' answers are."""
     exemplars, test = world(24, 12, 1), world(30, 10, 2)
@@ -94,6 +96,7 @@ def test_the_test_rows_choose_nothing() -> None:
     assert right["accuracy"] > wrong["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_whole_evaluation_in_process() -> None:
     def encoded(labelled: LabeledTexts) -> EncodedRows:
         return EncodedRows(rows_of(labelled), labelled.vectors)

@@ -22,6 +22,7 @@ confidences = st.floats(0.5, 0.999)
 
 
 @given(counts, confidences)
+@pytest.mark.slow
 def test_the_bounds_are_those_of_the_exact_binomial_test(
     count: tuple[int, int], confidence: float
 ) -> None:

@@ -68,6 +68,7 @@ def runs(rate: float, seed: int) -> list[list[int]]:
     return [(np.flatnonzero(row) + 1).tolist() for row in wrong]
 
 
+@pytest.mark.slow
 def test_looked_at_after_each_of_2000_rows_it_raises_no_more_false_alarms_than_promised() -> None:
     threshold = log_threshold(CONFIDENCE)
     alarms = sum(largest_e_value(wrong, ALLOWED).log_e >= threshold for wrong in runs(ALLOWED, 1))
@@ -76,6 +77,7 @@ def test_looked_at_after_each_of_2000_rows_it_raises_no_more_false_alarms_than_p
     assert alarms / RUNS >= 0.005
 
 
+@pytest.mark.slow
 def test_a_binomial_test_repeated_as_often_would_break_that() -> None:
     alarms = 0
     refuted: dict[tuple[int, int], bool] = {}
@@ -93,6 +95,7 @@ def test_a_binomial_test_repeated_as_often_would_break_that() -> None:
 @pytest.mark.parametrize(
     ("rate", "tests", "within"), [(0.15, 1, 70), (0.15, 69, 130), (0.10, 1, 180), (0.06, 1, 750)]
 )
+@pytest.mark.slow
 def test_a_broken_promise_is_found(rate: float, tests: int, within: int) -> None:
     """In nine runs of ten, within the rows that docs/audit.md names."""
     threshold = log_threshold(CONFIDENCE, tests)
@@ -121,6 +124,7 @@ def test_rows_that_nobody_judged_can_only_weaken_the_case(
 
 
 @pytest.mark.parametrize("rate", [0.03, 0.1])
+@pytest.mark.slow
 def test_the_bound_on_the_error_rate_holds_at_all_times_together(rate: float) -> None:
     threshold = log_threshold(CONFIDENCE)
     above = sum(

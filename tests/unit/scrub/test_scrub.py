@@ -49,6 +49,7 @@ def test_what_is_personal_goes_and_the_rest_stays(line: str) -> None:
 
 @pytest.mark.parametrize("line", NOTHING)
 @pytest.mark.parametrize("around", ["{}", "{}.", "Hei. {} takk", "Hjelp\n{}\nmer"])
+@pytest.mark.slow
 def test_what_only_looks_like_it_stays(line: str, around: str) -> None:
     text = around.format(line)
     assert scrub(text) == text
@@ -229,6 +230,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_text_costs_more_than_its_length() -> None:
     """Eight times the length may cost eight times the time, quadratic rules would cost 64."""
     done = subprocess.run(
@@ -239,6 +241,7 @@ def test_no_text_costs_more_than_its_length() -> None:
 
 
 @pytest.mark.parametrize("part", ["Ring 900 00 014 eller ola@firma.no. ", "a at b ", "1"])
+@pytest.mark.slow
 def test_a_text_of_a_megabyte(part: str) -> None:
     text = part * (1_000_000 // len(part))
     done = subprocess.run(

@@ -21,6 +21,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("max_tokens", [1, 12, 40, 10_000])
+@pytest.mark.slow
 def test_parts_have_the_vectors_and_gradients_of_the_whole(
     max_tokens: int, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

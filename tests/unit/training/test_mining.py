@@ -35,6 +35,8 @@ from marketplace_ai.training.data.sampling import TextPool, TextSampler, round_r
 from marketplace_ai.training.data.split import held_out_mask
 from marketplace_ai.training.data.triplet_miner import FAR, NEAR, SAME
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["male", "vegg", "kran", "rør", "gress", "plen", "tak", "dør", "vindu", "stein", "bad"]
 PARENTS = {"a": "p", "b": "p", "c": "q", "d": "q", "e": None, "p": None, "q": None}
 files = settings(

@@ -1,4 +1,4 @@
-"""The way of a posting through a host's own models: UUID and text keys, other names."""
+"""A posting's flow through a host's own models: UUID and text keys, other names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def current(job: Job) -> Decision:
     return Decision.objects.get(posting=job, is_current=True)
 
 
-def test_the_hosts_models_are_in_force() -> None:
+def test_the_hosts_models_are_used() -> None:
     assert (get_job_model(), get_category_model()) == (Job, Section)
     assert {status.state for status in trigger.status()} == {"installed"}
 
@@ -158,7 +158,7 @@ def test_an_answer_is_written_and_teaches(fitted: None, sections: Any, drain: An
     assert current(again).matches[0].exemplar_id == Exemplar.objects.get(posting=job).pk
 
 
-def test_a_pending_posting_may_be_deleted_by_sql(fitted: None, drain: Any) -> None:
+def test_a_queued_posting_may_be_deleted_by_sql(fitted: None, drain: Any) -> None:
     from marketplace_ai.queue import intake
 
     job, other = Job.objects.create(headline="Male tak"), Job.objects.create(headline="Bytte kran")
@@ -298,7 +298,7 @@ def older(count: int) -> list[uuid.UUID]:
     return list(Job.objects.order_by("pk").values_list("pk", flat=True))
 
 
-def test_backfill_walks_uuid_keys(fitted: None, drain: Any, monkeypatch: Any) -> None:
+def test_backfill_scans_uuid_keys(fitted: None, drain: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(backfill, "SCAN_STEP", 3)
     keys = older(10)
     first = backfilled(limit=4)
