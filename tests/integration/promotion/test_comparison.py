@@ -111,7 +111,7 @@ class TestTheComparison:
     def test_the_table(self, small: Encoder, big: Encoder, asked: dict[str, Any]) -> None:
         message = call("activate_encoder", "small", dry_run=True, **asked)
         assert "small compared with dummy, which is active, on 150 labeled postings:" in message
-        for beginning in ("first choice right", "automatic ", "maling", "title only", "held out"):
+        for beginning in ("first choice correct", "automatic ", "maling", "title only", "held out"):
             assert any(line.startswith(beginning) for line in message.splitlines()), beginning
         assert message.splitlines()[-1] == "small would become active; nothing was changed."
 

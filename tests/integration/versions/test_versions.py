@@ -291,7 +291,9 @@ class TestTagging:
             drain(models)
             drain(models)
         errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-        beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} still decides)"
+        beginning = (
+            f"Classifier version {second.pk} cannot be used (version {first.pk} still decides)"
+        )
         assert [text[: len(beginning)] for text in errors] == [beginning]
         job = JobPosting.objects.create(title="Klippe gress")
         drain(models)
