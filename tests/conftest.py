@@ -57,7 +57,7 @@ def posting(db: Any) -> JobPosting:
 
 @pytest.fixture
 def fitted(exemplars: None) -> None:
-    """A classifier in force, fitted on ``exemplars``."""
+    """An active classifier, fitted on ``exemplars``."""
     fit()
 
 

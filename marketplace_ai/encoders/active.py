@@ -49,7 +49,7 @@ def load(encoder: Encoder) -> TextEncoder:
     if registered != (loaded.dimension, loaded.max_tokens, dict(loaded.prompts)):
         raise EncoderError(
             f"{encoder.source} has other prompts, another dimension or another length than were "
-            f"registered as {encoder.name!r}: put the registered files back, or register it anew."
+            f"registered as {encoder.name!r}: put the registered files back, or register it again."
         )
     return loaded
 

@@ -92,7 +92,7 @@ def paired_figures(
     Figures that no row has are left out.
     """
     for title, difference, rows in (
-        (_("first choice right"), results.first_choice, results.rows),
+        (_("first choice correct"), results.first_choice, results.rows),
         (_("its parent right"), results.parent, results.rows_with_parent),
         (_("“none” recognized"), results.none_recognized, results.none_rows),
         (_("automatic"), results.automatic, results.rows),

@@ -120,7 +120,7 @@ class TestThePage:
         html = html_of(admin_client, page(worse))
         against = "Failed check: its first choice is right less often."
         for text in (
-            against, "on the same 150 labeled postings", "First choice right", "Painting",
+            against, "on the same 150 labeled postings", "First choice correct", "Painting",
             "title only", "up to 12 words", "Kinds of text", "−",  # noqa: RUF001
         ):  # fmt: skip
             assert text in html, text

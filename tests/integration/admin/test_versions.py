@@ -32,7 +32,7 @@ def page(version: ClassifierVersion, name: str = "change") -> str:
 
 @pytest.fixture
 def both(exemplars: None) -> tuple[ClassifierVersion, ClassifierVersion]:
-    """An older version, and the one in force."""
+    """An older version, and the active one."""
     fit()
     fit()
     older, now = ClassifierVersion.objects.order_by("pk")
@@ -88,12 +88,12 @@ def test_a_damaged_one_is_explained_and_changes_nothing(
     assert in_force() == now
 
 
-@pytest.mark.parametrize("case", ["in force", "discarded", "other encoder"])
+@pytest.mark.parametrize("case", ["active", "discarded", "other encoder"])
 def test_what_cannot_be_put_in_force_has_no_button(
     admin_client: Client, both: tuple[ClassifierVersion, ClassifierVersion], case: str
 ) -> None:
     version, now = both
-    if case == "in force":
+    if case == "active":
         version = now
     elif case == "discarded":
         ClassifierVersion.objects.filter(pk=version.pk).update(artifact=b"", is_discarded=True)

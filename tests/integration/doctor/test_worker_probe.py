@@ -1,4 +1,4 @@
-"""`doctor --drainer`: the health check of a worker's container."""
+"""`doctor --worker`: the health check of a worker's container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of encoders beside the active one share."""
+"""Helpers for tests of candidate encoders."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.inline import Inline
 
 
 def candidate(name: str = "next", dimension: int = 32) -> Encoder:
-    """A new encoder beside the active one."""
+    """Register a new candidate."""
     return register.register(name, load_encoder(f"dummy:{dimension}", cache_dir=Any))
 
 
 def switch(encoder: Encoder) -> None:
-    """Put another one in force, as a promotion does."""
+    """Activate another encoder, as a promotion does."""
     Encoder.objects.filter(state=EncoderState.ACTIVE).update(state=EncoderState.READY)
     now = Encoder.objects.filter(pk=encoder.pk)
     now.update(state=EncoderState.ACTIVE, activated_at=database_now())
@@ -46,17 +46,17 @@ def vectors(encoder: Encoder) -> set[Any]:
 
 
 def rows(encoder: Encoder | None) -> dict[Any, QueuedPosting]:
-    """What waits for it (None: for the active one), by posting."""
+    """Queue rows of an encoder (None: of the active one), by posting."""
     return {row.posting_id: row for row in QueuedPosting.objects.filter(encoder=encoder)}
 
 
 def queue_worker(models: ModelLoader | None = None, **options: Any) -> Worker:
-    """One that encodes and loads in this thread."""
+    """A worker that encodes and loads in this thread."""
     return Worker(models or ModelLoader(), executor=Inline(), **options)
 
 
 class Recorder:
-    """What the encoders of this process were given, in order: (dimension, texts)."""
+    """Records the calls of this process's encoders, in order: (dimension, texts)."""
 
     def __init__(self, monkeypatch: Any) -> None:
         self.calls: list[tuple[int, list[str]]] = []

@@ -1,4 +1,4 @@
-"""An encoder beside the active one: registered, given all vectors, ready by itself."""
+"""A candidate encoder: registered, given all vectors, ready by itself."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestRegistering:
         )
         assert Encoder.objects.active() == active
 
-    def test_what_happens_next_is_said(self, active: Encoder) -> None:
+    def test_the_next_steps_are_printed(self, active: Encoder) -> None:
         said = call("register_encoder", "next", path="dummy")
         assert "dummy (active) has the same weights" in said
         assert "activate_encoder next" in said
@@ -150,7 +150,7 @@ class TestIntake:
             row = rows(encoder)[job.pk]
             assert (row.priority, row.is_vector_only, row.failed_at) == (0, True, None)
 
-    def test_changes_are_folded_and_revive_what_was_set_aside(self, active: Encoder) -> None:
+    def test_changes_are_folded_and_revive_failed_postings(self, active: Encoder) -> None:
         encoder = candidate()
         job = JobPosting.objects.create(title="Male stue")
         intake.collect()
@@ -314,7 +314,7 @@ class TestBuilding:
         QueuedPosting.objects.update(queued_at=timezone.now() + timedelta(seconds=1))
         assert readiness.mark_ready(encoder)
 
-    def test_what_was_set_aside_does_not_block_it(
+    def test_failed_postings_do_not_block_it(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any
     ) -> None:
         encode = DummyEncoder.encode
@@ -339,7 +339,7 @@ class TestBuilding:
         shown = call_json("encoders")["encoders"][1]
         assert (shown["state"], shown["set_aside"]) == ("ready", 1)
 
-    def test_a_posting_that_is_edited_meanwhile_is_encoded_anew(
+    def test_a_posting_that_is_edited_meanwhile_is_encoded_again(
         self, active: Encoder, posting: JobPosting, monkeypatch: Any
     ) -> None:
         candidate()

@@ -202,7 +202,7 @@ def test_writes_in_progress_are_waited_for(encoder: Encoder) -> None:
     """The state changes when whoever writes for it has ended."""
     import threading
 
-    from marketplace_ai.queue import encoder_locks as kept
+    from marketplace_ai.queue import sql
 
     ended: list[str] = []
     writer = connections["default"].copy()
@@ -218,7 +218,7 @@ def test_writes_in_progress_are_waited_for(encoder: Encoder) -> None:
         with writer.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute(
-                kept.sql.LOCK_ENCODER, {"encoder": encoder.pk, "states": ["ready", "building"]}
+                sql.LOCK_ENCODER, {"encoder": encoder.pk, "states": ["ready", "building"]}
             )
             thread = threading.Thread(target=retire)
             thread.start()

@@ -1,4 +1,4 @@
-"""The search index of postings: built beside work, once, and anew where it broke off."""
+"""The search index of postings: built during work, once, and again where that was interrupted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def finding() -> Any:
     return {found.name: found for found in examine()}["search index"]
 
 
-def test_it_is_built_once_and_made_anew_where_it_was_broken_off(encoder: Encoder) -> None:
+def test_it_is_built_once_and_rebuilt_where_it_was_interrupted(encoder: Encoder) -> None:
     assert search_index.state(encoder) == State.MISSING
     assert search_index.build_search_index(encoder)
     assert search_index.state(encoder) == State.READY

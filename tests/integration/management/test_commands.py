@@ -82,13 +82,13 @@ class TestBackfill:
 
     def test_a_persons_category_is_kept(self, fitted: None, catalog: Any, monkeypatch: Any) -> None:
         automatic(monkeypatch, catalog["maling"], Outcome.AUTOMATIC)
-        (labelled,) = older("Klippe gress", category=catalog["plen"])
+        (labeled,) = older("Klippe gress", category=catalog["plen"])
         (bare,) = older("Male stue")
         call("backfill_embeddings")
         drain()
-        labelled.refresh_from_db()
+        labeled.refresh_from_db()
         bare.refresh_from_db()
-        assert (labelled.category, current(labelled).outcome) == (
+        assert (labeled.category, current(labeled).outcome) == (
             catalog["plen"],
             Outcome.HUMAN_OVERRIDE,
         )
@@ -186,7 +186,7 @@ class TestDoctor:
         QueuedPosting.objects.update(failed_at="2026-01-01T00:00Z")
         findings = doctor(capsys)[1]
         assert findings["queue"]["ok"]
-        assert findings["set aside"]["message"].startswith("1 postings")
+        assert findings["failed"]["message"].startswith("1 postings")
 
     def test_a_rescan_is_asked_for(self, capsys: Any) -> None:
         PostingChange.objects.create(kind="rescan", logged_at="2026-01-01T00:00Z")
@@ -244,10 +244,10 @@ class TestFitClassifier:
         lawns = Exemplar.objects.filter(category=catalog["plen"])
         lawns.filter(pk__in=list(lawns.values_list("pk", flat=True)[:2])).delete()
         lines = call("fit_classifier").splitlines()
-        said = [line for line in lines if "too few exemplars" in line]
-        assert len(said) == 1
-        assert said[0].startswith("plen")
-        assert "too few exemplars (2 of 3), by its own rows only" in said[0]
+        matching = [line for line in lines if "too few exemplars" in line]
+        assert len(matching) == 1
+        assert matching[0].startswith("plen")
+        assert "too few exemplars (2 of 3), needs its own rows; " in matching[0]
 
     def test_doctor_counts_categories_with_nothing_but_a_description(
         self, fitted: None, capsys: Any

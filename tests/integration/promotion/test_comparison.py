@@ -45,17 +45,17 @@ class TestFittingForACandidate:
         assert (made.encoder, activation.active_version_id(small)) == (small, made.pk)
         assert activation.active_state() == before
         assert not QueuedPosting.objects.exists()
-        said = call("fit_classifier", encoder="small", **asked)
-        assert "is in force for small, which does not decide yet" in said
-        assert f"Compared with version {made.pk} on 150 labeled rows:" in said
+        message = call("fit_classifier", encoder="small", **asked)
+        assert "is active for small, which is not the active encoder" in message
+        assert f"Compared with version {made.pk} on 150 labeled rows:" in message
 
-    def test_exemplars_without_its_vectors_are_told_and_encoded(
+    def test_exemplars_without_its_vectors_are_reported_and_encoded(
         self, small: Encoder, asked: dict[str, Any]
     ) -> None:
         Encoder.objects.filter(pk=small.pk).update(state=EncoderState.BUILDING)
         ExemplarEmbedding.objects.filter(encoder=small).delete()
-        said = call("fit_classifier", encoder="small", **asked)
-        assert "60 exemplars have no vector of small yet" in said
+        message = call("fit_classifier", encoder="small", **asked)
+        assert "60 exemplars have no vector of small yet" in message
         assert ExemplarEmbedding.objects.filter(encoder=small).count() == 60
 
     def test_a_worse_one_is_not_activated(
@@ -65,13 +65,13 @@ class TestFittingForACandidate:
 
         first = call_json("fit_classifier", encoder="small", **asked)["version"]
         mislabel(catalog)
-        said = failed("fit_classifier", encoder="small", **asked)
-        assert said.endswith("is stored and not put in force for small.")
+        message = failed("fit_classifier", encoder="small", **asked)
+        assert message.endswith("is stored but not activated for small.")
         assert activation.active_version_id(small) == first
 
     def test_what_cannot_be_fitted(self, small: Encoder) -> None:
-        said = refused("fit_classifier", encoder="smal")
-        assert said == "There is no encoder smal. Registered are: dummy, small."
+        message = refused("fit_classifier", encoder="smal")
+        assert message == "There is no encoder smal. Registered are: dummy, small."
         Encoder.objects.filter(pk=small.pk).update(state=EncoderState.RETIRED)
         assert "is retired and its vectors are gone" in refused("fit_classifier", encoder="small")
 
@@ -85,7 +85,7 @@ class TestTheComparison:
         assert current(posting).encoder == big
         waiting = JobPosting.objects.create(title="Hei på deg")
         drain(models)
-        said = call("activate_encoder", "small", **asked)
+        message = call("activate_encoder", "small", **asked)
         assert (state(small), state(big)) == (EncoderState.ACTIVE, EncoderState.READY)
         assert big.replaced_at is not None and small.activated_at is not None
         assert big.replaced_at <= small.activated_at
@@ -100,7 +100,7 @@ class TestTheComparison:
         assert made.comparison["failed_checks"] == [] and "changes" not in made.comparison
         version = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert version.is_active and version.encoder == small
-        assert said.splitlines()[-1].startswith("small is active. Workers follow")
+        assert message.splitlines()[-1].startswith("small is active. Workers follow")
         # The same worker follows, and what waited is decided again.
         drain(models)
         assert current(waiting).classifier == version
@@ -109,25 +109,25 @@ class TestTheComparison:
         assert (current(fresh).encoder, current(fresh).category_key) == (small, "maling")
 
     def test_the_table(self, small: Encoder, big: Encoder, asked: dict[str, Any]) -> None:
-        said = call("activate_encoder", "small", dry_run=True, **asked)
-        assert "small compared with dummy, which is active, on 150 labeled postings:" in said
-        for beginning in ("first choice right", "automatic ", "maling", "title only", "held out"):
-            assert any(line.startswith(beginning) for line in said.splitlines()), beginning
-        assert said.splitlines()[-1] == "small would become active; nothing was changed."
+        message = call("activate_encoder", "small", dry_run=True, **asked)
+        assert "small compared with dummy, which is active, on 150 labeled postings:" in message
+        for beginning in ("first choice correct", "automatic ", "maling", "title only", "held out"):
+            assert any(line.startswith(beginning) for line in message.splitlines()), beginning
+        assert message.splitlines()[-1] == "small would become active; nothing was changed."
 
     def test_a_dry_run_keeps_the_comparison_and_switches_nothing(
         self, small: Encoder, big: Encoder, asked: dict[str, Any]
     ) -> None:
-        in_force = activation.active_version_id(big)
+        active_version = activation.active_version_id(big)
         result = call_json("activate_encoder", "small", dry_run=True, **asked)
         assert (result["active"], result["promotion"]) == (False, None)
         assert (state(small), state(big)) == (EncoderState.READY, EncoderState.ACTIVE)
         assert small.comparison == result["comparison"]
-        compared_with = {"id": big.pk, "name": "dummy", "version": in_force}
+        compared_with = {"id": big.pk, "name": "dummy", "version": active_version}
         assert small.comparison["active_encoder"] == compared_with
         stored = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert (stored.encoder, stored.is_active) == (small, False)
-        assert activation.active_version_id(big) == in_force
+        assert activation.active_version_id(big) == active_version
         assert not Promotion.objects.exists() and not QueuedPosting.objects.exists()
 
     def test_both_are_fitted_on_the_same_texts_and_labels(
@@ -154,9 +154,9 @@ class TestTheComparison:
     ) -> None:
         gone = ExemplarEmbedding.objects.filter(encoder=big).order_by("pk")[3]
         gone.delete()
-        relabelled = Exemplar.objects.order_by("pk")[10]
+        relabeled = Exemplar.objects.order_by("pk")[10]
         its = exemplar_set.load_exemplars(small)
-        Exemplar.objects.filter(pk=relabelled.pk).update(
+        Exemplar.objects.filter(pk=relabeled.pk).update(
             category=Category.objects.get(slug="plen"), category_key="plen"
         )
         one, other = exemplar_set.intersect(its, exemplar_set.load_exemplars(big))
@@ -168,18 +168,18 @@ class TestTheComparison:
         self, small: Encoder, big: Encoder, worse: dict[str, Any]
     ) -> None:
         before = activation.active_state()
-        said = failed("activate_encoder", "small", **worse)
-        assert said.startswith(
+        message = failed("activate_encoder", "small", **worse)
+        assert message.startswith(
             "small does not become active: its first choice is right less often ("
         )
-        assert "it decides " in said or "it would decide nothing" in said
-        assert said.endswith("--force --reason TEXT activates it all the same.")
+        assert "it decides " in message or "it would decide nothing" in message
+        assert message.endswith("--force --reason TEXT activates it all the same.")
         assert activation.active_state() == before
         assert state(small) == EncoderState.READY
         assert not Promotion.objects.exists()
         assert small.comparison["failed_checks"][0] == "accuracy_drop"
 
-    def test_its_changes_are_kept_with_both_answers(
+    def test_its_changes_are_stored_with_both_predictions(
         self, small: Encoder, worse: dict[str, Any]
     ) -> None:
         failed("activate_encoder", "small", **worse)
@@ -213,13 +213,13 @@ class TestTheComparison:
         call("activate_encoder", "small", force=True, reason="Haster", **asked)
         assert Promotion.objects.get().kind == PromotionKind.PROMOTED
 
-    def test_forgetting_the_labelled_postings_does_not_end_all_automation(
+    def test_a_comparison_without_labeled_postings_does_not_end_all_automation(
         self, small: Encoder, big: Encoder, calibration: str
     ) -> None:
         """60 exemplars prove no threshold with either; that of today still counts."""
         call("fit_classifier", calibration=calibration)
-        said = failed("activate_encoder", "small")
-        assert "it would decide nothing without a person" in said and "target 97.0%" in said
+        message = failed("activate_encoder", "small")
+        assert "it would decide nothing without a person" in message and "target 97.0%" in message
         assert state(big) == EncoderState.ACTIVE
 
     def test_the_default_target_is_that_of_the_active_version(
@@ -244,9 +244,9 @@ class TestTheComparison:
         answered = labeled_postings.read_file(calibration).rows
         audits = labeled_postings.AuditSample(answered, len(answered), 30, waiting=2)
         monkeypatch.setattr(labeled_postings, "read_audits", lambda *target: audits)
-        said = call("activate_encoder", "small", target_precision=0.9)
-        assert "2 audited postings still wait for an answer." in said
-        assert "on 150 audited postings:" in said
+        message = call("activate_encoder", "small", target_precision=0.9)
+        assert "2 audited postings still wait for an answer." in message
+        assert "on 150 audited postings:" in message
         small.refresh_from_db()
         version = ClassifierVersion.objects.get(pk=small.comparison["version"])
         assert version.calibrated_on == ClassifierVersion.Calibration.AUDITS
@@ -256,14 +256,16 @@ class TestTheComparison:
     ) -> None:
         fit()
         small = candidate()
-        said = call("activate_encoder", "small")
-        assert "on 16 exemplars, cross-validated" in said
+        message = call("activate_encoder", "small")
+        assert "on 16 exemplars, cross-validated" in message
         assert state(small) == EncoderState.ACTIVE
 
     def test_the_first_one_has_nothing_to_be_compared_with(self, exemplars: None) -> None:
         small = candidate()
-        said = call("activate_encoder", "small")
-        assert said.splitlines()[-2] == ("It is the first one: there is none to compare it with.")
+        message = call("activate_encoder", "small")
+        assert message.splitlines()[-2] == (
+            "It is the first one: there is none to compare it with."
+        )
         assert state(small) == EncoderState.ACTIVE
         assert Promotion.objects.get().previous_encoder is None
 
@@ -292,8 +294,8 @@ class TestOneThatWasFineTuned:
         assert (found["rows"], found["left_out"], found["failed_checks"]) == (150, 10, [])
 
     def test_exemplars_alone_prove_nothing(self, tuned: Encoder, big: Encoder) -> None:
-        said = failed("activate_encoder", "small", target_precision=0.9)
-        assert "was fine-tuned" in said and "--calibration" in said
+        message = failed("activate_encoder", "small", target_precision=0.9)
+        assert "was fine-tuned" in message and "--calibration" in message
         assert state(big) == EncoderState.ACTIVE
 
 
@@ -318,9 +320,9 @@ class TestWhatCannotBecomeActive:
         Encoder.objects.filter(pk=small.pk).update(state=EncoderState.BUILDING)
         ExemplarEmbedding.objects.filter(encoder=small)[0].delete()
         for options in ({}, {"force": True, "reason": "Haster"}):
-            said = failed("activate_encoder", "small", **options)
-            assert said.startswith("The encoder small is still being built (1 exemplars without")
-            assert "becomes ready by itself while workers run" in said
+            message = failed("activate_encoder", "small", **options)
+            assert message.startswith("The encoder small is still being built (1 exemplars without")
+            assert "becomes ready by itself while workers run" in message
 
     def test_one_that_is_retired_or_unknown(self, small: Encoder) -> None:
         Encoder.objects.filter(pk=small.pk).update(state=EncoderState.RETIRED)

@@ -57,14 +57,14 @@ def fit_and_activate(encoder: Encoder) -> ClassifierVersion:
     exemplar_vectors.encode_exemplars(encoder, texts)
     stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
     train = np.flatnonzero(~stored.described)
-    labelled = LabeledTexts(stored.texts, stored.vectors, stored.labels).take(train)
-    classifier = Classifier.fit(labelled, None, parents={})
+    labeled = LabeledTexts(stored.texts, stored.vectors, stored.labels).take(train)
+    classifier = Classifier.fit(labeled, None, parents={})
     version = ClassifierVersion(
-        encoder=encoder, artifact=classifier.to_bytes(), target_precision=0.97,
-        confidence_level=0.95,
-        calibrated_on="exemplars", exemplar_generation=stored.generation,
+        encoder=encoder, artifact=classifier.to_bytes(),
+        target_precision=0.97,
+        confidence_level=0.95, calibrated_on="exemplars", exemplar_generation=stored.generation,
     )  # fmt: skip
-    activation.save(version, classifier, labelled)
+    activation.save(version, classifier, labeled)
     activation.set_active(version)
     return version
 

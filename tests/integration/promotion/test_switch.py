@@ -42,7 +42,7 @@ class TestTheSwitch:
         vectors.refresh_from_db()
         assert (deciding.encoder, vectors.encoder) == (small, big)
 
-    def test_the_texts_of_the_comparison_are_not_kept(
+    def test_the_texts_of_the_comparison_are_deleted(
         self, small: Encoder, worse: dict[str, Any]
     ) -> None:
         failed("activate_encoder", "small", **worse)
@@ -67,15 +67,15 @@ class TestTheWayBack:
     ) -> None:
         waiting = JobPosting.objects.create(title="Hei på deg")
         drain()
-        in_force = activation.active_version_id(big)
+        active_version = activation.active_version_id(big)
         Encoder.objects.filter(pk=small.pk).update(is_shadowing=True)
         call("activate_encoder", "small", **asked)
         drain()
         assert current(waiting).encoder == small
         assert not Encoder.objects.filter(is_shadowing=True).exists()
-        said = call("rollback_encoder")
-        assert said == (
-            f"dummy is active again instead of small: classifier {in_force} decides. "
+        message = call("rollback_encoder")
+        assert message == (
+            f"dummy is active again instead of small: classifier {active_version} decides. "
             "The way forward: activate_encoder small.\n"
         )
         assert (state(big), state(small)) == (EncoderState.ACTIVE, EncoderState.READY)
@@ -86,7 +86,7 @@ class TestTheWayBack:
             small,
         )
         drain()
-        assert (current(waiting).encoder, current(waiting).classifier_id) == (big, in_force)
+        assert (current(waiting).encoder, current(waiting).classifier_id) == (big, active_version)
         assert PostingEmbedding.objects.filter(posting=waiting).count() == 2
 
     def test_twice_is_two_steps_back_and_never_forth_again(
@@ -94,8 +94,8 @@ class TestTheWayBack:
     ) -> None:
         assert call_json("rollback_encoder")["encoder"] == "small"
         assert call_json("rollback_encoder")["encoder"] == "dummy"
-        said = failed("rollback_encoder")
-        assert said == "No encoder was active before dummy: there is nothing to go back to."
+        message = failed("rollback_encoder")
+        assert message == "No encoder was active before dummy: there is nothing to go back to."
         assert state(big) == EncoderState.ACTIVE
         call("activate_encoder", "tiny", **asked)
         assert call_json("rollback_encoder")["encoder"] == "dummy"
@@ -115,8 +115,8 @@ class TestTheWayBack:
     ) -> None:
         Encoder.objects.filter(pk=small.pk).update(state=EncoderState.RETIRED)
         for options in ({}, {"dry_run": True}):
-            said = failed("rollback_encoder", **options)
-            assert said.startswith("The encoder small, which was active before tiny, is retired")
+            message = failed("rollback_encoder", **options)
+            assert message.startswith("The encoder small, which was active before tiny, is retired")
         assert state(third) == EncoderState.ACTIVE
 
     def test_a_damaged_classifier_is_not_gone_back_to(self, small: Encoder, third: Encoder) -> None:
@@ -155,24 +155,24 @@ class TestMeanwhile:
                 record=promotion.PromotionRecord(PromotionKind.PROMOTED),
             ),
         )
-        said = failed("activate_encoder", "small", force=True, reason="Haster", **asked)
-        assert said.startswith("The encoder tiny became active meanwhile, so small did not.")
+        message = failed("activate_encoder", "small", force=True, reason="Haster", **asked)
+        assert message.startswith("The encoder tiny became active meanwhile, so small did not.")
         assert state(other) == EncoderState.ACTIVE
         assert Promotion.objects.count() == 1
 
     def test_it_was_retired(self, small: Encoder, asked: dict[str, Any], monkeypatch: Any) -> None:
         rows = Encoder.objects.filter(pk=small.pk)
         self.meanwhile(monkeypatch, lambda: rows.update(state=EncoderState.RETIRED))
-        said = failed("activate_encoder", "small", **asked)
-        assert said.startswith("The encoder small is not ready, but retired.")
+        message = failed("activate_encoder", "small", **asked)
+        assert message.startswith("The encoder small is not ready, but retired.")
         assert not Promotion.objects.exists()
 
     def test_another_classifier_was_activated_for_it(
         self, small: Encoder, big: Encoder, asked: dict[str, Any], monkeypatch: Any
     ) -> None:
         self.meanwhile(monkeypatch, lambda: call("fit_classifier", encoder="small", **asked))
-        said = failed("activate_encoder", "small", **asked)
-        assert "was activated meanwhile" in said
+        message = failed("activate_encoder", "small", **asked)
+        assert "was activated meanwhile" in message
         assert (state(small), state(big)) == (EncoderState.READY, EncoderState.ACTIVE)
         assert not Promotion.objects.exists()
 
@@ -199,11 +199,11 @@ class TestAtOnce:
 
         monkeypatch.setattr(compare_encoders, "promote", together)
         options = {"force": True, "reason": "Samtidig"}
-        said = at_once(
+        outputs = at_once(
             lambda: call("activate_encoder", "small", **options),
             lambda: call("activate_encoder", "tiny", **options),
         )
-        won, lost = sorted(said, key=lambda answer: not isinstance(answer, str))
+        won, lost = sorted(outputs, key=lambda answer: not isinstance(answer, str))
         now = Encoder.objects.active()
         assert now is not None and f"{now} is active." in won
         assert f"The encoder {now} became active meanwhile" in str(lost)

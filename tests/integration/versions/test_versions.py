@@ -51,8 +51,8 @@ def texts(key: str, count: int, seed: int) -> list[str]:
 
 @pytest.fixture
 def calibration(catalog: dict[str, Category], tmp_path: Any) -> str:
-    """A file of 150 labelled postings that no exemplar repeats."""
-    file = tmp_path / "labelled.csv"
+    """A file of 150 labeled postings that no exemplar repeats."""
+    file = tmp_path / "labeled.csv"
     rows = [f"{text},{key}" for key in WORDS for text in texts(key, 50, 7)]
     file.write_text("\n".join(["text,category", *rows]) + "\n", encoding="utf-8")
     return str(file)
@@ -93,12 +93,12 @@ class TestFitting:
     def test_a_refit_is_compared_on_the_same_rows_and_activated(
         self, good: ClassifierVersion, calibration: str
     ) -> None:
-        said = call("fit_classifier", calibration=calibration, target_precision=0.9)
+        message = call("fit_classifier", calibration=calibration, target_precision=0.9)
         new = ClassifierVersion.objects.get(is_active=True)
         assert new.comparison["version"] == good.pk
         assert (new.comparison["rows"], new.comparison["left_out"]) == (150, 0)
         assert new.comparison["failed_checks"] == []
-        assert f"Compared with version {good.pk} on 150 labeled rows:" in said
+        assert f"Compared with version {good.pk} on 150 labeled rows:" in message
         good.refresh_from_db()
         assert not good.is_active
         assert good.activated_at < good.replaced_at <= new.activated_at
@@ -107,11 +107,11 @@ class TestFitting:
         self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
     ) -> None:
         mislabel(catalog)
-        said = failed("fit_classifier", calibration=calibration, target_precision=0.9)
+        message = failed("fit_classifier", calibration=calibration, target_precision=0.9)
         worse = ClassifierVersion.objects.latest("pk")
         assert "accuracy_drop" in worse.comparison["failed_checks"]
-        assert said.startswith("Its first choice is right less often (")
-        assert f"use_classifier {worse.pk} puts it in force all the same" in said
+        assert message.startswith("Its first choice is right less often (")
+        assert f"use_classifier {worse.pk} activates it anyway" in message
         assert ClassifierVersion.objects.get(is_active=True) == good
         assert worse.activated_at is None
         assert call_json("use_classifier", worse.pk) == {
@@ -135,18 +135,18 @@ class TestFitting:
         assert (result["version"], result["in_force"]) == (None, False)
         assert result["comparison"]["version"] == good.pk
         mislabel(catalog)
-        assert "it would be stored and not put in force" in failed("fit_classifier", **options)
+        assert "it would be stored but not activated" in failed("fit_classifier", **options)
         assert [*ClassifierVersion.objects.all()] == [good]
         assert not QueuedPosting.objects.exists()
 
-    def test_forgetting_the_labelled_postings_does_not_end_all_automation(
+    def test_a_fit_without_labeled_postings_does_not_end_all_automation(
         self, good: ClassifierVersion, calibration: str
     ) -> None:
-        kept = call_json("fit_classifier", calibration=calibration)
-        assert kept["automatic"]["threshold"] is not None
-        said = failed("fit_classifier")  # 60 exemplars cannot promise 0.97
-        assert said.startswith("It would decide nothing without a person")
-        assert ClassifierVersion.objects.get(is_active=True).pk == kept["version"]
+        fitted = call_json("fit_classifier", calibration=calibration)
+        assert fitted["automatic"]["threshold"] is not None
+        message = failed("fit_classifier")  # 60 exemplars cannot guarantee 0.97
+        assert message.startswith("It would decide nothing without a person")
+        assert ClassifierVersion.objects.get(is_active=True).pk == fitted["version"]
 
     def test_a_stricter_guarantee_is_not_refused_for_what_it_costs(
         self, good: ClassifierVersion, calibration: str
@@ -155,7 +155,7 @@ class TestFitting:
         assert result["automatic"]["threshold"] is None
         assert result["in_force"]
 
-    def test_without_labelled_postings_only_newer_exemplars_are_compared(
+    def test_without_labeled_postings_only_newer_exemplars_are_compared(
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         fit()
@@ -181,8 +181,8 @@ class TestFitting:
             Classifier, "to_bytes", lambda self: stored if how == "other" else to_bytes(self)[:-9]
         )
         Exemplar.objects.filter(category_key="plen")[0].delete()
-        said = failed("fit_classifier", calibration=calibration, target_precision=0.9)
-        assert said.startswith("Nothing was stored, and what is in force stays")
+        message = failed("fit_classifier", calibration=calibration, target_precision=0.9)
+        assert message.startswith("Nothing was stored, and the active version stays")
         assert [*ClassifierVersion.objects.all()] == [good]
 
 
@@ -237,8 +237,8 @@ class TestActivating:
     def test_usage(self, exemplars: None) -> None:
         assert call("use_classifier", list=True).startswith("There is none yet")
         for arguments, options in (((), {}), (("1",), {"list": True})):
-            said = refused("use_classifier", *arguments, **options)
-            assert said == "Give either the number of a version or --list."
+            message = refused("use_classifier", *arguments, **options)
+            assert message == "Give either the number of a version or --list."
 
     def test_the_list_in_words(
         self, good: ClassifierVersion, catalog: dict[str, Category], calibration: str
@@ -291,7 +291,9 @@ class TestTagging:
             drain(models)
             drain(models)
         errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-        beginning = f"Classifier version {second.pk} cannot be used (version {first.pk} goes on)"
+        beginning = (
+            f"Classifier version {second.pk} cannot be used (version {first.pk} still decides)"
+        )
         assert [text[: len(beginning)] for text in errors] == [beginning]
         job = JobPosting.objects.create(title="Klippe gress")
         drain(models)
@@ -386,9 +388,9 @@ class TestAtOnce:
             both.wait()
 
         monkeypatch.setattr(activation, "save", together)
-        said = at_once(lambda: call("fit_classifier"), lambda: call("fit_classifier"))
-        won, lost = sorted(said, key=lambda answer: not isinstance(answer, str))
-        assert "is in force" in won
+        outputs = at_once(lambda: call("fit_classifier"), lambda: call("fit_classifier"))
+        won, lost = sorted(outputs, key=lambda answer: not isinstance(answer, str))
+        assert "is active" in won
         one = ClassifierVersion.objects.get(is_active=True)
         assert f"Version {one.pk} was activated meanwhile" in str(lost)
         assert "It is stored" in str(lost) and lost.returncode == 1
