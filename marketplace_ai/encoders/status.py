@@ -32,11 +32,7 @@ class EncoderStatus:
     ``postings`` and ``exemplars``: how many have its vector, and how many there are; for postings
     the planner's estimate if ``estimated``. ``queued`` and ``failed`` count its own
     rows of the queue, of the active one those that it is to decide. ``scan``: the backfill that
-<<<<<<< ours
-    is under way with how far it is, or None. ``classifier``: the key of the active version."""
-=======
     is under way with how far it is, or None. ``classifier``: the key of its active version."""
->>>>>>> theirs
 
     encoder: Encoder
     postings: tuple[int, int]

@@ -31,11 +31,7 @@ CHANGED = _("Another encoder or version was activated in the meantime. Check thi
 
 class SeenForm(forms.Form):
     """What was on the page where the button was pressed: the encoder that was active, the
-<<<<<<< ours
-    classifier that would decide with the other one, and the active one of it ``before``, its active classifier."""
-=======
     classifier that would decide with the other one, and ``before``, its active classifier."""
->>>>>>> theirs
 
     instead_of = forms.IntegerField(required=False, widget=forms.HiddenInput)
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
