@@ -13,7 +13,7 @@ from marketplace_ai.evaluation.metrics import expected_calibration_error
 from marketplace_ai.guarantee.target import DEFAULT_TARGET
 from marketplace_ai.management.console import progress
 
-from .inputs import catalogue, encoded, labelled, out_of_fold
+from .inputs import catalogue, encoded, labeled, out_of_fold
 from .rows import Benchmark, NotMeasured
 
 TARGET = DEFAULT_TARGET
@@ -21,7 +21,7 @@ TARGET = DEFAULT_TARGET
 
 def benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
-        "catalogue: calibration_nb decided automatically", "share", 0.60, "higher", promised
+        "catalogue: calibration_nb decided automatically", "share", 0.60, "higher", guaranteed
     )
     yield Benchmark(
         "catalogue: postings_nb decided automatically", "share", 0.75, "higher", automatic
@@ -45,8 +45,8 @@ def benchmarks() -> Iterator[Benchmark]:
     )  # fmt: skip
 
 
-def promised() -> float:
-    """Share of calibration_nb that its promise covers, by probabilities that fitted nothing."""
+def guaranteed() -> float:
+    """Share of calibration_nb that the guarantee covers, by out-of-fold probabilities."""
     return evaluated().guarantee.automatic.coverage
 
 
@@ -56,7 +56,7 @@ def automatic() -> float:
 
 
 def p_value() -> float:
-    """The chance of so many errors or more if exactly the promised share were right."""
+    """The chance of so many errors or more if exactly the guaranteed share were right."""
     auto = evaluated().figures["auto"]
     if not auto["n"]:
         raise NotMeasured("no row of postings_nb was decided automatically")
@@ -73,7 +73,7 @@ def cross_fitted() -> float:
 
 
 def uncalibrated() -> float:
-    """Over calibration_nb, where no labelled posting fitted anything, the prior included."""
+    """Over calibration_nb, where no labeled posting fitted anything, the prior included."""
     train, _, calibration = encoded(catalogue())
     found = evaluate(
         train, calibration, parents=catalogue().parents, with_baselines=False, progress=progress
@@ -93,7 +93,7 @@ def calibration_error() -> float:
 
 @cache
 def evaluated() -> Evaluation:
-    """Fitted on exemplars_nb, promised on calibration_nb, postings_nb judged."""
+    """Fitted on exemplars_nb, certified on calibration_nb, postings_nb predicted."""
     return evaluate(
         *encoded(catalogue()),
         parents=catalogue().parents,
@@ -108,8 +108,8 @@ def fitted() -> Classifier:
     """The same fit, with the scores of calibration_nb's rows, which an evaluation drops."""
     train, _, calibration = encoded(catalogue())
     return Classifier.fit(
-        labelled(train),
-        labelled(calibration),
+        labeled(train),
+        labeled(calibration),
         target=TARGET,
         parents=catalogue().parents,
     )

@@ -16,7 +16,7 @@ from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.normalize import description
 
-from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labelled
+from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labeled
 from .rows import Benchmark
 
 #: Disjoint groups of leaves that lose their exemplars, one group at a time. Harder than one leaf at
@@ -134,7 +134,7 @@ def group_fits() -> list[tuple[Group, LabeledTexts, LabeledTexts, Classifier]]:
 def sets() -> tuple[LabeledTexts, LabeledTexts]:
     """exemplars_nb and calibration_nb; postings_nb is the test set, for reports only."""
     train, _, rows = encoded(catalogue())
-    return labelled(train), labelled(rows)
+    return labeled(train), labeled(rows)
 
 
 @cache
@@ -147,7 +147,7 @@ def descriptions() -> LabeledTexts:
     texts = [description((row["name_nb"], row["name_en"]), row["scope_nb"]) for row in leaves]
     answers = [(row["slug"],) for row in leaves]
     named = LabeledRows(path, [row.line for row in leaves], texts, answers, None, {})
-    return labelled(encoded_rows(named))
+    return labeled(encoded_rows(named))
 
 
 def right(

@@ -62,12 +62,12 @@ def catalogue() -> Inputs:
 
 
 def encoded_rows(rows: LabeledRows) -> EncodedRows:
-    """The same for labelled texts that are in no file."""
+    """The same for labeled texts that are in no file."""
     return encode(encoder(), [rows], kept_in=VECTORS, progress=progress)[0]
 
 
 def encoded(inputs: Inputs) -> list[EncodedRows]:
-    """``inputs.files`` with the embedded encoder's vectors."""
+    """``inputs.files`` with the bundled encoder's vectors."""
     return encode(encoder(), inputs.files, kept_in=VECTORS, progress=progress)
 
 
@@ -76,12 +76,12 @@ def encoder() -> TextEncoder:
     return load_encoder("bundled", cache_dir=conf.cache_dir, progress=say)
 
 
-def labelled(rows: EncodedRows) -> LabeledTexts:
+def labeled(rows: EncodedRows) -> LabeledTexts:
     return LabeledTexts(rows.rows.texts, rows.vectors, rows.rows.labels)
 
 
 def out_of_fold(classifier: Classifier) -> OutOfFold:
-    """How the labelled rows were scored by fits that never saw them."""
+    """How the labeled rows were scored by fits that never saw them."""
     if classifier.out_of_fold is None:
         raise ValueError("a stored classifier no longer knows how its rows were scored")
     return classifier.out_of_fold

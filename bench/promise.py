@@ -1,4 +1,4 @@
-"""How often the promise is broken, by simulation on scores that fitted nothing."""
+"""How often the guarantee fails, by simulation on out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Random = np.random.Generator
 Drawn = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 DRAWS = 1000
-#: Rows of one draw from a public set: as many labelled postings as a project may have.
+#: Rows of one draw from a public set: as many labeled postings as a project may have.
 ROWS = 1000
 
 
@@ -38,7 +38,7 @@ def benchmarks() -> Iterator[Benchmark]:
         )  # fmt: skip
         yield Benchmark(
             f"anything promised in {DRAWS:,} resamplings: {what}",
-            "share", None, "higher", partial(promised, simulate), public,
+            "share", None, "higher", partial(guaranteed, simulate), public,
         )  # fmt: skip
 
 
@@ -46,17 +46,17 @@ def broken(simulate: Callable[[], Simulated]) -> float:
     return simulate().broken
 
 
-def promised(simulate: Callable[[], Simulated]) -> float:
-    """How often there was a promise to break."""
-    return simulate().has_own_guarantee
+def guaranteed(simulate: Callable[[], Simulated]) -> float:
+    """How often a threshold was found, so that there was a guarantee."""
+    return simulate().found
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """Shares of all draws: the promise was broken; any threshold was found."""
+    """Shares of all draws: the guarantee failed; any threshold was found."""
 
     broken: float
-    has_own_guarantee: float
+    found: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +98,11 @@ def simulated(
 ) -> Simulated:
     """Search a threshold on each draw, and ask the whole population what it is worth.
 
-    What this shows: were the population all there is, and the labelled postings a random
-    sample of its groups, then the search on the sample would break its promise this often.
+    What this shows: were the population all there is, and the labeled postings a random
+    sample of its groups, then the search on the sample would break its guarantee this often.
     The population is finite, so a threshold's true error rate is known: that of its rows.
     Scores stay as they are, for no draw fits anything; so it is the search and its bound that
-    are shown, not that tomorrow's postings look like today's. The promise is on leaves, by
+    are shown, not that tomorrow's postings look like today's. The guarantee is on leaves, by
     the threshold alone: categories that their own rows refute are not taken out first.
     """
     random = np.random.default_rng(0)

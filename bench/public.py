@@ -1,4 +1,4 @@
-"""The public sets: first choices beside the baselines', and the calibration error."""
+"""The public sets: first choices compared with the baselines', and the calibration error."""
 
 from __future__ import annotations
 

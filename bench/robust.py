@@ -45,7 +45,7 @@ def lost_to_wrong_labels(name: str) -> float:
     inputs = public_split(name, "train", "test")
     found = []
     for seed in SEEDS:
-        noisy = replace(inputs, train=_mislabelled(inputs.train, seed))
+        noisy = replace(inputs, train=_mislabeled(inputs.train, seed))
         train, test = encoded(noisy)
         found.append(evaluate(train, test, with_baselines=False, progress=progress).figures)
     return float(
@@ -65,7 +65,7 @@ def lopsided() -> float:
     return float(100 * (found["accuracy"] - better))
 
 
-def _mislabelled(rows: LabeledRows, seed: int) -> LabeledRows:
+def _mislabeled(rows: LabeledRows, seed: int) -> LabeledRows:
     random = np.random.default_rng(seed)
     names = sorted({answer for answers in rows.true_labels for answer in answers})
     wrong = set(random.permutation(len(rows))[: round(WRONG * len(rows))].tolist())

@@ -27,7 +27,7 @@ class Benchmark:
     """One row to be measured.
 
     ``goal`` is the value at which ``better`` ("higher": at least, "lower": at most) is met,
-    None for a figure that only stands beside others. ``public``: needs the folder BENCH_DATA.
+    None for a figure that is only context for others. ``public``: needs the folder BENCH_DATA.
     ``measure`` returns the value in ``unit``, or raises NotMeasured.
     """
 

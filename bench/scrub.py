@@ -20,7 +20,7 @@ from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.normalize import normalize
 
-from .inputs import CATALOGUE, ROOT, VECTORS, catalogue, encoded, encoder, labelled
+from .inputs import CATALOGUE, ROOT, VECTORS, catalogue, encoded, encoder, labeled
 from .rows import Benchmark
 
 REPEATS = 5
@@ -117,11 +117,11 @@ def planted(rows: LabeledRows, seed: int = 0) -> LabeledRows:
 
 @cache
 def _alone() -> Classifier:
-    return Classifier.fit(labelled(encoded(catalogue())[0]), parents=catalogue().parents)
+    return Classifier.fit(labeled(encoded(catalogue())[0]), parents=catalogue().parents)
 
 
 def _first_choice(rows: EncodedRows) -> float:
-    index = _alone().exemplar_model.index(labelled(encoded(catalogue())[0]))
+    index = _alone().exemplar_model.index(labeled(encoded(catalogue())[0]))
     verdicts = _alone().predict(index, rows.vectors, rows.rows.texts)
     right = [
         next((label for label, _ in verdict.choices if label is not None), None) in answers

@@ -16,7 +16,7 @@ from marketplace_ai.classifier.second_category import MAX_FALSE_RATE
 from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .catalogue import TARGET
-from .inputs import catalogue, encoded, encoded_rows, labelled
+from .inputs import catalogue, encoded, encoded_rows, labeled
 from .rows import Benchmark, NotMeasured, say
 
 FOLDS = 5
@@ -86,7 +86,7 @@ class Judged:
 def measured() -> Judged:
     """Five fits, each on the exemplars and rows that are no near-duplicates of its fold's."""
     train, _, calibration = encoded(catalogue())
-    exemplars, rows = labelled(train), labelled(calibration)
+    exemplars, rows = labeled(train), labeled(calibration)
     groups = near_duplicate_groups([*exemplars.texts, *rows.texts])
     own, groups = groups[: len(exemplars)], groups[len(exemplars) :]
     names = sorted({label for label in rows.labels if label is not None})

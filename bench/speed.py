@@ -16,7 +16,7 @@ from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.ngrams import NgramFeatures
 
-from .inputs import catalogue, encoded, labelled, public_split
+from .inputs import catalogue, encoded, labeled, public_split
 from .rows import Benchmark, say
 
 EXEMPLARS, DIMENSION, BATCH = 100_000, 1024, 64
@@ -51,7 +51,7 @@ def massive(count: int) -> tuple[Classifier, float]:
 
     The training rows shuffled; where they are too few, all of them and the first of dev.
     """
-    train, dev = (labelled(rows) for rows in encoded(public_split("massive_sv-SE", "train", "dev")))
+    train, dev = (labeled(rows) for rows in encoded(public_split("massive_sv-SE", "train", "dev")))
     chosen = np.random.default_rng(0).permutation(len(train))[:count]
     more = max(0, count - len(train))
     exemplars = LabeledTexts(

@@ -11,7 +11,7 @@ from marketplace_ai.imports.common import NONE
 from marketplace_ai.models import AuditedPosting, Decision, JobPosting, Outcome, QueuedPosting
 from marketplace_ai.text.csv_files import Row, read_csv
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parent / "data"
 #: Seconds after which postings that are still undecided mean that the worker is not working.
 PATIENCE = 300.0
 

@@ -1,4 +1,4 @@
-"""One row in a process of its own: ``python -m bench.queue.inside MODULE FUNCTION``."""
+"""One row in a separate process: ``python -m bench.queue.inside MODULE FUNCTION``."""
 
 from __future__ import annotations
 

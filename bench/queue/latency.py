@@ -65,8 +65,8 @@ def idle() -> float:
 
 def beside_backfill() -> float:
     """The 95th percentile from the save to the decision, in batches of the old postings that are
-    worked off: the rest of the one in the encoder, and the time that its own takes beside the
-    deciding and writing of that one."""
+    worked off: the rest of the one in the encoder, and the time that its own takes in parallel with
+    deciding and writing that one."""
     _ready()
     active.ensure_active()
     create(scaled(100_000))
@@ -115,7 +115,7 @@ def _saves() -> list[float]:
 
 
 def _ready() -> None:
-    """The demo's catalogue, its exemplars, and a classifier in force."""
+    """The demo's catalogue, its exemplars, and an active classifier."""
     import_catalog(str(CATALOGUE / "home_services.csv"))
     import_exemplars(str(CATALOGUE / "exemplars_nb.csv"))
     say("Fitting the catalogue's exemplars …")

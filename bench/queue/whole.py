@@ -1,4 +1,4 @@
-"""The whole way on real texts: exemplars in force, postings from the queue to their decision."""
+"""The whole pipeline on real texts: active exemplars, postings from the queue to their decision."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _drained(models: ModelLoader, jobs: list[JobPosting]) -> float:
 
 def _prepared() -> ModelLoader:
     """A loader with all exemplars active, in a classifier fitted on the first of them."""
-    rows = _labelled(scaled(EXEMPLARS))
+    rows = _labeled_texts(scaled(EXEMPLARS))
     labels = dict.fromkeys(label for _, label in rows)
     categories = {label: Category.objects.create(slug=label, name=label) for label in labels}
 
@@ -141,7 +141,7 @@ def _naively(model: ActiveModel, job: JobPosting) -> None:
     job.save(update_fields=["category"])
 
 
-def _labelled(count: int) -> list[tuple[str, str]]:
+def _labeled_texts(count: int) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name in ("massive_da-DK", "banking77"):
         rows = read_csv(public_file(name), ("text", "category"))

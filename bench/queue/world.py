@@ -29,7 +29,7 @@ def measured(
     module: str, function: str, figure: str = "", *, redis: bool = False, real: bool = False
 ) -> float:
     """What ``bench.queue.<module>.<function>`` returns, or its ``figure`` of several, called once
-    in a process of its own. ``real``: with the embedded encoder, not one without weights."""
+    in a separate process. ``real``: with the bundled encoder, not a dummy."""
     value = _called(module, function, redis, real)
     return float(value[figure] if figure else value)
 
@@ -54,7 +54,7 @@ def _called(module: str, function: str, redis: bool, real: bool) -> Any:
 
 
 def public_measured(module: str, function: str, figure: str) -> float:
-    """The same, of public texts with the embedded encoder; NotMeasured where they are not."""
+    """The same, of public texts with the bundled encoder; NotMeasured where they are not."""
     for name in ("massive_sv-SE", "massive_da-DK", "banking77"):
         public_file(name)
     return measured(module, function, figure, real=True)
