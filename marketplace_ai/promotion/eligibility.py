@@ -1,4 +1,4 @@
-"""Promotion rules: which encoder can become active, and which one a rollback goes to.
+"""Eligibility for promotion: which encoder can become active, and which one a rollback goes to.
 
 Admin imports this module, so it imports no numeric library.
 """

@@ -1,6 +1,6 @@
 """Every sentence about a comparison report, for the terminal and for admin.
 
-A new failed check needs a member of ``FailedCheck``, a rule in ``comparison.encoder_comparison`` or
+A new failed check needs a member of ``FailedCheck``, a rule in ``promotion.checks`` or
 ``comparison.version_comparison``, and its sentence here.
 
 All strings are translated when they are shown.
