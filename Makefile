@@ -60,7 +60,7 @@ quick: $(READY) ## the everyday loop: unit tests and light integration tests
 	@$(BIN)/python -m pytest $(QUICK) $(ARGS)
 
 .PHONY: coverage
-coverage: $(READY) ## lines and branches that `make quick` covers, with a floor
+coverage: $(READY) ## the lines and branches that `make quick` leaves out
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest $(QUICK) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
