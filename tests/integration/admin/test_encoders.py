@@ -341,8 +341,8 @@ class TestPromoting:
         assert messages_of(other) == [
             "The encoder dummy became active meanwhile, so small did not."
         ]
-        anew = admin_client.post(url, {"instead_of": big.pk, "version": 1}, follow=True)
-        assert messages_of(anew) == [
+        response = admin_client.post(url, {"instead_of": big.pk, "version": 1}, follow=True)
+        assert messages_of(response) == [
             "It was compared again in the meantime. Check the new comparison."
         ]
         assert Encoder.objects.active() == big
