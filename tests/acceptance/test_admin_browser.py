@@ -107,7 +107,7 @@ def test_a_moderator_goes_through_the_queue(
     page.get_by_role("link", name="Male stue").click()
     expect(page.locator(".mai-matches")).to_contain_text("Male vegger")
     page.get_by_role("button", name="Confirm: Maling").click()
-    # The next one is there by itself.
+    # The next one opens by itself.
     expect(page.locator(".mai-text")).to_have_text(HOSTILE)
     page.locator(".select2-selection").first.click()
     page.keyboard.type("gress")

@@ -125,6 +125,7 @@ def test_a_posting_that_fails_makes_one_line_in_the_log(
 #: numbers; no value that somebody wrote. A new place is looked at and added here.
 PUT_TOGETHER = {
     "adapter.py": {"statement"},
+    "worker/loop.py": {"timing.session_sql()"},
     "queue/category_locks.py": {"key", "table"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "name", "sql", "table", "where"},
