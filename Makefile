@@ -53,13 +53,17 @@ demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: s
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
+QUICK := tests/unit tests/integration -m "not slow" -n 2 --dist loadfile -q
+
 .PHONY: quick
-quick: $(READY) ## the everyday loop: unit tests and light integration tests, about a minute
-	@$(BIN)/python -m pytest tests/unit tests/integration -m "not slow" -n 2 --dist loadfile -q $(ARGS)
+quick: $(READY) ## the everyday loop: unit tests and light integration tests
+	@$(BIN)/python -m pytest $(QUICK) $(ARGS)
 
 .PHONY: coverage
 coverage: $(READY) ## lines and branches that `make quick` covers, with a floor
-	@$(BIN)/python -m coverage run -m pytest tests/unit tests/integration -m "not slow" -q $(ARGS)
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest $(QUICK) $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
 .PHONY: gpu

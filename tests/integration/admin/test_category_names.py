@@ -122,6 +122,7 @@ def test_a_deleted_category_keeps_its_stored_name(
 
 
 @pytest.mark.parametrize(("language", "name"), NAMES)
+@pytest.mark.slow
 def test_an_encoders_comparison_and_its_predicted_changes(
     admin_client: Client, worse: Encoder, language: str, name: str
 ) -> None:

@@ -29,6 +29,7 @@ from .factories import audited, text_digest, version
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.slow
 class TestFittingOnAudits:
     def answered(self, catalog: dict[str, Category], number: int) -> None:
         texts = ("Male rom", "Bytte kran", "Hei")

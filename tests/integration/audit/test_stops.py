@@ -241,6 +241,7 @@ class TestWhatAStopDoes:
         review = replace(self.PREDICTION, outcome="review")
         assert stops.Stops(frozenset(Rule.values), frozenset({"7"})).apply_to(review) is review
 
+    @pytest.mark.slow
     def test_the_next_batch_goes_to_review_until_a_person_resumes_automation(
         self, exemplars: None, catalog: dict[str, Category], monkeypatch: Any
     ) -> None:

@@ -209,6 +209,7 @@ class TestDoctor:
         assert "→ Run manage.py import_exemplars FILE" in out.getvalue()
 
 
+@pytest.mark.slow
 class TestFitClassifier:
     def test_without_exemplars(self) -> None:
         assert "run import_exemplars first" in refused("fit_classifier")

@@ -22,7 +22,7 @@ from marketplace_ai.models import (
 from marketplace_ai.review.answers import AnswerError, answer
 from tests.integration.worker_runs import current, drain, fit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -37,7 +37,6 @@ def moderator(db: Any) -> Any:
     return get_user_model().objects.create_user("moderator")
 
 
-@pytest.mark.slow
 def test_a_confirmation_is_a_decision_a_category_and_an_exemplar(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
@@ -53,7 +52,6 @@ def test_a_confirmation_is_a_decision_a_category_and_an_exemplar(
     assert Decision.objects.filter(posting=decided, is_current=True).count() == 1
 
 
-@pytest.mark.slow
 def test_another_category_is_a_correction(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
@@ -71,7 +69,6 @@ def test_none_of_these_removes_the_category_and_adds_an_exemplar(
     assert Exemplar.objects.get(posting=decided).is_none
 
 
-@pytest.mark.slow
 def test_a_confirmed_category_is_never_overwritten(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:
@@ -160,7 +157,6 @@ def test_a_deleted_category_leaves_readable_decisions_and_no_vote(
     assert (exemplar.state, exemplar.is_none) == ("quarantined", False)
 
 
-@pytest.mark.slow
 def test_confirming_a_posting_that_is_an_exemplar_already(
     decided: JobPosting, catalog: dict[str, Category], moderator: Any
 ) -> None:

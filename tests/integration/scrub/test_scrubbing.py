@@ -104,6 +104,7 @@ def test_a_posting_is_encoded_without_it_and_keeps_it(exemplars: None, encoded: 
     assert f"{posting.title}\n{posting.description}" == RAW
 
 
+@pytest.mark.slow
 def test_an_answer_adds_the_scrubbed_text_with_its_vector(
     exemplars: None, catalog: dict[str, Category], encoded: list[str]
 ) -> None:
@@ -193,6 +194,7 @@ def test_an_adapter_adds_to_it_or_turns_it_off(settings: Any) -> None:
         assert get_adapter().prepared(text) == prepared
 
 
+@pytest.mark.slow
 class TestUpgrade:
     """An exemplar stored before scrubbing existed."""
 

@@ -202,6 +202,7 @@ def test_tiny_inputs_give_an_answer_and_promise_nothing(
         assert label is None or verdict.best_category == label
 
 
+@pytest.mark.slow
 def test_without_none_exemplars_what_is_far_from_everything_is_not_tagged() -> None:
     exemplars = world(24, 0, seed=1, noise=0.2)
     fitted = Classifier.fit(exemplars, world(60, 0, seed=2, noise=0.2))

@@ -258,6 +258,7 @@ def test_without_enough_labelled_rows_none_is_said() -> None:
     assert not any(verdict.second_categories for verdict in decide(few, joined(seed=7)[0]))
 
 
+@pytest.mark.slow
 def test_exemplars_alone_prove_it_too() -> None:
     alone = Classifier.fit(EXEMPLARS)
     assert alone.guarantee.second_category.rows == len(EXEMPLARS)

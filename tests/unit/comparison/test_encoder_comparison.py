@@ -25,6 +25,8 @@ from marketplace_ai.guarantee.target import Target
 from marketplace_ai.promotion.checks import failed_checks
 from tests.unit.classifier.factories import PARENTS, world
 
+pytestmark = pytest.mark.slow
+
 
 def blurred(rows: LabeledTexts, seed: int = 9, share: float = 1.0) -> LabeledTexts:
     """The same texts by an encoder that gives a ``share`` of them random vectors."""
@@ -66,7 +68,6 @@ def comparison(good: Classifier, bad: Classifier, rows: LabeledTexts) -> Encoder
     return compare_encoders(bad, good, rows)
 
 
-@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.integers(8, 25), st.floats(0.3, 2.0), st.booleans())
 def test_an_encoder_compared_with_itself_changes_nothing(
@@ -86,7 +87,6 @@ def test_an_encoder_compared_with_itself_changes_nothing(
 
 
 class TestFigures:
-    @pytest.mark.slow
     def test_a_worse_encoder_is_worse_in_all(
         self, comparison: EncoderComparison, rows: LabeledTexts
     ) -> None:

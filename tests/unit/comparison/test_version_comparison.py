@@ -24,6 +24,8 @@ from marketplace_ai.comparison.version_comparison import (
 from marketplace_ai.guarantee.target import Target
 from tests.unit.classifier.factories import world
 
+pytestmark = pytest.mark.slow
+
 
 def together(*parts: LabeledTexts) -> LabeledTexts:
     return LabeledTexts(
@@ -65,7 +67,6 @@ def test_near_duplicates_are_one_piece_of_evidence(
     assert again == once
 
 
-@pytest.mark.slow
 def test_the_same_fit_again_is_not_worse() -> None:
     exemplars, rows = world(20, 10, 1), world(30, 20, 2)
     old = Classifier.fit(exemplars, rows)
@@ -120,7 +121,6 @@ def test_an_exemplar_that_is_the_row_itself_does_not_help_the_old_one() -> None:
     assert found.old.correct < 0.5 * len(rows)
 
 
-@pytest.mark.slow
 def test_rows_that_the_old_one_was_fitted_on_are_left_out_for_both() -> None:
     first, later = world(20, 10, 1), world(15, 5, 4)
     old = Classifier.fit(first)
@@ -138,7 +138,6 @@ def test_rows_that_the_old_one_was_fitted_on_are_left_out_for_both() -> None:
     assert (nothing.p_value, nothing.automatic_p_value) == (1, 1)
 
 
-@pytest.mark.slow
 def test_the_old_one_knows_a_category_that_is_newer_than_itself() -> None:
     full, rows = world(20, 10, 1), world(20, 10, 2)
     known = np.flatnonzero([label != "plen" for label in full.labels])
@@ -147,7 +146,6 @@ def test_the_old_one_knows_a_category_that_is_newer_than_itself() -> None:
     assert found.old.correct > 0.6 * len(rows)
 
 
-@pytest.mark.slow
 def test_only_a_classifier_just_fitted_can_be_compared() -> None:
     exemplars, rows = world(10, 5, 1), world(12, 5, 2)
     classifier = Classifier.fit(exemplars, rows)

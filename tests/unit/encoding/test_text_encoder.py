@@ -94,6 +94,7 @@ def test_a_wrong_shape_is_refused() -> None:
         check_vectors(np.eye(4, dtype=np.float32), 3, 4)
 
 
+@pytest.mark.slow
 def test_importing_the_package_brings_neither_torch_nor_django() -> None:
     heavy = "torch transformers sentence_transformers huggingface_hub tokenizers django sklearn"
     heavy += " onnxruntime"

@@ -10,6 +10,8 @@ from scipy.stats import binom
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 
+pytestmark = pytest.mark.slow
+
 TARGET = Target()
 
 

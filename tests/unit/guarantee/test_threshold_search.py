@@ -19,6 +19,8 @@ from marketplace_ai.guarantee.threshold_search import (
 )
 from tests.unit.classifier.factories import PARENTS, TRADES, world
 
+pytestmark = pytest.mark.slow
+
 EXEMPLARS = world(24, 24, seed=1)
 NAMES = (*sorted(TRADES), None)
 
@@ -114,7 +116,6 @@ def test_the_search_counts_groups_where_every_row_has_a_twin(lag: float) -> None
     assert find_threshold(pairs, 400, Target()).coverage == 1.0
 
 
-@pytest.mark.slow
 def test_a_promise_is_broken_in_no_more_than_one_of_twenty_searches() -> None:
     """Resample rows whose error rate rises as confidence falls; ask the population."""
     random = np.random.default_rng(3)
@@ -142,7 +143,6 @@ def test_a_category_that_its_own_rows_refute_is_not_automated() -> None:
     assert rows[1].rows_needed > 100
 
 
-@pytest.mark.slow
 def test_no_row_is_scored_by_its_own_twin() -> None:
     """Labelled postings that are also exemplars, each with an answer that only memory knows."""
     random = np.random.default_rng(5)
@@ -185,7 +185,6 @@ def test_a_posting_of_a_category_without_exemplars_is_an_error_when_tagged() -> 
     assert fitted.guarantee.automatic.threshold is None or plen.errors == plen.automatic
 
 
-@pytest.mark.slow
 def test_where_two_leaves_cannot_be_told_apart_their_parent_is_promised() -> None:
     """Painting and plumbing carry each other's label half the time, under one parent."""
     random = np.random.default_rng(8)

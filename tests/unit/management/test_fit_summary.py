@@ -10,6 +10,8 @@ from marketplace_ai.classifier import Classifier
 from marketplace_ai.management.commands.fit_classifier import summary
 from tests.unit.classifier.factories import world
 
+pytestmark = pytest.mark.slow
+
 
 def figures(without: str | None) -> dict[str, Any]:
     rows = world(20, 10, seed=2)
