@@ -125,7 +125,7 @@ class ReviewQueue(ReadOnlyAdmin):
             bulk_review.fits_none(request, rows)
 
     def _chosen(self, request: HttpRequest, queryset: Any) -> list[tuple[Any, Decision, int]]:
-        """The chosen decisions; those that no longer wait are told of."""
+        """The chosen decisions; a message counts those that no longer wait for review."""
         decisions = list(queryset[: bulk_review.LARGEST_BULK + 1])
         if bulk_review.too_many(request, len(decisions)):
             return []

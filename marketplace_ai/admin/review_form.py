@@ -38,7 +38,7 @@ def take_answer(request: HttpRequest, job_id: Any, widget: forms.Widget | None) 
     """Record what the pressed button says; whether it was recorded. Messages tell the rest."""
     pressed = request.POST.get("answer")
     data = request.POST.dict()
-    # The button beside one of the likeliest categories says which one itself.
+    # The button next to one of the likeliest categories names that category.
     data["category"] = data.get("choice", data.get("category", ""))
     form = AnswerForm(data, widget=widget)
     if not form.is_valid():

@@ -36,21 +36,21 @@ class Stops:
     rules: frozenset[str]
     labels: frozenset[str | None]
 
-    def apply_to(self, verdict: Prediction) -> Prediction:
+    def apply_to(self, prediction: Prediction) -> Prediction:
         """The prediction, with its outcome changed to review if its automation is stopped.
 
         A stopped category is removed from the second categories too.
         """
-        if any(label in self.labels for label, _ in verdict.second_categories):
+        if any(label in self.labels for label, _ in prediction.second_categories):
             second_categories = tuple(
-                pair for pair in verdict.second_categories if pair[0] not in self.labels
+                pair for pair in prediction.second_categories if pair[0] not in self.labels
             )
-            verdict = replace(verdict, second_categories=second_categories)
-        outcome: str = verdict.outcome
-        is_stopped_leaf = outcome == Rule.LEAF and verdict.label in self.labels
+            prediction = replace(prediction, second_categories=second_categories)
+        outcome: str = prediction.outcome
+        is_stopped_leaf = outcome == Rule.LEAF and prediction.label in self.labels
         if is_stopped_leaf or outcome in self.rules:
-            return replace(verdict, outcome="review", threshold=None, parent=None)
-        return verdict
+            return replace(prediction, outcome="review", threshold=None, parent=None)
+        return prediction
 
 
 def load_stops(classifier_id: int) -> Stops:

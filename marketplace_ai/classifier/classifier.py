@@ -92,7 +92,7 @@ class Classifier:
         """
         if not any(label is not None for label in exemplars.labels):
             raise ValueError(
-                "no exemplar has a category, so nothing can vote: import labelled texts first "
+                "no exemplar has a category, so nothing can vote: import labeled texts first "
                 "(import_exemplars FILE, or import_exemplars --from-jobs)"
             )
         if calibration is not None and not len(calibration):

@@ -55,7 +55,7 @@ class StoredRows:
     has_partition: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers for JSON; ``queued`` under its promised key, ``pending``."""
+        """The numbers for JSON; ``queued`` under its public key, ``pending``."""
         numbers = asdict(self)
         numbers["pending"] = numbers.pop("queued")
         return numbers

@@ -76,8 +76,7 @@ def all_statuses() -> list[EncoderStatus]:
     encoders = Encoder.objects.using(alias()).defer("metrics", "comparison").order_by("pk")
     jobs = get_job_model()._base_manager.using(alias()).all()
     postings, is_estimated = _count(jobs)
-    voting = Exemplar.objects.using(alias()).filter(state=ExemplarState.ACTIVE)
-    exemplars = voting.count()
+    exemplars = Exemplar.objects.using(alias()).filter(state=ExemplarState.ACTIVE).count()
     return [encoder_status(encoder, postings, exemplars, is_estimated) for encoder in encoders]
 
 
@@ -87,8 +86,10 @@ def encoder_status(
     """The status of one encoder, given the numbers of all postings and exemplars."""
     if encoder.state == EncoderState.RETIRED:
         return EncoderStatus(encoder, (0, postings), False, (0, exemplars), 0, 0, None, None, None)
-    vectors, too = _count(PostingEmbedding.objects.using(alias()).filter(encoder=encoder))
-    given = ExemplarEmbedding.objects.using(alias()).filter(
+    vectors, is_vector_estimate = _count(
+        PostingEmbedding.objects.using(alias()).filter(encoder=encoder)
+    )
+    encoded_exemplars = ExemplarEmbedding.objects.using(alias()).filter(
         encoder=encoder, exemplar__state=ExemplarState.ACTIVE
     )
     rows = QueuedPosting.objects.using(alias()).filter(encoder=backfill.queue_encoder_id(encoder))
@@ -106,8 +107,8 @@ def encoder_status(
     return EncoderStatus(
         encoder=encoder,
         postings=(vectors, postings),
-        estimated=is_estimated or too,
-        exemplars=(given.count(), exemplars),
+        estimated=is_estimated or is_vector_estimate,
+        exemplars=(encoded_exemplars.count(), exemplars),
         queued=rows.remaining()[: stats.LARGEST_COUNT + 1].count(),
         failed=rows.failed()[: stats.LARGEST_COUNT + 1].count(),
         scan=scan,

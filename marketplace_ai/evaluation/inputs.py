@@ -61,12 +61,12 @@ def read_inputs(
     """
     exemplars = read_rows(train.path, train.where, for_fitting=True, prepared=prepared)
     postings = read_rows(test.path, test.where, prepared=prepared)
-    labelled = None
+    labeled = None
     if calibration is not None:
-        labelled = read_rows(
+        labeled = read_rows(
             calibration.path, calibration.where, for_fitting=True, prepared=prepared
         )
-    learnt = [exemplars, *([labelled] if labelled else [])]
+    learnt = [exemplars, *([labeled] if labeled else [])]
     if not any(exemplars.true_labels):
         raise TableError(
             f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "
@@ -80,4 +80,4 @@ def read_inputs(
             check_categories(parents, rows, catalog)
     if shots is not None:
         exemplars = sample_shots(exemplars, shots, seed)
-    return Inputs(exemplars, postings, labelled, parents)
+    return Inputs(exemplars, postings, labeled, parents)

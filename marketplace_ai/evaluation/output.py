@@ -39,18 +39,20 @@ def notes(figures: Figures) -> Iterator[str]:
         yield f"{count} training or calibration rows have several answers; the first counted."
     if count := figures["seen_in_training"]:
         yield (
-            f"{count} test rows have a text that is among the training or calibration rows: what "
-            "is known by heart flatters the figures."
+            f"{count} test rows have a text that is also a training or calibration row; such rows "
+            "flatter the figures."
         )
 
 
 def guarantee_sentence(figures: Figures) -> str:
-    """What was promised before the test rows were seen, and whether they refute it."""
+    """The guarantee before the test rows were seen, and whether they refute it."""
     auto = figures["auto"]
-    said = f"{auto['target_precision']:.0%} right with confidence {figures['confidence']:.0%}"
+    target = (
+        f"{auto['target_precision']:.0%} precision at confidence level {figures['confidence']:.0%}"
+    )
     if not figures["promised_coverage"]:
-        return f"Promised: nothing. No threshold proves {said} on {_rows(figures)}."
-    text = f"Promised: {said}, for {figures['promised_coverage']:.0%} of {_rows(figures)}."
+        return f"Guaranteed: nothing. No threshold proves {target} on {_rows(figures)}."
+    text = f"Guaranteed: {target}, for {figures['promised_coverage']:.0%} of {_rows(figures)}."
     if auto["n"]:
         verdict = "refute" if auto["p_value"] < 0.05 else "do not refute"
         text += f" The test rows {verdict} it (exact binomial, p = {auto['p_value']:.2g})."
@@ -58,12 +60,12 @@ def guarantee_sentence(figures: Figures) -> str:
 
 
 def _rows(figures: Figures) -> str:
-    kind = "labelled postings" if figures["calibrated_on"] == "postings" else "training rows"
+    kind = "labeled postings" if figures["calibrated_on"] == "postings" else "training rows"
     return f"{figures['calibration_rows']:,} {kind}"
 
 
 def summary(figures: Figures, *, width: int = 88) -> str:
-    """A table of ours beside the baselines, then what is automatic, promised and noted."""
+    """A table of ours beside the baselines, then what is automatic, guaranteed and noted."""
     text = io.StringIO()
     console = Console(file=text, width=width, highlight=False, markup=False)
     console.print(

@@ -30,7 +30,7 @@ STEP = 256
 
 @dataclass(frozen=True, eq=False)
 class EncodedRows:
-    """n labelled rows with their unit vectors, float32 (n, d)."""
+    """n labeled rows with their unit vectors, float32 (n, d)."""
 
     rows: LabeledRows
     vectors: Floats

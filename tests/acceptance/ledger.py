@@ -1,4 +1,4 @@
-"""What must be true in the database when all is said and done, whatever happened on the way."""
+"""What must be true in the database at the end, whatever happened before."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from tests.integration.command_calls import call, failed
 from tests.integration.promotion.factories import (
     candidate,
     in_other_words,
-    labelled,
+    labeled,
     understands_synonyms,
 )
 from tests.integration.versions.test_versions import WORDS, import_exemplars, texts
@@ -107,7 +107,7 @@ def test_a_moderator_goes_through_the_queue(
     page.get_by_role("link", name="Male stue").click()
     expect(page.locator(".mai-matches")).to_contain_text("Male vegger")
     page.get_by_role("button", name="Confirm: Maling").click()
-    # The next one is there by itself.
+    # The next one opens by itself.
     expect(page.locator(".mai-text")).to_have_text(HOSTILE)
     page.locator(".select2-selection").first.click()
     page.keyboard.type("gress")
@@ -192,7 +192,7 @@ def test_the_pages_of_an_encoder_fit_every_screen(
     Encoder.objects.all().delete()
     understands_synonyms(monkeypatch, 64)
     import_exemplars(catalog, {key: texts(key, 20, 1) for key in WORDS})
-    asked = {"calibration": labelled(tmp_path), "target_precision": 0.9}
+    asked = {"calibration": labeled(tmp_path), "target_precision": 0.9}
     call("fit_classifier", **asked)
     first = Encoder.objects.get()
     good = candidate("a-name-that-is-rather-long-for-an-encoder", "dummy:48")

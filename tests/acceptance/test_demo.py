@@ -1,4 +1,4 @@
-"""The demo as a newcomer starts it: with the real encoder, on servers of its own."""
+"""The demo as a newcomer starts it: with the real encoder, on its own servers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def first(root: Path) -> dict[str, float]:
 
 @contextmanager
 def demo(root: Path, *options: str) -> Iterator[workers.Processes]:
-    # "" stands for what is not given: the run of the tests has servers and settings of its own.
+    # "" stands for what is not given: the run of the tests has its own servers and settings.
     environment = {
         "MARKETPLACE_AI_DEMO_ROOT": str(root),
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -80,7 +80,7 @@ def state(root: Path) -> dict[str, set[Any]]:
         return {name: set(connection.execute(query)) for name, query in STATE.items()}
 
 
-def assert_promises(summary: dict[str, float]) -> None:
+def assert_figures(summary: dict[str, float]) -> None:
     assert summary["postings"] == POSTINGS
     outcomes = ("automatic", "automatic_parent", "review", "none")
     assert sum(summary[name] for name in outcomes) == POSTINGS
@@ -90,22 +90,22 @@ def assert_promises(summary: dict[str, float]) -> None:
     assert summary["none_rows_untagged"] >= 18
 
 
-def test_the_demo_keeps_its_promises(first: dict[str, float]) -> None:
-    assert_promises(first)
+def test_the_demo_reaches_its_figures(first: dict[str, float]) -> None:
+    assert_figures(first)
 
 
-def test_a_second_run_creates_the_postings_anew_and_keeps_the_rest(
+def test_a_second_run_creates_the_postings_again_and_keeps_the_rest(
     first: dict[str, float], root: Path
 ) -> None:
     before = state(root)
-    assert_promises(run_once(root))
+    assert_figures(run_once(root))
     after = state(root)
     assert not before["postings"] & after["postings"]
     assert before["vectors"] == after["vectors"]
     assert before["classifiers"] == after["classifiers"]
 
 
-def test_the_web_page_answers_while_the_worker_drains_and_ctrl_c_ends_all(
+def test_the_web_page_answers_while_the_queue_is_worked_and_ctrl_c_ends_all(
     first: dict[str, float], root: Path
 ) -> None:
     with demo(root) as process:

@@ -33,9 +33,9 @@ def world(request: pytest.FixtureRequest) -> None:
 def automatic(exemplars: None) -> None:
     """A classifier that asks for little, so that categories are written, too."""
     keys = categories_by_key()
-    labelled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
+    labeled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
     fit_classifier.fit(
-        LabeledPostings([(text, str(keys[key].pk)) for text, key in labelled]),
+        LabeledPostings([(text, str(keys[key].pk)) for text, key in labeled]),
         target=Target(0.1, 0.5),
         progress=lambda n: None,
     )

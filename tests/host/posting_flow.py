@@ -248,14 +248,14 @@ def test_exemplars_from_the_hosts_own_postings(
     Job.objects.create(headline="Kladd", section=sections["plen"], status=Job.Status.DRAFT)
     Job.objects.create(headline="!!!", section=sections["plen"])
     call_command("import_exemplars", from_jobs=True, stdout=Sink())
-    labelled = Exemplar.objects.exclude(source=ExemplarSource.DESCRIPTION)
-    exemplar = labelled.get()
+    labeled = Exemplar.objects.exclude(source=ExemplarSource.DESCRIPTION)
+    exemplar = labeled.get()
     assert (exemplar.text, exemplar.category_id) == ("Klippe gress", "s-plen")
     assert exemplar.source == ExemplarSource.POSTING
     machines.refresh_from_db()
     assert machines.section == sections["maling"]
     call_command("import_exemplars", from_jobs=True, stdout=Sink())
-    assert labelled.count() == 1
+    assert labeled.count() == 1
 
 
 def test_the_newest_postings_become_exemplars_whatever_their_keys(sections: Any) -> None:
@@ -342,7 +342,7 @@ def test_postings_from_a_file(sections: Any, drain: Any, tmp_path: Any) -> None:
 
 
 def test_labelled_postings_are_read_through_the_hosts_adapter(sections: Any, tmp_path: Any) -> None:
-    file = tmp_path / "labelled.csv"
+    file = tmp_path / "labeled.csv"
     file.write_text("title,description,category\nMale,ring 98765432,maling\n", encoding="utf-8")
     assert labeled_postings.read_file(str(file)).rows == [("Male\nring", "s-maling")]
 

@@ -117,13 +117,13 @@ class ActivationMixin(ReadOnlyAdmin):
         else:
             self.log_change(request, version, gettext("Activated."))
             text = gettext("Version %(n)s is active; workers switch with their next batch.")
-            told = format_html("{}", text % {"n": version.pk})
+            message = format_html("{}", text % {"n": version.pk})
             if before is not None:
                 back = gettext("Activate version %(n)s again") % {"n": before}
-                told = format_html(
-                    '{} <a href="{}">{}</a>', told, self._url("activate", before), back
+                message = format_html(
+                    '{} <a href="{}">{}</a>', message, self._url("activate", before), back
                 )
-            messages.success(request, told)
+            messages.success(request, message)
 
     def _url(self, name: str, pk: int) -> str:
         return reverse(

@@ -29,16 +29,18 @@ class Command(DatabaseCommand):
         for name, on in ((options["shadow"], True), (options["no_shadow"], False)):
             if name is not None:
                 return self._switch(name, on, as_json=options["json"])
-        found = status.all_statuses()
+        statuses = status.all_statuses()
         if options["json"]:
-            print_json(self, {"encoders": [standing.as_dict() for standing in found]})
-        elif not found:
+            print_json(
+                self, {"encoders": [encoder_status.as_dict() for encoder_status in statuses]}
+            )
+        elif not statuses:
             self.stdout.write(
                 "No encoder is registered yet: the first worker registers the one of "
                 "MARKETPLACE_AI_ENCODER."
             )
-        for standing in [] if options["json"] else found:
-            self.stdout.write("\n".join(lines(standing)))
+        for encoder_status in [] if options["json"] else statuses:
+            self.stdout.write("\n".join(lines(encoder_status)))
         return None
 
     def _switch(self, name: str, on: bool, *, as_json: bool) -> None:
@@ -59,9 +61,9 @@ class Command(DatabaseCommand):
             self.stdout.write(f"{name} no longer decides in the shadow; its answers stay.")
 
 
-def lines(standing: status.EncoderStatus) -> list[str]:
-    """An encoder for people."""
-    encoder = standing.encoder
+def lines(encoder_status: status.EncoderStatus) -> list[str]:
+    """The status of an encoder as lines for the terminal."""
+    encoder = encoder_status.encoder
     head = f"{encoder.name}: {encoder.get_state_display()}, {encoder.dimension} dimensions"
     if encoder.is_shadowing:
         head += ", decides in the shadow"
@@ -69,30 +71,30 @@ def lines(standing: status.EncoderStatus) -> list[str]:
         return [f"{head}, retired {encoder.retired_at:%Y-%m-%d %H:%M}"]
     if encoder.activated_at:
         head += f", activated {encoder.activated_at:%Y-%m-%d %H:%M}"
-    about = "about " if standing.estimated else ""
-    found = [
+    about = "about " if encoder_status.estimated else ""
+    output = [
         head,
-        f"  vectors: {about}{_share(standing.postings)} of the postings, "
-        f"{_share(standing.exemplars)} of the exemplars",
-        f"  classifier: {standing.classifier or 'none is active'}",
+        f"  vectors: {about}{_share(encoder_status.postings)} of the postings, "
+        f"{_share(encoder_status.exemplars)} of the exemplars",
+        f"  classifier: {encoder_status.classifier or 'none is active for it'}",
     ]
-    if standing.queued or standing.failed:
+    if encoder_status.queued or encoder_status.failed:
         queued, failed = (
-            stats.format_count(standing.queued),
-            stats.format_count(standing.failed),
+            stats.format_count(encoder_status.queued),
+            stats.format_count(encoder_status.failed),
         )
-        found.append(f"  in the queue: {queued}, and {failed} failed")
-    if standing.scan is not None and standing.progress is not None:
-        known = standing.progress
-        left = "" if known.left is None else f", {known.left} left at {known.rate:,.0f}/s"
-        stopped = " (stopped)" if standing.scan.stopped_at else ""
-        found.append(f"  backfill: {known.done:,} of {known.total:,}{left}{stopped}")
+        output.append(f"  in the queue: {queued}, and {failed} failed")
+    if encoder_status.scan is not None and encoder_status.progress is not None:
+        progress = encoder_status.progress
+        left = "" if progress.left is None else f", {progress.left} left at {progress.rate:,.0f}/s"
+        stopped = " (stopped)" if encoder_status.scan.stopped_at else ""
+        output.append(f"  backfill: {progress.done:,} of {progress.total:,}{left}{stopped}")
     if encoder.last_error:
-        found.append(f"  trouble: {encoder.last_error}")
-    return found
+        output.append(f"  trouble: {encoder.last_error}")
+    return output
 
 
 def _share(counts: tuple[int, int]) -> str:
-    some, all_of_them = counts
-    share = f" ({some / all_of_them:.0%})" if all_of_them else ""
-    return f"{some:,} of {all_of_them:,}{share}"
+    count, total = counts
+    share = f" ({count / total:.0%})" if total else ""
+    return f"{count:,} of {total:,}{share}"

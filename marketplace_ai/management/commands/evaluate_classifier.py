@@ -35,7 +35,7 @@ on parents, kind in --test for a breakdown.
 
 EXAMPLES = """\
 examples:
-  manage.py evaluate_classifier --train exemplars.csv --test labelled.csv --report out
+  manage.py evaluate_classifier --train exemplars.csv --test labeled.csv --report out
   manage.py evaluate_classifier --train all.csv --train-where split=train \\
       --test all.csv --test-where split=test --shots 8 --seed 1 --json
 
@@ -52,10 +52,10 @@ class Command(HelpfulCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--train", required=True, metavar="FILE", help="exemplars: the texts that vote")
-        add("--test", required=True, metavar="FILE", help="labelled texts to be decided")
+        add("--test", required=True, metavar="FILE", help="labeled texts to be decided")
         add(
             "--calibration", metavar="FILE",
-            help="labelled postings as they come in, which fit probabilities and thresholds; "
+            help="labeled postings as they come in, which fit probabilities and thresholds; "
             "without it the training rows are cross-fitted instead, and the output says so",
         )  # fmt: skip
         for name in ("train", "test", "calibration"):

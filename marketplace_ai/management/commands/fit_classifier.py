@@ -74,8 +74,8 @@ class Command(DatabaseCommand):
         from marketplace_ai.versions import activation
 
         quiet = options["json"]
-        voting = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
-        if not voting.exclude(source=ExemplarSource.DESCRIPTION).exists():
+        active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
+        if not active.exclude(source=ExemplarSource.DESCRIPTION).exists():
             usage_error("There are no exemplars yet: run import_exemplars first.")
         try:
             encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None

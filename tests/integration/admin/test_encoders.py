@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,20 @@ class TestPromoting:
         history = admin_client.get(page(compared, "history")).content.decode()
         assert "Activated." in history
 
+    def test_its_active_classifier_is_replaced(
+        self, admin_client: Client, compared: Encoder, big: Encoder
+    ) -> None:
+        """As after a rollback: the candidate has an active classifier of its own."""
+        earlier = ClassifierVersion.objects.get(pk=compared.comparison["version"])
+        earlier.pk, earlier.is_active = None, True
+        earlier.save(force_insert=True)
+        seen = as_sent(admin_client.get(page(compared, "promote")))
+        told = admin_client.post(page(compared, "promote"), seen, follow=True)
+        assert messages_of(told) == [
+            "The encoder small is active; workers switch with their next batch."
+        ]
+        assert activation.active_version_id(compared) == compared.comparison["version"]
+
     @pytest.mark.parametrize(
         "case", ["not compared", "worse", "refitted", "gone", "building", "active"]
     )
@@ -341,8 +356,8 @@ class TestPromoting:
         assert messages_of(other) == [
             "The encoder dummy became active meanwhile, so small did not."
         ]
-        anew = admin_client.post(url, {"instead_of": big.pk, "version": 1}, follow=True)
-        assert messages_of(anew) == [
+        response = admin_client.post(url, {"instead_of": big.pk, "version": 1}, follow=True)
+        assert messages_of(response) == [
             "It was compared again in the meantime. Check the new comparison."
         ]
         assert Encoder.objects.active() == big
@@ -390,8 +405,13 @@ class TestPromoting:
 
 def as_sent(asked: Any) -> dict[str, Any]:
     """The hidden fields of a page that asks, as a browser sends them."""
-    initial = asked.context["form"].initial
-    return {name: "" if value is None else value for name, value in initial.items()}
+    inputs = re.findall(r'<input type="hidden"[^>]*>', asked.content.decode())
+    attributes = [dict(re.findall(r'(\w+)="([^"]*)"', each)) for each in inputs]
+    return {
+        each["name"]: each.get("value", "")
+        for each in attributes
+        if each["name"] != "csrfmiddlewaretoken"
+    }
 
 
 class TestRollingBack:

@@ -40,7 +40,7 @@ def both(exemplars: None) -> tuple[ClassifierVersion, ClassifierVersion]:
 
 
 def put_in_force(client: Client, version: ClassifierVersion, instead_of: Any) -> Any:
-    return client.post(page(version, "use"), {"instead_of": instead_of}, follow=True)
+    return client.post(page(version, "activate"), {"instead_of": instead_of}, follow=True)
 
 
 def in_force() -> ClassifierVersion:
@@ -52,8 +52,8 @@ def test_back_and_forth_with_a_question_before_and_the_way_back_after(
 ) -> None:
     older, now = both
     html = admin_client.get(page(older)).content.decode()
-    assert f'href="{page(older, "use")}"' in html
-    asked = admin_client.get(page(older, "use"))
+    assert f'href="{page(older, "activate")}"' in html
+    asked = admin_client.get(page(older, "activate"))
     assert in_force() == now
     assert f"Activate version {older.pk}?" in asked.content.decode()
     assert f"Version {now.pk} (active)" in asked.content.decode()
@@ -62,7 +62,7 @@ def test_back_and_forth_with_a_question_before_and_the_way_back_after(
     assert in_force() == older
     (message,) = messages_of(told)
     assert message.startswith(f"Version {older.pk} is active")
-    assert f'<a href="{page(now, "use")}">Activate version {now.pk} again</a>' in message
+    assert f'<a href="{page(now, "activate")}">Activate version {now.pk} again</a>' in message
     put_in_force(admin_client, now, older.pk)
     assert in_force() == now
     history = admin_client.get(page(older, "history")).content.decode()
@@ -99,9 +99,9 @@ def test_what_cannot_be_put_in_force_has_no_button(
         ClassifierVersion.objects.filter(pk=version.pk).update(artifact=b"", is_discarded=True)
     else:
         Encoder.objects.update(state=EncoderState.READY)
-    assert page(version, "use") not in admin_client.get(page(version)).content.decode()
+    assert page(version, "activate") not in admin_client.get(page(version)).content.decode()
     for response in (
-        admin_client.get(page(version, "use"), follow=True),
+        admin_client.get(page(version, "activate"), follow=True),
         put_in_force(admin_client, version, now.pk),
     ):
         assert response.redirect_chain[0][0] == page(version)
@@ -115,12 +115,12 @@ def test_who_may_only_look_puts_nothing_in_force(
     older, now = both
     client.force_login(staff("viewer", "view_classifierversion"))
     html = client.get(page(older)).content.decode()
-    assert page(older, "use") not in html
-    assert client.get(page(older, "use")).status_code == 403
-    assert client.post(page(older, "use"), {"instead_of": now.pk}).status_code == 403
+    assert page(older, "activate") not in html
+    assert client.get(page(older, "activate")).status_code == 403
+    assert client.post(page(older, "activate"), {"instead_of": now.pk}).status_code == 403
     assert in_force() == now
     client.force_login(staff("operator", "view_classifierversion", "change_classifierversion"))
-    assert page(older, "use") in client.get(page(older)).content.decode()
+    assert page(older, "activate") in client.get(page(older)).content.decode()
     put_in_force(client, older, now.pk)
     assert in_force() == older
     # It is the one change there is: the fields stay read-only.
@@ -133,7 +133,7 @@ def test_a_form_of_another_site_puts_nothing_in_force(
     older, now = both
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
-    assert client.post(page(older, "use"), {"instead_of": now.pk}).status_code == 403
+    assert client.post(page(older, "activate"), {"instead_of": now.pk}).status_code == 403
     assert in_force() == now
 
 
@@ -168,7 +168,7 @@ def test_the_pages_cost_few_queries_and_never_read_the_bytes(
     admin_client: Client, both: tuple[ClassifierVersion, ClassifierVersion]
 ) -> None:
     older, _ = both
-    for name in ("change", "use"):
+    for name in ("change", "activate"):
         admin_client.get(page(older, name))
         count, sql = queries(admin_client, page(older, name))
         assert count <= 12, name  # two of them: audits waiting and stops, for the sidebar

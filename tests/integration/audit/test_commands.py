@@ -76,9 +76,9 @@ class TestFittingOnAudits:
         self, exemplars: None, catalog: dict[str, Category]
     ) -> None:
         self.answered(catalog, 3)
-        said = call("fit_classifier")
-        assert "3 audited postings are answered, 99 are needed" in said
-        assert "calibrated on cross-validation on exemplars" in said
+        output = call("fit_classifier")
+        assert "3 audited postings are answered, 99 are needed" in output
+        assert "calibrated on cross-validation on exemplars" in output
         assert call_json("fit_classifier")["calibrated_on"] == "exemplars"
 
     @pytest.mark.slow
@@ -90,18 +90,18 @@ class TestFittingOnAudits:
             posting=JobPosting.objects.create(title="Venter"), outcome=Outcome.REVIEW,
             text_digest=b"", drawn_at=timezone.now(),
         )  # fmt: skip
-        promise = {"target_precision": 0.8, "confidence": 0.8}
-        said = call("fit_classifier", **promise)
-        assert "1 audited postings still wait for an answer" in said
-        assert "calibrated on audited postings." in said
-        result = call_json("fit_classifier", **promise)
+        target = {"target_precision": 0.8, "confidence": 0.8}
+        output = call("fit_classifier", **target)
+        assert "1 audited postings still wait for an answer" in output
+        assert "calibrated on audited postings." in output
+        result = call_json("fit_classifier", **target)
         assert (result["calibrated_on"], result["rows"]) == ("audits", 12)
 
     def test_a_file_takes_precedence(
         self, exemplars: None, catalog: dict[str, Category], tmp_path: Any
     ) -> None:
         self.answered(catalog, 12)
-        file = tmp_path / "labelled.csv"
+        file = tmp_path / "labeled.csv"
         file.write_text("text,category\nMale stue,maling\nHei,none\n", encoding="utf-8")
         found = call_json(
             "fit_classifier", calibration=str(file), target_precision=0.8, confidence=0.8

@@ -108,7 +108,7 @@ class TestTheDraw:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("everything_drawn")
-class TestWhatIsKept:
+class TestWhatIsStored:
     def test_the_automatic_category_of_an_audited_posting_is_applied(
         self, fitted: None, posting: JobPosting, catalog: dict[str, Category], monkeypatch: Any
     ) -> None:
@@ -116,13 +116,13 @@ class TestWhatIsKept:
         drain()
         posting.refresh_from_db()
         assert posting.category == catalog["maling"]
-        kept = row(posting)
-        assert (kept.outcome, kept.category, kept.category_key, kept.probability) == (
+        stored = row(posting)
+        assert (stored.outcome, stored.category, stored.category_key, stored.probability) == (
             Outcome.AUTOMATIC, catalog["maling"], "maling", 0.99,
         )  # fmt: skip
-        assert kept.classifier is not None and kept.encoder is not None
-        assert bytes(kept.text_digest) == text_digest(posting)
-        assert kept.answered_at is None
+        assert stored.classifier is not None and stored.encoder is not None
+        assert bytes(stored.text_digest) == text_digest(posting)
+        assert stored.answered_at is None
 
     @pytest.mark.parametrize("category", [None, "plen"])
     def test_postings_with_a_persons_category_are_not_audited(
@@ -168,10 +168,10 @@ class TestWhatIsKept:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM marketplace_ai_jobposting")
         Category.objects.filter(slug__in=["maling", "plen"]).delete()
-        kept = AuditedPosting.objects.get()
-        assert (kept.posting_id, kept.is_correct) == (None, False)
-        assert (kept.category_id, kept.category_key) == (None, "maling")
-        assert (kept.answer_id, kept.answer_key) == (None, "plen")
+        stored = AuditedPosting.objects.get()
+        assert (stored.posting_id, stored.is_correct) == (None, False)
+        assert (stored.category_id, stored.category_key) == (None, "maling")
+        assert (stored.answer_id, stored.answer_key) == (None, "plen")
 
     def test_two_deleted_postings_are_two_rows(self, catalog: dict[str, Category]) -> None:
         for _ in range(2):

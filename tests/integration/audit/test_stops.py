@@ -103,7 +103,7 @@ class TestWhenItStops:
         wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 1)
         stop = AutomationStop.objects.get()
         assert (stop.category, stop.category_key) == (catalog["maling"], "maling")
-        # What it got wrong is not held against the others from then on.
+        # What it got wrong does not count against the others from then on.
         wrong_answers(classifier_version, catalog["plen"], catalog["maling"], 1)
         assert AutomationStop.objects.count() == 1
         leaf = monitor.monitoring_report(classifier_version).rules[0]
@@ -170,18 +170,18 @@ class TestWhenItStops:
         caplog: Any,
         django_capture_on_commit_callbacks: Any,
     ) -> None:
-        told: list[AutomationStop] = []
+        received: list[AutomationStop] = []
 
         def listener(sender: Any, stop: AutomationStop, **kwargs: Any) -> None:
-            told.append(stop)
+            received.append(stop)
 
         automation_stopped.connect(listener)
         classifier_version = version(catalog["maling"])
         judged(classifier_version, catalog["maling"], right=0, wrong=9)
         with caplog.at_level(logging.ERROR), django_capture_on_commit_callbacks(execute=True):
             wrong_answers(classifier_version, catalog["maling"], catalog["plen"], 1)
-            assert not told
-        assert [stop.category_key for stop in told] == ["maling"]
+            assert not received
+        assert [stop.category_key for stop in received] == ["maling"]
         assert "Automation of category 'maling' has stopped" in caplog.text
         assert "10 of 10 audited postings were wrong" in caplog.text
 
@@ -214,7 +214,7 @@ class TestWhenItStops:
 
 
 class TestWhatAStopDoes:
-    VERDICT = Prediction(
+    PREDICTION = Prediction(
         label="7", probability=0.99, threshold=0.9, outcome="automatic", best_category="7",
         parent=None, choices=(("7", 0.99),), matches=(), score=0.9, head_share=0.1, other_share=0.0,
         second_categories=(("9", 2.5),),
@@ -222,23 +222,23 @@ class TestWhatAStopDoes:
 
     def test_only_stopped_categories_go_to_review(self) -> None:
         nothing = stops.Stops(frozenset(), frozenset())
-        assert nothing.apply_to(self.VERDICT) is self.VERDICT
+        assert nothing.apply_to(self.PREDICTION) is self.PREDICTION
         of_category = stops.Stops(frozenset(), frozenset({"7"}))
-        held = of_category.apply_to(self.VERDICT)
-        assert (held.outcome, held.threshold, held.label) == ("review", None, "7")
-        other = replace(self.VERDICT, label="8")
+        stopped = of_category.apply_to(self.PREDICTION)
+        assert (stopped.outcome, stopped.threshold, stopped.label) == ("review", None, "7")
+        other = replace(self.PREDICTION, label="8")
         assert of_category.apply_to(other) is other
-        parent = replace(self.VERDICT, outcome="automatic_parent", parent="3")
+        parent = replace(self.PREDICTION, outcome="automatic_parent", parent="3")
         assert of_category.apply_to(parent) is parent
         assert (
             stops.Stops(frozenset({"automatic_parent"}), frozenset()).apply_to(parent).parent
             is None
         )
-        second = stops.Stops(frozenset(), frozenset({"9"})).apply_to(self.VERDICT)
+        second = stops.Stops(frozenset(), frozenset({"9"})).apply_to(self.PREDICTION)
         assert (second.outcome, second.second_categories) == ("automatic", ())
-        none = replace(self.VERDICT, outcome="none", label=None)
+        none = replace(self.PREDICTION, outcome="none", label=None)
         assert stops.Stops(frozenset({"none"}), frozenset()).apply_to(none).outcome == "review"
-        review = replace(self.VERDICT, outcome="review")
+        review = replace(self.PREDICTION, outcome="review")
         assert stops.Stops(frozenset(Rule.values), frozenset({"7"})).apply_to(review) is review
 
     @pytest.mark.slow
@@ -251,7 +251,7 @@ class TestWhatAStopDoes:
         models = ModelLoader()
         models.refresh()
         label = str(catalog["maling"].pk)
-        says = replace(self.VERDICT, label=label, choices=((label, 0.99),))
+        says = replace(self.PREDICTION, label=label, choices=((label, 0.99),))
         monkeypatch.setattr(
             type(models.active.fitted.classifier), "predict", lambda *args: [says] * len(args[-1])
         )

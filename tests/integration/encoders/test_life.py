@@ -55,12 +55,12 @@ class TestRegistering:
         assert Encoder.objects.active() == active
 
     def test_the_next_steps_are_printed(self, active: Encoder) -> None:
-        said = call("register_encoder", "next", path="dummy")
-        assert "dummy (active) has the same weights" in said
-        assert "activate_encoder next" in said
+        message = call("register_encoder", "next", path="dummy")
+        assert "dummy (active) has the same weights" in message
+        assert "activate_encoder next" in message
 
     @pytest.mark.parametrize(
-        ("name", "said"),
+        ("name", "message"),
         [
             ("dummy", "There is an encoder 'dummy' already (active)"),
             ("my model", "'my model' is not a valid name for an encoder"),
@@ -69,17 +69,17 @@ class TestRegistering:
         ],
     )
     def test_a_name_is_given_once_and_is_a_slug(
-        self, active: Encoder, name: str, said: str
+        self, active: Encoder, name: str, message: str
     ) -> None:
-        assert said in refused("register_encoder", name, path="dummy:32")
+        assert message in refused("register_encoder", name, path="dummy:32")
         assert Encoder.objects.count() == 1
 
     def test_the_first_one_is_the_settings(self, db: None) -> None:
         assert "No encoder is active yet" in refused("register_encoder", "next", path="dummy:32")
 
     def test_a_source_that_cannot_be_loaded_registers_nothing(self, active: Encoder) -> None:
-        said = failed("register_encoder", "next", path="/there/is/none")
-        assert "Nothing was registered: There is no encoder '/there/is/none'" in said
+        message = failed("register_encoder", "next", path="/there/is/none")
+        assert "Nothing was registered: There is no encoder '/there/is/none'" in message
 
     def test_bad_vectors_register_nothing(self, active: Encoder, monkeypatch: Any) -> None:
         encode = DummyEncoder.encode
@@ -88,8 +88,8 @@ class TestRegistering:
         assert Encoder.objects.count() == 1
 
     def test_more_values_than_the_database_holds(self, active: Encoder) -> None:
-        said = failed("register_encoder", "next", path="dummy:16001")
-        assert "16000 at most" in said
+        message = failed("register_encoder", "next", path="dummy:16001")
+        assert "16000 at most" in message
         assert Encoder.objects.count() == 1
 
     @pytest.mark.django_db(transaction=True)
@@ -396,9 +396,9 @@ class TestBuilding:
         assert after["postings"]["with_vector"] == 4
         assert after["exemplars"]["with_vector"] == after["exemplars"]["all"] > 0
         assert (after["state"], after["pending"], after["backfill"]) == ("ready", 0, None)
-        said = call("encoders")
-        assert "next: ready, 32 dimensions" in said
-        assert "vectors: 4 of 4 (100%) of the postings" in said
+        message = call("encoders")
+        assert "next: ready, 32 dimensions" in message
+        assert "vectors: 4 of 4 (100%) of the postings" in message
         with CaptureQueriesContext(connection) as queries:
             call("encoders")
         assert len(queries) <= 3 + 2 * 8

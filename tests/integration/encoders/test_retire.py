@@ -106,9 +106,9 @@ def test_the_active_one_stays(active: Encoder) -> None:
 
 
 def test_nobody_is_surprised(encoder: Encoder, monkeypatch: Any) -> None:
-    said = refused("retire_encoder", "next")
-    assert "about 1 postings' and" in said
-    assert "give --yes" in said
+    output = refused("retire_encoder", "next")
+    assert "about 1 postings' and" in output
+    assert "give --yes" in output
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda prompt: "")
     assert failed("retire_encoder", "next") == "Nothing was changed."
@@ -155,8 +155,8 @@ def test_a_detaching_that_waits_keeps_nobody_out_and_is_finished(
         with reader.cursor() as reading, other.cursor() as writing:
             reading.execute("BEGIN")
             reading.execute("SELECT count(*) FROM marketplace_ai_postingembedding")
-            said = failed("retire_encoder", "next", yes=True)
-            assert "run the command again" in said
+            output = failed("retire_encoder", "next", yes=True)
+            assert "run the command again" in output
             assert partitions._state(encoder) == (True, True)  # broken off
             writing.execute(f"SET lock_timeout = '{lock_timeout}'")
             writing.execute("UPDATE marketplace_ai_postingembedding SET text_digest = text_digest")

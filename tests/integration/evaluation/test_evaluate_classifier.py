@@ -158,7 +158,7 @@ def test_the_table_for_people_and_a_draw_of_a_few(files: Path, tmp_path: Path) -
     assert "this project" in done.stdout
     assert "logistic regression on embeddings and text" in done.stdout
     assert "cross-fitted on the training rows" in done.stdout
-    assert "Promised: nothing" in done.stdout
+    assert "Guaranteed: nothing" in done.stdout
     assert len(list(kept.iterdir())) == 1
     again = json.loads(run(*options, "--json").stdout)
     assert again["calibrated_on"] == "exemplars"
@@ -176,7 +176,7 @@ def test_what_flatters_or_spoils_the_figures_is_said(files: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert "1 test rows have only categories without a training row" in done.stdout
     assert "1 training or calibration rows have several answers" in done.stdout
-    assert "1 test rows have a text that is among the training" in done.stdout
+    assert "1 test rows have a text that is also a training" in done.stdout
 
 
 @pytest.mark.parametrize(

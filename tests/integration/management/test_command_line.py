@@ -136,11 +136,11 @@ def worker(url: str) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            _, said = process.communicate(timeout=30)
+            _, output = process.communicate(timeout=30)
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 40) -> bool:

@@ -110,7 +110,7 @@ class TestBackfill:
         assert call_json("backfill_embeddings", since="2020-01-01")["queued"] == 1
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "message"),
         [
             ({"since": "01.02.2026"}, "--since must be a date such as 2026-01-31"),
             ({"since": "2026-02-30"}, "--since must be a date"),
@@ -119,9 +119,9 @@ class TestBackfill:
             ({"encoder": "other"}, "'other' is neither the active encoder"),
         ],
     )
-    def test_bad_options(self, fitted: None, options: Any, said: str) -> None:
+    def test_bad_options(self, fitted: None, options: Any, message: str) -> None:
         older("Male")
-        assert said in refused("backfill_embeddings", **options)
+        assert message in refused("backfill_embeddings", **options)
         assert QueuedPosting.objects.count() == 0
 
     def test_without_an_encoder(self) -> None:
@@ -129,8 +129,8 @@ class TestBackfill:
 
     def test_waiting_without_a_worker_ends_with_a_cure(self, fitted: None) -> None:
         older("Male")
-        said = failed("backfill_embeddings", wait=True, json=True)
-        assert "No worker is running; what is queued stays queued." in said
+        message = failed("backfill_embeddings", wait=True, json=True)
+        assert "No worker is running; what is queued stays queued." in message
         assert QueuedPosting.objects.count() == 1
 
 
@@ -215,14 +215,14 @@ class TestFitClassifier:
         assert "run import_exemplars first" in refused("fit_classifier")
 
     @pytest.mark.parametrize(
-        ("error", "said"),
+        ("error", "message"),
         [
             (EncoderError("The weights are gone."), "The weights are gone."),
             (IntegrityError("duplicate key"), "Another fit_classifier"),
         ],
     )
     def test_errors_of_a_fit_are_one_sentence(
-        self, exemplars: None, monkeypatch: Any, error: Exception, said: str
+        self, exemplars: None, monkeypatch: Any, error: Exception, message: str
     ) -> None:
         from marketplace_ai.fitting import fit_classifier
 
@@ -230,7 +230,7 @@ class TestFitClassifier:
             raise error
 
         monkeypatch.setattr(fit_classifier, "fit", fit_fails)
-        assert failed("fit_classifier").startswith(said)
+        assert failed("fit_classifier").startswith(message)
 
     @pytest.mark.slow
     def test_its_figures(self, exemplars: None) -> None:
@@ -256,8 +256,8 @@ class TestFitClassifier:
         Category.objects.create(slug="piano", name="Pianostemming")
         descriptions.sync()
         _, findings = doctor(capsys)
-        said = "16 vote; categories with nothing but their description: 1"
-        assert findings["exemplars"]["message"] == said
+        message = "16 vote; categories with nothing but their description: 1"
+        assert findings["exemplars"]["message"] == message
 
     def test_with_labeled_postings(self, exemplars: None, table: Any) -> None:
         rows = [f"Male rom {n},maling\nBytte kran {n},rorlegger\nHei {n},none" for n in range(12)]
@@ -274,7 +274,7 @@ class TestFitClassifier:
         assert "must lie between 0 and 1" in refused("fit_classifier", **{name: value})
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
             ("text,category\nMale,ukjent\n", "line 2: there is no category 'ukjent'"),
             ("text,category\n,maling\n", "line 2: the text is empty"),
@@ -283,9 +283,9 @@ class TestFitClassifier:
         ],
     )
     def test_a_calibration_file_that_cannot_be_used(
-        self, exemplars: None, table: Any, content: str, said: str
+        self, exemplars: None, table: Any, content: str, message: str
     ) -> None:
-        assert said in refused("fit_classifier", calibration=table(content))
+        assert message in refused("fit_classifier", calibration=table(content))
         assert not ClassifierVersion.objects.exists()
 
 
@@ -300,12 +300,12 @@ class TestDemosAdministrator:
         out = StringIO()
         demo.administrator(Console(file=out, width=110), own_server=False)
         assert "a server of yours" in out.getvalue()
-        said = re.search(r"with the password (\S+)", out.getvalue())
-        assert said and authenticate(username="demo", password=said[1]).is_superuser
+        password = re.search(r"with the password (\S+)", out.getvalue())
+        assert password and authenticate(username="demo", password=password[1]).is_superuser
         assert authenticate(username="demo", password="demo") is None
         again = StringIO()
         demo.administrator(Console(file=again, width=110), own_server=False)
-        assert said[1] not in again.getvalue()
+        assert password[1] not in again.getvalue()
         assert get_user_model().objects.count() == 1
 
 

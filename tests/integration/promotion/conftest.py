@@ -1,4 +1,4 @@
-"""An active encoder and a candidate, and labelled rows under which either is better."""
+"""An active encoder and a candidate, and labeled rows under which either is better."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from marketplace_ai.models import (
 from tests.integration.command_calls import call
 from tests.integration.versions.test_versions import WORDS, import_exemplars, texts
 
-from .factories import candidate, in_other_words, labelled, understands_synonyms
+from .factories import candidate, in_other_words, labeled, understands_synonyms
 
 
 @pytest.fixture
 def calibration(catalog: dict[str, Category], tmp_path: Path) -> str:
-    return labelled(tmp_path)
+    return labeled(tmp_path)
 
 
 @pytest.fixture

@@ -32,13 +32,13 @@ def candidate(name: str = "small", source: str = "dummy:32") -> Encoder:
     return encoder
 
 
-def labelled(directory: Path, **columns: Callable[[int], str]) -> str:
-    """A file of 150 labelled postings that no exemplar repeats; ``columns`` say more of each."""
+def labeled(directory: Path, **columns: Callable[[int], str]) -> str:
+    """A file of 150 labeled postings that no exemplar repeats; ``columns`` say more of each."""
     return _written(directory, [(t, key) for key in WORDS for t in texts(key, 50, 7)], columns)
 
 
 def in_other_words(directory: Path) -> str:
-    """A file of 150 labelled postings that share no word with the exemplars of their trade."""
+    """A file of 150 labeled postings that share no word with the exemplars of their trade."""
     random = np.random.default_rng(8)
     rows = [
         (f"{' '.join(random.choice(SYNONYMS[key], 2))} i {random.choice(PLACES)} 8{n:03d}", key)
@@ -71,6 +71,6 @@ def _written(
     lines = [",".join(["text", "category", *columns])]
     for number, row in enumerate(rows):
         lines.append(",".join([*row, *(value(number) for value in columns.values())]))
-    file = directory / "labelled.csv"
+    file = directory / "labeled.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(file)

@@ -27,7 +27,7 @@ from tests.integration.encoders.factories import state
 from tests.integration.versions.test_versions import WORDS
 from tests.integration.worker_runs import current, drain, fit
 
-from .factories import candidate, labelled
+from .factories import candidate, labeled
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -230,7 +230,7 @@ class TestTheComparison:
         assert (found["target_precision"], found["confidence"]) == (0.9, 0.95)
 
     def test_kinds_of_the_file(self, small: Encoder, tmp_path: Path) -> None:
-        file = labelled(tmp_path, kind=lambda n: "app" if n % 3 else "web")
+        file = labeled(tmp_path, kind=lambda n: "app" if n % 3 else "web")
         result = call_json(
             "activate_encoder", "small", calibration=file, target_precision=0.9, dry_run=True
         )

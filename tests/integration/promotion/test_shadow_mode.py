@@ -109,12 +109,12 @@ def test_exemplars_of_a_moment_ago_answer(
 ) -> None:
     from marketplace_ai.serving.candidate_model import CandidateModel
 
-    voting: list[set[int]] = []
+    indexed: list[set[int]] = []
     propose = CandidateModel.propose
 
     def noted(self: CandidateModel, texts: Any, vectors: Any) -> Any:
         assert self.fitted is not None
-        voting.append(set(self.fitted.index.ids.tolist()))
+        indexed.append(set(self.fitted.index.ids.tolist()))
         return propose(self, texts, vectors)
 
     monkeypatch.setattr(CandidateModel, "propose", noted)
@@ -129,10 +129,10 @@ def test_exemplars_of_a_moment_ago_answer(
             JobPosting.objects.create(title=f"Trapp på hytta {number}")
             while working.run_once():
                 pass
-            assert added.pk in voting[-1]
+            assert added.pk in indexed[-1]
     finally:
         working.close()
-    assert len(voting) == ShadowDecision.objects.count() == 2
+    assert len(indexed) == ShadowDecision.objects.count() == 2
 
 
 def test_a_host_is_not_touched(encoder: Encoder, monkeypatch: Any) -> None:

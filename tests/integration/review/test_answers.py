@@ -121,7 +121,7 @@ def test_of_two_simultaneous_answers_one_wins_and_the_other_is_refused(
             answer(posting.pk, catalog[key].pk, None, seen=seen)
             outcomes.append(key)
         except AnswerError:
-            outcomes.append("told")
+            outcomes.append("refused")
         finally:
             connection.close()
 
@@ -130,9 +130,9 @@ def test_of_two_simultaneous_answers_one_wins_and_the_other_is_refused(
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert "told" in outcomes
+    assert "refused" in outcomes
     assert len(outcomes) == 2
-    winner = next(key for key in outcomes if key != "told")
+    winner = next(key for key in outcomes if key != "refused")
     assert current(posting).category_key == winner
     posting.refresh_from_db()
     assert posting.category == catalog[winner]

@@ -135,7 +135,7 @@ def test_exemplars_from_postings_are_scrubbed(catalog: dict[str, Category]) -> N
 
 def test_labeled_postings_are_scrubbed(catalog: dict[str, Category], tmp_path: Path) -> None:
     title, _, description = RAW.partition("\n")
-    file = tmp_path / "labelled.csv"
+    file = tmp_path / "labeled.csv"
     file.write_text(
         f'title,description,category\n"{title}","{description}",maling\n', encoding="utf-8"
     )

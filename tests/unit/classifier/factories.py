@@ -21,7 +21,7 @@ PLACES = ["Oslo", "Bergen", "Asker", "Bodø", "Voss", "Hamar", "Moss", "Narvik"]
 def world(
     each: int, none: int, seed: int, *, noise: float = 0.5, wrong: float = 0.0
 ) -> LabeledTexts:
-    """``each`` texts of every trade and ``none`` that fit none; a share is labelled wrong."""
+    """``each`` texts of every trade and ``none`` that fit none; a share is labeled wrong."""
     random = np.random.default_rng(seed)
     labels: list[str | None] = [trade for trade in TRADES for _ in range(each)]
     labels += [None] * none

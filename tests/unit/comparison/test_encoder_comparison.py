@@ -74,9 +74,9 @@ def test_an_encoder_compared_with_itself_changes_nothing(
     seed: int, each: int, noise: float, file: bool
 ) -> None:
     exemplars = world(each, 5, seed, noise=noise)
-    labelled = world(each, 5, seed + 1, noise=noise) if file else None
-    new, old = (Classifier.fit(exemplars, labelled, target=Target(0.9)) for _ in range(2))
-    same = compare_encoders(new, old, exemplars if labelled is None else labelled)
+    labeled = world(each, 5, seed + 1, noise=noise) if file else None
+    new, old = (Classifier.fit(exemplars, labeled, target=Target(0.9)) for _ in range(2))
+    same = compare_encoders(new, old, exemplars if labeled is None else labeled)
     assert not [*failed_checks(new.guarantee, old.guarantee, same, serving=old.guarantee)]
     assert (same.changed, same.changes) == (0, ())
     for pair in (same.first_choice, same.automatic, same.parent, same.none_recognized):

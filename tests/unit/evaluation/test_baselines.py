@@ -16,9 +16,9 @@ from marketplace_ai.text.labeled_csv import LabeledRows
 from tests.unit.classifier.factories import PARENTS, world
 
 
-def rows_of(labelled: LabeledTexts) -> LabeledRows:
-    answers = [() if label is None else (label,) for label in labelled.labels]
-    return LabeledRows("x.csv", range(len(answers)), list(labelled.texts), answers, None, {})
+def rows_of(labeled: LabeledTexts) -> LabeledRows:
+    answers = [() if label is None else (label,) for label in labeled.labels]
+    return LabeledRows("x.csv", range(len(answers)), list(labeled.texts), answers, None, {})
 
 
 def test_neighbors_are_those_of_a_plain_loop() -> None:
@@ -98,8 +98,8 @@ def test_the_test_rows_choose_nothing() -> None:
 
 @pytest.mark.slow
 def test_a_whole_evaluation_in_process() -> None:
-    def encoded(labelled: LabeledTexts) -> EncodedRows:
-        return EncodedRows(rows_of(labelled), labelled.vectors)
+    def encoded(labeled: LabeledTexts) -> EncodedRows:
+        return EncodedRows(rows_of(labeled), labeled.vectors)
 
     train, test = encoded(world(24, 24, 1)), encoded(world(30, 20, 2))
     blank = LabeledRows("x.csv", [9], ["..."], [()], None, {})

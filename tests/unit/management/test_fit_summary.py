@@ -30,4 +30,4 @@ def test_a_category_without_labeled_rows_is_named_with_the_cure(without: str | N
     assert len(hints) == (without is not None)
     if without:
         assert without in hints[0]
-        assert "labelled none" in hints[0]
+        assert "labeled none" in hints[0]
