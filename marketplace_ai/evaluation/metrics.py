@@ -67,7 +67,7 @@ def among_first(ranked: Sequence[Sequence[str]], answers: Sequence[Collection[st
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Precision when the surest rows are decided alone: both float64 (m,), by coverage."""
+    """Precision when the most probable rows are automatic: both float64 (m,), by coverage."""
 
     coverage: Floats
     precision: Floats

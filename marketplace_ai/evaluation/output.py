@@ -11,7 +11,7 @@ from rich.table import Table
 
 Figures = Mapping[str, Any]
 
-#: How each baseline is called beside ours.
+#: The name of each baseline in the table.
 BASELINES = {
     "nearest": "single nearest exemplar by embedding",
     "vote": "vote of the exemplars by embedding alone",
@@ -65,7 +65,7 @@ def _rows(figures: Figures) -> str:
 
 
 def summary(figures: Figures, *, width: int = 88) -> str:
-    """A table of ours beside the baselines, then what is automatic, guaranteed and noted."""
+    """A table of our figures and the baselines', then what is automatic, guaranteed and noted."""
     text = io.StringIO()
     console = Console(file=text, width=width, highlight=False, markup=False)
     console.print(
@@ -74,8 +74,8 @@ def summary(figures: Figures, *, width: int = 88) -> str:
         f"{figures['encoder']['dtype']}"
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("right first choice, of rows that have an answer")
-    for title in ("accuracy", "automatic", "of these right"):
+    table.add_column("first choice correct, of rows that have a category")
+    for title in ("accuracy", "automatic", "of these correct"):
         table.add_column(title, justify="right", no_wrap=True)
     auto = figures["auto"]
     table.add_row(
@@ -96,11 +96,11 @@ def summary(figures: Figures, *, width: int = 88) -> str:
 def _lines(figures: Figures) -> Iterator[str]:
     auto, above, none = figures["auto"], figures["auto_parent"], figures["none"]
     parent = (
-        f"parent right {percent(figures['parent_accuracy'])}, "
+        f"parent correct {percent(figures['parent_accuracy'])}, "
         if figures["parent_accuracy"] is not None
         else ""
     )
-    yield f"{parent}right among the first three {percent(figures['top3_accuracy'])}"
+    yield f"{parent}correct among the first three {percent(figures['top3_accuracy'])}"
     yield f"automatic: {auto['n']:,} leaves with {auto['errors']} errors" + (
         f"; {above['n']:,} parents with {above['errors']} errors" if above["n"] else ""
     )
@@ -114,7 +114,7 @@ def _lines(figures: Figures) -> Iterator[str]:
     if figures["by_kind"]:
         for kind, row in figures["by_kind"].items():
             yield (
-                f"  {kind or '(no kind)'}: {row['n']:,} rows, right {percent(row['accuracy'])}, "
+                f"  {kind or '(no kind)'}: {row['n']:,} rows, correct {percent(row['accuracy'])}, "
                 f"automatic {percent(row['auto']['coverage'])} with {row['auto']['errors']} errors"
             )
     seconds = figures["seconds"]

@@ -16,12 +16,12 @@ from scipy.stats import beta
 from .metrics import Bin, Curve
 
 # Colors that stand for what the page's style sheet says, in light and in dark.
-INK, FAINT, OURS, PROMISE, OTHER = "#010203", "#010204", "#010205", "#010206", "#010207"
+INK, FAINT, OURS, GUARANTEE, OTHER = "#010203", "#010204", "#010205", "#010206", "#010207"
 _OF_PAGE = {
     INK: "currentColor",
     FAINT: "var(--faint)",
     OURS: "var(--ours)",
-    PROMISE: "var(--promise)",
+    GUARANTEE: "var(--guarantee)",
     OTHER: "var(--other)",
 }
 #: Inches; narrow enough that the text stays readable on a telephone.
@@ -49,10 +49,12 @@ _STYLE: Any = {
 
 
 def reliability(found: list[Bin]) -> str:
-    """What was said against what was right, a point a bin, with 95% intervals of chance."""
+    """Predicted probability against accuracy, one point per bin, with 95% intervals."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="exactly as said")
+        axes.plot(
+            [0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1, label="perfectly calibrated"
+        )
         for part in found:
             low, high = interval(round(part.right * part.n), part.n)
             axes.plot([part.probability] * 2, [low, high], color=OURS, linewidth=1.2, alpha=0.5)
@@ -61,11 +63,11 @@ def reliability(found: list[Bin]) -> str:
             color=OURS, marker="o", markersize=4.5, linestyle="", label="rows, in 15 equal bins",
         )  # fmt: skip
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axes.set_xlabel("probability that was said")
-        axes.set_ylabel("share that was right")
+        axes.set_xlabel("predicted probability")
+        axes.set_ylabel("share that was correct")
         axes.legend(loc="upper left")
 
-    return _svg(draw, "reliability", "Reliability: probability said against share right")
+    return _svg(draw, "reliability", "Reliability: predicted probability against share correct")
 
 
 def coverage_precision(
@@ -74,7 +76,7 @@ def coverage_precision(
     operating: tuple[float, float] | None,
     other: tuple[float, float] | None,
 ) -> str:
-    """Precision of the surest rows by their share; where the promise lies, and what was done.
+    """Precision of the most probable rows by their share, with the target and what was automatic.
 
     ``operating`` and ``other`` (FINN's rule) are (coverage, precision), None: nothing answered.
     """
@@ -84,25 +86,25 @@ def coverage_precision(
         # The first few rows make any curve jump; it starts where a percent is decided.
         steady = curve.coverage >= min(0.01, curve.coverage[-1]) if len(curve.coverage) else []
         coverage, precision = curve.coverage[steady], curve.precision[steady]
-        axes.plot(coverage, precision, color=OURS, linewidth=1.6, label="surest rows first")
-        axes.axhline(target_precision, color=PROMISE, linestyle="--", linewidth=1.2)
+        axes.plot(coverage, precision, color=OURS, linewidth=1.6, label="most probable rows first")
+        axes.axhline(target_precision, color=GUARANTEE, linestyle="--", linewidth=1.2)
         axes.annotate(
-            f"promise {target_precision:.0%}", (0.01, target_precision), (0, -11),
-            textcoords="offset points", color=PROMISE, fontsize=9,
+            f"target {target_precision:.0%}", (0.01, target_precision), (0, -11),
+            textcoords="offset points", color=GUARANTEE, fontsize=9,
         )  # fmt: skip
         if operating:
-            axes.plot(*operating, color=PROMISE, marker="o", markersize=7, linestyle="",
-                      label="decided without a person")  # fmt: skip
+            axes.plot(*operating, color=GUARANTEE, marker="o", markersize=7, linestyle="",
+                      label="automatic")  # fmt: skip
         if other:
             axes.plot(*other, color=OTHER, marker="s", markersize=6, linestyle="",
                       label="FINN's rule")  # fmt: skip
         lowest = min([*shown, *(precision.tolist() or [1.0])])
         axes.set(xlim=(0, 1.02), ylim=(max(0.0, lowest - 0.06), 1.01))
         axes.set_xlabel("coverage: share of all rows")
-        axes.set_ylabel("precision: right, of these")
+        axes.set_ylabel("precision: correct, of these")
         axes.legend(loc="lower left")
 
-    return _svg(draw, "coverage", "Precision by coverage, with the promise")
+    return _svg(draw, "coverage", "Precision by coverage, with the target")
 
 
 def interval(right: int, n: int) -> tuple[float, float]:

@@ -67,7 +67,7 @@ def render(result: Evaluation, figures: Figures) -> str:
         "figures": figures,
         "name": Path(figures["files"]["test"]).name,
         "headline": _headline(figures),
-        "promise": guarantee_sentence(figures),
+        "guarantee": guarantee_sentence(figures),
         "notes": list(notes(figures)),
         "baselines": _compared(figures),
         "reliability": mark_safe(plots.reliability(bins(probability, right))),  # noqa: S308
@@ -134,16 +134,16 @@ def _name(row: ScoredRow) -> str:
 def _headline(figures: Figures) -> list[tuple[str, str, str]]:
     auto, above, none = figures["auto"], figures["auto_parent"], figures["none"]
     found = [
-        ("right first choice", percent(figures["accuracy"]), "of the rows that have an answer"),
+        ("first choice correct", percent(figures["accuracy"]), "of the rows that have a category"),
         ("among the first three", percent(figures["top3_accuracy"]), "of the same rows"),
-        ("decided without a person", percent(auto["coverage"]), f"{auto['n']:,} of all rows"),
-        ("right of these", percent(auto["precision"]), f"{auto['errors']} errors"),
+        ("automatic", percent(auto["coverage"]), f"{auto['n']:,} of all rows"),
+        ("of these correct", percent(auto["precision"]), f"{auto['errors']} errors"),
     ]
     if figures["parent_accuracy"] is not None:
-        found.insert(1, ("right parent", percent(figures["parent_accuracy"]), "of the same rows"))
+        found.insert(1, ("parent correct", percent(figures["parent_accuracy"]), "of the same rows"))
     if above["n"]:
         found.append(
-            ("only the parent decided", percent(above["coverage"]), f"{above['errors']} errors")
+            ("automatic, parent only", percent(above["coverage"]), f"{above['errors']} errors")
         )
     if none["n"]:
         left = percent(none["rejected"] / none["n"])

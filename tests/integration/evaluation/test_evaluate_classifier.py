@@ -141,11 +141,11 @@ def check_page(html: str) -> None:
     assert not re.search(r"url\((?!#)|@import", html)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "default-src 'none'" in html
-    for heading in ("believed", "decided alone", "simpler rules", "By kind", "taken for what"):
+    for heading in ("calibrated", "automatic", "simpler rules", "By kind", "Confused categories"):
         assert heading in html
     # The plots' texts are text, in the page's own colors.
-    assert "share that was right</text>" in html
-    assert "promise 97%</text>" in html
+    assert "share that was correct</text>" in html
+    assert "target 97%</text>" in html
     assert "#0102" not in html
 
 
