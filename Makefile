@@ -51,18 +51,21 @@ demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: s
 
 .PHONY: test
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-QUICK := tests/unit tests/integration -m "not slow" -n 2 --dist loadfile -q
+# Two processes, each with servers of its own; a module's tests stay together.
+PARALLEL := -n 2 --dist loadfile
+
+QUICK := tests/unit tests/integration -m "not slow" -q
 
 .PHONY: quick
 quick: $(READY) ## the everyday loop: unit tests and light integration tests
-	@$(BIN)/python -m pytest $(QUICK) $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(QUICK) $(ARGS)
 
 .PHONY: coverage
 coverage: $(READY) ## the lines and branches that `make quick` leaves out
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest $(QUICK) $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest $(PARALLEL) $(QUICK) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

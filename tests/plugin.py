@@ -22,8 +22,14 @@ _servers = ExitStack()
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
-    """Embedded servers of this run's own stand in for what the environment does not give."""
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Embedded servers of this run's own stand in for what the environment does not give.
+
+    Each process of pytest-xdist has servers of its own: roles, publications and Celery's queues
+    belong to a whole server. The process that only hands out the tests has none.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ and _hands_out(early_config):
+        return
     wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if wanted:
         _remove_left_overs()
@@ -43,6 +49,11 @@ def pytest_load_initial_conftests() -> None:
     if "MARKETPLACE_AI_CACHE_DIR" not in os.environ:
         folder = _servers.enter_context(tempfile.TemporaryDirectory(prefix="marketplace-ai-"))
         os.environ["MARKETPLACE_AI_CACHE_DIR"] = folder
+
+
+def _hands_out(config: pytest.Config) -> bool:
+    options = config.known_args_namespace
+    return bool(getattr(options, "numprocesses", None)) and not options.collectonly
 
 
 #: A test that uses one of these is slow: a real commit empties all tables afterwards, and a

@@ -48,11 +48,14 @@ class Command(BaseCommand):
         started = time.monotonic()
         ROOT.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:
+            console.print("Preparing the database …")
+            call_command("migrate", verbosity=0)
+            # First: it loads its libraries and the encoder while the classifier is fitted.
+            worker = stack.enter_context(processes.started(processes.worker(), ROOT / "worker.log"))
             password = self._prepare(console)
             port = processes.free_port()
             stack.enter_context(processes.started(processes.web(port), ROOT / "web.log"))
-            worker = stack.enter_context(processes.started(processes.worker(), ROOT / "worker.log"))
-            console.print("Starting a Celery worker …")
+            console.print("Waiting for the Celery worker …")
             self._wait_for_worker(worker)
             if options["once"]:
                 postings.remove()
@@ -83,8 +86,6 @@ class Command(BaseCommand):
 
     def _prepare(self, console: Console) -> str:
         """Everything that the sample postings need; the administrator's password to show."""
-        console.print("Preparing the database …")
-        call_command("migrate", verbosity=0)
         password = administrator(console, own_server=_on_own_server())
         data = postings.DATA
         out = console.file
