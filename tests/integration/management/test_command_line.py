@@ -81,10 +81,10 @@ def test_a_day_of_an_operator(url: str, tmp_path: Path) -> None:
     assert run("migrate", "--verbosity", "0").returncode == 0
     assert run("import_catalog", catalog).stdout == "5 categories loaded.\n"
 
-    latin = table("wrong.csv", "text,category\nrør,none\n".encode("cp1252"))
-    wrong = run("import_exemplars", latin)
+    dos = table("wrong.csv", "text,category\nrør,none\n".encode("cp865"))
+    wrong = run("import_exemplars", dos)
     assert wrong.returncode == 2
-    assert "line 2: not UTF-8" in clear_sentence(wrong)
+    assert "line 2: byte 0x9b after 'r' is not UTF-8" in clear_sentence(wrong)
     assert run("import_exemplars").returncode == 2
     assert run("import_exemplars", "--no-such-option").returncode == 2
     rows = [f'"{text}",{key}' for key, texts in EXEMPLARS.items() for text in texts]
