@@ -23,7 +23,7 @@ class Command(DatabaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", nargs="?", help="CSV file in UTF-8")
+        parser.add_argument("file", nargs="?", help="table with a header line: CSV or .xlsx")
         parser.add_argument(
             "--from-jobs", action="store_true", help="take your project's own postings"
         )

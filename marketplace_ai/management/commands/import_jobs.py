@@ -17,7 +17,7 @@ class Command(DatabaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", help="CSV file in UTF-8")
+        parser.add_argument("file", help="table with a header line: CSV or .xlsx")
         parser.add_argument("--dry-run", action="store_true", help="check the file, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:

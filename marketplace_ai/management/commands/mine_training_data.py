@@ -58,7 +58,7 @@ class Command(HelpfulCommand, DatabaseCommand):
         add("--out", required=True, metavar="DIR", help="directory for the files")
         add(
             "--from", dest="file", metavar="FILE",
-            help="CSV in UTF-8 with text (or title and description) and category ('none': fits no "
+            help="table (CSV or .xlsx) with text (or title and description) and category ('none': fits no "
             "category), optionally parent",
         )  # fmt: skip
         add(

@@ -20,7 +20,7 @@ TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE = "triplets.jsonl", "pairs.jsonl", "score
 TEST_TRIPLETS_FILE = "test_triplets.jsonl"
 
 #: Files that are tables, as ``read_csv`` reads them; others have JSON lines.
-_TABLES = (".csv", ".tsv", ".txt", ".xlsx")
+_TABLES = (".csv", ".tsv", ".xlsx")
 _MAX_SHOWN = 40
 
 
