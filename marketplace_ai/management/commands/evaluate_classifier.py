@@ -27,10 +27,10 @@ every row of --test as a worker would, and counts what was right, what would be 
 a person, and what simpler rules make of the same rows. Nothing is stored; no database or Redis
 is needed.
 
-The files are tables (CSV or .xlsx) with a header line: text (or title and description) and category;
-"none" marks a text that fits no category, "a|b" two right answers (in --test either is right,
-in the other files the first counts). Optional columns: parent (or give --catalog) for figures
-on parents, kind in --test for a breakdown.
+The files are tables (CSV or .xlsx) with a header line: text (or title and description) and
+category; "none" marks a text that fits no category, "a|b" two right answers (in --test either
+is right, in the other files the first counts). Optional columns: parent (or give --catalog) for
+figures on parents, kind in --test for a breakdown.
 """
 
 EXAMPLES = """\

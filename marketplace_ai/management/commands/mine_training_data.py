@@ -58,8 +58,8 @@ class Command(HelpfulCommand, DatabaseCommand):
         add("--out", required=True, metavar="DIR", help="directory for the files")
         add(
             "--from", dest="file", metavar="FILE",
-            help="table (CSV or .xlsx) with text (or title and description) and category ('none': fits no "
-            "category), optionally parent",
+            help="table (CSV or .xlsx) with text (or title and description) and category ('none': "
+            "fits no category), optionally parent",
         )  # fmt: skip
         add(
             "--catalog", metavar="FILE",
