@@ -46,6 +46,13 @@ def queue() -> Iterator[Finding]:
             "failed", False, f"{failed} postings failed and wait for a retry.",
             "See their errors in admin under Queued postings, and retry them from there.",
         )  # fmt: skip
+    if state.postponed:
+        yield Finding(
+            "set-up", False,
+            f"{stats.format_count(state.postponed)} postings wait, uncounted, after: "
+            f"{state.postponed_error}",
+            "Mend that; they are tried again every half minute.",
+        )  # fmt: skip
     if state.rescans:
         yield Finding(
             "rescan", False,

@@ -204,6 +204,14 @@ SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
 WHERE id = %(id)s AND token = %(token)s
 """
 
+# A mistake in the set-up stops this row; see retry_policy.SETUP_SECONDS.
+POSTPONE_CLAIMED = """
+UPDATE marketplace_ai_queuedposting
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+    scheduled_at = now() + make_interval(secs => %(delay)s), last_error = %(error)s
+WHERE id = %(id)s AND token = %(token)s
+"""
+
 # The second half of the fence: which rows of the claim are still owned, among postings that are
 # locked already, whose rows nobody can be deleting. A separate statement after that lock, so that
 # it sees what the lock's last holder wrote. It also reads the current decisions. One that is

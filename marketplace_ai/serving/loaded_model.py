@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psycopg
-from django.db import Error as DatabaseError
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, ErrorKind, describe, error_kind
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import Encoder
@@ -169,11 +168,13 @@ class LoadedModel:
                     not_eligible.append(row.id)
                 else:
                     texts.append((row, adapter.encoder_input(posting)))
-            except (DatabaseError, psycopg.Error):
-                raise  # a timeout or a lost connection is not the posting's fault
             except Exception as error:
-                claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
-                logger.exception("The adapter failed on posting %s", row.posting_id)
+                if error_kind(error) is not ErrorKind.POSTING:
+                    raise  # a timeout, a lost connection or a missing column
+                claims.fail(claim.token, row.id, describe(error))
+                # A database error's traceback would quote rows.
+                trace = None if isinstance(error, DATABASE_ERRORS) else error
+                logger.error("The adapter failed on posting %s", row.posting_id, exc_info=trace)
         claims.finish(claim.token, not_eligible)
         tokens, longest = self.text_encoder.tokens_at_once, self.text_encoder.max_tokens
         return [
