@@ -12,6 +12,7 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connections, transaction
 
@@ -96,7 +97,7 @@ class Heartbeat:
             with suppress(*DATABASE_ERRORS):
                 self._execute(END, {"id": self._id})
 
-    def _execute(self, statement: str, values: dict[str, object]) -> None:
+    def _execute(self, statement: str, values: dict[str, Any]) -> None:
         connection = connections[alias()]
         with transaction.atomic(using=alias()), connection.cursor() as cursor:
             cursor.execute(statement, values)

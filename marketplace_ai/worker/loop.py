@@ -29,7 +29,7 @@ from marketplace_ai.db.error_kind import (
 from marketplace_ai.db.read_timeout import set_read_timeout
 from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, retry_policy
+from marketplace_ai.queue import intake, retry_policy, row_security
 from marketplace_ai.queue.heartbeat import Heartbeat
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.lease_timing import lease_timing
@@ -82,6 +82,8 @@ class Worker:
         self.liveness = Liveness()
         self.listener = Listener()
         self._heartbeat = Heartbeat()
+        #: Postings that row level security hides, and the sentence about them.
+        self._hidden, self._complaint = 0, ""
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
@@ -193,9 +195,10 @@ class Worker:
         """One iteration over all kinds of work; whether there was any. One batch may still be in
         the encoder when it returns, to be written by the next iteration."""
         worker = self.liveness.acquire()
-        self._heartbeat.beat(worker)
+        self._heartbeat.beat(worker, self._complaint)
         self._release_lost_claims()
         has_collected = self._intake.collect_next() > 0 or not self._intake.is_between_passes
+        self._complain_of_hidden()
         if self._only is not None:
             return self._build_candidate(worker, self._only) or has_collected
         has_written = self._process(worker)
@@ -212,6 +215,15 @@ class Worker:
         if freed:
             logger.warning("Freed %d postings of a worker that ended or froze", freed)
         self._next_release_lost = time.monotonic() + RELEASE_LOST_SECONDS
+
+    def _complain_of_hidden(self) -> None:
+        """Name, once for each number, what row level security keeps from this worker."""
+        hidden = self._intake.hidden
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._complaint = row_security.complaint(hidden) if hidden else ""
+            if hidden:
+                logger.warning(self._complaint)
 
     def _build_candidate(self, worker: int, only: int) -> bool:
         """An iteration for the one encoder that this worker is for, while it is a candidate."""
@@ -263,7 +275,9 @@ class Worker:
         return not (
             self._candidates.is_loading
             or due.exists()
-            or PostingChange.objects.filter(posting__isnull=False).exists()
+            # Hidden ones stay until a policy is made.
+            or PostingChange.objects.filter(posting__isnull=False)[: self._hidden + 1].count()
+            > self._hidden
         )
 
 

@@ -301,14 +301,12 @@ class Prefetcher:
         if kind is ErrorKind.SETUP:
             self._postpone(failed, error)
             return
-        count = len(failed.ids)
-        if isinstance(error, DATABASE_ERRORS):
-            # Without the traceback, in which the server quotes the row.
-            logger.error(
-                "A batch of %d postings cannot be %s: %s", count, participle, describe(error)
-            )
-        else:
-            logger.error("A batch of %d postings cannot be %s", count, participle, exc_info=error)
+        # A database error's traceback would quote the row.
+        trace = None if isinstance(error, DATABASE_ERRORS) else error
+        logger.error(
+            "A batch of %d postings cannot be %s: %s",
+            len(failed.ids), participle, describe(error), exc_info=trace,
+        )  # fmt: skip
         self._blame(failed, error)
 
     def _postpone(self, failed: InFlightBatch | UnreadClaim, error: Exception) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,16 @@ PLACES = {
     "vector": ("INSERT", "{vectors}", "NEW.posting_id"),
     "queue": ("INSERT", "marketplace_ai_queuedposting", "NEW.posting_id"),
 }
+#: The one partition of the vectors.
+VECTORS = """
+SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class AS parent ON parent.oid = inhparent
+WHERE relname = 'marketplace_ai_postingembedding'
+"""
 #: In an intake nobody can be blamed, whatever the error: it is tried again.
 BLAMELESS = "queue"
 GOOD = 8
+#: Of a session that a read-only database does not concern.
+WRITES = "-c default_transaction_read_only=off"
 
 
 @contextmanager
@@ -44,8 +51,7 @@ def refused(place: str, posting: int | None, code: str, message: str = "no") -> 
     """The server refuses this posting (None: every one) at this place."""
     event, table, key = PLACES[place]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class parent"
-                       " ON parent.oid = inhparent WHERE relname = 'marketplace_ai_postingembedding'")  # fmt: skip
+        cursor.execute(VECTORS)
         table = table.format(vectors=cursor.fetchone()[0])
         condition = "true" if posting is None else f"{key} = {posting}"
         cursor.execute(
@@ -126,10 +132,8 @@ def test_each_kind_of_error_at_each_place(rng: random.Random, place: str) -> Non
 def doctor() -> dict[str, str]:
     """The findings that fail, by their name."""
     out = StringIO()
-    try:
+    with suppress(SystemExit):
         call_command("doctor", "--json", stdout=out)
-    except SystemExit:
-        pass
     found: dict[str, str] = {}
     for finding in json.loads(out.getvalue())["findings"]:
         if not finding["ok"]:
@@ -186,9 +190,7 @@ def test_a_read_only_database_is_waited_for(tmp_path: Path) -> None:
     name = Identifier(connection.settings_dict["NAME"])
     with (
         workers.queue_worker(tmp_path, environment) as worker,
-        psycopg.connect(
-            url, autocommit=True, options="-c default_transaction_read_only=off"
-        ) as own,
+        psycopg.connect(url, autocommit=True, options=WRITES) as own,
     ):
         JobPosting.objects.create(title="Male bod")
         worker.wait_for(lambda: settled(url), "nothing is decided")
