@@ -49,6 +49,12 @@ def broker() -> Finding:
     """Whether the Celery broker accepts a connection within a second."""
     from celery import current_app
 
+    if wake_up.is_default_app():
+        return Finding(
+            "broker", False, "This process has not imported the project's Celery app.",
+            "Import it in the project's __init__.py (from .celery import app as celery_app). Until "
+            "then its saves wake no worker, and postings are found by polling.",
+        )  # fmt: skip
     try:
         with current_app.connection_for_write(
             transport_options=dict(wake_up.TRANSPORT)

@@ -213,3 +213,32 @@ def test_a_read_only_database_is_waited_for(tmp_path: Path) -> None:
         assert len(worker.pids()) == 1
         assert "Traceback" not in worker.log.read_text()
     ledger.assert_exactly_once(url, 21)
+
+
+def test_a_missing_partition_is_nobodys_fault(tmp_path: Path) -> None:
+    url, count = workers.database(), 12
+    with workers.queue_worker(tmp_path, workers.environment(url, max_attempts=1)) as worker:
+        JobPosting.objects.create(title="Male bod")
+        worker.wait_for(lambda: settled(url), "nothing is decided")
+        with connection.cursor() as cursor:
+            cursor.execute(VECTORS)
+            partition = cursor.fetchone()[0]
+            cursor.execute(f"SELECT DISTINCT encoder_id FROM {partition}")
+            encoder = cursor.fetchone()[0]
+            cursor.execute(
+                f"ALTER TABLE marketplace_ai_postingembedding DETACH PARTITION {partition}"
+            )
+        for text in titles(0, count):
+            JobPosting.objects.create(title=text)
+        worker.wait_for(
+            lambda: "no partition of relation" in doctor().get("set-up", ""), "not named"
+        )
+        assert "A partition is missing" in doctor()["set-up"]
+        assert not QueuedPosting.objects.filter(attempts__gt=0).exists()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE marketplace_ai_postingembedding"
+                f" ATTACH PARTITION {partition} FOR VALUES IN ({encoder})"
+            )
+        worker.wait_for(lambda: settled(url), "it does not go on by itself")
+    ledger.assert_exactly_once(url, count + 1)
