@@ -26,7 +26,7 @@ BEAT_SECONDS = 5.0
 ERROR_LENGTH = 1000
 
 # Failing since the first error in a row.
-BEAT = """
+UPSERT_HEARTBEAT = """
 INSERT INTO marketplace_ai_workerheartbeat AS known
     (id, name, worker, started_at, seen_at, last_error, failing_since)
 VALUES (%(id)s, %(name)s, %(worker)s, now(), now(), %(error)s,
@@ -37,10 +37,10 @@ ON CONFLICT (id) DO UPDATE SET
                          THEN coalesce(known.failing_since, now()) END
 """
 
-END = "DELETE FROM marketplace_ai_workerheartbeat WHERE id = %(id)s"
+DELETE_HEARTBEAT = "DELETE FROM marketplace_ai_workerheartbeat WHERE id = %(id)s"
 
 # What killed workers left behind.
-FORGET = """
+DELETE_STALE = """
 DELETE FROM marketplace_ai_workerheartbeat WHERE seen_at < now() - interval '1 day'
 """
 
@@ -86,16 +86,16 @@ class Heartbeat:
             "error": error,
         }
         with suppress(*DATABASE_ERRORS):
-            self._execute(BEAT, values)
+            self._execute(UPSERT_HEARTBEAT, values)
             if self._last is None:
-                self._execute(FORGET, {})
+                self._execute(DELETE_STALE, {})
             self._last, self._next = (worker, error), time.monotonic() + BEAT_SECONDS
 
     def end(self) -> None:
         """The worker ends."""
         if self._last is not None:
             with suppress(*DATABASE_ERRORS):
-                self._execute(END, {"id": self._id})
+                self._execute(DELETE_HEARTBEAT, {"id": self._id})
 
     def _execute(self, statement: str, values: dict[str, Any]) -> None:
         connection = connections[alias()]
