@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import connections
-from django.db.models import ForeignKey
+from django.db.models import CharField, ForeignKey, TextField
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
@@ -245,6 +245,8 @@ def _problem(model: type[Model], attribute: str, name: str, category: type[Model
         not isinstance(field, ForeignKey) or field.target_field != category._meta.pk
     ):
         return f"{label} is not a foreign key to the primary key of {category._meta.label}."
+    if attribute == "set_by_field" and not isinstance(field, (CharField, TextField)):
+        return f"{label} is no text field: 'machine' or 'person' is written to it."
     if attribute == "category_field" and not field.null:
         return f"{label} does not allow NULL, but a posting has no category until it is decided."
     return None

@@ -6,6 +6,7 @@ A project sets ``MARKETPLACE_AI_<NAME>`` in its Django settings. Nothing is cach
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -89,6 +90,11 @@ class Conf:
     )
     audit_sample_rate = Setting(
         0.01, "Share of all postings that a person audits, drawn at random; 0 for none."
+    )
+    drain_queues = Setting[Sequence[str] | None](
+        None,
+        "Names of Celery queues: only Celery workers that consume one of them keep a queue worker "
+        "running; None for all.",
     )
     wake_up = Setting(True, "Send a Celery wake-up when a posting is saved through the ORM.")
 

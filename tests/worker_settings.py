@@ -12,6 +12,6 @@ globals().update(
     {
         name: json.loads(os.environ[name])
         for name, setting in known_settings().items()
-        if isinstance(setting.default, int | float) and name in os.environ
+        if isinstance(setting.default, int | float | None) and name in os.environ
     }
 )

@@ -19,7 +19,7 @@ from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.imports.catalog import import_catalog
 from marketplace_ai.imports.exemplars import import_exemplars
 from marketplace_ai.models import JobPosting
-from marketplace_ai.queue import stats, wake_up
+from marketplace_ai.queue import heartbeat, stats, wake_up
 from marketplace_ai.text.csv_files import read_csv
 
 from ..inputs import CATALOGUE
@@ -160,7 +160,7 @@ def _running(*module: str) -> Iterator[None]:
         [sys.executable, "-m", *module], cwd=ROOT, stdout=sys.stderr
     )
     try:
-        while not stats.worker_names():
+        while not heartbeat.worker_names():
             if worker.poll() is not None:
                 raise RuntimeError(f"{module[0]} ended with {worker.returncode}")
             time.sleep(0.1)

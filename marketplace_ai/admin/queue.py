@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from marketplace_ai.models import QueuedPosting, TableScan, get_job_model
-from marketplace_ai.queue import backfill, scans, stats
+from marketplace_ai.queue import backfill, heartbeat, scans, stats
 
 from .base import ReadOnlyAdmin
 from .display import NOTHING, badge, object_link, shortened
@@ -52,7 +52,7 @@ class QueuedPostingAdmin(ReadOnlyAdmin):
             "counts": {
                 name: stats.format_count(getattr(queue, source)) for name, source in COUNTS.items()
             },
-            "workers": stats.worker_names(),
+            "workers": heartbeat.worker_names(),
             "oldest": str(oldest) if queue.oldest else "",
             "scans": list(_unfinished_scans()),
         }

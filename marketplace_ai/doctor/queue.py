@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.models import EncoderState, ScanPurpose, TableScan
-from marketplace_ai.queue import backfill, scans, stats, trigger
+from marketplace_ai.queue import backfill, row_security, scans, stats, trigger
 
 #: If a fresh posting waits longer than this, the workers do not keep up.
 SLOW = dt.timedelta(minutes=1)
@@ -45,6 +45,13 @@ def queue() -> Iterator[Finding]:
         yield Finding(
             "failed", False, f"{failed} postings failed and wait for a retry.",
             "See their errors in admin under Queued postings, and retry them from there.",
+        )  # fmt: skip
+    if state.postponed:
+        yield Finding(
+            "set-up", False,
+            f"{stats.format_count(state.postponed)} postings wait, uncounted, after: "
+            f"{state.postponed_error}",
+            "Mend that; they are tried again every half minute.",
         )  # fmt: skip
     if state.rescans:
         yield Finding(
@@ -88,4 +95,20 @@ def long_transaction() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-CHECKS = [queue, table_scans, long_transaction]
+def row_level_security() -> Iterator[Finding]:
+    """Whether policies hide postings from this role, which should be that of the workers."""
+    if not row_security.is_active():
+        return
+    unseen = row_security.unseen_counts(stats.LARGEST_COUNT)
+    if unseen:
+        message, cure = row_security.complaint(unseen).split("; they wait. ")
+        yield Finding("row level security", False, f"{message}; they wait.", cure)
+    else:
+        yield Finding(
+            "row level security", True, "Policies decide which postings workers see.",
+            "Give the workers' role BYPASSRLS, or a policy with USING (true): a posting that is "
+            "hidden waits.",
+        )  # fmt: skip
+
+
+CHECKS = [queue, row_level_security, table_scans, long_transaction]

@@ -25,11 +25,19 @@ def database() -> Finding:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT current_setting('server_version'), "
-                "(SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+                "(SELECT extversion FROM pg_extension WHERE extname = 'vector'), "
+                "current_setting('transaction_read_only')::boolean"
             )
-            version, pgvector_version = cursor.fetchone()
+            version, pgvector_version, is_read_only = cursor.fetchone()
     except DatabaseError as error:
         return Finding("database", False, " ".join(str(error).split()), START_DATABASE)
+    if is_read_only:
+        return Finding(
+            "database", False, f"PostgreSQL {version} takes no writes: it is a standby, or set to "
+            "read-only.",
+            "Point DATABASES at the primary, or end default_transaction_read_only. Workers go on "
+            "by themselves then.",
+        )  # fmt: skip
     return Finding(
         "database", pgvector_version is not None,
         f"PostgreSQL {version}, pgvector {pgvector_version or 'not installed'}",
@@ -41,6 +49,12 @@ def broker() -> Finding:
     """Whether the Celery broker accepts a connection within a second."""
     from celery import current_app
 
+    if wake_up.is_default_app():
+        return Finding(
+            "broker", False, "This process has not imported the project's Celery app.",
+            "Import it in the project's __init__.py (from .celery import app as celery_app). Until "
+            "then its saves wake no worker, and postings are found by polling.",
+        )  # fmt: skip
     try:
         with current_app.connection_for_write(
             transport_options=dict(wake_up.TRANSPORT)

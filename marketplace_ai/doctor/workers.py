@@ -1,4 +1,5 @@
-"""Checks of the workers: whether any runs, and whether the one on this machine makes progress."""
+"""Checks of the workers: whether any runs, what each waits for, and whether the one on this
+machine makes progress."""
 
 from __future__ import annotations
 
@@ -9,23 +10,69 @@ from django.db import Error as DatabaseError
 from marketplace_ai.conf import conf
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.doctor.services import START_DATABASE
-from marketplace_ai.queue import liveness_probe, stats
+from marketplace_ai.queue import heartbeat, liveness_probe
 
 #: Seconds that an iteration of a worker may take on top of its batch: before the batch it may
 #: have to encode new exemplars or load another encoder.
 STARTUP_SECONDS = 300.0
+#: A worker that lost its connection is missed for this many seconds before it counts as gone: it
+#: pauses for 10 s at most, and connecting takes as long.
+RECONNECT_SECONDS = 60.0
 
 
 def workers() -> Iterator[Finding]:
-    """Whether a worker is running anywhere."""
-    names = stats.worker_names()
-    if names:
-        yield Finding("worker", True, f"{len(names)} running: {', '.join(names)}")
-    else:
+    """Whether a worker is running anywhere, and what stops those that do."""
+    statuses = [
+        status
+        for status in heartbeat.worker_statuses()
+        if status.has_lock or status.silent < RECONNECT_SECONDS
+    ]
+    moving = [status.name for status in statuses if _is_moving(status)]
+    if moving:
+        yield Finding("worker", True, f"{len(moving)} running: {', '.join(moving)}")
+    for status in statuses:
+        if not _is_moving(status):
+            yield _stopped(status)
+    if not statuses:
+        others = heartbeat.count_other_workers()
+        beside = (
+            f" ({others} of another project or schema in this database do not count.)"
+            if others
+            else ""
+        )
         yield Finding(
-            "worker", False, "No worker is running.",
-            "Start a Celery worker (celery -A PROJECT worker), or manage.py process_pending.",
+            "worker", False, f"No worker is running.{beside}",
+            "Start a Celery worker (celery -A PROJECT worker), or manage.py process_pending. If "
+            "one runs already: the project's celery.py must call install(app), and "
+            "MARKETPLACE_AI_DRAIN_QUEUES must name one of that worker's queues.",
         )  # fmt: skip
+
+
+def _is_moving(status: heartbeat.WorkerStatus) -> bool:
+    return (
+        status.has_lock
+        and not status.last_error
+        and status.silent <= conf.encode_timeout + STARTUP_SECONDS
+    )
+
+
+def _stopped(status: heartbeat.WorkerStatus) -> Finding:
+    """A worker that is there and does not work."""
+    if status.last_error:
+        message = (
+            f"{status.name} has tried again for {status.failing:.0f} s, after: {status.last_error}"
+        )
+        cure = "Mend that; the worker goes on by itself."
+    elif status.has_lock:
+        message = f"{status.name} has not moved for {status.silent:.0f} s."
+        cure = (
+            "Restart it. If it does not run any more, a connection pooler keeps its session: use "
+            "session mode, or end that session."
+        )
+    else:
+        message = f"{status.name} lost its session {status.silent:.0f} s ago or was killed."
+        cure = "Wait a minute, then see its log."
+    return Finding("worker", False, message, cure)
 
 
 def local_worker() -> Finding:

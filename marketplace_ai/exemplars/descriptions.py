@@ -16,6 +16,7 @@ from django.utils import timezone
 from marketplace_ai.adapter import JobAdapter, get_adapter
 from marketplace_ai.db import advisory_locks
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import describe
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.imports.common import prepare_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
@@ -45,7 +46,7 @@ def sync_safely(min_age: float = 0.0) -> bool:
     try:
         sync(min_age)
     except (DatabaseError, psycopg.Error) as error:
-        logger.warning("Descriptions are left as they are: %s", " ".join(str(error).split()))
+        logger.warning("Descriptions are left as they are: %s", describe(error))
         return False
     except Exception:
         logger.exception("Descriptions are left as they are: the adapter fails")

@@ -409,6 +409,22 @@ class Migration(migrations.Migration):
             model_name='tablescan',
             constraint=models.UniqueConstraint(condition=models.Q(('purpose', 'reconcile')), fields=('purpose',), name='marketplace_ai_one_reconcile'),
         ),
+        migrations.CreateModel(
+            name='WorkerHeartbeat',
+            fields=[
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=300)),
+                ('worker', models.IntegerField()),
+                ('started_at', models.DateTimeField()),
+                ('seen_at', models.DateTimeField()),
+                ('last_error', models.TextField(blank=True)),
+                ('failing_since', models.DateTimeField(null=True)),
+            ],
+            options={
+                'verbose_name': 'worker heartbeat',
+                'verbose_name_plural': 'worker heartbeats',
+            },
+        ),
         DropPrimaryKeyIndex("PostingChange"),
         DatabaseForeignKey("PostingEmbedding", "posting", "CASCADE"),
         DatabaseForeignKey("PostingEmbedding", "encoder", "CASCADE"),

@@ -7,6 +7,7 @@ from .decision import Decision, Match, Outcome
 from .embeddings import ExemplarEmbedding, PostingEmbedding
 from .encoder import Encoder, EncoderState
 from .exemplar import Exemplar, ExemplarGeneration, ExemplarSource, ExemplarState
+from .heartbeat import WorkerHeartbeat
 from .job_posting import JobPosting
 from .promotion import Promotion, PromotionKind
 from .queue import ChangeKind, PostingChange, Priority, QueuedPosting
@@ -40,6 +41,7 @@ __all__ = [
     "ScanPurpose",
     "ShadowDecision",
     "TableScan",
+    "WorkerHeartbeat",
     "get_category_model",
     "get_job_model",
 ]

@@ -53,13 +53,19 @@ class Claim:
 
 
 def claim(
-    worker: int, *, encoder_id: int | None = None, isolated: bool = False, above: int = -1
+    worker: int,
+    *,
+    encoder_id: int | None = None,
+    isolated: bool = False,
+    above: int = -1,
+    single: bool = False,
 ) -> Claim | None:
     """Claim the next rows in order of priority and age; committed when it returns.
 
     ``worker`` is the number of ``Liveness.acquire``; ``isolated``: claim a single isolated
     row;
-    ``above``: only rows of a higher priority than that. Returns None if there are none.
+    ``above``: only rows of a higher priority than that; ``single``: one row at most. Returns None
+    if there are none.
     """
     token = uuid.uuid4()
     values = {
@@ -69,7 +75,7 @@ def claim(
         "isolated": isolated,
         "above": above,
         "encoder": encoder_id,
-        "limit": 1 if isolated else conf.claim_size,
+        "limit": 1 if isolated or single else conf.claim_size,
     }
     claimed = _execute(sql.CLAIM_QUEUED, values, for_encoder=encoder_id is not None)
     rows = [ClaimedRow(*row) for *row, _ in claimed]
@@ -102,12 +108,20 @@ def release(token: uuid.UUID, ids: list[int], *, delay: float = 0.0) -> None:
 
 def fail(token: uuid.UUID, row_id: int, error: str) -> None:
     """Count a failure of this posting alone; after the last attempt it is marked failed."""
+    values = {"token": token, "id": row_id, "error": _storable(error)}
+    _execute(sql.FAIL_CLAIMED, values | {"max_attempts": conf.max_attempts})
+
+
+def postpone(token: uuid.UUID, row_id: int, error: str, *, delay: float) -> None:
+    """Isolate a row that something else than its posting stops: not counted, tried again after
+    ``delay`` seconds, with ``error`` to be seen."""
+    values = {"token": token, "id": row_id, "error": _storable(error), "delay": delay}
+    _execute(sql.POSTPONE_CLAIMED, values)
+
+
+def _storable(error: str) -> str:
     # A NUL in an exception's text must not make its own recording fail.
-    message = error.replace("\x00", " ").encode("utf-8", "replace").decode()[:2000]
-    _execute(
-        sql.FAIL_CLAIMED,
-        {"token": token, "id": row_id, "error": message, "max_attempts": conf.max_attempts},
-    )
+    return error.replace("\x00", " ").encode("utf-8", "replace").decode()[:2000]
 
 
 def isolate(token: uuid.UUID, ids: list[int]) -> None:

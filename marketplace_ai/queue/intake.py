@@ -6,7 +6,7 @@ from django.db import connections, transaction
 
 from marketplace_ai.db.alias import alias
 
-from . import sql
+from . import row_security, sql
 
 #: Log rows moved in one transaction, between two batches of postings: some 100 ms of work, so that
 #: a load of millions delays neither what is due nor a stop.
@@ -24,6 +24,10 @@ class Intake:
 
     def __init__(self) -> None:
         self._position = START
+        self._unseen = row_security.UnseenChanges()
+        self._hidden_so_far = 0
+        #: Postings in the log, as of the last whole pass, that row level security hides.
+        self.hidden = 0
 
     def collect_next(self) -> int:
         """Move the next changes of this pass; how many postings were queued."""
@@ -31,8 +35,11 @@ class Intake:
         connection = connections[alias()]
         with transaction.atomic(using=alias()), connection.cursor() as cursor:
             cursor.execute(statement, {"after": self._position, "limit": STEP_ROWS})
-            read, last, _deleted, queued = cursor.fetchone()
+            read, last, _deleted, queued, unseen = cursor.fetchone()
+        self._hidden_so_far += self._unseen.count_hidden(unseen)
         self._position = last if read == STEP_ROWS else START
+        if self.is_between_passes:
+            self.hidden, self._hidden_so_far = self._hidden_so_far, 0
         return int(queued)
 
     @property

@@ -52,6 +52,8 @@ MAX_COUNTED_CRASHES = 3
 #: A worker process that ran for this many seconds had started well: failures count from one.
 STEADY_SECONDS = 60.0
 
+#: A posting that a mistake in the set-up stops. It costs an encoding each time.
+SETUP_SECONDS = 30.0
 #: A posting that the project's own code holds locked.
 LOCKED_POSTING_SECONDS = 1.0
 #: Claims released after an error of the database: another worker may have a working connection.

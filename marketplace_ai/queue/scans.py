@@ -19,6 +19,7 @@ from django.db.models.functions import Least, Now
 from marketplace_ai.conf import conf
 from marketplace_ai.db import advisory_locks
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, describe
 from marketplace_ai.models import EncoderState, QueuedPosting, ScanPurpose, TableScan, get_job_model
 
 from . import backfill, reconcile, sql
@@ -54,8 +55,12 @@ class TableScanner:
                 reconcile.start_round(encoder)
                 self._next_reconcile_check = now + RECONCILE_CHECK_SECONDS
             return advance(encoder)
-        except Exception:
-            logger.exception("A table scan failed; it resumes in %d s", TABLE_SCAN_SECONDS)
+        except Exception as error:
+            trace = None if isinstance(error, DATABASE_ERRORS) else error
+            logger.warning(
+                "A table scan failed: %s; it resumes in %d s",
+                describe(error), TABLE_SCAN_SECONDS, exc_info=trace,
+            )  # fmt: skip
             self._paused_until = now + TABLE_SCAN_SECONDS
             return False
 

@@ -23,7 +23,8 @@ from . import retry_policy
 # - Read in physical order from where this pass is (a TID range scan): no index is needed, and
 #   rows that must wait do not block those behind them.
 # - A posting that the project locks FOR UPDATE stays in the log: the foreign key check would wait.
-# - The change of a deleted posting is deleted.
+# - The change of a deleted posting is deleted. Under row level security one that is not seen may
+#   just be hidden: it stays (see row_security.py).
 # - A claimed row keeps its claim: the write compares texts under the posting's lock.
 # - A bulk update of decided postings renews the vector only, after all fresh work.
 # - Each candidate gets a row as well, which is decided only in shadow mode. Its encoder is locked,
@@ -45,7 +46,8 @@ WITH log AS MATERIALIZED (
     DELETE FROM marketplace_ai_postingchange AS change USING log
     WHERE change.ctid = log.place AND (
         log.posting_id IN (SELECT id FROM job)
-        OR NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.posting_id)
+        OR NOT row_security_active({job_table_literal}::text)
+           AND NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.posting_id)
     )
     RETURNING change.posting_id
 ), change AS MATERIALIZED (
@@ -90,7 +92,38 @@ WITH log AS MATERIALIZED (
         scheduled_at = least(pending.scheduled_at, excluded.scheduled_at)
 )
 SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
-       (SELECT count(*) FROM done), (SELECT count(*) FROM queued)
+       (SELECT count(*) FROM done), (SELECT count(*) FROM queued),
+       CASE WHEN row_security_active({job_table_literal}::text) THEN ARRAY(
+           SELECT DISTINCT posting_id FROM log
+           WHERE NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.posting_id)
+       ) ELSE '{{}}' END
+"""
+
+# Whether row level security may hide postings from this session.
+ROW_SECURITY_ACTIVE = "SELECT row_security_active({job_table_literal}::text)"
+
+# The foreign key is checked by the owner of the postings, from whom nothing is hidden.
+QUEUE_UNSEEN = """
+INSERT INTO marketplace_ai_queuedposting
+    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at,
+     last_error)
+SELECT job, 0, true, false, 0, now(), now(), ''
+FROM unnest(%(jobs)s::{job_key_type}[]) AS job
+ON CONFLICT (posting_id, encoder_id) DO NOTHING
+"""
+
+DELETE_CHANGES = """
+DELETE FROM marketplace_ai_postingchange WHERE posting_id = ANY(%(jobs)s::{job_key_type}[])
+"""
+
+COUNT_UNSEEN = """
+SELECT count(*) FROM (
+    (SELECT posting_id FROM marketplace_ai_postingchange WHERE posting_id IS NOT NULL
+     LIMIT %(bound)s)
+    UNION
+    (SELECT posting_id FROM marketplace_ai_queuedposting LIMIT %(bound)s)
+) AS known
+WHERE NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = known.posting_id)
 """
 
 # Claim the next rows of one encoder. Committed before anything is encoded, so it is short, and a
@@ -201,6 +234,14 @@ SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
     failed_at = CASE WHEN attempts + 1 >= %(max_attempts)s THEN now() END,
     scheduled_at = now() + make_interval(secs => {retry_delay}),
     last_error = %(error)s
+WHERE id = %(id)s AND token = %(token)s
+"""
+
+# A mistake in the set-up stops this row; see retry_policy.SETUP_SECONDS.
+POSTPONE_CLAIMED = """
+UPDATE marketplace_ai_queuedposting
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+    scheduled_at = now() + make_interval(secs => %(delay)s), last_error = %(error)s
 WHERE id = %(id)s AND token = %(token)s
 """
 
@@ -407,6 +448,7 @@ def statement(template: str, *, for_encoder: bool = False) -> str:
     quote = connections[alias()].ops.quote_name
     return template.format(
         job_table=quote(model._meta.db_table),
+        job_table_literal="'{}'".format(quote(model._meta.db_table).replace("'", "''")),
         job_key=quote(key),
         job_key_type=_key_type(model._meta.label),
         category_key_type=_key_type(get_category_model()._meta.label),

@@ -1,4 +1,4 @@
-"""Statistics of the queue: what waits, for how long, and which workers are alive."""
+"""Statistics of the queue: what waits, and for how long."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ from dataclasses import dataclass
 
 from django.db import connections
 
-from marketplace_ai.db import advisory_locks
 from marketplace_ai.db.alias import alias
-
-from .lease import WORKER_ROLE
-
-# A worker's name is that of the connection that holds its lock.
-WORKER_NAMES = """
-SELECT activity.application_name
-FROM pg_locks AS lock JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
-WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
-  AND lock.classid = %(liveness)s::oid
-  AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-ORDER BY activity.backend_start
-"""
 
 #: Rows counted of each kind: a backfill may have millions waiting, and nobody reads that number.
 LARGEST_COUNT = 100_000
@@ -46,6 +33,15 @@ SELECT (SELECT count(*) FROM (
             (SELECT queued_at FROM marketplace_ai_queuedposting
              WHERE token IS NOT NULL AND failed_at IS NULL AND priority > 0 LIMIT %(bound)s)
         ) AS fresh)
+"""
+
+# Isolated rows with an error that was not counted: something else than their posting stops them.
+POSTPONED = """
+SELECT count(*), coalesce(max(last_error), '') FROM (
+    SELECT last_error FROM marketplace_ai_queuedposting
+    WHERE is_isolated AND failed_at IS NULL AND attempts = 0 AND last_error <> ''
+    LIMIT %(bound)s
+) AS postponed
 """
 
 # The log has no index and is read from its beginning, where the oldest changes are.
@@ -81,7 +77,8 @@ class OpenTransaction:
 class QueueHealth:
     """Counts of postings, none above ``LARGEST_COUNT + 1``; ``format_count`` shows them to people.
 
-    ``oldest`` is the age of the oldest fresh posting that is not decided yet.
+    ``oldest`` is the age of the oldest fresh posting that is not decided yet; ``postponed`` wait
+    for the end of a mistake in the set-up, ``postponed_error``.
     """
 
     logged: int
@@ -89,20 +86,14 @@ class QueueHealth:
     claimed: int
     failed: int
     rescans: int
+    postponed: int
+    postponed_error: str
     oldest: dt.timedelta
 
 
 def format_count(count: int) -> int | str:
     """A count for people: ``100,000+`` where counting stopped."""
     return count if count <= LARGEST_COUNT else f"{LARGEST_COUNT:,}+"
-
-
-def worker_names() -> list[str]:
-    """Names (host and process) of the workers that are alive now."""
-    with connections[alias()].cursor() as cursor:
-        prefix = f"marketplace_ai {WORKER_ROLE} "
-        cursor.execute(WORKER_NAMES, {"liveness": advisory_locks.LIVENESS})
-        return [str(name).removeprefix(prefix) for (name,) in cursor.fetchall()]
 
 
 def oldest_transaction(age: dt.timedelta) -> OpenTransaction | None:
@@ -118,10 +109,12 @@ def queue_health() -> QueueHealth:
     with connections[alias()].cursor() as cursor:
         cursor.execute(QUEUE_COUNTS, {"bound": LARGEST_COUNT + 1})
         queued, claimed, failed, oldest_queued = cursor.fetchone()
+        cursor.execute(POSTPONED, {"bound": LARGEST_COUNT + 1})
+        postponed, postponed_error = cursor.fetchone()
         cursor.execute(CHANGE_LOG_COUNTS, {"bound": LARGEST_COUNT + 1})
         logged, rescans, oldest_logged = cursor.fetchone()
     nothing = dt.timedelta()
     return QueueHealth(
-        logged, queued, claimed, failed, rescans,
+        logged, queued, claimed, failed, rescans, postponed, postponed_error,
         max(oldest_queued or nothing, oldest_logged or nothing),
     )  # fmt: skip

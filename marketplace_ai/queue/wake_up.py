@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from django.db import transaction
+from kombu.transport import virtual
 
 from marketplace_ai.conf import conf
 from marketplace_ai.models import get_job_model
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 TASK = "marketplace_ai.wake_up"
 #: Saves of one process within this many seconds share one wake-up.
 COALESCE_SECONDS = 0.05
+#: No wake-up is added to a queue with so many messages: either nobody consumes it, and it would
+#: grow until Redis is full, or those before it wake the workers as well.
+MAX_WAITING = 20
 #: The publisher must never wait: with the broker's defaults a dead Redis costs a save 2-6 s.
 #: They take precedence over the project's broker_transport_options.
 TRANSPORT = {
@@ -61,10 +65,10 @@ class Publisher:
             return False
         try:
             # Tasks that run in the caller's process mean that no worker listens.
-            if current_app.conf.task_always_eager:
+            if current_app.conf.task_always_eager or is_default_app():
                 return False
             self._next_allowed = time.monotonic() + COALESCE_SECONDS
-            self._publish()
+            return self._publish()
         except Exception as error:  # noqa: BLE001 (whatever a broker's client raises, the save stands)
             self._next_allowed = time.monotonic() + BROKER_SECONDS
             self._drop()
@@ -75,9 +79,8 @@ class Publisher:
             return False
         finally:
             self._lock.release()
-        return True
 
-    def _publish(self) -> None:
+    def _publish(self) -> bool:
         app: Celery = current_app._get_current_object()
         broker = (app, app.conf.broker_write_url)
         if self._connection is not None and self._broker == broker:
@@ -98,8 +101,30 @@ class Publisher:
                 connection.collect(socket_timeout=TRANSPORT["socket_timeout"])
 
 
-def _send(app: Celery, connection: Connection) -> None:
+def is_default_app() -> bool:
+    """Whether this process never imported the project's Celery app: Celery's own default app
+    stands in, which knows no broker and tries RabbitMQ on this machine."""
+    return current_app.main == "default" and not current_app.conf.broker_write_url
+
+
+def _send(app: Celery, connection: Connection) -> bool:
+    if _count_waiting(app, connection) >= MAX_WAITING:
+        return False
     app.send_task(TASK, connection=connection, retry=False, expires=10, ignore_result=True)
+    return True
+
+
+def _count_waiting(app: Celery, connection: Connection) -> int:
+    """Messages in the queue that wake-ups go to. RabbitMQ drops expired ones by itself."""
+    queue = app.amqp.router.route({}, TASK).get("queue")
+    if queue is None or not isinstance(connection.transport, virtual.Transport):
+        return 0
+    channel: Any = connection.default_channel
+    try:
+        declared = channel.queue_declare(queue=queue.name, passive=True)
+    except connection.channel_errors:
+        return 0  # there is no such queue yet
+    return int(declared.message_count)
 
 
 def _connect(app: Celery) -> Any:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psycopg
-from django.db import Error as DatabaseError
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, ErrorKind, describe, error_kind
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars import vector_store
-from marketplace_ai.models import Encoder
+from marketplace_ai.models import Encoder, get_job_model
 from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue import row_security
 from marketplace_ai.queue.claim_batches import batches
 from marketplace_ai.queue.proposal import EncodedPosting, Proposal
+from marketplace_ai.queue.retry_policy import SETUP_SECONDS
 from marketplace_ai.text.normalize import digest, is_blank, one_line
 from marketplace_ai.versions import activation
 
@@ -162,18 +163,24 @@ class LoadedModel:
         }
         texts: list[tuple[ClaimedRow, str]] = []
         not_eligible: list[int] = []
+        hidden = _hidden([row.posting_id for row in claim.rows if row.posting_id not in postings])
         for row in claim.rows:
             posting = postings.get(row.posting_id)
             try:
-                if posting is None or not adapter.eligible(posting):
+                if row.posting_id in hidden:
+                    message = row_security.complaint(len(hidden))
+                    claims.postpone(claim.token, row.id, message, delay=SETUP_SECONDS)
+                elif posting is None or not adapter.eligible(posting):
                     not_eligible.append(row.id)
                 else:
                     texts.append((row, adapter.encoder_input(posting)))
-            except (DatabaseError, psycopg.Error):
-                raise  # a timeout or a lost connection is not the posting's fault
             except Exception as error:
-                claims.fail(claim.token, row.id, f"{type(error).__name__}: {error}")
-                logger.exception("The adapter failed on posting %s", row.posting_id)
+                if error_kind(error) is not ErrorKind.POSTING:
+                    raise  # a timeout, a lost connection or a missing column
+                claims.fail(claim.token, row.id, describe(error))
+                # A database error's traceback would quote rows.
+                trace = None if isinstance(error, DATABASE_ERRORS) else error
+                logger.error("The adapter failed on posting %s", row.posting_id, exc_info=trace)
         claims.finish(claim.token, not_eligible)
         tokens, longest = self.text_encoder.tokens_at_once, self.text_encoder.max_tokens
         return [
@@ -218,3 +225,11 @@ class LoadedModel:
     ) -> list[Proposal]:
         """What the active classifier version says about encoded texts, one proposal each."""
         return propose(self.fitted, texts, vectors)
+
+
+def _hidden(postings: list[Any]) -> set[Any]:
+    """Which of these row level security hides; without it they are deleted, or not ``jobs()``."""
+    if not postings or not row_security.is_active():
+        return set()
+    seen = get_job_model()._base_manager.using(alias()).filter(pk__in=postings)
+    return set(postings) - set(seen.values_list("pk", flat=True))

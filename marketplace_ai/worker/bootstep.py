@@ -16,6 +16,7 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
+from marketplace_ai.conf import conf
 from marketplace_ai.queue import retry_policy
 
 from . import EXIT_HUNG
@@ -34,6 +35,13 @@ class QueueWorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery 
     Celery worker."""
 
     requires = {"celery.worker.components:Pool"}
+
+    def include_if(self, worker: Any) -> bool:
+        """Whether this Celery worker is one that drains: it consumes one of the queues that
+        MARKETPLACE_AI_DRAIN_QUEUES names."""
+        if conf.drain_queues is None:
+            return True
+        return not set(conf.drain_queues).isdisjoint(worker.app.amqp.queues.consume_from)
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
@@ -101,7 +109,8 @@ class QueueWorkerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery 
 
 
 def install(app: Celery) -> None:
-    """Make every Celery worker of ``app`` keep a queue worker running.
+    """Make Celery workers of ``app`` keep a queue worker running: all of them, or those that
+    consume a queue of ``MARKETPLACE_AI_DRAIN_QUEUES``.
 
     Call it once, in the project's celery.py. The queue worker is a child process
     (``manage.py process_pending``) that is restarted when it ends, and stopped with the Celery

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, describe
 from marketplace_ai.encoders import active, readiness, register
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.exemplars import vector_store
@@ -19,7 +20,7 @@ from marketplace_ai.queue.scans import TableScanner
 from marketplace_ai.serving.candidate_model import CandidateModel
 from marketplace_ai.text.normalize import one_line
 
-from .prefetch import INFRASTRUCTURE_ERRORS, Prefetcher
+from .prefetch import Prefetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,8 +95,8 @@ class CandidateWorker:
             return False
         try:
             return self._step(worker, is_due)
-        except INFRASTRUCTURE_ERRORS as error:
-            logger.warning("The encoder %s pauses: %s", self.encoder, one_line(str(error)))
+        except DATABASE_ERRORS as error:
+            logger.warning("The encoder %s pauses: %s", self.encoder, describe(error))
             self._paused_until = time.monotonic() + CANDIDATE_DATABASE_SECONDS
         except EncoderError as error:
             self._record_failure(str(error))

@@ -18,18 +18,26 @@ from django.db.backends.signals import connection_created
 
 from marketplace_ai.conf import conf
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import (
+    DATABASE_ERRORS,
+    ErrorKind,
+    cure,
+    describe,
+    error_kind,
+    sqlstate,
+)
 from marketplace_ai.db.read_timeout import set_read_timeout
 from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, retry_policy
+from marketplace_ai.queue import intake, retry_policy, row_security
+from marketplace_ai.queue.heartbeat import Heartbeat
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.lease_timing import lease_timing
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.scans import TableScanner
-from marketplace_ai.text.normalize import one_line
 
 from .candidate_schedule import CandidateScheduler
-from .prefetch import INFRASTRUCTURE_ERRORS, Prefetcher
+from .prefetch import Prefetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +81,9 @@ class Worker:
         self._only = only
         self.liveness = Liveness()
         self.listener = Listener()
+        self._heartbeat = Heartbeat()
+        #: Postings that row level security hides, and the sentence about them.
+        self._hidden, self._complaint = 0, ""
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
@@ -123,12 +134,15 @@ class Worker:
                         return
                     pause = DRAIN_POLL_SECONDS if until_empty else conf.poll_interval_seconds
                     self._wait(pause, self.listener.wait)
-                except INFRASTRUCTURE_ERRORS as error:
+                except DATABASE_ERRORS as error:
                     failures += 1
                     pause = retry_policy.DATABASE.seconds(failures)
-                    logger.warning("%s; trying again in %.1f s", _one_line(error), pause)
+                    message = _sentence(error)
+                    logger.warning("%s; trying again in %.1f s", message, pause)
                     self._release_after_error()
                     self._disconnect()
+                    if sqlstate(error):  # the database answers
+                        self._report(message)
                     self._wait(pause, _sleep)
         finally:
             self.close()
@@ -144,10 +158,11 @@ class Worker:
             for work in closing:
                 try:
                     work.close()
-                except INFRASTRUCTURE_ERRORS as error:
-                    logger.warning("The last batch was not written: %s", _one_line(error))
+                except DATABASE_ERRORS as error:
+                    logger.warning("The last batch was not written: %s", describe(error))
         finally:
             self._executor.shutdown()
+            self._heartbeat.end()
             self.listener.close()
             self.liveness.close()
 
@@ -155,6 +170,13 @@ class Worker:
         if self._active is not None:
             self._active[1].release_after_error()
         self._candidates.release_after_error()
+
+    def _report(self, error: str) -> None:
+        """Show that this worker lives and what it waits for, while it pauses."""
+        try:
+            self._heartbeat.beat(self.liveness.acquire(), error)
+        except DATABASE_ERRORS:
+            self._disconnect()
 
     def _disconnect(self) -> None:
         """Close all connections: what one lost, the others may have lost without noticing."""
@@ -173,8 +195,10 @@ class Worker:
         """One iteration over all kinds of work; whether there was any. One batch may still be in
         the encoder when it returns, to be written by the next iteration."""
         worker = self.liveness.acquire()
+        self._heartbeat.beat(worker, self._complaint)
         self._release_lost_claims()
         has_collected = self._intake.collect_next() > 0 or not self._intake.is_between_passes
+        self._complain_of_hidden()
         if self._only is not None:
             return self._build_candidate(worker, self._only) or has_collected
         has_written = self._process(worker)
@@ -191,6 +215,15 @@ class Worker:
         if freed:
             logger.warning("Freed %d postings of a worker that ended or froze", freed)
         self._next_release_lost = time.monotonic() + RELEASE_LOST_SECONDS
+
+    def _complain_of_hidden(self) -> None:
+        """Name, once for each number, what row level security keeps from this worker."""
+        hidden = self._intake.hidden
+        if hidden != self._hidden:
+            self._hidden = hidden
+            self._complaint = row_security.complaint(hidden) if hidden else ""
+            if hidden:
+                logger.warning(self._complaint)
 
     def _build_candidate(self, worker: int, only: int) -> bool:
         """An iteration for the one encoder that this worker is for, while it is a candidate."""
@@ -242,7 +275,9 @@ class Worker:
         return not (
             self._candidates.is_loading
             or due.exists()
-            or PostingChange.objects.filter(posting__isnull=False).exists()
+            # Hidden ones stay until a policy is made.
+            or PostingChange.objects.filter(posting__isnull=False)[: self._hidden + 1].count()
+            > self._hidden
         )
 
 
@@ -265,5 +300,8 @@ def _configure_session(sender: Any, connection: Any, **kwargs: Any) -> None:
             cursor.execute(timing.session_sql())
 
 
-def _one_line(error: BaseException) -> str:
-    return one_line(str(error)) or type(error).__name__
+def _sentence(error: BaseException) -> str:
+    """The error for the log and for ``doctor``; with its cure, unless it passes by itself."""
+    if error_kind(error) is ErrorKind.INFRASTRUCTURE:
+        return describe(error)
+    return f"{describe(error)} {cure(error)}"

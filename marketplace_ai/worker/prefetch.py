@@ -15,16 +15,23 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import psycopg
-from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import connections
 
 from marketplace_ai.conf import conf
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import (
+    DATABASE_ERRORS,
+    ErrorKind,
+    cure,
+    describe,
+    error_kind,
+    may_concern_one_row,
+)
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Priority
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue.lease import Renewal
-from marketplace_ai.queue.retry_policy import RELEASED_CLAIM_SECONDS
+from marketplace_ai.queue.retry_policy import RELEASED_CLAIM_SECONDS, SETUP_SECONDS
 from marketplace_ai.worker import EXIT_HUNG
 
 if TYPE_CHECKING:
@@ -36,11 +43,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Errors of connections, locks, timeouts, or a schema in the middle of a migration: no posting is
-#: to blame. (psycopg's own come from connections that Django does not manage.)
-INFRASTRUCTURE_ERRORS = (OperationalError, InterfaceError, ProgrammingError, psycopg.Error)
 #: Isolated rows that are claimed between two ordinary claims. A killed worker leaves a thousand.
 MAX_ISOLATED_CLAIMS = 16
+#: Postings in a row, each alone, that a mistake in the set-up stops before it is taken for
+#: everybody's: from then on one posting at a time tries whether it is mended.
+SETUP_IS_BROKEN = 3
+#: Infrastructure errors in a row, of a server that answers, after which one row is suspected.
+REPEATED_ERRORS = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +120,8 @@ class Prefetcher:
         self._in_flight: list[InFlightBatch] = []
         self._isolated_claims_left = MAX_ISOLATED_CLAIMS
         self._worker = 0
+        #: Postings in a row that a mistake in the set-up stopped, and errors that repeat.
+        self._setup_failures = self._repeated_errors = 0
 
     @property
     def is_idle(self) -> bool:
@@ -120,8 +131,8 @@ class Prefetcher:
     def run_once(self, worker: int) -> bool:
         """Write one batch, after giving the encoder the next one; whether there was one.
 
-        Raises INFRASTRUCTURE_ERRORS, after releasing all claims uncounted, and EncoderError,
-        whose batch a restarted worker tries row by row.
+        Raises database errors that are no single posting's fault, after releasing all claims
+        uncounted, and EncoderError, whose batch a restarted worker tries row by row.
         """
         self._worker = worker
         try:
@@ -138,7 +149,7 @@ class Prefetcher:
         except EncoderError:
             self.release_all()
             raise
-        except INFRASTRUCTURE_ERRORS:
+        except DATABASE_ERRORS:
             self.release_after_error()
             raise
         return True
@@ -148,7 +159,7 @@ class Prefetcher:
         try:
             for batch in [batch for batch in self._in_flight if batch.vectors is not None]:
                 self._complete(batch, encode_next=False)
-        except INFRASTRUCTURE_ERRORS:
+        except DATABASE_ERRORS:
             self.release_after_error()
             raise
 
@@ -164,7 +175,7 @@ class Prefetcher:
                 wait([batch.vectors])  # the next caller needs an idle encoder
         try:
             self._release(self._in_flight, delay=RELEASED_CLAIM_SECONDS)
-        except INFRASTRUCTURE_ERRORS:
+        except DATABASE_ERRORS:
             logger.info("Batches could not be released; their leases will free them")
 
     def close(self) -> None:
@@ -179,6 +190,8 @@ class Prefetcher:
     def _claim_first(self, worker: int) -> claims.Claim | None:
         """A claim with nothing in flight: some isolated rows, then an ordinary claim, so that
         neither starves the other."""
+        if self._setup_is_broken:
+            self._isolated_claims_left = min(self._isolated_claims_left, 1)
         if self._isolated_claims_left:
             self._isolated_claims_left -= 1
             if claim := self._claim(worker, isolated=True):
@@ -190,14 +203,24 @@ class Prefetcher:
         self, worker: int, *, isolated: bool = False, above: int = -1
     ) -> claims.Claim | None:
         return claims.claim(
-            worker, encoder_id=self._processor.claims_for, isolated=isolated, above=above
+            worker,
+            encoder_id=self._processor.claims_for,
+            isolated=isolated,
+            above=above,
+            single=self._setup_is_broken,
         )
+
+    @property
+    def _setup_is_broken(self) -> bool:
+        return self._setup_failures >= SETUP_IS_BROKEN
 
     def _may_prefetch(self, current: InFlightBatch) -> bool:
         """Not together with an isolated row: should the process die of it, nothing else may count
         as lost with it. Nor while such rows wait, which need a worker with nothing in flight."""
         claim = current.claim
-        return not (claim.is_isolated or claim.isolated_waiting or self._stopping())
+        return not (
+            claim.is_isolated or claim.isolated_waiting or self._setup_is_broken or self._stopping()
+        )
 
     def _take(self, claim: claims.Claim | None, position: int | None = None) -> None:
         """Read a claim into batches, before those at ``position`` or behind all others."""
@@ -208,11 +231,8 @@ class Prefetcher:
         unread.renewal.start()
         try:
             batches = self._processor.read(claim)
-        except INFRASTRUCTURE_ERRORS:
-            raise
-        except Exception as error:
-            logger.exception("A batch of %d postings cannot be read", len(unread.ids))
-            self._blame(unread, error)
+        except Exception as error:  # noqa: BLE001 (raised again unless it is a posting's)
+            self._end_failed(unread, error, "read")
             return
         read = [InFlightBatch(batch, unread.renewal) for batch in batches]
         self._in_flight[position:position] = read
@@ -242,12 +262,10 @@ class Prefetcher:
             self._encode_next()
         try:
             written = self._processor.finish(batch.batch, vectors)
-        except INFRASTRUCTURE_ERRORS:
-            raise
-        except Exception as error:
-            logger.exception("A batch of %d postings cannot be written", len(batch.ids))
-            self._blame(batch, error)
+        except Exception as error:  # noqa: BLE001 (raised again unless it is a posting's)
+            self._end_failed(batch, error, "written")
             return
+        self._setup_failures = self._repeated_errors = 0
         self._drop(batch)
         self._on_batch(written)
 
@@ -269,11 +287,50 @@ class Prefetcher:
         for following in self._in_flight[1:2]:
             self._encode(following)
 
+    def _end_failed(
+        self, failed: InFlightBatch | UnreadClaim, error: Exception, participle: str
+    ) -> None:
+        """End what could not be read or written, by the kind of its error. Raises the error
+        where the caller has to wait before anything is tried again."""
+        kind = error_kind(error)
+        if kind is ErrorKind.INFRASTRUCTURE:
+            self._repeated_errors += may_concern_one_row(error)
+            if self._repeated_errors < REPEATED_ERRORS:
+                raise error
+            kind = ErrorKind.SETUP  # find the row, and count it for nobody
+        if kind is ErrorKind.SETUP:
+            self._postpone(failed, error)
+            return
+        # A database error's traceback would quote the row.
+        trace = None if isinstance(error, DATABASE_ERRORS) else error
+        logger.error(
+            "A batch of %d postings cannot be %s: %s",
+            len(failed.ids), participle, describe(error), exc_info=trace,
+        )  # fmt: skip
+        self._blame(failed, error)
+
+    def _postpone(self, failed: InFlightBatch | UnreadClaim, error: Exception) -> None:
+        """A mistake in the set-up, which may concern all postings or only some: each is tried
+        alone, uncounted, so that the others are decided. Raises the error once several have met
+        it, since then everything waits."""
+        claim = failed.claim
+        if len(claim.rows) > 1:
+            claims.isolate(claim.token, failed.ids)
+            self._drop(failed)
+            return
+        message = f"{describe(error)} {cure(error)}"
+        claims.postpone(claim.token, failed.ids[0], message, delay=SETUP_SECONDS)
+        self._drop(failed)
+        self._setup_failures += 1
+        if self._setup_is_broken:
+            raise error
+        logger.warning("A posting waits, uncounted: %s", message)
+
     def _blame(self, failed: InFlightBatch | UnreadClaim, error: Exception) -> None:
         """Find the posting that fails: isolate each row of a batch, count an isolated one."""
         claim = failed.claim
         if claim.is_isolated:
-            claims.fail(claim.token, failed.ids[0], f"{type(error).__name__}: {error}")
+            claims.fail(claim.token, failed.ids[0], describe(error))
         else:
             claims.isolate(claim.token, failed.ids)
         self._drop(failed)

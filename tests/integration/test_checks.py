@@ -129,6 +129,7 @@ class Declared(JobAdapter):
         ("eligible_columns", ("status",), "JobPosting has no field 'status'."),
         ("category_field", "section", "JobPosting has no field 'section'."),
         ("set_by_field", "by", "JobPosting has no field 'by'."),
+        ("set_by_field", "created_at", "JobPosting.created_at is no text field"),
         ("created_field", "posted", "JobPosting has no field 'posted'."),
         ("category_key_field", "code", "Category has no field 'code'."),
         ("category_parent_field", "above", "Category has no field 'above'."),

@@ -17,7 +17,7 @@ from demo.services import find_running
 from demo.services.command import ROOT
 from marketplace_ai.management.console import progress, runtime_error
 from marketplace_ai.models import ClassifierVersion, Encoder
-from marketplace_ai.queue import stats
+from marketplace_ai.queue import heartbeat
 
 #: Login of the demo's administrator, and on the demo's own server, which only this machine
 #: reaches, the password too.
@@ -100,7 +100,7 @@ class Command(BaseCommand):
 
     def _wait_for_worker(self, worker: Any) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
-        while not stats.worker_names():
+        while not heartbeat.worker_names():
             if worker.poll() is not None or time.monotonic() > deadline:
                 runtime_error(f"The worker did not start; see {ROOT / 'worker.log'}.")
             time.sleep(0.1)

@@ -16,7 +16,7 @@ from marketplace_ai.management.console import (
 )
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
-from marketplace_ai.queue import backfill, scans, stats
+from marketplace_ai.queue import backfill, heartbeat, scans
 
 #: Seconds between two updates of the progress bar.
 UPDATE_SECONDS = 0.5
@@ -151,7 +151,7 @@ class Command(DatabaseCommand):
         waiting = backfill.queued_rows(encoder).count()
         with progress("Encoding", scan.total, quiet=quiet) as advance:
             while waiting or not scan.finished_at:
-                if not stats.worker_names():
+                if not heartbeat.worker_names():
                     runtime_error(
                         "No worker is running; what is queued stays queued. Start a Celery worker "
                         "or run process_pending --drain."

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import redis as client
-from celery import current_app
+from celery import Celery, current_app
 from django.db import connection, transaction
 
 from demo.services import EmbeddedRedis
+from marketplace_ai.doctor import services
 from marketplace_ai.models import Category, Decision, JobPosting
 from marketplace_ai.queue import wake_up
 from tests.acceptance import workers
@@ -218,3 +219,50 @@ def idle() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(LISTENERS)
         return bool(cursor.fetchone()[0])
+
+
+def test_a_queue_that_nobody_consumes_does_not_grow(redis: EmbeddedRedis) -> None:
+    sent = [wake_up.send() for _ in range(3 * wake_up.MAX_WAITING)]
+    assert waiting(redis) == sum(sent) == wake_up.MAX_WAITING
+    database(redis).delete("celery")
+    assert wake_up.send(), "a queue that is consumed again gets wake-ups again"
+
+
+def test_the_queue_that_the_project_routes_them_to_is_counted(redis: EmbeddedRedis) -> None:
+    routes = {wake_up.TASK: {"queue": "small"}}
+    with publishing_to(redis.url() or "", task_routes=routes):
+        current_app.amqp.flush_routes()
+        try:
+            for _ in range(2 * wake_up.MAX_WAITING):
+                wake_up.send()
+            assert waiting(redis, "small") == wake_up.MAX_WAITING
+        finally:
+            current_app.conf.task_routes = None
+            current_app.amqp.flush_routes()
+
+
+def test_a_process_without_the_projects_celery_app_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the project's __init__.py does not import it: Celery's default app stands in."""
+    monkeypatch.setattr(wake_up, "current_app", Celery("default", set_as_current=False))
+    assert not wake_up.send()
+    found = services.broker()
+    assert not found.ok
+    assert "__init__.py" in found.cure
+    assert "Redis" not in found.cure
+
+
+@pytest.mark.parametrize(("queue", "drains"), [("mail", False), ("celery,mail", True)])
+def test_only_celery_workers_of_the_named_queues_drain(
+    queue: str, drains: bool, redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    environment = workers.environment(
+        workers.database(), redis.url() or "", drain_queues='["celery"]'
+    )
+    with workers.celery(tmp_path, environment, "--pool", "solo", "-Q", queue) as worker:
+        worker.wait_for(lambda: "ready." in worker.text(), "it does not start")
+        if drains:
+            worker.queue_worker()
+        else:
+            assert not worker.pids("process_pending")
