@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models import ForeignKey
 
 from . import conf
@@ -22,6 +22,8 @@ from .db.alias import alias
 from .encoding import DTYPES, backend_registry
 from .models import get_category_model, get_job_model
 from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
+from .schema.catalog import missing_tables
+from .schema.differences import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -290,3 +292,20 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             )
         )
     return messages
+
+
+@register(Tags.database)
+def check_schema(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W005: something is missing that no model expresses. A warning, since ``migrate`` runs this
+    check and is its cure."""
+    if not databases or alias() not in databases or connections[alias()].vendor != "postgresql":
+        return []
+    try:
+        get_adapter()
+        found = [] if missing_tables() else differences()
+    except (ImproperlyConfigured, ImportError, DatabaseError):
+        return []  # other checks report it
+    return [
+        Warning(difference.message, hint=difference.cure, id="marketplace_ai.W005")
+        for difference in found
+    ]
