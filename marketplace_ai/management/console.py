@@ -19,6 +19,8 @@ from django.core.management.base import (
 )
 from django.db import OperationalError, ProgrammingError
 
+from marketplace_ai.text.reading_notes import told_to
+
 #: Seconds between two progress lines in a log.
 LINE_SECONDS = 10.0
 
@@ -36,7 +38,19 @@ class _RawHelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatte
     """Keeps the line breaks of the description and the examples."""
 
 
-class HelpfulCommand(BaseCommand):
+class FileCommand(BaseCommand):
+    """A command that says on stderr how it read a file that is not UTF-8 with commas."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with told_to(self.say):
+            return super().execute(*args, **options)
+
+    def say(self, line: str) -> None:
+        """Write a plain line to stderr, apart from the command's output."""
+        self.stderr.write(line, style_func=str)
+
+
+class HelpfulCommand(FileCommand):
     """A command whose help keeps its line breaks, with ``examples`` below the options."""
 
     examples = ""
@@ -44,10 +58,6 @@ class HelpfulCommand(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         kwargs.update(formatter_class=_RawHelpFormatter, epilog=self.examples)
         return super().create_parser(prog_name, subcommand, **kwargs)
-
-    def say(self, line: str) -> None:
-        """Write a plain line to stderr, apart from the command's output."""
-        self.stderr.write(line, style_func=str)
 
 
 def usage_error(message: str) -> NoReturn:
@@ -60,7 +70,7 @@ def runtime_error(message: str) -> NoReturn:
     raise CommandError(message, returncode=1)
 
 
-class DatabaseCommand(BaseCommand):
+class DatabaseCommand(FileCommand):
     """A command that exits with one sentence if the database is unavailable or not migrated."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:

@@ -1,18 +1,23 @@
-"""CSV files that people made: read whole and checked before anything is written."""
+"""Tables that people made, CSV or .xlsx: read whole and checked before anything is written."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from marketplace_ai.text import decoding
+from marketplace_ai.text.delimiters import COMMA, NAMES, declared_delimiter, find_delimiter
+from marketplace_ai.text.reading_notes import tell
+from marketplace_ai.text.table_error import TableError
+from marketplace_ai.text.workbooks import SIGNATURE, NumberedRow, read_workbook
+
+__all__ = ["LARGEST_CELL", "Row", "TableError", "read_csv", "read_text"]
+
 #: Python's own limit, 128 KiB for a cell, is less than a long description may have.
 LARGEST_CELL = 16 * 1024 * 1024
-
-
-class TableError(ValueError):
-    """A file that cannot be used: which file, which line, what is wrong, what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,65 +34,117 @@ class Row:
 def read_csv(
     path: str | Path, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> list[Row]:
-    """All rows of a UTF-8 CSV file with a header line; cells are stripped, empty lines skipped.
+    """All rows of a table with a header line; cells are stripped, empty lines skipped.
 
-    Raises TableError for a file that is missing, not UTF-8, holds NUL, lacks a column, or has
-    a row with more or fewer cells than the header, or names a column twice.
+    The table is CSV in UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs (or what a
+    first line ``sep=;`` declares), or an .xlsx workbook. ``reading_notes`` tells of all but UTF-8
+    with commas.
+
+    Raises TableError for a file that is missing, of another kind or encoding, holds NUL, lacks a
+    column, names a column twice, or has a row with more or fewer cells than the header.
     """
     path = Path(path)
-    text = read_text(path)
-    csv.field_size_limit(LARGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in required if name not in header]
-        if missing:
-            if len(header) == 1 and ";" in header[0]:
-                raise TableError(
-                    f"{path}: its cells are separated by semicolons. Save it with commas."
-                )
-            raise TableError(
-                f"{path}: the column {missing[0]!r} is missing. The first line must name the "
-                f"columns {', '.join(required)}; it names {', '.join(header) or 'none'}."
-            )
-        twice = [name for name in (*required, *optional) if header.count(name) > 1]
-        if twice:
-            raise TableError(
-                f"{path}: the column {twice[0]!r} stands twice in the first line. Rename one."
-            )
-        wanted = [name for name in (*required, *optional) if name in header]
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise TableError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells where the header has "
-                    f"{len(header)}. Put a cell that holds a comma or a line break into "
-                    "double quotes."
-                )
-            values = dict(zip(header, cells, strict=True))
-            rows.append(Row(reader.line_num, {name: values[name].strip() for name in wanted}))
-    except csv.Error as error:
-        raise TableError(f"{path}, line {reader.line_num}: not valid CSV: {error}.") from None
+    data = decoding.read_bytes(path)
+    if data.startswith(SIGNATURE):
+        sheet, numbered = read_workbook(path, data, required)
+        tell(f"{path}: read from the sheet {sheet!r}.")
+        return _rows(path, iter(numbered), required, optional)
+    text, encoding = decoding.decode(path, data)
+    delimiter, body = declared_delimiter(text)
+    first_line = 1 if delimiter is None else 2
+    delimiter = delimiter or find_delimiter(path, body, required)
+    rows = _rows(path, _records(path, body, delimiter, first_line), required, optional, delimiter)
+    _tell_form(path, encoding, delimiter)
     return rows
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file, without a byte order mark; TableError as ``read_csv`` raises it."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TableError(f"{path}: {error.strerror}.") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise TableError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}). "
-            "Save the file as UTF-8; it may be in Latin-1 or Windows-1252."
-        ) from None
-    if "\x00" in text:
-        line = text[: text.index("\x00")].count("\n") + 1
-        raise TableError(f"{path}, line {line}: a NUL character. Remove it.")
+    """The text of a file that is no table, in an encoding that ``read_csv`` takes too.
+
+    Raises TableError as ``read_csv`` does.
+    """
+    text, encoding = decoding.read_text(path)
+    _tell_form(path, encoding, COMMA)
     return text
+
+
+def _tell_form(path: Path, encoding: str, delimiter: str) -> None:
+    """Say how a file was read, unless it is UTF-8 with commas."""
+    form = [f"as {encoding}"] if encoding != decoding.UTF8 else []
+    if delimiter != COMMA:
+        form.append(f"with {NAMES.get(delimiter, repr(delimiter))} between the cells")
+    if form:
+        tell(f"{path}: read {', '.join(form)}.")
+
+
+def _records(path: Path, text: str, delimiter: str, first_line: int) -> Iterator[NumberedRow]:
+    """The rows with something in them, and where each ends in the file."""
+    csv.field_size_limit(LARGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                yield reader.line_num + first_line - 1, stripped
+    except csv.Error as error:
+        raise TableError(
+            f"{path}, line {reader.line_num + first_line - 1}: not valid CSV: {error}. Inside a "
+            "cell in double quotes, a double quote is written twice."
+        ) from None
+
+
+def _rows(
+    path: Path,
+    records: Iterator[NumberedRow],
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    delimiter: str = COMMA,
+) -> list[Row]:
+    header = _without_empty_end(next(records, (0, []))[1])
+    wanted = _wanted_columns(path, header, required, optional)
+    rows = []
+    for line, cells in records:
+        if len(cells) > len(header):
+            cells = [*cells[: len(header)], *_without_empty_end(cells[len(header) :])]
+        if len(cells) != len(header):
+            raise TableError(
+                f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. "
+                f"{_cure(cells, header, delimiter)}"
+            )
+        values = dict(zip(header, cells, strict=True))
+        rows.append(Row(line, {name: values[name] for name in wanted}))
+    return rows
+
+
+def _wanted_columns(
+    path: Path, header: list[str], required: tuple[str, ...], optional: tuple[str, ...]
+) -> list[str]:
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise TableError(
+            f"{path}: the column {missing[0]!r} is missing. The first line must name the "
+            f"columns {', '.join(required)}; it names {', '.join(header) or 'none'}."
+        )
+    wanted = [name for name in dict.fromkeys((*required, *optional)) if name in header]
+    twice = [name for name in wanted if header.count(name) > 1]
+    if twice:
+        raise TableError(
+            f"{path}: the column {twice[0]!r} stands twice in the first line. Rename one."
+        )
+    return wanted
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    """The cells without the empty ones that Excel leaves at the end of a line."""
+    last = max((place for place, cell in enumerate(cells, start=1) if cell), default=0)
+    return cells[:last]
+
+
+def _cure(cells: list[str], header: list[str], delimiter: str) -> str:
+    if len(cells) > len(header):
+        name = {COMMA: "a comma", ";": "a semicolon", "\t": "a tab"}.get(delimiter, repr(delimiter))
+        return f"Put a cell that holds {name} or a line break into double quotes."
+    for other, name in NAMES.items():
+        if len(cells) == 1 and other != delimiter and other in cells[0]:
+            return f"Its cells may be separated by {name}: separate them as those of the header."
+    return "Put a cell that holds a line break into double quotes, and fill in the missing cells."

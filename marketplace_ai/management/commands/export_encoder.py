@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DatabaseError
 
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, find_directory, is_source
-from marketplace_ai.management.console import print_json, runtime_error, usage_error
+from marketplace_ai.management.console import FileCommand, print_json, runtime_error, usage_error
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marketplace_ai.encoding.sources import ModelPath
 
 
-class Command(BaseCommand):
+class Command(FileCommand):
     help = (
         "Export an encoder for ONNX Runtime, the back end for machines without a GPU. The export "
         "is compared with torch and refused if it does not agree. --int8 adds a second, faster "
@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 cache_dir,
                 labeled=labeled,
                 links_within=model.links_within,
-                progress=self._say,
+                progress=self.say,
             )
         except EncoderError as error:
             runtime_error(str(error))
@@ -95,13 +95,10 @@ class Command(BaseCommand):
             name, revision = _registered(name)
         try:
             return find_directory(
-                name, cache_dir=conf.cache_dir, revision=revision, progress=self._say
+                name, cache_dir=conf.cache_dir, revision=revision, progress=self.say
             )
         except EncoderError as error:
             usage_error(str(error))
-
-    def _say(self, line: str) -> None:
-        self.stderr.write(line, style_func=str)
 
 
 def _registered(name: str | None) -> tuple[str, str | None]:

@@ -19,6 +19,8 @@ from marketplace_ai.text.normalize import is_blank
 TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE = "triplets.jsonl", "pairs.jsonl", "scored.jsonl"
 TEST_TRIPLETS_FILE = "test_triplets.jsonl"
 
+#: Files that are tables, as ``read_csv`` reads them; others have JSON lines.
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx")
 _MAX_SHOWN = 40
 
 
@@ -126,7 +128,7 @@ class _Line:
 
 
 def _lines(path: str | Path, columns: tuple[str, ...]) -> list[_Line]:
-    if Path(path).suffix.lower() != ".csv":
+    if Path(path).suffix.lower() not in _TABLES:
         return _json_lines(path)
     rows = read_csv(path, columns, ("category",))
     if not rows:

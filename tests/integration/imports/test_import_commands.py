@@ -134,7 +134,10 @@ class TestImportExemplars:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            ("text,category\nrør,none\n".encode("latin-1"), "line 2: not UTF-8"),
+            (
+                "text,category\nrør,none\n".encode("cp865"),
+                "line 2: byte 0x9b after 'r' is not UTF-8",
+            ),
             ("tekst,category\na,none\n", "the column 'text' is missing"),
             ("text,category\na\x00,none\n", "line 2: a NUL character"),
             ("text,category\nstue, gang,none\n", "line 2: 3 cells where the header has 2"),
