@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router
 from django.db.models import ForeignKey
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
 from .db.alias import alias
 from .encoding import DTYPES, backend_registry
-from .models import get_category_model, get_job_model
+from .models import QueuedPosting, get_category_model, get_job_model
 from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
 from .schema.catalog import missing_tables
 from .schema.differences import differences
@@ -255,8 +255,9 @@ def _problem(model: type[Model], attribute: str, name: str, category: type[Model
 @register(Tags.database)
 def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E003: not PostgreSQL 15 or later. E004: pgvector older than 0.8.4."""
+    others = [_other_database(name) for name in databases or () if name != alias()]
     if not databases or alias() not in databases:
-        return []
+        return [message for message in others if message]
     connection = connections[alias()]
     if connection.vendor != "postgresql":
         return [
@@ -266,7 +267,7 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
                 id="marketplace_ai.E003",
             )
         ]
-    messages: list[CheckMessage] = []
+    messages: list[CheckMessage] = [message for message in others if message]
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version_num')::int")
         version = cursor.fetchone()[0]
@@ -292,6 +293,19 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             )
         )
     return messages
+
+
+def _other_database(name: str) -> CheckMessage | None:
+    """What is wrong with another database: migrations of this app would fail there."""
+    vendor = connections[name].vendor
+    if vendor == "postgresql" or not router.allow_migrate_model(name, QueuedPosting):
+        return None
+    return Error(
+        f"The database {name!r} is {vendor}, and no router keeps marketplace_ai out of it.",
+        hint="Add a router to DATABASE_ROUTERS whose allow_migrate is False for marketplace_ai "
+        "there.",
+        id="marketplace_ai.E003",
+    )
 
 
 @register(Tags.database)

@@ -1,7 +1,7 @@
 """Migration operations for what Django's models cannot express.
 
 Each asks the router, as Django's own do: a project may migrate a second database, which this app's
-tables are kept out of. Where they are let into a database that is not PostgreSQL, they do nothing.
+tables are kept out of.
 """
 
 from __future__ import annotations
@@ -46,21 +46,15 @@ class TableOperation(migrations.operations.base.Operation):
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
-        if self._is_due(schema_editor, model):
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
             self.apply(schema_editor, model)
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
-        if self._is_due(schema_editor, model):
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
             self.revert(schema_editor, model)
-
-    def _is_due(self, schema_editor: Any, model: type[Model]) -> bool:
-        connection = schema_editor.connection
-        return connection.vendor == "postgresql" and self.allow_migrate_model(
-            connection.alias, model
-        )
 
     def apply(self, schema_editor: Any, model: type[Model]) -> None:
         """Make the change on the model's table."""
@@ -114,9 +108,6 @@ class CreatePartitionedModel(migrations.CreateModel):
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
         model = to_state.apps.get_model(app_label, self.name)
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return

@@ -216,3 +216,17 @@ def test_doctor_stops_at_a_broken_adapter(settings: Any) -> None:
     last = list(examine())[-1]
     assert (last.name, last.ok) == ("marketplace_ai.E001", False)
     assert last.cure
+
+
+def test_e003_another_database_that_is_not_postgresql(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrations of this app fail there, unless a router keeps it out."""
+    other = type("Connection", (), {"vendor": "sqlite"})()
+    monkeypatch.setattr(checks, "connections", {"other": other})
+    message = only(checks.check_database(databases=["other"]), "E003")
+    assert message.msg == (
+        "The database 'other' is sqlite, and no router keeps marketplace_ai out of it."
+    )
+    settings.DATABASE_ROUTERS = [type("Router", (), {"allow_migrate": lambda *a, **kw: False})()]
+    assert checks.check_database(databases=["other"]) == []
