@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import DatabaseError, connections, router
@@ -196,6 +197,26 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
+
+
+@register("marketplace_ai")
+def check_one_database(**kwargs: Any) -> list[CheckMessage]:
+    """E008: a model that this app's tables refer to is in another database."""
+    try:
+        models = [get_job_model(), get_category_model(), get_user_model()]
+    except ImproperlyConfigured:
+        return []  # E001 reports it
+    return [
+        Error(
+            f"{model._meta.label} is in the database {router.db_for_write(model)!r}, "
+            f"marketplace_ai in {alias()!r}.",
+            hint="Have the router name one database for both: foreign keys join them.",
+            obj=model,
+            id="marketplace_ai.E008",
+        )
+        for model in models
+        if router.db_for_write(model) != alias()
+    ]
 
 
 @register("marketplace_ai")

@@ -230,3 +230,15 @@ def test_e003_another_database_that_is_not_postgresql(
     )
     settings.DATABASE_ROUTERS = [type("Router", (), {"allow_migrate": lambda *a, **kw: False})()]
     assert checks.check_database(databases=["other"]) == []
+
+
+def test_e008_postings_in_another_database(settings: Any) -> None:
+    class Elsewhere:
+        def db_for_write(self, model: Any, **hints: Any) -> str | None:
+            return "market" if model.__name__ == "JobPosting" else None
+
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+    message = only(checks.check_one_database(), "E008")
+    assert message.msg == (
+        "marketplace_ai.JobPosting is in the database 'market', marketplace_ai in 'default'."
+    )
