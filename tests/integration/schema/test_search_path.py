@@ -19,6 +19,7 @@ from marketplace_ai.models import (
     JobPosting,
     PostingChange,
 )
+from marketplace_ai.schema.differences import differences
 from marketplace_ai.text.normalize import digest
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +131,7 @@ def test_exemplars_come_back_by_copy_with_an_empty_search_path(
     assert (Exemplar.objects.count(), ExemplarEmbedding.objects.count()) == counts
     # A new worker reads each of them, and makes the partition that the data did not bring.
     encoder, _ = active.ensure_active()
+    assert differences() == []
     known = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
     assert len(known.ids) == counts[0]
     assert Encoder.objects.count() == 1
