@@ -23,8 +23,9 @@ class MarketplaceAIConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  (registers the system checks)
-        from .queue import trigger, wake_up
+        from .queue import wake_up
+        from .schema import repair
 
-        post_migrate.connect(trigger.install_after_migrate, dispatch_uid="marketplace_ai.trigger")
+        post_migrate.connect(repair.after_migrate, dispatch_uid="marketplace_ai.schema")
         # One receiver for all models, because the job model may not be loaded yet.
         post_save.connect(wake_up.after_save, dispatch_uid="marketplace_ai.wake_up")

@@ -11,17 +11,20 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, connections, router
 from django.db.models import CharField, ForeignKey, TextField
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
 from .db.alias import alias
 from .encoding import DTYPES, backend_registry
-from .models import get_category_model, get_job_model
+from .models import QueuedPosting, get_category_model, get_job_model
 from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
+from .schema.catalog import missing_tables
+from .schema.differences import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +200,26 @@ def check_models(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("marketplace_ai")
+def check_one_database(**kwargs: Any) -> list[CheckMessage]:
+    """E008: a model that this app's tables refer to is in another database."""
+    try:
+        models = [get_job_model(), get_category_model(), get_user_model()]
+    except ImproperlyConfigured:
+        return []  # E001 reports it
+    return [
+        Error(
+            f"{model._meta.label} is in the database {router.db_for_write(model)!r}, "
+            f"marketplace_ai in {alias()!r}.",
+            hint="Have the router name one database for both: foreign keys join them.",
+            obj=model,
+            id="marketplace_ai.E008",
+        )
+        for model in models
+        if router.db_for_write(model) != alias()
+    ]
+
+
+@register("marketplace_ai")
 def check_eligibility(**kwargs: Any) -> list[CheckMessage]:
     """W002: ``eligible`` reads fields whose changes no trigger would see."""
     try:
@@ -255,8 +278,9 @@ def _problem(model: type[Model], attribute: str, name: str, category: type[Model
 @register(Tags.database)
 def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """E003: not PostgreSQL 15 or later. E004: pgvector older than 0.8.4."""
+    others = [_other_database(name) for name in databases or () if name != alias()]
     if not databases or alias() not in databases:
-        return []
+        return [message for message in others if message]
     connection = connections[alias()]
     if connection.vendor != "postgresql":
         return [
@@ -266,7 +290,7 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
                 id="marketplace_ai.E003",
             )
         ]
-    messages: list[CheckMessage] = []
+    messages: list[CheckMessage] = [message for message in others if message]
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version_num')::int")
         version = cursor.fetchone()[0]
@@ -292,3 +316,33 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             )
         )
     return messages
+
+
+def _other_database(name: str) -> CheckMessage | None:
+    """What is wrong with another database: migrations of this app would fail there."""
+    vendor = connections[name].vendor
+    if vendor == "postgresql" or not router.allow_migrate_model(name, QueuedPosting):
+        return None
+    return Error(
+        f"The database {name!r} is {vendor}, and no router keeps marketplace_ai out of it.",
+        hint="Add a router to DATABASE_ROUTERS whose allow_migrate is False for marketplace_ai "
+        "there.",
+        id="marketplace_ai.E003",
+    )
+
+
+@register(Tags.database)
+def check_schema(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W005: something is missing that no model expresses. A warning, since ``migrate`` runs this
+    check and is its cure."""
+    if not databases or alias() not in databases or connections[alias()].vendor != "postgresql":
+        return []
+    try:
+        get_adapter()
+        found = [] if missing_tables() else differences()
+    except (ImproperlyConfigured, ImportError, DatabaseError):
+        return []  # other checks report it
+    return [
+        Warning(difference.message, hint=difference.cure, id="marketplace_ai.W005")
+        for difference in found
+    ]

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 
 from django.db import Error as DatabaseError
 
-from marketplace_ai.doctor import audit, classifier, encoders, queue, services, workers
+from marketplace_ai.doctor import audit, classifier, encoders, queue, schema, services, workers
 from marketplace_ai.doctor.finding import Finding
 
 #: What is checked once the database and the settings are in order. A check yields any number
 #: of findings.
 CHECKS: list[Callable[[], Iterator[Finding]]] = [
     queue.triggers,
+    *schema.CHECKS,
     *workers.CHECKS,
     *queue.CHECKS,
     *encoders.CHECKS,

@@ -64,6 +64,8 @@ def ensure_active(
     """
     active = Encoder.objects.active()
     if active is not None:
+        if partitions.ensure(active):
+            progress(f"Made the missing table of the vectors of {active.name!r}")
         return active, loaded.get(active.pk) or load(active)
     progress(f"Preparing the encoder {conf.encoder!r} …")
     candidate = load_checked(conf.encoder)

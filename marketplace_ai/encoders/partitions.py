@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
-from django.db import OperationalError, ProgrammingError, connections, transaction
+from django.db import OperationalError, ProgrammingError, connections
 
 from marketplace_ai.db import vector_type
 from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.models import Encoder, PostingEmbedding
+from marketplace_ai.schema.encoder_partitions import create, ensure, name
+
+__all__ = ["check_dimension", "create", "drop", "ensure", "exists", "name"]
 
 #: Timeout in milliseconds of locks on the partitioned and the referenced tables (the project's
 #: postings among them), number of attempts, and seconds between them. A waiting lock request blocks
@@ -32,10 +35,6 @@ WHERE inhparent = %(parent)s::regclass AND inhdetachpending
 """
 
 
-def name(encoder: Encoder) -> str:
-    return f"{PostingEmbedding._meta.db_table}_{encoder.pk}"
-
-
 def check_dimension(dimension: int) -> None:
     """Raise EncoderError for vectors that the database cannot store."""
     if dimension > vector_type.MAX_DIMENSION:
@@ -44,23 +43,6 @@ def check_dimension(dimension: int) -> None:
             f"{vector_type.MAX_DIMENSION} at "
             "most. Choose an encoder of a smaller dimension."
         )
-
-
-def create(encoder: Encoder) -> None:
-    """Create the partition with its dimension; inside the registering transaction."""
-    table = name(encoder)
-    dimension = int(encoder.dimension)
-    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
-        cursor.execute(
-            f"CREATE TABLE {table} PARTITION OF {PostingEmbedding._meta.db_table} "
-            f"FOR VALUES IN ({int(encoder.pk)})"
-        )
-        cursor.execute(
-            f"ALTER TABLE {table} ADD CONSTRAINT {table}_dimension "
-            f"CHECK (vector_dims(vector) = {dimension})"
-        )
-        if dimension <= vector_type.MAX_PLAIN_DIMENSION:
-            cursor.execute(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
 
 
 def exists(encoder: Encoder) -> bool:

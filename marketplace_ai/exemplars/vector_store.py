@@ -82,7 +82,9 @@ def generation() -> tuple[int, int]:
     """The counters of changes and removals; cheap, so each batch can ask whether to reload."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(GENERATION)
-        value, removals = cursor.fetchone()
+        found = cursor.fetchone()
+    # None after a flush, until an exemplar is stored.
+    value, removals = found or (0, 0)
     return value, removals
 
 

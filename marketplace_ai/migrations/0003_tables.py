@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import marketplace_ai.models.fields
-from marketplace_ai.schema import (
+from marketplace_ai.schema.operations import (
     CreatePartitionedModel,
     DatabaseForeignKey,
     DropPrimaryKeyIndex,

@@ -65,13 +65,17 @@ CREATE TRIGGER {name} AFTER {operation} ON {table} {referencing}
 FOR EACH STATEMENT EXECUTE FUNCTION {name}()
 """
 
+# Ours are those that call a function of this schema, wherever their table was moved, and those on
+# the job table, wherever our tables were moved. Not those of another project in this database.
 INSTALLED = """
-SELECT trigger.tgname, class.oid = to_regclass(%s), trigger.tgenabled <> 'D',
-       obj_description(trigger.oid, 'pg_trigger'), trigger.tgrelid::regclass::text
+SELECT trigger.tgname, trigger.tgrelid = to_regclass(%s), trigger.tgenabled <> 'D',
+       obj_description(trigger.oid, 'pg_trigger'), trigger.tgrelid::regclass::text,
+       trigger.tgfoid::regprocedure::text
 FROM pg_trigger AS trigger
-JOIN pg_class AS class ON class.oid = trigger.tgrelid
+JOIN pg_proc AS function ON function.oid = trigger.tgfoid
 WHERE trigger.tgname = ANY(%s) AND NOT trigger.tgisinternal
-  AND class.relnamespace = current_schema()::regnamespace
+  AND (function.pronamespace = current_schema()::regnamespace
+       OR trigger.tgrelid = to_regclass(%s))
 """
 
 
@@ -126,14 +130,20 @@ def definitions() -> dict[str, list[str]]:
     return result
 
 
+def bodies() -> dict[str, str]:
+    """What each trigger's function does, by its name: PL/pgSQL as the database keeps it."""
+    return {name: sql.split("$body$")[1] for name, (sql, _) in definitions().items()}
+
+
 def status() -> list[TriggerStatus]:
     """The status of each trigger in the database."""
     model, _ = posting_model_and_pk()
     table = model._meta.db_table
-    installed = {name: rest for name, *rest in _installed(table)}
+    # The job table's own last, where there are several of a name.
+    installed = {name: rest for name, *rest in sorted(_installed(table), key=lambda row: row[1])}
     result = []
     for name, statements in definitions().items():
-        right_table, enabled, comment, where = installed.get(name, (True, True, None, table))
+        right_table, enabled, comment, where, _ = installed.get(name, (True, True, None, table, ""))
         if name not in installed:
             state = "missing"
         elif not right_table:
@@ -146,8 +156,9 @@ def status() -> list[TriggerStatus]:
     return result
 
 
-def install() -> list[str]:
-    """Create or correct all triggers; the names of those that were changed.
+def install(*broken: str) -> list[str]:
+    """Create or correct all triggers, those named ``broken`` in any case; the names of those that
+    were changed.
 
     A trigger that somebody disabled stays disabled, and ``doctor`` reports it.
     """
@@ -155,7 +166,11 @@ def install() -> list[str]:
     connection = connections[alias()]
     table = connection.ops.quote_name(model._meta.db_table)
     wanted = definitions()
-    changed = [s.name for s in status() if s.state in ("missing", "outdated", "misplaced")]
+    changed = [
+        found.name
+        for found in status()
+        if found.state in ("missing", "outdated", "misplaced") or found.name in broken
+    ]
     with transaction.atomic(using=alias()), connection.cursor() as cursor:
         for name in changed:
             _drop(cursor, [name])
@@ -176,29 +191,20 @@ def fingerprint(statements: Iterable[str]) -> str:
     return hashlib.sha256("".join(statements).encode()).hexdigest()[:16]
 
 
-def install_after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
-    """Receiver of ``post_migrate``: keeps the triggers up to date with the models."""
-    if sender.name != "marketplace_ai" or using != alias():
-        return
-    model, _ = posting_model_and_pk()
-    tables = connections[using].introspection.table_names()
-    if {model._meta.db_table, PostingChange._meta.db_table} <= set(tables):
-        changed = install()
-        if changed and kwargs.get("verbosity", 1) >= 1:
-            print(f"  Installed triggers on {model._meta.db_table}: {', '.join(changed)}")
-
-
 def _installed(table: str) -> list[tuple[Any, ...]]:
     connection = connections[alias()]
+    job_table = connection.ops.quote_name(table)
     with connection.cursor() as cursor:
-        cursor.execute(INSTALLED, [connection.ops.quote_name(table), list(OPERATIONS)])
+        cursor.execute(INSTALLED, [job_table, list(OPERATIONS), job_table])
         return list(cursor.fetchall())
 
 
 def _drop(cursor: Any, names: Iterable[str]) -> None:
     names = list(names)
-    for name, _right, _enabled, _comment, where in _installed(""):
+    model, _ = posting_model_and_pk()
+    for name, _right, _enabled, _comment, where, function in _installed(model._meta.db_table):
         if name in names:
             cursor.execute(f"DROP TRIGGER {name} ON {where}")
+            cursor.execute(f"DROP FUNCTION {function}")
     for name in names:
         cursor.execute(f"DROP FUNCTION IF EXISTS {name}()")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marketplace_ai.db.error_kind import DATABASE_ERRORS, describe
-from marketplace_ai.encoders import active, readiness, register
+from marketplace_ai.encoders import active, partitions, readiness, register
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import EncoderState
@@ -161,6 +161,7 @@ class CandidateWorker:
                 return None
             loading, self._loading = self._loading, None
             text_encoder = self._text_encoders.setdefault(self.encoder.pk, loading.result())
+        partitions.ensure(self.encoder)
         model = CandidateModel(self.encoder, text_encoder)
         self._loaded = LoadedCandidate(model, self._make_prefetcher(model))
         self._last_error = ""

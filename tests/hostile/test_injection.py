@@ -128,7 +128,7 @@ PUT_TOGETHER = {
     "worker/loop.py": {"timing.session_sql()"},
     "queue/category_locks.py": {"key", "table"},
     "queue/notify.py": {"CHANNEL"},
-    "queue/trigger.py": {"comment", "name", "sql", "table", "where"},
+    "queue/trigger.py": {"comment", "function", "name", "sql", "table", "where"},
     "queue/intake.py": {"statement"},
     "encoders/search_index.py": {
         "BUILD.format(index=name(encoder), table=partitions.name(encoder), "
@@ -136,14 +136,26 @@ PUT_TOGETHER = {
         "operator_class=vector_type.COSINE_OPERATOR_CLASS)",
         "name(encoder)",
     },
-    "encoders/partitions.py": {
-        "PostingEmbedding._meta.db_table", "dimension", "int(encoder.dimension)", "int(encoder.pk)",
-        "how", "table",
+    "encoders/partitions.py": {"how"},
+    "schema/catalog.py": {
+        "editor._create_index_sql(model, fields=[item])",
+        "editor._create_unique_sql(model, [item])", "sql",
     },
-    "schema.py": {
-        "column", "quote(field.column)", "quote(model._meta.db_table)",
-        "quote(self._name(model, field))", "quote(target._meta.db_table)",
-        "quote(target._meta.pk.column)", "self.on_delete", "sql", "table",
+    "schema/encoder_partitions.py": {
+        "PostingEmbedding._meta.db_table", "dimension", "int(encoder.pk)", "table",
+    },
+    "schema/foreign_keys.py": {
+        "add_sql(field, fault.key.on_delete, is_checked=is_checked)", "change", "column",
+        "quote(constraint)", "quote(name(field))", "quote(target.db_table)",
+        "quote(target.pk.column)", "table",
+    },
+    "schema/operations.py": {
+        "column", "foreign_keys.add_sql(self._field(model), self.on_delete)", "name", "sql",
+        "statement", "table",
+    },
+    "schema/repair.py": {
+        "found.name", "found.sql", "found.table", "generations.function_sql()", "identity",
+        "table",
     },
 }  # fmt: skip
 RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}

@@ -217,3 +217,29 @@ def test_doctor_stops_at_a_broken_adapter(settings: Any) -> None:
     last = list(examine())[-1]
     assert (last.name, last.ok) == ("marketplace_ai.E001", False)
     assert last.cure
+
+
+def test_e003_another_database_that_is_not_postgresql(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrations of this app fail there, unless a router keeps it out."""
+    other = type("Connection", (), {"vendor": "sqlite"})()
+    monkeypatch.setattr(checks, "connections", {"other": other})
+    message = only(checks.check_database(databases=["other"]), "E003")
+    assert message.msg == (
+        "The database 'other' is sqlite, and no router keeps marketplace_ai out of it."
+    )
+    settings.DATABASE_ROUTERS = [type("Router", (), {"allow_migrate": lambda *a, **kw: False})()]
+    assert checks.check_database(databases=["other"]) == []
+
+
+def test_e008_postings_in_another_database(settings: Any) -> None:
+    class Elsewhere:
+        def db_for_write(self, model: Any, **hints: Any) -> str | None:
+            return "market" if model.__name__ == "JobPosting" else None
+
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+    message = only(checks.check_one_database(), "E008")
+    assert message.msg == (
+        "marketplace_ai.JobPosting is in the database 'market', marketplace_ai in 'default'."
+    )

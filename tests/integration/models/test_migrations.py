@@ -15,7 +15,8 @@ import pytest
 from django.apps import apps
 from django.db import OperationalError, connection
 
-from marketplace_ai.schema import DatabaseForeignKey
+from marketplace_ai.schema import foreign_keys
+from marketplace_ai.schema.operations import DatabaseForeignKey
 from tests.integration.databases import fresh_database
 
 pytestmark = pytest.mark.slow
@@ -264,7 +265,7 @@ def test_a_foreign_key_to_a_table_of_the_project_does_not_wait_long(
 ) -> None:
     """Otherwise the project's writes would wait behind the migration."""
     if way == "database_forwards":
-        monkeypatch.setattr(DatabaseForeignKey, "_name", staticmethod(lambda *args: "another"))
+        monkeypatch.setattr(foreign_keys, "name", lambda field: "another")
     operation = DatabaseForeignKey("AuditedPosting", "posting", "SET NULL")
     state = SimpleNamespace(apps=apps)
     host = connection.copy()

@@ -1,0 +1,117 @@
+"""The whole schema outside the ORM, compared with the database.
+
+Functions, triggers, foreign keys with their ON DELETE, partitions, replica identities, indexes and
+types of columns. Whatever somebody or something took away is one difference, with its cure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db.models import ForeignKey as DjangoForeignKey
+
+from marketplace_ai.queue import trigger
+
+from . import catalog, encoder_partitions, foreign_keys, generations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIGRATE = "Run manage.py migrate: it restores what is missing."
+SWAPPED = (
+    "If the models were swapped after the first migrate, go back to the old ones; or start anew: "
+    "manage.py migrate marketplace_ai zero, then manage.py migrate."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not as it should be: a sentence, and what to do."""
+
+    message: str
+    cure: str = MIGRATE
+
+
+def differences() -> list[Difference]:
+    """Everything in which the database differs from what the app needs; a few queries.
+
+    The triggers on the project's table are compared by ``queue.trigger.status``, which knows the
+    adapter. Only the missing tables are named where there are any.
+    """
+    tables = catalog.missing_tables()
+    if tables:
+        return [Difference(f"The table {table} is missing.") for table in tables]
+    return [
+        *_functions(), *_triggers(), *_foreign_keys(), *_partitions(), *_replica_identities(),
+        *_columns(), *_indexes(),
+    ]  # fmt: skip
+
+
+def _functions() -> Iterator[Difference]:
+    wanted = {generations.FUNCTION: generations.BODY, **trigger.bodies()}
+    for name, fault in catalog.other_functions(wanted):
+        yield Difference(f"The function {name} {fault}.")
+
+
+def _triggers() -> Iterator[Difference]:
+    for found, fault in catalog.other_triggers():
+        cure = MIGRATE
+        if fault == "disabled":
+            cure = f"ALTER TABLE {found.table} ENABLE TRIGGER {found.name}"
+        yield Difference(f"The trigger {found.name} on {found.table} is {fault}.", cure)
+
+
+def _foreign_keys() -> Iterator[Difference]:
+    for fault in foreign_keys.faults():
+        key = fault.key
+        rule = f"ON DELETE {key.on_delete}"
+        if fault.other_table is not None:
+            yield Difference(
+                f"The foreign key of {key.label} points to {fault.other_table}, not to "
+                f"{key.field.remote_field.model._meta.db_table}.",
+                SWAPPED,
+            )
+        elif fault.names:
+            yield Difference(f"The foreign key of {key.label} is not {rule}, or not validated.")
+        else:
+            yield Difference(f"The foreign key of {key.label} ({rule}) is missing.")
+
+
+def _partitions() -> Iterator[Difference]:
+    for encoder in encoder_partitions.missing():
+        yield Difference(
+            f"The partition {encoder_partitions.name(encoder)} of the encoder {encoder} is "
+            "missing: none of its vectors can be stored.",
+        )
+
+
+def _replica_identities() -> Iterator[Difference]:
+    for table, _ in catalog.without_replica_identity():
+        yield Difference(
+            f"The table {table} has no replica identity: a publication refuses its DELETEs."
+        )
+
+
+def _columns() -> Iterator[Difference]:
+    keys = {
+        (field.model._meta.db_table, field.column)
+        for model in catalog.models()
+        for field in model._meta.local_concrete_fields
+        if isinstance(field, DjangoForeignKey)
+    }
+    for table, column, found, wanted in catalog.other_columns():
+        if found is None:
+            yield Difference(f"The column {column} of {table} is missing.")
+        else:
+            yield Difference(
+                f"The column {column} of {table} has the type {found}, not {wanted}.",
+                SWAPPED
+                if (table.strip('"'), column) in keys
+                else f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {wanted}",
+            )
+
+
+def _indexes() -> Iterator[Difference]:
+    for table, name, sql in catalog.missing_indexes():
+        yield Difference(f"The index or constraint {name} of {table} is missing.", sql)

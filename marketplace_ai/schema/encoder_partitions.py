@@ -1,0 +1,90 @@
+"""The partition of each encoder's posting vectors: which ones are missing, and how to make them.
+
+A partition is made with its encoder's row, but data that was restored without the tables, or
+loaded from a fixture, brings the row alone. Without it no vector can be stored.
+"""
+
+from __future__ import annotations
+
+from django.db import connections, transaction
+
+from marketplace_ai.db import vector_type
+from marketplace_ai.db.alias import alias
+from marketplace_ai.models import Encoder, EncoderState, PostingEmbedding
+
+from . import foreign_keys
+
+# Whether the table exists, and whether it is a partition.
+FOUND = """
+SELECT to_regclass(%(table)s) IS NOT NULL, EXISTS (
+    SELECT FROM pg_inherits
+    WHERE inhrelid = to_regclass(%(table)s) AND inhparent = to_regclass(%(parent)s)
+      AND NOT inhdetachpending)
+"""
+
+LOCK_ENCODER = """
+SELECT id FROM marketplace_ai_encoder WHERE id = %s AND state <> 'retired' FOR UPDATE
+"""
+
+
+def name(encoder: Encoder) -> str:
+    return f"{PostingEmbedding._meta.db_table}_{encoder.pk}"
+
+
+def missing() -> list[Encoder]:
+    """The encoders that have vectors but no partition for them, the active one first."""
+    stored = Encoder.objects.using(alias()).exclude(state=EncoderState.RETIRED)
+    ordered = sorted(stored, key=lambda encoder: (encoder.state != EncoderState.ACTIVE, encoder.pk))
+    return [encoder for encoder in ordered if not _found(encoder)[1]]
+
+
+def ensure(encoder: Encoder) -> bool:
+    """Create or attach the partition of an encoder that lacks one; whether that was needed.
+
+    Raises ProgrammingError where the role may not create tables, and OperationalError where the
+    project's table stays locked.
+    """
+    is_there, is_attached = _found(encoder)
+    if is_attached:
+        return False
+    table = name(encoder)
+    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        cursor.execute(foreign_keys.LOCK_TIMEOUT)
+        # Several workers may start at the same time, and it may be retired meanwhile.
+        cursor.execute(LOCK_ENCODER, [encoder.pk])
+        is_retired = cursor.fetchone() is None
+        is_there, is_attached = _found(encoder)
+        if is_attached or is_retired:
+            return False
+        if is_there:
+            cursor.execute(
+                f"ALTER TABLE {PostingEmbedding._meta.db_table} ATTACH PARTITION {table} "
+                f"FOR VALUES IN ({int(encoder.pk)})"
+            )
+        else:
+            create(encoder)
+    return True
+
+
+def create(encoder: Encoder) -> None:
+    """Create the partition with its dimension; inside the registering transaction."""
+    table = name(encoder)
+    dimension = int(encoder.dimension)
+    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        cursor.execute(
+            f"CREATE TABLE {table} PARTITION OF {PostingEmbedding._meta.db_table} "
+            f"FOR VALUES IN ({int(encoder.pk)})"
+        )
+        cursor.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT {table}_dimension "
+            f"CHECK (vector_dims(vector) = {dimension})"
+        )
+        if dimension <= vector_type.MAX_PLAIN_DIMENSION:
+            cursor.execute(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
+
+
+def _found(encoder: Encoder) -> tuple[bool, bool]:
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(FOUND, {"table": name(encoder), "parent": PostingEmbedding._meta.db_table})
+        is_there, is_attached = cursor.fetchone()
+    return is_there, is_attached

@@ -1,0 +1,173 @@
+"""The foreign keys that have ON DELETE in the database.
+
+The models declare ``db_constraint=False`` and ``DO_NOTHING``. So a DELETE in the project, by the
+ORM or raw SQL, costs no query of Django's and is never refused because of this app.
+
+Django knows nothing of these keys. When a project changes the type of its own primary key, it drops
+every key to it and puts back only those that it knows. ``restore`` puts back ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import connections, transaction
+
+from marketplace_ai.db.alias import alias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Letters by which pg_constraint knows the actions.
+ACTIONS = {"CASCADE": "c", "SET NULL": "n"}
+#: A request for a lock on the project's table blocks its writes while it waits.
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A key that must be there: from which field, and what a DELETE of its target does."""
+
+    model: str
+    field_name: str
+    on_delete: str
+
+    @property
+    def field(self) -> Any:
+        return apps.get_model("marketplace_ai", self.model)._meta.get_field(self.field_name)
+
+    @property
+    def label(self) -> str:
+        field = self.field
+        return f"{field.model._meta.db_table}.{field.column}"
+
+
+FOREIGN_KEYS = (
+    ForeignKey("PostingEmbedding", "posting", "CASCADE"),
+    ForeignKey("PostingEmbedding", "encoder", "CASCADE"),
+    ForeignKey("QueuedPosting", "posting", "CASCADE"),
+    ForeignKey("Decision", "posting", "CASCADE"),
+    ForeignKey("Decision", "category", "SET NULL"),
+    ForeignKey("ShadowDecision", "posting", "CASCADE"),
+    ForeignKey("AuditedPosting", "posting", "SET NULL"),
+    ForeignKey("AuditedPosting", "category", "SET NULL"),
+    ForeignKey("AuditedPosting", "answer", "SET NULL"),
+    ForeignKey("AutomationStop", "category", "SET NULL"),
+    ForeignKey("Exemplar", "posting", "CASCADE"),
+    ForeignKey("Exemplar", "category", "SET NULL"),
+    ForeignKey("ExemplarEmbedding", "exemplar", "CASCADE"),
+    ForeignKey("ExemplarEmbedding", "encoder", "CASCADE"),
+)
+
+# Keys of a partition belong to that of its parent.
+FOUND = """
+SELECT c.conname, target.relname, c.confrelid = to_regclass(%(target)s),
+       c.confdeltype = %(action)s AND c.convalidated
+FROM pg_constraint AS c
+JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+JOIN pg_class AS target ON target.oid = c.confrelid
+WHERE c.contype = 'f' AND c.conparentid = 0 AND c.conrelid = to_regclass(%(table)s)
+  AND a.attname = %(column)s AND array_length(c.conkey, 1) = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A key that is not as it should be.
+
+    ``names`` are the constraints found in its place. ``other_table`` is the one they point to
+    instead: the models were swapped after the first migration, which nothing here can mend.
+    """
+
+    key: ForeignKey
+    names: list[str]
+    other_table: str | None = None
+
+
+def name(field: Any) -> str:
+    """The name of the constraint of a field."""
+    return f"{field.model._meta.db_table}_{field.column}_fk"
+
+
+def add_sql(field: Any, on_delete: str, *, is_checked: bool = True) -> str:
+    """The statement that adds the key; with ``is_checked`` False it holds for new rows only."""
+    quote = connections[alias()].ops.quote_name
+    target = field.remote_field.model._meta
+    return (
+        f"ALTER TABLE {quote(field.model._meta.db_table)} "
+        f"ADD CONSTRAINT {quote(name(field))} FOREIGN KEY ({quote(field.column)}) "
+        f"REFERENCES {quote(target.db_table)} ({quote(target.pk.column)}) ON DELETE {on_delete}"
+        + ("" if is_checked else " NOT VALID")
+    )
+
+
+def faults(keys: Iterable[ForeignKey] = FOREIGN_KEYS) -> list[Fault]:
+    """The keys that are missing, have another action, are not validated or point elsewhere."""
+    quote = connections[alias()].ops.quote_name
+    result = []
+    with connections[alias()].cursor() as cursor:
+        for key in keys:
+            field = key.field
+            cursor.execute(
+                FOUND,
+                {
+                    "table": quote(field.model._meta.db_table),
+                    "column": field.column,
+                    "target": quote(field.remote_field.model._meta.db_table),
+                    "action": ACTIONS[key.on_delete],
+                },
+            )
+            found = cursor.fetchall()
+            if any(is_target and is_right for _, _, is_target, is_right in found):
+                continue
+            elsewhere = [table for _, table, is_target, _ in found if not is_target]
+            names = [row[0] for row in found]
+            result.append(Fault(key, names, elsewhere[0] if elsewhere else None))
+    return result
+
+
+def restore(fault: Fault) -> None:
+    """Put a key back, after doing to the rows whose target is gone what its ON DELETE would have.
+
+    Raises OperationalError if the project's table stays locked; nothing is changed then.
+    """
+    if fault.other_table is not None:
+        raise ValueError(f"{fault.key.label} points to {fault.other_table}")
+    connection = connections[alias()]
+    quote = connection.ops.quote_name
+    field = fault.key.field
+    table = quote(field.model._meta.db_table)
+    # Otherwise the check of all rows would lock the project's table. No such key can be made on a
+    # partitioned table before PostgreSQL 18.
+    is_checked = field.model._meta.model_name == "postingembedding"
+    with transaction.atomic(using=alias()), connection.cursor() as cursor:
+        cursor.execute(LOCK_TIMEOUT)
+        # A row that a policy hides would be taken for a deleted one: rather an error.
+        cursor.execute("SET LOCAL row_security = off")
+        for constraint in fault.names:
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {quote(constraint)}")
+        if is_checked:
+            _treat_orphans(cursor, fault.key)
+        cursor.execute(add_sql(field, fault.key.on_delete, is_checked=is_checked))
+    if is_checked:
+        return
+    with transaction.atomic(using=alias()), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL row_security = off")
+        _treat_orphans(cursor, fault.key)
+        cursor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name(field))}")
+
+
+def _treat_orphans(cursor: Any, key: ForeignKey) -> None:
+    quote = connections[alias()].ops.quote_name
+    field = key.field
+    target = field.remote_field.model._meta
+    table, column = quote(field.model._meta.db_table), quote(field.column)
+    change = f"UPDATE {table} AS own SET {column} = NULL"  # noqa: S608 (names of the model only)
+    if key.on_delete == "CASCADE":
+        change = f"DELETE FROM {table} AS own"  # noqa: S608 (the same)
+    cursor.execute(
+        f"{change} WHERE own.{column} IS NOT NULL AND NOT EXISTS (SELECT FROM "
+        f"{quote(target.db_table)} AS target WHERE target.{quote(target.pk.column)} = own.{column})"
+    )
