@@ -154,8 +154,7 @@ PUT_TOGETHER = {
         "statement", "table",
     },
     "schema/repair.py": {
-        "found.name", "found.sql", "found.table", "generations.function_sql()", "identity",
-        "table",
+        "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
     },
 }  # fmt: skip
 RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}
