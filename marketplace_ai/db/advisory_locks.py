@@ -9,8 +9,9 @@
 exclusive: the state changes |
 | ``ACTIVATION`` | | the transaction | an encoder or a classifier version is being activated |
 | ``DESCRIPTION_SYNC`` | | the transaction | somebody syncs the descriptions |
+| ``TAXONOMY`` | | the transaction | exemplars follow the keys of their categories |
 
-The numbers spell "mAI1" to "mAI6". A project must not use them for its own advisory locks.
+The numbers spell "mAI1" to "mAI7". A project must not use them for its own advisory locks.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ SEARCH_INDEX_BUILD: Final = 0x6D414933
 ENCODER_STATE: Final = 0x6D414934
 ACTIVATION: Final = 0x6D414935
 DESCRIPTION_SYNC: Final = 0x6D414936
+TAXONOMY: Final = 0x6D414937
 
 
 def lock(cursor: CursorWrapper, number: int) -> None:

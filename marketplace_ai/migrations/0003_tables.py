@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                 ('category_key', models.CharField(blank=True, editable=False, help_text='Kept when the category is deleted.', max_length=200, verbose_name='category key')),
                 ('is_none', models.BooleanField(default=False, verbose_name='fits no category')),
                 ('source', models.CharField(choices=[('imported', 'imported'), ('posting', "posting's category"), ('reviewed', 'reviewed'), ('description', "category description")], max_length=11, verbose_name='source')),
-                ('state', models.CharField(choices=[('active', 'active'), ('quarantined', 'quarantined')], default='active', max_length=12, verbose_name='state')),
+                ('state', models.CharField(choices=[('active', 'active'), ('quarantined', 'quarantined'), ('orphaned', 'category deleted')], default='active', max_length=12, verbose_name='state')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('generation', models.BigIntegerField(db_default=0, db_index=True, default=0, editable=False)),
                 ('category', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_CATEGORY_MODEL, verbose_name='category')),
@@ -393,6 +393,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='queuedposting',
             constraint=models.UniqueConstraint(fields=('posting', 'encoder'), name='marketplace_ai_queue_once', nulls_distinct=False),
+        ),
+        migrations.AddIndex(
+            model_name='exemplar',
+            index=models.Index(condition=models.Q(('category__isnull', True), ('is_none', False)), fields=['category_key'], name='marketplace_ai_ex_orphaned'),
         ),
         migrations.AddIndex(
             model_name='shadowdecision',

@@ -2,7 +2,7 @@
 
 The first row a statement changes locks the one generation row, so numbers follow the order of
 commits. A statement that changes none (the cascade of an ordinary posting's deletion) takes no
-lock. An exemplar that loses its category is quarantined, because it must not mean "none". If the
+lock. An exemplar that loses its category is orphaned, because it must not mean "none". If the
 generation row is missing (a test suite's flush empties every table), counting starts at the
 clock's seconds, above any number a worker may have seen.
 """
@@ -40,8 +40,12 @@ BEGIN
     END IF;
     NEW.generation := number::bigint;
     IF TG_TABLE_NAME = 'marketplace_ai_exemplar' THEN
-        IF NEW.category_id IS NULL AND NOT NEW.is_none THEN
-            NEW.state := 'quarantined';
+        IF NEW.category_id IS NOT NULL OR NEW.is_none THEN
+            IF NEW.state = 'orphaned' THEN
+                NEW.state := 'active';
+            END IF;
+        ELSIF NEW.state = 'active' THEN
+            NEW.state := 'orphaned';
         END IF;
     END IF;
     RETURN NEW;

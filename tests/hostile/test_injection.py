@@ -156,6 +156,9 @@ PUT_TOGETHER = {
     "schema/repair.py": {
         "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
     },
+    "taxonomy/follow_keys.py": {
+        "statement.format(category_type=pk.rel_db_type(connections[alias()]))",
+    },
 }  # fmt: skip
 RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}
 
