@@ -24,6 +24,8 @@ from . import sql
 from .category_keys import stored_key, unique_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.models import Model
 
 logger = logging.getLogger(__name__)
@@ -65,10 +67,10 @@ def lock_taxonomy() -> None:
         advisory_locks.lock(cursor, advisory_locks.TAXONOMY)
 
 
-def follow_safely() -> None:
+def follow_safely(must_follow: Callable[[], bool] = lambda: bool(_wanted())) -> None:
     """``follow_keys`` for workers and web processes: it waits for nobody, and errors are logged."""
     try:
-        if _wanted():
+        if must_follow():
             _follow(lock_timeout=LOCK_TIMEOUT)
     except (DatabaseError, psycopg.Error) as error:
         logger.warning("Exemplars keep the keys they have: %s", describe(error))
@@ -80,16 +82,15 @@ def after_save(sender: type[Model], instance: Any, using: str, raw: bool, **kwar
     """Receiver of ``post_save`` of every model; acts on categories only."""
     if raw or using != alias() or sender._meta.concrete_model is not get_category_model():
         return
-    transaction.on_commit(lambda: _follow_saved(instance), using=using, robust=True)
+    transaction.on_commit(
+        lambda: follow_safely(lambda: _must_follow(instance)), using=using, robust=True
+    )
 
 
-def _follow_saved(category: Any) -> None:
-    values = {"category": category.pk, "key": stored_key(category)}
+def _must_follow(category: Any) -> bool:
     with connections[alias()].cursor() as cursor:
-        cursor.execute(sql.MUST_FOLLOW, values)
-        must_follow = cursor.fetchone()[0]
-    if must_follow:
-        follow_safely()
+        cursor.execute(sql.MUST_FOLLOW, {"category": category.pk, "key": stored_key(category)})
+        return bool(cursor.fetchone()[0])
 
 
 def _follow(lock_timeout: str | None = None) -> Followed:

@@ -10,6 +10,7 @@ from django.db import connection, connections, transaction
 
 from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.db import advisory_locks
+from marketplace_ai.doctor.classifier import exemplars as doctor_exemplars
 from marketplace_ai.models import (
     AutomationStop,
     Category,
@@ -141,6 +142,14 @@ class TestDeletedAndBack:
         rows = Exemplar.objects.filter(category=again, state=ExemplarState.ACTIVE)
         assert rows.count() == 4
         assert call("import_exemplars", csv()).startswith("0 exemplars added, 16 were there")
+
+    def test_doctor_counts_those_without_a_category(self, exemplars: None, catalog: Any) -> None:
+        [before] = doctor_exemplars()
+        catalog["maling"].delete()
+        [finding] = doctor_exemplars()
+        assert before.message == "16 vote"
+        assert finding.message == ("12 vote; without a vote, because their category was deleted: 4")
+        assert "when a category has their key" in finding.cure
 
     def test_an_import_says_what_votes_again_and_what_does_not(
         self, exemplars: None, catalog: Any, csv: Any
