@@ -54,10 +54,6 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         to be decided again."""
         return self.filter(ORPHANED, is_current=True)
 
-    def not_orphaned(self) -> DecisionQuerySet:
-        """The current decisions but those that are orphaned."""
-        return self.filter(~ORPHANED, is_current=True)
-
     def in_review(self) -> DecisionQuerySet:
         """The current decisions that wait for a person."""
         return self.filter(is_current=True, outcome=Outcome.REVIEW)

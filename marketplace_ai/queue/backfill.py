@@ -32,6 +32,7 @@ from marketplace_ai.models import (
 from marketplace_ai.text.normalize import digest
 
 from . import sql
+from .orphaned_postings import is_orphaned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +51,8 @@ def missing(
     encoder: Encoder, since: dt.date | None = None, *, vectors_only: bool = False
 ) -> QuerySet[Any]:
     """Postings without a vector of ``encoder`` that are not queued for one. If the encoder is
-    active and ``vectors_only`` is false, postings without a decision too, or with one for a
-    category that was deleted since."""
+    active and ``vectors_only`` is false, postings without a decision too, and those that a deleted
+    category left without one."""
     is_queued = QueuedPosting.objects.filter(
         posting_id=OuterRef("pk"), encoder=queue_encoder_id(encoder)
     )
@@ -66,7 +67,7 @@ def _missing_vector_or_decision(
     lacks = Q(~Exists(_vectors(encoder)), ~Exists(decisions.filter(encoder=encoder)))
     if encoder.state == EncoderState.ACTIVE and not vectors_only:
         # A former candidate has vectors of postings that were never decided.
-        lacks |= Q(~Exists(decisions.not_orphaned()))
+        lacks |= Q(~Exists(decisions)) | is_orphaned(get_adapter())
     return _postings(since).filter(lacks)
 
 

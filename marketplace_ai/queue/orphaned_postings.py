@@ -1,23 +1,38 @@
-"""Postings that were decided for a category that is deleted and that nothing will look at again.
+"""Postings that a deleted category left without one, and that nothing would look at again.
 
-The database queues them when the category goes (``schema.category_deletions``). These are what is
-left where that trigger was off, or the row was lost.
+The database queues those that were decided for it (``schema.category_deletions``); some are left
+where that trigger was off. Of those whose category a person had set, it knows nothing: their
+decision is about what the machine proposed.
 """
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef
+from typing import TYPE_CHECKING
+
+from django.db.models import Exists, OuterRef, Q
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
-from marketplace_ai.models import Decision, PostingChange, QueuedPosting
+from marketplace_ai.models import Decision, Outcome, PostingChange, QueuedPosting
+
+if TYPE_CHECKING:
+    from marketplace_ai.adapter import JobAdapter
 
 #: Whether the adapter still wants a posting decided is its own code, called for each of so many.
 POSTINGS_READ = 1000
 
 
+def is_orphaned(adapter: JobAdapter) -> Q:
+    """The condition on postings: decided for a deleted category, or said to keep a person's
+    category while they have none."""
+    current = Decision.objects.current().filter(posting_id=OuterRef("pk"))
+    kept = Exists(current.filter(outcome=Outcome.HUMAN_OVERRIDE))
+    return Q(Exists(current.orphaned())) | Q(kept, **{f"{adapter.category_field}__isnull": True})
+
+
 def count_forgotten() -> tuple[int, bool]:
-    """How many there are, and whether that is all of them; those not eligible do not count."""
+    """How many were decided for a deleted category and wait nowhere, and whether that is all of
+    them; those not eligible do not count."""
     posting = OuterRef("posting_id")
     waiting = QueuedPosting.objects.filter(posting_id=posting, encoder__isnull=True)
     logged = PostingChange.objects.filter(posting_id=posting)

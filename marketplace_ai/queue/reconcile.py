@@ -2,8 +2,8 @@
 
 Triggers do not see rows that are written while ``session_replication_role`` is ``replica``,
 directly into a partition, or in either way after a TRUNCATE. A run finds postings newer than the
-installation without a decision, postings whose text is not the encoded one, and those that were
-decided for a category that is deleted. Older postings are left to a backfill, unless a whole one
+installation without a decision, postings whose text is not the encoded one, and those that a
+deleted category left without one. Older postings are left to a backfill, unless a whole one
 was finished: then no posting should lack a vector.
 """
 
@@ -37,6 +37,7 @@ from marketplace_ai.models import (
 from marketplace_ai.text.normalize import digest
 
 from . import backfill
+from .orphaned_postings import is_orphaned
 
 if TYPE_CHECKING:
     from marketplace_ai.adapter import JobAdapter
@@ -143,7 +144,7 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
 
 def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[Any]:
-    """Postings that should have a decision and have none, or one for a deleted category."""
+    """Postings that should have a decision and have none, or that a deleted category left."""
     newer = _newer(adapter)
     expected = newer if newer is not None else Q(pk__in=[])
     if _all_were_queued(encoder):
@@ -151,7 +152,7 @@ def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[An
         vectors = PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
     decisions = Decision.objects.filter(posting_id=OuterRef("pk"))
-    undecided = Q(expected, ~Exists(decisions.current())) | Q(Exists(decisions.orphaned()))
+    undecided = Q(expected, ~Exists(decisions.current())) | is_orphaned(adapter)
     jobs = adapter.jobs().using(alias()).filter(undecided, pk__in=keys)
     return set(jobs.values_list("pk", flat=True))
 

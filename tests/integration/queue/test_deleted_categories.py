@@ -143,6 +143,26 @@ def test_a_category_that_a_person_gave_is_asked_for_again(
     assert current(posting).outcome == Outcome.REVIEW
 
 
+def test_a_persons_category_that_the_machine_had_not_proposed(
+    posting: JobPosting, maling: Category, catalog: Any
+) -> None:
+    """Nothing of ours refers to it: it is found by the scans, for a person to look at."""
+    JobPosting.objects.update(category=catalog["plen"], title="Male taket")
+    drain()
+    assert current(posting).category == maling
+    encoder = Encoder.objects.active()
+    assert encoder is not None
+    assert reconcile_all() == set()
+    catalog["plen"].delete()
+    assert not PostingChange.objects.exists()
+    assert reconcile_all() == {posting.pk}
+    backfill.request(encoder)
+    drain()
+    assert current(posting).outcome == Outcome.REVIEW
+    assert reconcile_all() == set()
+    assert not backfill.missing(encoder).exists()
+
+
 def test_a_posting_that_was_moved_before_keeps_its_new_category(
     posting: JobPosting, maling: Category, catalog: Any
 ) -> None:
