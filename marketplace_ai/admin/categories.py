@@ -13,9 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from marketplace_ai.models import Category
 
 from .base import OwnAdmin
+from .category_admin import CategoryAdminMixin
 
 
-class CategoryAdmin(OwnAdmin):
+class CategoryAdmin(CategoryAdminMixin, OwnAdmin):
     list_display = ("name_shown", "name_en", "parent", "slug")
     list_select_related = ("parent",)
     search_fields = ("name", "name_en", "slug")

@@ -155,7 +155,7 @@ def _matches(site: AdminSite, decision: Decision, adapter: JobAdapter) -> list[M
                 similarity=similarity,
                 bar=bar,
                 share=share,
-                note="" if active else str(ExemplarState.QUARANTINED.label),
+                note="" if active else str(ExemplarState(exemplar.state).label),
             )
         )
     if decision.head_share:

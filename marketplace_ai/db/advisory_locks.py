@@ -9,8 +9,9 @@
 exclusive: the state changes |
 | ``ACTIVATION`` | | the transaction | an encoder or a classifier version is being activated |
 | ``DESCRIPTION_SYNC`` | | the transaction | somebody syncs the descriptions |
+| ``TAXONOMY`` | | the transaction | exemplars follow the keys of their categories |
 
-The numbers spell "mAI1" to "mAI6". A project must not use them for its own advisory locks.
+The numbers spell "mAI1" to "mAI7". A project must not use them for its own advisory locks.
 
 Advisory locks belong to the database, and two projects may share one, each in its own schema. So
 the second key of a lock, except that of ``LIVENESS``, which is random, comes from ``OBJECT``.
@@ -29,6 +30,7 @@ SEARCH_INDEX_BUILD: Final = 0x6D414933
 ENCODER_STATE: Final = 0x6D414934
 ACTIVATION: Final = 0x6D414935
 DESCRIPTION_SYNC: Final = 0x6D414936
+TAXONOMY: Final = 0x6D414937
 
 #: SQL of a lock's second key, from the id of an encoder (or 0) and the oid of our own table, which
 #: no other schema has. Two objects may hash to one key: they wait for each other then.

@@ -20,14 +20,16 @@ class ExemplarSource(models.TextChoices):
 class ExemplarState(models.TextChoices):
     ACTIVE = "active", _("active")
     QUARANTINED = "quarantined", _("quarantined")
+    ORPHANED = "orphaned", _("category deleted")
 
 
 class Exemplar(models.Model):
     """A text and the category a person gave it; ``is_none`` marks a text that fits none.
 
-    A trigger quarantines an exemplar whose category is deleted, because an empty category alone
-    must never mean "fits none". The text is scrubbed and never changes. A category with few
-    exemplars has one made of its name and scope (``exemplars.descriptions``).
+    A trigger makes an active exemplar *orphaned* when its category is deleted, because an empty
+    category alone must never mean "fits none", and active again when it gets one. The text is
+    scrubbed and never changes. A category with few exemplars has one made of its name and scope
+    (``exemplars.descriptions``).
     """
 
     text = models.TextField(_("text"))
@@ -95,6 +97,14 @@ class Exemplar(models.Model):
                 fields=["category"],
                 condition=Q(source=ExemplarSource.DESCRIPTION),
                 name="marketplace_ai_one_description",
+            ),
+        ]
+        indexes = [
+            # Looked up by the key of each category that is saved.
+            models.Index(
+                fields=["category_key"],
+                condition=Q(category__isnull=True, is_none=False),
+                name="marketplace_ai_ex_orphaned",
             ),
         ]
 

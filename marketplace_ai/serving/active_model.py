@@ -19,6 +19,7 @@ from marketplace_ai.exemplars.encode import encode_exemplars
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue.write import Written, write
 from marketplace_ai.serving.loaded_model import Batch, LoadedModel, Vectors
+from marketplace_ai.taxonomy import follow_keys
 from marketplace_ai.versions import activation
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class ModelLoader:
         now, generation = time.monotonic(), vector_store.generation()
         if self._described in (generation, None) and now < self._next_look:
             return
+        if now >= self._next_look:
+            follow_keys.follow_safely()  # before: exemplars that come back replace a description
         done = descriptions.sync_safely(min_age=DESCRIPTIONS_SECONDS)
         # The generation from before: the next call checks what changed meanwhile.
         self._described = generation if done else None

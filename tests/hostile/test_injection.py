@@ -155,8 +155,10 @@ PUT_TOGETHER = {
         "statement", "table",
     },
     "schema/repair.py": {
-        "found.name", "found.sql", "found.table", "generations.function_sql()", "identity",
-        "table",
+        "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
+    },
+    "taxonomy/follow_keys.py": {
+        "statement.format(category_type=pk.rel_db_type(connections[alias()]))",
     },
 }  # fmt: skip
 RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}

@@ -62,7 +62,7 @@ def test_a_category_is_deleted(path: str, exemplar: Exemplar) -> None:
     JobPosting.objects.update(category=None)
     under(path, f"DELETE FROM public.marketplace_ai_category WHERE id = {category}")
     left = Exemplar.objects.filter(category_key="maling")
-    assert set(left.values_list("category_id", "state")) == {(None, "quarantined")}
+    assert set(left.values_list("category_id", "state")) == {(None, "orphaned")}
     assert left.count() == before
     generation = vector_store.generation()
     assert set(left.values_list("generation", flat=True)) == {generation[0]}
