@@ -63,7 +63,7 @@ class CandidateWorker:
         self._loaded: LoadedCandidate | None = None
         self._loading: Future[TextEncoder] | None = None
         #: Generation of the exemplars at which none lacked a vector.
-        self._complete_generation: tuple[int, int] | None = None
+        self._complete_generation: int | None = None
         self._paused_until = 0.0
         self._last_error = ""
 
@@ -152,7 +152,7 @@ class CandidateWorker:
         does not wait."""
         if self._loaded is not None:
             return self._loaded
-        text_encoder = self._text_encoders.get(self.encoder.pk)
+        text_encoder = active.find_loaded(self.encoder, self._text_encoders)
         if text_encoder is None:
             if self._loading is None:
                 logger.info("Loading the candidate encoder %s", self.encoder)
@@ -160,7 +160,7 @@ class CandidateWorker:
             if not self._loading.done():
                 return None
             loading, self._loading = self._loading, None
-            text_encoder = self._text_encoders.setdefault(self.encoder.pk, loading.result())
+            text_encoder = self._text_encoders[self.encoder.pk] = loading.result()
         partitions.ensure(self.encoder)
         model = CandidateModel(self.encoder, text_encoder)
         self._loaded = LoadedCandidate(model, self._make_prefetcher(model))
