@@ -133,9 +133,10 @@ def changes(
     current, previous = _history()
     follows = since is not None and since in (current, *previous)
     with vectors.cursor(connections[alias()], binary=True) as cursor:
-        cursor.execute(
-            NUMBERS_SINCE if follows else NUMBERS, {"encoder": encoder_id, "since": since}
-        )
+        if follows:
+            cursor.execute(NUMBERS_SINCE, {"encoder": encoder_id, "since": since})
+        else:
+            cursor.execute(NUMBERS, {"encoder": encoder_id})
         numbers: dict[int, int | None] = dict(cursor.fetchall())
         differing = sorted(i for i, number in numbers.items() if known.get(i) != number)
         read = differing[:limit]

@@ -129,6 +129,7 @@ PUT_TOGETHER = {
     "queue/category_locks.py": {"key", "table"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "function", "name", "sql", "table", "where"},
+    "queue/heartbeat.py": {"statement"},
     "queue/intake.py": {"statement"},
     "encoders/search_index.py": {
         "BUILD.format(index=name(encoder), table=partitions.name(encoder), "
