@@ -85,7 +85,7 @@ class ModelLoader:
         #: The model that ``refresh`` returned last.
         self.active: ActiveModel | None = None
         # The exemplars at the last look at descriptions; None: it failed, or was never done.
-        self._described: tuple[int, int] | None = None
+        self._described: int | None = None
         self._next_look = 0.0
         self._state: activation.ActiveState | None = None
 
@@ -112,7 +112,7 @@ class ModelLoader:
 
     def _load(self) -> ActiveModel:
         encoder = Encoder.objects.active()
-        if encoder is not None and self.active is not None and encoder.pk == self.active.encoder.pk:
+        if self.active is not None and self.active.encoder.is_same_registration(encoder):
             return self.active
         encoder, text_encoder = active.ensure_active(logger.info, self.text_encoders)
         text_encoder.warm_up()
