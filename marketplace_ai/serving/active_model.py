@@ -125,9 +125,9 @@ class ModelLoader:
         now, generation = time.monotonic(), vector_store.generation()
         if self._described in (generation, None) and now < self._next_look:
             return
-        if now >= self._next_look:
-            follow_keys.follow_safely()  # before: exemplars that come back replace a description
+        # First: exemplars that come back replace a description.
+        has_more = now >= self._next_look and follow_keys.follow_safely()
         done = descriptions.sync_safely(min_age=DESCRIPTIONS_SECONDS)
         # The generation from before: the next call checks what changed meanwhile.
         self._described = generation if done else None
-        self._next_look = now + DESCRIPTIONS_SECONDS
+        self._next_look = now if has_more else now + DESCRIPTIONS_SECONDS

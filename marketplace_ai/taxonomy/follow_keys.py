@@ -21,17 +21,18 @@ from marketplace_ai.models import get_category_model
 from marketplace_ai.queue.category_locks import lock_categories
 
 from . import sql
-from .category_keys import stored_key, unique_keys
+from .category_keys import stored_key
+from .changes import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from django.db.models import Model
 
 logger = logging.getLogger(__name__)
 
 #: A worker's postings wait for it, and so does whoever saved a category.
 LOCK_TIMEOUT = "200ms"
+#: Categories that a worker follows between two batches: some thousand exemplars.
+CATEGORIES_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def follow_keys() -> Followed:
     Waits for others that do the same. Two queries if there is nothing to do. Raises Django's
     ``DatabaseError``, and whatever the adapter's ``category_key`` raises.
     """
-    return _follow() if _wanted() else Followed()
+    wanted = Changes.read()
+    return _follow(wanted.keys) if wanted.keys else Followed()
 
 
 def lock_taxonomy() -> None:
@@ -67,33 +69,41 @@ def lock_taxonomy() -> None:
         advisory_locks.lock(cursor, advisory_locks.TAXONOMY)
 
 
-def follow_safely(must_follow: Callable[[], bool] = lambda: bool(_wanted())) -> None:
-    """``follow_keys`` for workers and web processes: it waits for nobody, and errors are logged."""
+def follow_safely() -> bool:
+    """``follow_keys`` for workers and web processes; whether there is more to do.
+
+    It follows a few categories at a time, waits for nobody, and logs its errors.
+    """
     try:
-        if must_follow():
-            _follow(lock_timeout=LOCK_TIMEOUT)
+        changes = Changes.read()
+        some = changes.some(CATEGORIES_AT_ONCE)
+        if some:
+            _follow(some, lock_timeout=LOCK_TIMEOUT)
+        return len(some) < len(changes.keys)
     except (DatabaseError, psycopg.Error) as error:
         logger.warning("Exemplars keep the keys they have: %s", describe(error))
     except Exception:
         logger.exception("Exemplars keep the keys they have: the adapter fails")
+    return False
 
 
 def after_save(sender: type[Model], instance: Any, using: str, raw: bool, **kwargs: Any) -> None:
     """Receiver of ``post_save`` of every model; acts on categories only."""
     if raw or using != alias() or sender._meta.concrete_model is not get_category_model():
         return
-    transaction.on_commit(
-        lambda: follow_safely(lambda: _must_follow(instance)), using=using, robust=True
-    )
+    transaction.on_commit(lambda: _after_commit(instance), using=using, robust=True)
 
 
-def _must_follow(category: Any) -> bool:
+def _after_commit(category: Any) -> None:
+    values = {"category": category.pk, "key": stored_key(category)}
     with connections[alias()].cursor() as cursor:
-        cursor.execute(sql.MUST_FOLLOW, {"category": category.pk, "key": stored_key(category)})
-        return bool(cursor.fetchone()[0])
+        cursor.execute(sql.MUST_FOLLOW, values)
+        must_follow = cursor.fetchone()[0]
+    if must_follow:
+        follow_safely()
 
 
-def _follow(lock_timeout: str | None = None) -> Followed:
+def _follow(wanted: dict[Any, str], lock_timeout: str | None = None) -> Followed:
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
         if lock_timeout is None:
             lock_taxonomy()
@@ -101,12 +111,10 @@ def _follow(lock_timeout: str | None = None) -> Followed:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [lock_timeout])
             if not advisory_locks.try_lock(cursor, advisory_locks.TAXONOMY):
                 return Followed()
-        # All writers lock categories first. Their keys may have changed before that.
-        lock_categories(_wanted())
-        wanted = _wanted()
-        if not wanted:
-            return Followed()
-        values = {"categories": list(wanted), "keys": list(wanted.values())}
+        lock_categories(wanted)  # all writers lock categories first
+        # Read again, now under the locks: others may have changed them meanwhile.
+        still = Changes.read().keys.items() & wanted.items()
+        values = {"categories": [c for c, _ in still], "keys": [key for _, key in still]}
         renamed = _execute(cursor, sql.PARK_OLD_KEYS, values)
         merged = _execute(cursor, sql.DELETE_DUPLICATES, values)
         _execute(cursor, sql.WRITE_KEYS, values)
@@ -126,22 +134,3 @@ def _execute(cursor: Any, statement: str, values: dict[str, Any]) -> int:
     pk: Any = get_category_model()._meta.pk
     cursor.execute(statement.format(category_type=pk.rel_db_type(connections[alias()])), values)
     return int(cursor.rowcount)
-
-
-def _wanted() -> dict[Any, str]:
-    """The keys of the categories that have exemplars under another key, or that get some back."""
-    with connections[alias()].cursor() as cursor:
-        cursor.execute(sql.KEYS_IN_USE)
-        in_use = cursor.fetchall()
-    keys = unique_keys()
-    pk: Any = get_category_model()._meta.pk
-    by_category = [(pk.to_python(c), key) for c, key in in_use if c is not None]
-    returning = {key for category, key in in_use if category is None}
-    # A key that the exemplars of a category without a key of its own still have is not free.
-    taken = {key for category, key in by_category if category not in keys}
-    changed = {category for category, key in by_category if keys.get(category, key) != key}
-    return {
-        category: key
-        for category, key in keys.items()
-        if key not in taken and (category in changed or key in returning)
-    }

@@ -79,6 +79,19 @@ def test_an_automatic_posting_is_decided_again(
     assert not PostingChange.objects.exists()
 
 
+def test_whoever_empties_it_needs_no_right_to_the_log(
+    posting: JobPosting, maling: Category
+) -> None:
+    """Before PostgreSQL 18 the trigger fires as whoever deleted the category."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE taxonomist")
+        cursor.execute("GRANT SELECT, UPDATE ON marketplace_ai_decision TO taxonomist")
+        cursor.execute("SET ROLE taxonomist")
+        cursor.execute("UPDATE marketplace_ai_decision SET category_id = NULL")
+        cursor.execute("RESET ROLE")
+    assert PostingChange.objects.get().posting_id == posting.pk
+
+
 @pytest.mark.parametrize("outcome", [Outcome.REVIEW, Outcome.NONE])
 def test_nobody_is_said_to_have_set_what_is_not_set(
     outcome: Outcome, posting: JobPosting, maling: Category, monkeypatch: Any

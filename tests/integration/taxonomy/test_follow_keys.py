@@ -203,6 +203,7 @@ class TestDeletedAndBack:
         silent = set(models.refresh().fitted.index.ids)  # type: ignore[union-attr]
         Category.objects.bulk_create([Category(slug="maling", name="Maling")])
         models._next_look = 0.0
+        assert models.current() is None
         labeled = Exemplar.objects.filter(category_key="maling").exclude(source="description")
         after = set(models.refresh().fitted.index.ids)  # type: ignore[union-attr]
         assert len(before) > len(silent)
@@ -263,6 +264,25 @@ class TestBesideOthers:
         thread.join()
         follow_safely()
         assert set(keys(catalog["maling"])) == {"malearbeid"}
+
+    def test_a_worker_follows_a_few_categories_at_a_time(
+        self, exemplars: None, catalog: Any, monkeypatch: Any
+    ) -> None:
+        """But two that exchange their keys together."""
+        monkeypatch.setattr(following, "CATEGORIES_AT_ONCE", 1)
+        maling, plen, rorlegger = (catalog[key] for key in ("maling", "plen", "rorlegger"))
+        add("Male plenen", maling, "maling")
+        add("Male plenen", plen, "plen")
+        renames = ((maling, "x"), (plen, "maling"), (maling, "plen"), (rorlegger, "vann"))
+        for category, key in renames:
+            rename(category, key)
+        assert follow_safely()
+        assert set(keys(rorlegger)) == {"rorlegger"} or set(keys(plen)) == {"plen"}
+        assert set(keys(maling) + keys(plen)) == {"maling", "plen"}
+        assert not follow_safely()
+        expected = ({"plen"}, {"maling"}, {"vann"})
+        assert tuple(set(keys(c)) for c in (maling, plen, rorlegger)) == expected
+        assert not follow_safely()
 
     def test_an_adapter_that_fails_stops_no_worker(
         self, exemplars: None, monkeypatch: Any, caplog: Any
