@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext
 
@@ -196,6 +196,18 @@ def requeue_reviews() -> int:
         posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False
     )
     return backfill.queue_all(get_adapter().jobs().filter(Exists(in_review)))
+
+
+def requeue_late_reviews(version: int) -> int:
+    """Queue the postings that another version has sent to review since this one decides, by
+    workers that were still loading it; how many."""
+    since = Greatest("activated_at", "encoder__activated_at")
+    decides = ClassifierVersion.objects.using(alias()).filter(pk=version).annotate(since=since)
+    late = Decision.objects.filter(
+        posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False,
+        decided_at__gte=Subquery(decides.values("since")),
+    ).exclude(classifier=version)  # fmt: skip
+    return backfill.queue_all(get_adapter().jobs().filter(Exists(late)))
 
 
 def _discard_old_artifacts(encoder: Encoder) -> None:
