@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Versions of an encoder that keep their artifact (some megabytes each): those fitted or active
 #: last. Older rows stay without it, because decisions refer to them.
 MAX_STORED_ARTIFACTS = 10
+#: No write of a batch takes longer.
+LONGEST_WRITE = dt.timedelta(minutes=1)
 #: Rows that the stored bytes must decide exactly as the fitted classifier does.
 VERIFIED_ROWS = 32
 
@@ -201,7 +203,8 @@ def requeue_reviews() -> int:
 def requeue_late_reviews(version: int) -> int:
     """Queue the postings that another version has sent to review since this one decides, by
     workers that were still loading it; how many."""
-    since = Greatest("activated_at", "encoder__activated_at")
+    # A decision has the time at which its transaction began.
+    since = Greatest("activated_at", "encoder__activated_at") - LONGEST_WRITE
     decides = ClassifierVersion.objects.using(alias()).filter(pk=version).annotate(since=since)
     late = Decision.objects.filter(
         posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False,

@@ -248,6 +248,7 @@ class Worker:
             if self._active is not None:
                 self._active[1].finish()  # it may use the encoder
             model = self._models.advance()
+            self._intake.collect_next()  # what came in meanwhile goes before the next piece
         if self._active is None or self._active[0] is not model:
             if self._active is not None:
                 self._active[1].release_all()  # read for another encoder
