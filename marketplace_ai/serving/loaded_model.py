@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 #: triggers (``pg_restore --data-only --disable-triggers``) changes no generation.
 COMPARISON_SECONDS = 30.0
 
+#: Exemplars that are taken into memory at a time, while postings may wait.
+EXEMPLARS_AT_A_TIME = 1024
+
 #: By text: its vector (d,), or what encoding it raised. Blank texts have none.
 Vectors = dict[str, "NDArray[np.float32] | Exception"]
 
@@ -79,8 +82,25 @@ class LoadedClassifier:
     #: When all exemplars are compared again, by ``time.monotonic``.
     next_comparison: float = 0.0
 
-    def take(self, changed: vector_store.Changes) -> None:
-        """Take changed exemplars into the index."""
+    def is_current(self) -> bool:
+        """Whether the index has all exemplars; one query."""
+        return (
+            time.monotonic() < self.next_comparison and vector_store.generation() == self.generation
+        )
+
+    def update(self, encoder: Encoder, limit: int | None) -> None:
+        """Take exemplars that changed into the index, at most ``limit`` at a time."""
+        since = self.generation
+        if time.monotonic() >= self.next_comparison:
+            since = None
+            self.next_comparison = time.monotonic() + COMPARISON_SECONDS
+        self._take(
+            vector_store.changes(
+                encoder.pk, encoder.dimension, since=since, known=self.numbers, limit=limit
+            )
+        )
+
+    def _take(self, changed: vector_store.Changes) -> None:
         self.index.update(
             changed.ids, changed.texts, changed.labels, changed.vectors, changed.gone,
             changed.described.tolist(),
@@ -94,14 +114,17 @@ class LoadedClassifier:
 class LoadedModel:
     """An encoder in memory, with its active classifier version where there is one.
 
-    It is complete from its construction on: without ``fitted``, everything goes to review.
-    ``ActiveModel`` decides with it, ``CandidateModel`` does not.
+    It is usable from its construction on: without ``fitted``, everything goes to review.
+    ``ActiveModel`` decides with it, ``CandidateModel`` does not. It follows the database in pieces,
+    between which postings are decided.
     """
 
     def __init__(self, encoder: Encoder, text_encoder: TextEncoder) -> None:
         self.encoder = encoder
         self.text_encoder = text_encoder
         self.fitted: LoadedClassifier | None = None
+        #: What takes its place when all exemplars are in its index.
+        self._next: LoadedClassifier | None = None
         #: The active version at the last look, whether or not it could be loaded.
         self._followed_version: activation.VersionKey | None = None
 
@@ -113,7 +136,7 @@ class LoadedModel:
     # -- following the database ------------------------------------------------------------
 
     def _follow_classifier(self) -> None:
-        """Load the active version, if it is another one.
+        """Load the active version, if it is another one; its exemplars are read afterwards.
 
         A damaged one decides nothing: the loaded one stays until another is activated. If there
         is none, as after a start, postings go to review.
@@ -121,8 +144,12 @@ class LoadedModel:
         key = activation.active_version_key(self.encoder)
         if key == self._followed_version:
             return
+        self._next = None
         try:
-            self.fitted = None if key is None else self._load_classifier(key.version)
+            if key is None:
+                self.fitted = None
+            else:
+                self._next = self._load_classifier(key.version)
         except ArtifactError as error:
             instead = f"version {self.version_id} still decides" if self.fitted else "none decides"
             logger.error(
@@ -137,26 +164,19 @@ class LoadedModel:
             index.threads = 1  # the next batch is encoded meanwhile
         return LoadedClassifier(version, classifier, index)
 
-    def _has_current_exemplars(self) -> bool:
-        fitted = self.fitted
-        return (
-            fitted is not None
-            and time.monotonic() < fitted.next_comparison
-            and vector_store.generation() == fitted.generation
-        )
+    def _follow_exemplars(self, limit: int | None) -> bool:
+        """Take changed exemplars into memory, at most ``limit`` of them; whether more are left.
 
-    def _update_index(self) -> None:
-        """Take exemplars that changed into the index."""
-        if self.fitted is None:
-            return
-        since = self.fitted.generation
-        if time.monotonic() >= self.fitted.next_comparison:
-            since = None
-            self.fitted.next_comparison = time.monotonic() + COMPARISON_SECONDS
-        changed = vector_store.changes(
-            self.encoder.pk, self.encoder.dimension, since=since, known=self.fitted.numbers
+        A newly activated version takes the other's place once it has all of them.
+        """
+        for loaded in (self.fitted, self._next):
+            if loaded is not None and not loaded.is_current():
+                loaded.update(self.encoder, limit)
+        if self._next is not None and self._next.generation is not None:
+            self.fitted, self._next = self._next, None
+        return self._next is not None or (
+            self.fitted is not None and self.fitted.generation is None
         )
-        self.fitted.take(changed)
 
     # -- a batch ---------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Versions of an encoder that keep their artifact (some megabytes each): those fitted or active
 #: last. Older rows stay without it, because decisions refer to them.
 MAX_STORED_ARTIFACTS = 10
+#: No write of a batch takes longer.
+LONGEST_WRITE = dt.timedelta(minutes=1)
 #: Rows that the stored bytes must decide exactly as the fitted classifier does.
 VERIFIED_ROWS = 32
 
@@ -196,6 +198,19 @@ def requeue_reviews() -> int:
         posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False
     )
     return backfill.queue_all(get_adapter().jobs().filter(Exists(in_review)))
+
+
+def requeue_late_reviews(version: int) -> int:
+    """Queue the postings that another version has sent to review since this one decides, by
+    workers that were still loading it; how many."""
+    # A decision has the time at which its transaction began.
+    since = Greatest("activated_at", "encoder__activated_at") - LONGEST_WRITE
+    decides = ClassifierVersion.objects.using(alias()).filter(pk=version).annotate(since=since)
+    late = Decision.objects.filter(
+        posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False,
+        decided_at__gte=Subquery(decides.values("since")),
+    ).exclude(classifier=version)  # fmt: skip
+    return backfill.queue_all(get_adapter().jobs().filter(Exists(late)))
 
 
 def _discard_old_artifacts(encoder: Encoder) -> None:

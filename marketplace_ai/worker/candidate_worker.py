@@ -130,7 +130,8 @@ class CandidateWorker:
             if lacks_vectors:
                 loaded.prefetcher.close()  # the encoder is called by one thread at a time
                 return loaded.model.encode_some()
-            loaded.model.follow(self.encoder)
+            if loaded.model.follow(self.encoder):
+                return True
             has_written = loaded.prefetcher.run_once(worker)
         has_scanned = self.encoder.state != EncoderState.ACTIVE and self._scanner.run_once(
             self.encoder
