@@ -8,11 +8,11 @@ from hashlib import sha256
 
 from marketplace_ai.text import labeled_csv
 from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.parents import Parents, check_categories, read_catalog
 
 #: (right category, proposed category): how often people corrected the second to the first. None:
 #: fits no category.
 ConfusionCounts = Mapping[tuple[str | None, str | None], int]
-Parents = Mapping[str, str | None]
 
 
 class MiningError(ValueError):
@@ -103,13 +103,13 @@ def read_corpus(
     ``parents()``. ``prepared`` turns a text into what a worker would encode. Raises TableError
     that names file and line, and MiningError if fewer than two categories have a text.
     """
-    rows = labeled_csv.read_rows(path, for_fitting=True, prepared=prepared)
-    known_parents: Parents
-    if catalog is not None:
-        known_parents = labeled_csv.read_catalog(catalog)
-        labeled_csv.check_categories(known_parents, rows, catalog)
-    else:
-        known_parents = rows.parents or parents()
+    categories = None if catalog is None else read_catalog(catalog)
+    rows = labeled_csv.read_rows(
+        path, for_fitting=True, known=(categories or {}).keys(), prepared=prepared
+    )
+    if catalog is not None and categories is not None:
+        check_categories(categories, rows, catalog)
+    known_parents = categories or rows.parents or parents()
     builder = CorpusBuilder(path)
     for text, labels in zip(rows.texts, rows.true_labels, strict=True):
         builder.add(text, *labels)
