@@ -14,6 +14,7 @@ from marketplace_ai.imports.common import categories_by_key, prepare_text
 from marketplace_ai.models import AuditedPosting
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank
 
 #: Text and label of each posting; a label is the classifier's, None for "fits none".
@@ -47,6 +48,7 @@ def read_file(path: str) -> LabeledPostings:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     categories = categories_by_key()
     labeled: LabeledRows = []
+    keys: list[tuple[str, ...]] = []
     for row, key in zip(rows, single_categories(path, rows, categories.keys()), strict=True):
         if key is not None and key not in categories:
             raise TableError(
@@ -57,8 +59,10 @@ def read_file(path: str) -> LabeledPostings:
         if is_blank(text):
             raise TableError(f"{path}, line {row.line}: the text is empty.")
         labeled.append((text, None if key is None else str(categories[key].pk)))
+        keys.append(() if key is None else (key,))
     if not rows:
         raise TableError(f"{path}: there is no row below the header.")
+    tell_notes(path, [text for text, _ in labeled], keys, (f"line {row.line}" for row in rows))
     kinds = [row["kind"] for row in rows] if "kind" in rows[0].values else None
     return LabeledPostings(labeled, kinds)
 

@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
 from marketplace_ai.imports.common import categories_by_key, errors_name_row, prepare_text
+from marketplace_ai.imports.contradictions import ImportedText, tell_contradictions
 from marketplace_ai.models import Decision, Exemplar, ExemplarSource
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
@@ -63,6 +64,10 @@ def import_exemplars(
             "has it first, correct the row, or use --create-categories."
         )
     adapter = get_adapter()
+    tell_contradictions(
+        path,
+        ((text, key, f"line {row.line}") for text, key, row in zip(texts, keys, rows, strict=True)),
+    )
     with transaction.atomic(using=alias()):
         for key, row in missing.items():
             with errors_name_row(path, row):
@@ -101,6 +106,7 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
         machine_category_id=OuterRef(f"{field}_id"),
     )  # fmt: skip
     added = existing = 0
+    labeled: list[ImportedText] = []
     with transaction.atomic(using=alias()):
         for key, category in categories_by_key().items():
             postings: Any = adapter.jobs().filter(**{field: category})
@@ -112,8 +118,10 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
                     exemplars.append(
                         _exemplar(text, category, key, ExemplarSource.POSTING, posting.pk)
                     )
+                    labeled.append((text, key, f"posting {posting.pk}"))
             new_count, existing_count = _add(exemplars, dry_run)
             added, existing = added + new_count, existing + existing_count
+    tell_contradictions("Your postings", labeled)
     return ExemplarCounts(added, existing, 0)
 
 

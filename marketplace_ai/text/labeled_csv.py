@@ -9,7 +9,9 @@ import numpy as np
 
 from marketplace_ai.scrub import scrub
 from marketplace_ai.text.category_cells import NONE, category_cells
+from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank, normalize
 from marketplace_ai.text.parents import Parents, parent_column
 
@@ -61,6 +63,11 @@ class LabeledRows:
         """How many rows have more than one label."""
         return sum(len(answers) > 1 for answers in self.true_labels)
 
+    def contradictions(self) -> list[Contradiction]:
+        """The texts that are labeled in several ways."""
+        places = (f"line {line}" for line in self.lines)
+        return find_contradictions(self.texts, self.true_labels, places)
+
     def take(self, numbers: Iterable[int]) -> LabeledRows:
         """The rows with these numbers, in this order."""
         kept = list(numbers)
@@ -111,7 +118,7 @@ def read_rows(
                 f"{path}, line {row.line}: the text has no letter and no digit, so nothing can be "
                 "learnt from it. Correct or remove the row."
             )
-    return LabeledRows(
+    rows = LabeledRows(
         path,
         [row.line for row in kept],
         texts,
@@ -119,6 +126,8 @@ def read_rows(
         [row["kind"] for row in kept] if "kind" in columns else None,
         parent_column(path, kept, answers) if "parent" in columns else {},
     )
+    tell_notes(path, texts, answers, (f"line {line}" for line in rows.lines))
+    return rows
 
 
 def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:

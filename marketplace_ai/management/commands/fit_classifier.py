@@ -184,6 +184,13 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             f"First choice right on {figures['first_choice']:.1%} of the labeled rows that "
             f"have a category ({figures['rows']} rows, out-of-fold)."
         )
+    if figures["groups"] < minimum_counts.TOLD_SHARE_COUNTED * figures["rows"]:
+        yield (
+            f"The {figures['rows']} labeled rows count as {figures['groups']} for the guarantee: "
+            "near-duplicates count once."
+        )
+    if len(figures["categories"]) == 1:
+        yield "All exemplars that have a category have the same one: nothing is told apart."
     if figures["unknown_labels"]:
         yield f"{figures['unknown_labels']} labeled rows have a category without exemplars."
     yield f"Guaranteed: {target:.0%} precision at a confidence level of {confidence:.0%}."
