@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 
 from marketplace_ai.imports.common import categories_by_key
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState
-from marketplace_ai.text.contradictions import contradiction_sentence, find_contradictions
+from marketplace_ai.text.contradictions import (
+    Contradiction,
+    contradiction_sentence,
+    find_contradictions,
+)
 from marketplace_ai.text.normalize import same_text_key
 from marketplace_ai.text.reading_notes import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+#: What it means that exemplars contradict each other, and what to do.
+CURE = "Each row votes for its own: quarantine or correct the wrong ones."
 
 #: Text, the key of its category (None: fits no category), and where it stands.
 ImportedText = tuple[str, str | None, str]
@@ -25,20 +32,19 @@ def tell_contradictions(source: str, rows: Iterable[ImportedText]) -> None:
     both = [*rows, *(row for row in _stored() if same_text_key(row[0]) in keys)]
     found = find_contradictions(*_columns(both))
     if found:
-        tell(
-            contradiction_sentence(
-                source, found, "Each row votes for its own: quarantine or correct the wrong ones."
-            )
-        )
+        tell(contradiction_sentence(source, found, CURE))
 
 
-def _stored() -> Iterator[ImportedText]:
+def stored_contradictions(newest: int | None = None) -> list[Contradiction]:
+    """The texts of active exemplars that have several labels; of the ``newest`` only, if given."""
+    return find_contradictions(*_columns(list(_stored(newest))))
+
+
+def _stored(newest: int | None = None) -> Iterator[ImportedText]:
     keys = {category.pk: key for key, category in categories_by_key().items()}
     exemplars = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
-    rows = exemplars.exclude(source=ExemplarSource.DESCRIPTION).values_list(
-        "pk", "text", "category_id"
-    )
-    for pk, text, category in rows.iterator():
+    rows = exemplars.exclude(source=ExemplarSource.DESCRIPTION).order_by("-pk")
+    for pk, text, category in rows.values_list("pk", "text", "category_id")[:newest].iterator():
         yield text, keys.get(category), f"exemplar {pk}"
 
 

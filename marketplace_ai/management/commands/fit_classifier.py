@@ -69,7 +69,9 @@ class Command(DatabaseCommand):
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
         from marketplace_ai.fitting import fit_classifier, labeled_postings
+        from marketplace_ai.imports.contradictions import CURE, stored_contradictions
         from marketplace_ai.promotion import eligibility
+        from marketplace_ai.text.contradictions import contradiction_sentence
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions import activation
 
@@ -77,6 +79,8 @@ class Command(DatabaseCommand):
         active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
         if not active.exclude(source=ExemplarSource.DESCRIPTION).exists():
             usage_error("There are no exemplars yet: run import_exemplars first.")
+        if contradictions := stored_contradictions():
+            self.say(contradiction_sentence("Exemplars", contradictions, CURE))
         try:
             encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
