@@ -166,6 +166,6 @@ def test_a_text_that_votes_for_another_category_too_is_told(
     data = {"text": "Male stue", "category": catalog["plen"].pk, "state": "active"}
     response = admin_client.post(reverse(ADD), data, follow=True)
     [warning, _] = messages_of(response)
-    assert warning.startswith("The same text is also an exemplar of Maling: each votes")
+    assert warning.startswith("The same text is also an exemplar of Painting: each votes")
     data = {"text": "Male stue", "is_none": "on", "state": "quarantined"}
     assert len(messages_of(admin_client.post(reverse(ADD), data, follow=True))) == 1
