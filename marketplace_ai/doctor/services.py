@@ -10,6 +10,7 @@ from django.db import connections
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import describe
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.models import QueuedPosting
 from marketplace_ai.queue import wake_up
@@ -30,7 +31,7 @@ def database() -> Finding:
             )
             version, pgvector_version, is_read_only = cursor.fetchone()
     except DatabaseError as error:
-        return Finding("database", False, " ".join(str(error).split()), START_DATABASE)
+        return Finding("database", False, describe(error), START_DATABASE)
     if is_read_only:
         return Finding(
             "database", False, f"PostgreSQL {version} takes no writes: it is a standby, or set to "
