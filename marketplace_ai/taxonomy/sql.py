@@ -28,6 +28,18 @@ SELECT EXISTS (
 )
 """
 
+# The first row that is changed locks the exemplars' generation, which others want who hold a row.
+LOCK_EXEMPLARS = (
+    WANTED  # noqa: S608 (a constant of ours)
+    + """
+SELECT exemplar.id FROM marketplace_ai_exemplar AS exemplar
+WHERE exemplar.category_id IN (SELECT category FROM wanted)
+   OR exemplar.category_id IS NULL AND NOT exemplar.is_none
+      AND exemplar.category_key IN (SELECT key FROM wanted)
+ORDER BY exemplar.id FOR UPDATE
+"""
+)
+
 # One key at a time could be another's still, as when two categories exchange theirs. No key of a
 # category begins with a control character.
 PARK_OLD_KEYS = (

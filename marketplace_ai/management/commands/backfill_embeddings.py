@@ -16,7 +16,7 @@ from marketplace_ai.management.console import (
 )
 from marketplace_ai.management.encoder_options import registered_name
 from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
-from marketplace_ai.queue import backfill, heartbeat, scans
+from marketplace_ai.queue import backfill, heartbeat, orphaned_postings, scans
 
 #: Seconds between two updates of the progress bar.
 UPDATE_SECONDS = 0.5
@@ -24,7 +24,8 @@ UPDATE_SECONDS = 0.5
 
 class Command(DatabaseCommand):
     help = (
-        "Queue postings that have no vector of the active encoder, behind all fresh ones. Workers "
+        "Queue postings that have no vector of the active encoder, or were decided for a category "
+        "that was deleted since, behind all fresh ones. Workers "
         "encode and decide them; a category that a person set is kept, and the proposal is only "
         "recorded. The command counts first, then stores a request: running workers queue a "
         "thousand postings at a time, even if this command or one of them is stopped. Run it again "
@@ -94,6 +95,8 @@ class Command(DatabaseCommand):
             print_json(self, result)
         elif scan is None:
             self.stdout.write(f"{about}{total:,} postings have no vector of {encoder.name}.")
+            if encoder.state == EncoderState.ACTIVE and not options["vectors_only"]:
+                self._tell_of_deleted_categories()
         elif scan.finished_at:
             self.stdout.write(f"{queued:,} postings queued for {encoder.name}.")
         else:
@@ -102,6 +105,15 @@ class Command(DatabaseCommand):
                 "workers queue the rest as they go (--wait shows it, --stop stops it)."
             )
         return None
+
+    def _tell_of_deleted_categories(self) -> None:
+        """Their postings are counted too, and have vectors."""
+        count, is_all = orphaned_postings.count_forgotten()
+        if count:
+            self.stdout.write(
+                f"{count:,}{'' if is_all else ' or more'} of these have one, and were decided for "
+                "a category that was deleted since."
+            )
 
     def _encoder(self, name: str | None) -> Encoder:
         active = Encoder.objects.active()

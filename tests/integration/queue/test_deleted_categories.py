@@ -28,6 +28,7 @@ from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.proposal import EncodedPosting, Proposal
 from marketplace_ai.queue.write import write
 from marketplace_ai.review.answers import answer
+from tests.integration.command_calls import call
 from tests.integration.worker_runs import automatic, current, drain
 
 from .test_reconcile import reconcile_all
@@ -244,6 +245,10 @@ class TestWithoutTheTrigger:
         assert list(backfill.missing(encoder)) == [posting]
         assert not backfill.missing(encoder, vectors_only=True).exists()
         assert backfill.count(encoder) == (1, False)
+
+    def test_a_dry_run_says_why(self) -> None:
+        told = call("backfill_embeddings", dry_run=True)
+        assert "1 of these have one, and were decided for a category that was deleted" in told
 
     def test_a_reconcile_run_queues_it(self, posting: JobPosting) -> None:
         """Also one that is older than the app."""

@@ -19,11 +19,13 @@ from marketplace_ai.models import (
     ExemplarState,
     JobPosting,
 )
+from marketplace_ai.review.answers import answer
 from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.taxonomy import follow_keys as following
 from marketplace_ai.taxonomy.follow_keys import Followed, follow_keys, follow_safely
 from marketplace_ai.text.normalize import digest
 from tests.conftest import EXEMPLARS
+from tests.faults.stepping import WAITING
 from tests.integration.command_calls import call
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +45,17 @@ def rename(category: Category, key: str) -> None:
 def keys(category: Category) -> list[str]:
     rows = Exemplar.objects.filter(category=category).order_by("pk")
     return list(rows.values_list("category_key", flat=True))
+
+
+def until(query: str, count: int) -> None:
+    """Wait for the database to say so."""
+    for _ in range(600):
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            if cursor.fetchone()[0] >= count:
+                return
+            cursor.execute("SELECT pg_sleep(0.05)")
+    raise AssertionError(query)
 
 
 @pytest.fixture
@@ -263,6 +276,42 @@ class TestBesideOthers:
         done.set()
         thread.join()
         follow_safely()
+        assert set(keys(catalog["maling"])) == {"malearbeid"}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_an_answer_meanwhile_ends_in_no_deadlock(
+        self, exemplars: None, catalog: Any, posting: JobPosting
+    ) -> None:
+        """It deletes the posting's earlier exemplar, then counts that; both wait for each other."""
+        add("Male stue og gang", catalog["maling"], "maling", posting=posting)
+        rename(catalog["maling"], "malearbeid")
+        deleted, done = threading.Event(), threading.Event()
+        errors: list[Exception] = []
+
+        def give_answer() -> None:
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    # The row as a DELETE locks it, before its trigger counts.
+                    cursor.execute(
+                        "SELECT FROM marketplace_ai_exemplar WHERE posting_id = %s FOR UPDATE",
+                        [posting.pk],
+                    )
+                    deleted.set()
+                    until(WAITING, 1)
+                    answer(posting.pk, catalog["plen"].pk, None)
+            except Exception as error:  # noqa: BLE001 (told below)
+                errors.append(error)
+            finally:
+                done.set()
+                connections.close_all()
+
+        thread = threading.Thread(target=give_answer)
+        thread.start()
+        assert deleted.wait(60)
+        follow_keys()
+        assert done.wait(60)
+        thread.join()
+        assert errors == []
         assert set(keys(catalog["maling"])) == {"malearbeid"}
 
     def test_a_worker_follows_a_few_categories_at_a_time(
