@@ -27,8 +27,9 @@ logger = logging.getLogger(__name__)
 
 #: Postings wait during a step, so it gives up soon on rows that the project has locked.
 LOCK_TIMEOUT = "200ms"
-#: Categories of one step.
-STEP = 64
+#: Categories compared in one step, and new descriptions at which it ends: about as many as an
+#: encoder takes at once, so that a replaced description is missing for a moment only.
+STEP, NEW_AT_A_TIME = 128, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Plan:
 
 
 class Sync:
-    """A sync in steps of ``STEP`` categories, between which postings are decided.
+    """A sync in steps of some categories, between which postings are decided.
 
     Until ``is_done`` each call of ``step`` takes the next categories. Several may be under way
     in different workers.
@@ -155,7 +156,12 @@ def _plan(min_age: float, after: Any | None) -> Plan:
     since = timezone.now() - dt.timedelta(seconds=min_age)
     unchanged: set[Any] = set()
     new: dict[Any, str] = {}
-    for category in categories:
+    waiting: set[Any] = set()
+    for position, category in enumerate(categories):
+        if len(new) == NEW_AT_A_TIME:
+            last = categories[position - 1].pk
+            waiting = {left.pk for left in categories[position:]}
+            break
         text = _text(adapter, category)
         _, _, known, created, is_duplicate = existing.get(
             category.pk, (None, None, b"", None, False)
@@ -175,7 +181,7 @@ def _plan(min_age: float, after: Any | None) -> Plan:
             unchanged.add(category.pk)
         else:
             new[category.pk] = text
-    obsolete = [row[0] for row in rows if row[1] not in unchanged]
+    obsolete = [row[0] for row in rows if row[1] not in unchanged | waiting]
     return Plan(obsolete, _without_duplicates(new), last)
 
 

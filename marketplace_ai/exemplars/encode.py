@@ -89,7 +89,7 @@ def encode_next(encoder: Encoder, text_encoder: TextEncoder) -> int:
 
 
 def _device_batch(text_encoder: TextEncoder, rows: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Those of the rows, (id, text), that the encoder takes at once, of similar length."""
+    """Those of the rows, (id, text), that the device takes at once, of similar length."""
     lengths = estimate_tokens([text for _, text in rows], text_encoder.max_tokens)
-    planned = plan_batches(lengths, text_encoder.tokens_at_once, MOST)
+    planned = plan_batches(lengths, text_encoder.device_batch_tokens, MOST)
     return [rows[position] for position in planned[0]] if planned else []

@@ -29,7 +29,7 @@ from tests.integration.worker_runs import automatic, drain, fit
 
 pytestmark = pytest.mark.django_db
 
-#: Padded tokens that the encoder takes at once.
+#: Padded tokens that the device takes at once.
 TOKENS = 200
 POSTING = "Male bod nummer"
 
@@ -37,7 +37,7 @@ POSTING = "Male bod nummer"
 @pytest.fixture
 def models(fitted: None, monkeypatch: pytest.MonkeyPatch) -> ModelLoader:
     """Those of a worker that has worked before, with an encoder that takes few texts at once."""
-    monkeypatch.setattr(DummyEncoder, "tokens_at_once", TOKENS)
+    monkeypatch.setattr(DummyEncoder, "device_batch_tokens", TOKENS)
     loader = ModelLoader()
     drain(loader)
     return loader
@@ -185,8 +185,9 @@ def test_a_sync_in_steps_does_what_one_in_a_single_step_does(
     descriptions.sync()
     at_once = state()
     Exemplar.objects.filter(source="description").delete()
-    for size in (1, 2, 3, 11):
+    for size, new in ((1, 1), (2, 3), (3, 2), (11, 4), (11, 1)):
         monkeypatch.setattr(descriptions, "STEP", size)
+        monkeypatch.setattr(descriptions, "NEW_AT_A_TIME", new)
         descriptions.sync()
         assert state() == at_once
         Category.objects.filter(slug="ny-5").delete()
