@@ -25,7 +25,9 @@ class MarketplaceAIConfig(AppConfig):
         from . import checks  # noqa: F401  (registers the system checks)
         from .queue import wake_up
         from .schema import repair
+        from .taxonomy import follow_keys
 
         post_migrate.connect(repair.after_migrate, dispatch_uid="marketplace_ai.schema")
         # One receiver for all models, because the job model may not be loaded yet.
         post_save.connect(wake_up.after_save, dispatch_uid="marketplace_ai.wake_up")
+        post_save.connect(follow_keys.after_save, dispatch_uid="marketplace_ai.taxonomy")

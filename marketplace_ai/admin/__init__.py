@@ -1,13 +1,15 @@
 """The screens of moderators and operators, one module each, on the stock Django admin.
 
-A host with its own job model adds ``JobAdminMixin`` to that model's admin.
+A host with its own models adds ``JobAdminMixin`` and ``CategoryAdminMixin`` to their admins.
 """
 
 from . import audits, automation, categories, decisions, exemplars, postings, queue
+from .category_admin import CategoryAdminMixin
 from .encoders import encoder_admin
 from .job_admin import JobAdminMixin
 
 __all__ = [
+    "CategoryAdminMixin",
     "JobAdminMixin",
     "audits",
     "automation",

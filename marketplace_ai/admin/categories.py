@@ -16,6 +16,7 @@ from marketplace_ai.models import Category
 from marketplace_ai.text.parents import find_circle
 
 from .base import OwnAdmin
+from .category_admin import CategoryAdminMixin
 
 if TYPE_CHECKING:
     CategoryModelForm = forms.ModelForm[Category]
@@ -41,7 +42,7 @@ class CategoryForm(CategoryModelForm):
         return parent
 
 
-class CategoryAdmin(OwnAdmin):
+class CategoryAdmin(CategoryAdminMixin, OwnAdmin):
     form = CategoryForm
     list_display = ("name_shown", "name_en", "parent", "slug")
     list_select_related = ("parent",)

@@ -29,6 +29,7 @@ TONES: dict[str, str] = {
     Outcome.CORRECTED: "person",
     ExemplarState.ACTIVE: "good",
     ExemplarState.QUARANTINED: "attention",
+    ExemplarState.ORPHANED: "attention",
 }
 
 

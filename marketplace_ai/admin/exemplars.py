@@ -31,6 +31,13 @@ class ExemplarForm(ExemplarModelForm):
         model = Exemplar
         fields = ("text", "category", "is_none", "state")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.state != ExemplarState.ORPHANED and "state" in self.fields:
+            # Only the database makes one so.
+            field: Any = self.fields["state"]
+            field.choices = [c for c in field.choices if c[0] != ExemplarState.ORPHANED]
+
     def clean_text(self) -> str:
         """The text as it will be compared; encoders see no other form of it."""
         text = prepare_text(self.cleaned_data["text"])
@@ -169,7 +176,7 @@ class ExemplarAdmin(OwnAdmin):
 
     @admin.action(description=_("Quarantine (no votes)"), permissions=["change"])
     def quarantine(self, request: HttpRequest, queryset: Any) -> None:
-        rows = queryset.filter(state=ExemplarState.ACTIVE)
+        rows = queryset.exclude(state=ExemplarState.QUARANTINED)
         changed = rows.update(state=ExemplarState.QUARANTINED)
         text = ngettext(
             "%(n)d exemplar no longer votes.", "%(n)d exemplars no longer vote.", changed
@@ -178,7 +185,7 @@ class ExemplarAdmin(OwnAdmin):
 
     @admin.action(description=_("Restore (votes again)"), permissions=["change"])
     def restore(self, request: HttpRequest, queryset: Any) -> None:
-        rows = queryset.filter(state=ExemplarState.QUARANTINED)
+        rows = queryset.exclude(state=ExemplarState.ACTIVE)
         homeless = rows.filter(category__isnull=True, is_none=False)
         left = homeless.count()
         changed = rows.exclude(pk__in=homeless.values("pk")).update(state=ExemplarState.ACTIVE)
@@ -186,9 +193,9 @@ class ExemplarAdmin(OwnAdmin):
         messages.success(request, text % {"n": changed})
         if left:
             text = ngettext(
-                "%(n)d exemplar stays quarantined: its category was deleted. Open it and "
+                "%(n)d exemplar still does not vote: its category was deleted. Open it and "
                 "choose another one.",
-                "%(n)d exemplars stay quarantined: their categories were deleted. Open them "
+                "%(n)d exemplars still do not vote: their categories were deleted. Open them "
                 "and choose other ones.",
                 left,
             )

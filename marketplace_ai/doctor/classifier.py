@@ -36,7 +36,8 @@ RECENT = dt.timedelta(minutes=10)
 
 
 def exemplars() -> Iterator[Finding]:
-    """How many exemplars vote, and how many categories have a description only."""
+    """How many exemplars vote, and how many not because their category was deleted; how many
+    categories have a description only."""
     count = _labeled_exemplars().count()
     if not count:
         yield Finding(
@@ -47,7 +48,14 @@ def exemplars() -> Iterator[Finding]:
     message = f"{count} vote"
     if description_only := descriptions.count_description_only():
         message += f"; categories with nothing but their description: {description_only}"
-    yield Finding("exemplars", True, message)
+    cure = ""
+    if orphaned := Exemplar.objects.filter(state=ExemplarState.ORPHANED).count():
+        message += f"; without a vote, because their category was deleted: {orphaned}"
+        cure = (
+            "They vote again when a category has their key; or give them another category in the "
+            "admin, under Exemplars."
+        )
+    yield Finding("exemplars", True, message, cure)
 
 
 def contradictions() -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.models import EncoderState, ScanPurpose, TableScan
-from marketplace_ai.queue import backfill, row_security, scans, stats, trigger
+from marketplace_ai.queue import backfill, orphaned_postings, row_security, scans, stats, trigger
 
 #: If a fresh posting waits longer than this, the workers do not keep up.
 SLOW = dt.timedelta(minutes=1)
@@ -61,6 +61,18 @@ def queue() -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def orphaned() -> Iterator[Finding]:
+    """How many postings were decided for a category that is deleted, and wait for nothing."""
+    count, is_all = orphaned_postings.count_forgotten()
+    if count:
+        yield Finding(
+            "deleted categories", False,
+            f"{count}{'' if is_all else ' or more'} postings were decided for a category that was "
+            "deleted since, and nothing looks at them again.",
+            "Run manage.py backfill_embeddings: it has them decided anew.",
+        )  # fmt: skip
+
+
 def table_scans() -> Iterator[Finding]:
     """How far each unfinished backfill or reconcile run of the active encoder is."""
     for scan in TableScan.objects.unfinished().select_related("encoder").order_by("pk"):
@@ -111,4 +123,4 @@ def row_level_security() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-CHECKS = [queue, row_level_security, table_scans, long_transaction]
+CHECKS = [queue, orphaned, row_level_security, table_scans, long_transaction]

@@ -60,12 +60,29 @@ def broker() -> Finding:
             transport_options=dict(wake_up.TRANSPORT)
         ) as connection:
             connection.ensure_connection(max_retries=0, timeout=1)
+            queue, waiting = wake_up.count_waiting(current_app, connection)
+            if waiting >= wake_up.MAX_WAITING and not _is_consumed(queue):
+                return Finding(
+                    "broker", False,
+                    f"{waiting} messages wait in the queue {queue!r}, and no Celery worker that "
+                    "consumes it answers.",
+                    f"Start one (celery -A PROJECT worker -Q {queue}), or route marketplace_ai.* "
+                    "to a queue that one consumes.",
+                )  # fmt: skip
     except Exception as error:  # noqa: BLE001 (transports raise errors of many types)
         return Finding(
             "broker", False, f"The broker cannot be reached: {error}",
             "Start Redis. Until then postings are found by polling, and interactive tasks wait.",
         )  # fmt: skip
     return Finding("broker", True, f"{current_app.conf.broker_url.split('@')[-1]} answers")
+
+
+def _is_consumed(queue: str) -> bool:
+    """Whether a Celery worker answers within a second that it consumes this queue."""
+    from celery import current_app
+
+    replies = current_app.control.inspect(timeout=1).active_queues() or {}
+    return any(consumed["name"] == queue for queues in replies.values() for consumed in queues)
 
 
 def system_checks(*, with_database: bool) -> Iterator[Finding]:

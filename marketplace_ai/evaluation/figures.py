@@ -117,7 +117,7 @@ def _choices(rows: Sequence[ScoredRow], parents: Parents) -> dict[str, Any]:
 def _tagged(
     rows: Sequence[ScoredRow], outcome: str, right: Callable[[ScoredRow], bool], target: Target
 ) -> dict[str, Any]:
-    """Rows with this outcome. ``p_value``: the chance of so many errors or more if exactly the
+    """Rows with this outcome. ``p_value``: the probability of so many errors or more if exactly the
     target precision held (exact binomial); below 0.05 the guarantee is refuted."""
     tagged = [row for row in rows if row.prediction.outcome == outcome]
     errors = sum(not right(row) for row in tagged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -10,20 +11,34 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
 from marketplace_ai.imports.common import categories_by_key, errors_name_row
 from marketplace_ai.models import get_category_model
+from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.category_cells import parent_cell, tell_parents
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.parents import check_slug, circle_sentence, find_circle
 
 
-def import_catalog(path: str, *, dry_run: bool = False) -> int:
-    """Create or update categories from a CSV file.
+@dataclass(frozen=True, slots=True)
+class CatalogCounts:
+    """What an import did.
+
+    Attributes:
+        loaded: categories created or updated.
+        restored: exemplars that vote again, because their category was deleted and is there again.
+    """
+
+    loaded: int
+    restored: int
+
+
+def import_catalog(path: str, *, dry_run: bool = False) -> CatalogCounts:
+    """Create or update categories from a CSV file. One that was deleted gets its exemplars back.
 
     Parameters:
         path: a file with the columns slug, parent, name_nb and, optionally, name_en and
             scope_nb. Rows may come in any order; a parent may also be an existing category.
         dry_run: check everything, write nothing.
 
-    Returns the number of rows. Raises ``TableError`` with the line of the first wrong row.
+    Raises ``TableError`` with the line of the first wrong row; then nothing was written.
 
     Example::
 
@@ -36,14 +51,16 @@ def import_catalog(path: str, *, dry_run: bool = False) -> int:
     adapter = get_adapter()
     categories = dict(existing)
     with transaction.atomic(using=alias()):
+        lock_taxonomy()
         for row in ordered:
             parent = categories.get(row["parent"]) if row["parent"] else None
             with errors_name_row(path, row):
                 category = adapter.create_category(row["slug"], parent, row.values)
             categories[row["slug"]] = category
+        followed = follow_keys()
         # A dry run writes too and rolls back, so that the models and the database check the rows.
         transaction.set_rollback(dry_run, using=alias())
-    return len(rows)
+    return CatalogCounts(len(rows), len(followed.restored))
 
 
 def _check(path: str, rows: list[Row], existing: dict[str, Any]) -> dict[str, Row]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.db import OperationalError, ProgrammingError, transaction
@@ -12,7 +13,8 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
 from marketplace_ai.imports.common import categories_by_key, errors_name_row, prepare_text
 from marketplace_ai.imports.contradictions import ImportedText, tell_contradictions
-from marketplace_ai.models import Decision, Exemplar, ExemplarSource
+from marketplace_ai.models import Decision, Exemplar, ExemplarSource, ExemplarState
+from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import digest, is_blank
@@ -25,11 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExemplarCounts:
-    """What an import did: exemplars added, exemplars that existed already, new categories."""
+    """What an import did; each text of it is counted once.
+
+    Attributes:
+        added: exemplars that are new.
+        existing: those that were there already, and vote.
+        categories_created: new categories.
+        quarantined: those that were there already and do not vote.
+        restored: those that were there already, did not vote because their category was deleted,
+            and vote again because it exists again.
+    """
 
     added: int
     existing: int
     categories_created: int
+    quarantined: int = 0
+    restored: int = 0
 
 
 def import_exemplars(
@@ -69,10 +82,12 @@ def import_exemplars(
         ((text, key, f"line {row.line}") for text, key, row in zip(texts, keys, rows, strict=True)),
     )
     with transaction.atomic(using=alias()):
+        lock_taxonomy()
         for key, row in missing.items():
             with errors_name_row(path, row):
                 categories[key] = adapter.create_category(key, None, {"name_nb": key})
-        added, existing = _add(
+        restored = follow_keys().restored
+        counts = _add(
             (
                 _exemplar(
                     text,
@@ -82,10 +97,10 @@ def import_exemplars(
                 )
                 for key, text in zip(keys, texts, strict=True)
             ),
-            dry_run,
+            restored,
         )
         transaction.set_rollback(dry_run, using=alias())
-    return ExemplarCounts(added, existing, len(missing))
+    return replace(counts, categories_created=len(missing))
 
 
 def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> ExemplarCounts:
@@ -105,13 +120,13 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
         posting_id=OuterRef("pk"), is_current=True, is_answered=False,
         machine_category_id=OuterRef(f"{field}_id"),
     )  # fmt: skip
-    added = existing = 0
+    exemplars = []
     labeled: list[ImportedText] = []
     with transaction.atomic(using=alias()):
+        restored = follow_keys().restored
         for key, category in categories_by_key().items():
             postings: Any = adapter.jobs().filter(**{field: category})
             postings = postings.exclude(Exists(set_by_machine)).order_by(*newest_first)
-            exemplars = []
             for posting in postings[:per_category]:
                 text = _posting_text(adapter, posting)
                 if not is_blank(text):
@@ -119,10 +134,10 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
                         _exemplar(text, category, key, ExemplarSource.POSTING, posting.pk)
                     )
                     labeled.append((text, key, f"posting {posting.pk}"))
-            new_count, existing_count = _add(exemplars, dry_run)
-            added, existing = added + new_count, existing + existing_count
+        counts = _add(exemplars, restored)
+        transaction.set_rollback(dry_run, using=alias())
     tell_contradictions("Your postings", labeled)
-    return ExemplarCounts(added, existing, 0)
+    return counts
 
 
 def _checked_text(path: str, row: Row, key: str | None) -> str:
@@ -171,18 +186,22 @@ def _exemplar(
     )
 
 
-def _add(exemplars: Iterable[Exemplar], dry_run: bool) -> tuple[int, int]:
-    """Add the exemplars that do not exist yet; returns (added, existing)."""
-    unique = list({(e.text_digest, e.category_key, e.posting_id): e for e in exemplars}.values())
-    existing = {
-        (bytes(text_digest), key, posting_id)
-        for text_digest, key, posting_id in Exemplar.objects.filter(
-            text_digest__in=[e.text_digest for e in unique]
-        )
-        .exclude(source=ExemplarSource.DESCRIPTION)  # not a label that a person gave
-        .values_list("text_digest", "category_key", "posting_id")
-    }
-    new = [e for e in unique if (e.text_digest, e.category_key, e.posting_id) not in existing]
-    if not dry_run:
-        Exemplar.objects.bulk_create(new, ignore_conflicts=True, batch_size=1000)
-    return len(new), len(unique) - len(new)
+def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCounts:
+    """Add the exemplars that do not exist yet; ``restored`` are ids of those that vote again."""
+    unique = {(e.text_digest, e.category_key, e.posting_id): e for e in exemplars}
+    known: Counter[str] = Counter()
+    rows = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
+    rows = rows.filter(text_digest__in=[text_digest for text_digest, _, _ in unique])
+    for pk, text_digest, key, posting_id, state in rows.values_list(
+        "pk", "text_digest", "category_key", "posting_id", "state"
+    ):
+        if unique.pop((bytes(text_digest), key, posting_id), None) is not None:
+            known["restored" if pk in restored else state] += 1
+    Exemplar.objects.bulk_create(unique.values(), ignore_conflicts=True, batch_size=1000)
+    return ExemplarCounts(
+        added=len(unique),
+        existing=known[ExemplarState.ACTIVE],
+        categories_created=0,
+        quarantined=known[ExemplarState.QUARANTINED],
+        restored=known["restored"],
+    )

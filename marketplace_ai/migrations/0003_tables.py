@@ -14,6 +14,7 @@ from django.db import migrations, models
 
 import marketplace_ai.models.fields
 from marketplace_ai.schema.operations import (
+    CategoryDeletions,
     CreatePartitionedModel,
     DatabaseForeignKey,
     DropPrimaryKeyIndex,
@@ -40,7 +41,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('value', models.BigIntegerField(default=0)),
-                ('removals', models.BigIntegerField(default=0)),
+                ('previous', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), db_default=[], default=list, size=None)),
             ],
             options={
                 'verbose_name': 'exemplar generation',
@@ -133,7 +134,7 @@ class Migration(migrations.Migration):
                 ('category_key', models.CharField(blank=True, editable=False, help_text='Kept when the category is deleted.', max_length=200, verbose_name='category key')),
                 ('is_none', models.BooleanField(default=False, verbose_name='fits no category')),
                 ('source', models.CharField(choices=[('imported', 'imported'), ('posting', "posting's category"), ('reviewed', 'reviewed'), ('description', "category description")], max_length=11, verbose_name='source')),
-                ('state', models.CharField(choices=[('active', 'active'), ('quarantined', 'quarantined')], default='active', max_length=12, verbose_name='state')),
+                ('state', models.CharField(choices=[('active', 'active'), ('quarantined', 'quarantined'), ('orphaned', 'category deleted')], default='active', max_length=12, verbose_name='state')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('generation', models.BigIntegerField(db_default=0, db_index=True, default=0, editable=False)),
                 ('category', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_CATEGORY_MODEL, verbose_name='category')),
@@ -163,7 +164,7 @@ class Migration(migrations.Migration):
             name='PostingChange',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('created', 'created'), ('edited', 'edited'), ('bulk', 'bulk edit'), ('rescan', 'unknown change')], max_length=8, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('created', 'created'), ('edited', 'edited'), ('bulk', 'bulk edit'), ('category', 'category deleted'), ('rescan', 'unknown change')], max_length=8, verbose_name='kind')),
                 ('logged_at', models.DateTimeField(verbose_name='logged')),
                 ('posting', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_JOB_MODEL)),
             ],
@@ -329,7 +330,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'decision',
                 'verbose_name_plural': 'decisions',
-                'indexes': [models.Index(fields=['posting', 'id'], name='marketplace_ai_dec_posting'), models.Index(condition=models.Q(('decided_by__isnull', False)), fields=['decided_by'], name='marketplace_ai_dec_person'), models.Index(condition=models.Q(('is_current', True)), fields=['outcome', '-id'], name='marketplace_ai_dec_outcome')],
+                'indexes': [models.Index(fields=['posting', 'id'], name='marketplace_ai_dec_posting'), models.Index(condition=models.Q(('decided_by__isnull', False)), fields=['decided_by'], name='marketplace_ai_dec_person'), models.Index(condition=models.Q(('is_current', True)), fields=['outcome', '-id'], name='marketplace_ai_dec_outcome'), models.Index(condition=models.Q(('category__isnull', True), models.Q(('category_key', ''), _negated=True), ('is_current', True)), fields=['posting'], name='marketplace_ai_dec_orphaned')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('is_current', True)), fields=('posting',), name='marketplace_ai_one_current')],
             },
         ),
@@ -394,6 +395,10 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('posting', 'encoder'), name='marketplace_ai_queue_once', nulls_distinct=False),
         ),
         migrations.AddIndex(
+            model_name='exemplar',
+            index=models.Index(condition=models.Q(('category__isnull', True), ('is_none', False)), fields=['category_key'], name='marketplace_ai_ex_orphaned'),
+        ),
+        migrations.AddIndex(
             model_name='shadowdecision',
             index=models.Index(fields=['encoder', '-decided_at'], name='marketplace_ai_shadow_last'),
         ),
@@ -441,5 +446,6 @@ class Migration(migrations.Migration):
         DatabaseForeignKey("ExemplarEmbedding", "exemplar", "CASCADE"),
         DatabaseForeignKey("ExemplarEmbedding", "encoder", "CASCADE"),
         ExemplarGenerations(),
+        CategoryDeletions(),
         TriggersGoFirst(),
     ]

@@ -40,10 +40,23 @@ class Match:
     share: float
 
 
+#: Whose category was deleted since: one that never had a category has no key either.
+ORPHANED = Q(category__isnull=True) & ~Q(category_key="")
+
+
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def current(self) -> DecisionQuerySet:
         """The latest decision about each posting."""
         return self.filter(is_current=True)
+
+    def orphaned(self) -> DecisionQuerySet:
+        """The current decisions whose category was deleted since. A trigger queues their postings
+        to be decided again."""
+        return self.filter(ORPHANED, is_current=True)
+
+    def not_orphaned(self) -> DecisionQuerySet:
+        """The current decisions but those that are orphaned."""
+        return self.filter(~ORPHANED, is_current=True)
 
     def in_review(self) -> DecisionQuerySet:
         """The current decisions that wait for a person."""
@@ -130,6 +143,12 @@ class Decision(models.Model):
                 fields=["outcome", "-id"],
                 condition=Q(is_current=True),
                 name="marketplace_ai_dec_outcome",
+            ),
+            # Nearly empty, and read in every scan.
+            models.Index(
+                fields=["posting"],
+                condition=ORPHANED & Q(is_current=True),
+                name="marketplace_ai_dec_orphaned",
             ),
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -20,14 +21,16 @@ class ExemplarSource(models.TextChoices):
 class ExemplarState(models.TextChoices):
     ACTIVE = "active", _("active")
     QUARANTINED = "quarantined", _("quarantined")
+    ORPHANED = "orphaned", _("category deleted")
 
 
 class Exemplar(models.Model):
     """A text and the category a person gave it; ``is_none`` marks a text that fits none.
 
-    A trigger quarantines an exemplar whose category is deleted, because an empty category alone
-    must never mean "fits none". The text is scrubbed and never changes. A category with few
-    exemplars has one made of its name and scope (``exemplars.descriptions``).
+    A trigger makes an active exemplar *orphaned* when its category is deleted, because an empty
+    category alone must never mean "fits none", and active again when it gets one. The text is
+    scrubbed and never changes. A category with few exemplars has one made of its name and scope
+    (``exemplars.descriptions``).
     """
 
     text = models.TextField(_("text"))
@@ -97,21 +100,29 @@ class Exemplar(models.Model):
                 name="marketplace_ai_one_description",
             ),
         ]
+        indexes = [
+            # Looked up by the key of each category that is saved.
+            models.Index(
+                fields=["category_key"],
+                condition=Q(category__isnull=True, is_none=False),
+                name="marketplace_ai_ex_orphaned",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.text if len(self.text) <= 80 else self.text[:79] + "…"
 
 
 class ExemplarGeneration(models.Model):
-    """One row with a counter that triggers increase at every change of exemplars or their vectors.
+    """One row with a number that triggers renew at every change of exemplars or their vectors.
 
     Its row lock orders the changes by commit, so a worker that has seen generation *g* has
-    missed nothing up to *g*. ``removals`` counts deletions, which leave no row to be found by
-    its generation.
+    missed nothing up to *g*. ``previous`` has the numbers since the last removal, newest first:
+    see ``schema.generations``.
     """
 
     value = models.BigIntegerField(default=0)
-    removals = models.BigIntegerField(default=0)
+    previous = ArrayField(models.BigIntegerField(), default=list, db_default=[])
 
     class Meta:
         verbose_name = _("exemplar generation")

@@ -15,6 +15,7 @@ class ChangeKind(models.TextChoices):
     CREATED = "created", _("created")
     EDITED = "edited", _("edited")
     BULK = "bulk", _("bulk edit")
+    CATEGORY = "category", _("category deleted")
     RESCAN = "rescan", _("unknown change")
 
 

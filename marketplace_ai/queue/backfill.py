@@ -50,7 +50,8 @@ def missing(
     encoder: Encoder, since: dt.date | None = None, *, vectors_only: bool = False
 ) -> QuerySet[Any]:
     """Postings without a vector of ``encoder`` that are not queued for one. If the encoder is
-    active and ``vectors_only`` is false, postings without a decision too."""
+    active and ``vectors_only`` is false, postings without a decision too, or with one for a
+    category that was deleted since."""
     is_queued = QueuedPosting.objects.filter(
         posting_id=OuterRef("pk"), encoder=queue_encoder_id(encoder)
     )
@@ -60,12 +61,12 @@ def missing(
 def _missing_vector_or_decision(
     encoder: Encoder, since: dt.date | None, vectors_only: bool
 ) -> QuerySet[Any]:
-    decisions = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
+    decisions = Decision.objects.current().filter(posting_id=OuterRef("pk"))
     # A blank posting has a decision and never a vector.
     lacks = Q(~Exists(_vectors(encoder)), ~Exists(decisions.filter(encoder=encoder)))
     if encoder.state == EncoderState.ACTIVE and not vectors_only:
         # A former candidate has vectors of postings that were never decided.
-        lacks |= Q(~Exists(decisions))
+        lacks |= Q(~Exists(decisions.not_orphaned()))
     return _postings(since).filter(lacks)
 
 

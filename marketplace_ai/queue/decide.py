@@ -152,8 +152,11 @@ def _decide_one(
     proposal = item.proposal
     category = proposal.category if proposal.category in names.keys else None
     machine_category = before.machine_category if before else None
-    if machine_category not in names.keys:
-        machine_category = None  # deleted since: nobody took it away
+    is_deleted = machine_category is not None and machine_category not in names.keys
+    if is_deleted:
+        # Nobody took it away. Where the project's own key left it there, it is the machine's still.
+        present = None if present == machine_category else present
+        machine_category = None
     answered = before.answered if before else False
     owned_by = owner(present, machine_category, answered)
     outcome = _outcome(proposal, category is not None, owned_by)
@@ -167,6 +170,9 @@ def _decide_one(
     elif outcome == Outcome.REVIEW and present is not None:
         # The text changed, and the earlier automatic category no longer holds.
         result.to_apply[item.posting_id] = machine_category = None
+    if is_deleted and owned_by is Owner.MACHINE:
+        # The project's field still says that the machine set it, though nothing is set any more.
+        result.to_apply.setdefault(item.posting_id, None)
     second = [key for key in proposal.second_categories if key in names.keys and key != category]
     if owned_by is Owner.MACHINE:
         result.free.append(item.posting_id)

@@ -40,7 +40,7 @@ def connect(role: str) -> psycopg.Connection[Any]:
     """Open a separate connection to the queue's database, named for pg_stat_activity."""
     wrapper = connections[alias()]
     parameters = dict(wrapper.get_connection_params())
-    for django_only in ("cursor_factory", "context", "prepare_threshold"):
+    for django_only in ("cursor_factory", "context"):
         parameters.pop(django_only, None)
     parameters["application_name"] = f"marketplace_ai {role} {socket.gethostname()}:{os.getpid()}"
     timing = lease_timing()

@@ -2,8 +2,9 @@
 
 Triggers do not see rows that are written while ``session_replication_role`` is ``replica``,
 directly into a partition, or in either way after a TRUNCATE. A run finds postings newer than the
-installation without a decision, and postings whose text is not the encoded one. Older postings
-are left to a backfill, unless a whole one was finished: then no posting should lack a vector.
+installation without a decision, postings whose text is not the encoded one, and those that were
+decided for a category that is deleted. Older postings are left to a backfill, unless a whole one
+was finished: then no posting should lack a vector.
 """
 
 from __future__ import annotations
@@ -142,15 +143,16 @@ def _digests(encoder: Encoder, keys: list[Any]) -> dict[Any, set[bytes]]:
 
 
 def _undecided(adapter: JobAdapter, encoder: Encoder, keys: list[Any]) -> set[Any]:
-    """Postings that should have a decision and have none."""
+    """Postings that should have a decision and have none, or one for a deleted category."""
     newer = _newer(adapter)
     expected = newer if newer is not None else Q(pk__in=[])
     if _all_were_queued(encoder):
         # A backfill with --vectors-only leaves older postings undecided on purpose.
         vectors = PostingEmbedding.objects.filter(posting_id=OuterRef("pk"), encoder=encoder)
         expected |= Q(~Exists(vectors))
-    decided = Decision.objects.filter(posting_id=OuterRef("pk"), is_current=True)
-    jobs = adapter.jobs().using(alias()).filter(expected, ~Exists(decided), pk__in=keys)
+    decisions = Decision.objects.filter(posting_id=OuterRef("pk"))
+    undecided = Q(expected, ~Exists(decisions.current())) | Q(Exists(decisions.orphaned()))
+    jobs = adapter.jobs().using(alias()).filter(undecided, pk__in=keys)
     return set(jobs.values_list("pk", flat=True))
 
 

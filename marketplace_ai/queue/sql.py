@@ -26,7 +26,8 @@ from . import retry_policy
 # - The change of a deleted posting is deleted. Under row level security one that is not seen may
 #   just be hidden: it stays (see row_security.py).
 # - A claimed row keeps its claim: the write compares texts under the posting's lock.
-# - A bulk update of decided postings renews the vector only, after all fresh work.
+# - A bulk update of decided postings renews the vector only, after all fresh work. Postings of a
+#   deleted category are decided anew, after all fresh work too: there may be very many.
 # - Each candidate gets a row as well, which is decided only in shadow mode. Its encoder is locked,
 #   so that one that is being retired gets no more. Rows are locked one encoder after the other,
 #   NULL first (hence the count), each in the order of the postings, as the write does.
@@ -52,7 +53,7 @@ WITH log AS MATERIALIZED (
     RETURNING change.posting_id
 ), change AS MATERIALIZED (
     SELECT log.posting_id, min(log.logged_at) AS logged_at,
-           CASE WHEN bool_and(log.kind = 'bulk') THEN 0 ELSE 100 END AS priority,
+           CASE WHEN bool_and(log.kind IN ('bulk', 'category')) THEN 0 ELSE 100 END AS priority,
            bool_and(log.kind = 'bulk') AND EXISTS (
                SELECT FROM marketplace_ai_decision AS decision
                WHERE decision.posting_id = log.posting_id AND decision.is_current) AS is_vector_only
@@ -249,7 +250,7 @@ WHERE id = %(id)s AND token = %(token)s
 # locked already, whose rows nobody can be deleting. A separate statement after that lock, so that
 # it sees what the lock's last holder wrote. It also reads the current decisions. One that is
 # younger than its row may have been made from the very edit that queued the row: an earlier claim
-# read the text while the edit was still in the log.
+# read the text while the edit was still in the log. Not one whose category was deleted since.
 LOCK_OWNED_ROWS = """
 WITH owned AS MATERIALIZED (
     SELECT id, posting_id, is_vector_only, queued_at FROM marketplace_ai_queuedposting
@@ -261,6 +262,7 @@ SELECT owned.id, owned.is_vector_only, owned.posting_id,
        decision.outcome = 'automatic' AND cardinality(decision.second_category_keys) > 0,
        CASE WHEN decision.decided_at > owned.queued_at AND decision.encoder_id = %(encoder)s
                  AND decision.classifier_id IS NOT DISTINCT FROM %(classifier)s
+                 AND (decision.category_id IS NOT NULL OR decision.category_key = '')
             THEN decision.text_digest END
 FROM owned LEFT JOIN marketplace_ai_decision AS decision
        ON decision.posting_id = owned.posting_id AND decision.is_current

@@ -11,12 +11,14 @@ from django.db.models import Index
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import PostingChange, PostingEmbedding
 
-from . import generations
+from . import own_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.db.models import Model
+
+    from .trigger_definitions import Trigger
 
 MISSING_TABLES = (
     "SELECT name FROM unnest(%s::text[]) AS wanted(name) WHERE to_regclass(name) IS NULL"
@@ -139,11 +141,11 @@ def without_replica_identity() -> list[tuple[str, str]]:
     return _rows(WITHOUT_REPLICA_IDENTITY, [_tables()])
 
 
-def other_triggers() -> list[tuple[generations.Trigger, str]]:
+def other_triggers() -> list[tuple[Trigger, str]]:
     """The triggers on our own tables that are missing, different or disabled, and which it is."""
     result = []
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for trigger in generations.TRIGGERS:
+    for trigger in own_triggers.TRIGGERS:
         if trigger.table not in found:
             rows = _rows(TRIGGERS, {"table": trigger.table})
             found[trigger.table] = {name: (mode, text) for name, _, mode, text in rows}
@@ -170,12 +172,12 @@ def other_functions(wanted: dict[str, str]) -> list[tuple[str, str]]:
     return faults
 
 
-def _is_same(trigger: generations.Trigger, text: str) -> bool:
+def _is_same(trigger: Trigger, text: str) -> bool:
     wanted = trigger.sql.split(f" ON {trigger.table} ")
     events = set(wanted[0].replace(" OR ", " ").split())
     is_events = set(text.split(" FOR EACH ")[0].replace(" OR ", " ").split()) == events
     each = f" FOR EACH {trigger.each} EXECUTE FUNCTION "
-    return is_events and each in text and text.endswith(f"{generations.FUNCTION}()")
+    return is_events and each in text and text.endswith(f"{trigger.function.name}()")
 
 
 def _create_sql(model: type[Model], item: Any) -> str:

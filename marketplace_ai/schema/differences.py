@@ -13,7 +13,7 @@ from django.db.models import ForeignKey as DjangoForeignKey
 
 from marketplace_ai.queue import trigger
 
-from . import catalog, encoder_partitions, foreign_keys, generations
+from . import catalog, encoder_partitions, foreign_keys, own_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def differences() -> list[Difference]:
 
 
 def _functions() -> Iterator[Difference]:
-    wanted = {generations.FUNCTION: generations.BODY, **trigger.bodies()}
+    wanted = {**own_triggers.bodies(), **trigger.bodies()}
     for name, fault in catalog.other_functions(wanted):
         yield Difference(f"The function {name} {fault}.")
 

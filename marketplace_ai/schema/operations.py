@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import migrations, router
 from pgvector.django import VectorExtension
 
-from . import foreign_keys, generations
+from . import category_deletions, foreign_keys, generations, trigger_definitions
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -149,11 +149,11 @@ class ExemplarGenerations(TableOperation):
 
     def apply(self, schema_editor: Any, model: type[Model]) -> None:
         schema_editor.execute(generations.FIRST_ROW)
-        for statement in generations.install_sql():
+        for statement in trigger_definitions.install_sql(generations.TRIGGERS):
             schema_editor.execute(statement, None)  # % is PL/pgSQL's own
 
     def revert(self, schema_editor: Any, model: type[Model]) -> None:
-        for statement in generations.uninstall_sql():
+        for statement in trigger_definitions.uninstall_sql(generations.TRIGGERS):
             schema_editor.execute(statement)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
@@ -161,6 +161,27 @@ class ExemplarGenerations(TableOperation):
 
     def describe(self) -> str:
         return "Triggers that number the changes of exemplars"
+
+
+class CategoryDeletions(TableOperation):
+    """The trigger of ``category_deletions``."""
+
+    def __init__(self) -> None:
+        super().__init__("Decision")
+
+    def apply(self, schema_editor: Any, model: type[Model]) -> None:
+        for statement in trigger_definitions.install_sql(category_deletions.TRIGGERS):
+            schema_editor.execute(statement, None)  # % is PL/pgSQL's own
+
+    def revert(self, schema_editor: Any, model: type[Model]) -> None:
+        for statement in trigger_definitions.uninstall_sql(category_deletions.TRIGGERS):
+            schema_editor.execute(statement)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [], {}
+
+    def describe(self) -> str:
+        return "Trigger that queues the postings of a deleted category"
 
 
 class TriggersGoFirst(migrations.RunPython):

@@ -15,7 +15,7 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.models import PostingChange
 from marketplace_ai.queue import trigger
 
-from . import catalog, encoder_partitions, foreign_keys, generations
+from . import catalog, encoder_partitions, foreign_keys, own_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def restore() -> Iterator[str]:
 
     Raises OperationalError where the project's tables stay locked; run it again.
     """
-    yield from _restore_generations()
+    yield from _restore_own_triggers()
     for fault in foreign_keys.faults():
         if fault.other_table is None:
             yield _restore_key(fault)
@@ -61,13 +61,14 @@ def restore() -> Iterator[str]:
         yield f"Set the replica identity of {table}"
 
 
-def _restore_generations() -> list[str]:
+def _restore_own_triggers() -> list[str]:
     lines = []
-    faults = dict(catalog.other_functions({generations.FUNCTION: generations.BODY}))
+    faults = dict(catalog.other_functions(own_triggers.bodies()))
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
-        if generations.FUNCTION in faults:
-            cursor.execute(generations.function_sql())
-            lines.append(f"Restored the function {generations.FUNCTION}")
+        for function in own_triggers.FUNCTIONS:
+            if function.name in faults:
+                cursor.execute(function.sql)
+                lines.append(f"Restored the function {function.name}")
         for found, fault in catalog.other_triggers():
             if fault != "disabled":
                 cursor.execute(f"DROP TRIGGER IF EXISTS {found.name} ON {found.table}")

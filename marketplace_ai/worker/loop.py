@@ -204,9 +204,9 @@ class Worker:
         has_written = self._process(worker)
         # After the batch: older postings keep no fresh one waiting.
         has_scanned = self._scan()
-        if not (has_written or has_scanned or self._candidates.is_busy):
+        if not (has_written or has_scanned or self._candidates.is_busy or self._models.is_behind):
             has_written = self._candidates.run_once(worker)
-        return has_written or has_scanned or has_collected
+        return has_written or has_scanned or has_collected or self._models.is_behind
 
     def _release_lost_claims(self) -> None:
         if time.monotonic() < self._next_release_lost:
@@ -242,12 +242,13 @@ class Worker:
         return self._refresh().run_once(worker)
 
     def _refresh(self) -> Prefetcher:
-        """The prefetcher of the active model, which is up to date."""
+        """The prefetcher of the active model, which is a piece closer to being up to date."""
         model = self._models.current()
         if model is None:
             if self._active is not None:
-                self._active[1].finish()  # refreshing may use the encoder
-            model = self._models.refresh()
+                self._active[1].finish()  # it may use the encoder
+            model = self._models.advance()
+            self._intake.collect_next()  # what came in meanwhile goes before the next piece
         if self._active is None or self._active[0] is not model:
             if self._active is not None:
                 self._active[1].release_all()  # read for another encoder

@@ -13,13 +13,15 @@ SELECT (SELECT count(*) FROM marketplace_ai_postingchange),
 FROM marketplace_ai_queuedposting
 """
 
-# One row a posting: its decisions, those that are current, equal ones beyond the first, its
-# vectors of the encoder that decided, whether vector and decision are of one text, whether the
-# category is the decision's (none, where that one was deleted since), decisions by a classifier
-# of another encoder than theirs, and encoders that are ready and lack the vector of this text.
+# One row a posting: its decisions, those that are current, equal ones beyond the first (not of a
+# category deleted since: those are decided again), its vectors of the encoder that decided, whether
+# vector and decision are of one text, whether the category is the decision's, decisions by a
+# classifier of another encoder than theirs, and encoders that are ready and lack the vector of this
+# text.
 POSTINGS = """
 SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.is_current),
-       count(decision.id) - count(DISTINCT decision.text_digest),
+       count(decision.id) FILTER (WHERE NOT orphaned.is_so)
+       - count(DISTINCT decision.text_digest) FILTER (WHERE NOT orphaned.is_so),
        (SELECT count(*) FROM marketplace_ai_postingembedding AS vector
         JOIN marketplace_ai_decision AS latest
             ON latest.posting_id = vector.posting_id AND latest.is_current
@@ -30,7 +32,8 @@ SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.is_
         WHERE vector.posting_id = job.id AND vector.encoder_id = latest.encoder_id
           AND vector.text_digest = latest.text_digest),
        bool_and((SELECT id FROM marketplace_ai_category WHERE id = decision.machine_category_id)
-                IS NOT DISTINCT FROM job.category_id) FILTER (WHERE decision.is_current),
+                IS NOT DISTINCT FROM job.category_id AND NOT orphaned.is_so)
+           FILTER (WHERE decision.is_current),
        count(*) FILTER (WHERE classifier.encoder_id <> decision.encoder_id),
        (SELECT count(*) FROM marketplace_ai_encoder AS encoder WHERE encoder.state = 'ready'
         AND NOT EXISTS (
@@ -41,6 +44,9 @@ SELECT job.id, count(decision.id), count(decision.id) FILTER (WHERE decision.is_
               AND vector.text_digest = latest.text_digest))
 FROM marketplace_ai_jobposting AS job
 LEFT JOIN marketplace_ai_decision AS decision ON decision.posting_id = job.id
+LEFT JOIN LATERAL (
+    SELECT decision.category_id IS NULL AND decision.category_key <> '' AS is_so
+) AS orphaned ON true
 LEFT JOIN marketplace_ai_classifierversion AS classifier ON classifier.id = decision.classifier_id
 GROUP BY job.id, job.category_id
 ORDER BY job.id

@@ -184,14 +184,12 @@ def test_a_deleted_section_leaves_readable_decisions_and_silent_exemplars(
     assert decision.category is None
     assert (decision.category_key, decision.category_name) == ("maling", "Section Maling")
     exemplars = Exemplar.objects.filter(category_key="maling")
-    assert set(exemplars.values_list("category", "state", "is_none")) == {
-        (None, "quarantined", False)
-    }
+    assert set(exemplars.values_list("category", "state", "is_none")) == {(None, "orphaned", False)}
 
 
 def test_a_section_deleted_by_sql_is_the_hosts_own_affair(fitted: None, sections: Any) -> None:
     run("DELETE FROM host_section WHERE ref = 's-plen'")
-    left = Exemplar.objects.filter(category_key="plen", state="quarantined")
+    left = Exemplar.objects.filter(category_key="plen", state="orphaned")
     assert left.exclude(source=ExemplarSource.DESCRIPTION).count() == 4
 
 

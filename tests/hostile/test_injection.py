@@ -129,6 +129,7 @@ PUT_TOGETHER = {
     "queue/category_locks.py": {"key", "table"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "function", "name", "sql", "table", "where"},
+    "queue/heartbeat.py": {"statement"},
     "queue/intake.py": {"statement"},
     "encoders/search_index.py": {
         "BUILD.format(index=name(encoder), table=partitions.name(encoder), "
@@ -154,8 +155,10 @@ PUT_TOGETHER = {
         "statement", "table",
     },
     "schema/repair.py": {
-        "found.name", "found.sql", "found.table", "generations.function_sql()", "identity",
-        "table",
+        "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
+    },
+    "taxonomy/follow_keys.py": {
+        "statement.format(category_type=pk.rel_db_type(connections[alias()]))",
     },
 }  # fmt: skip
 RUNS_SQL = {"execute", "executemany", "copy", "raw", "extra", "RawSQL", "RunSQL", "callproc"}

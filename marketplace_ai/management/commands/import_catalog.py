@@ -23,8 +23,11 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            count = import_catalog(options["file"], dry_run=options["dry_run"])
+            counts = import_catalog(options["file"], dry_run=options["dry_run"])
         except (TableError, ImproperlyConfigured) as error:
             usage_error(str(error))
         verb = "would be loaded" if options["dry_run"] else "loaded"
-        self.stdout.write(f"{count} categories {verb}.")
+        self.stdout.write(f"{counts.loaded} categories {verb}.")
+        if counts.restored:
+            again = "would vote again" if options["dry_run"] else "vote again"
+            self.stdout.write(f"{counts.restored} exemplars {again}.")

@@ -61,3 +61,11 @@ class Command(DatabaseCommand):
             f"{counts.added} exemplars {verb}, {counts.existing} were there already, "
             f"{counts.categories_created} categories created."
         )
+        if counts.restored:
+            again = "would vote again" if options["dry_run"] else "vote again"
+            self.stdout.write(f"{counts.restored} {again}: their category is there again.")
+        if counts.quarantined:
+            self.stdout.write(
+                f"{counts.quarantined} are quarantined and do not vote. Restore them in the admin, "
+                "under Exemplars, where they should."
+            )

@@ -116,6 +116,22 @@ def test_quarantine_and_back(admin_client: Client, catalog: dict[str, Category])
     assert b"plen (deleted)" in admin_client.get(reverse(LIST)).content
 
 
+def test_one_of_a_deleted_category_votes_again_with_another(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    row, other = exemplar("Male", catalog["maling"]), exemplar("Klippe", catalog["plen"])
+    assert b"category deleted" not in admin_client.get(page(other)).content
+    catalog["maling"].delete()
+    assert b"category deleted" in admin_client.get(page(row)).content
+    data = {"action": "restore", "_selected_action": [row.pk]}
+    told = messages_of(admin_client.post(reverse(LIST), data, follow=True))
+    assert "1 exemplar still does not vote: its category was deleted." in told[1]
+    data = {"category": catalog["plen"].pk, "state": "orphaned"}
+    assert admin_client.post(page(row), data).status_code == 302
+    row.refresh_from_db()
+    assert (row.category, row.category_key, row.state) == (catalog["plen"], "plen", "active")
+
+
 def test_who_may_only_look_cannot_act(client: Client, catalog: dict[str, Category]) -> None:
     row = exemplar("Male", catalog["maling"])
     client.force_login(staff("viewer", "view_exemplar"))

@@ -208,7 +208,7 @@ def test_a_deleted_categorys_description_goes_and_a_new_one_of_its_name_has_its_
     refresh_after_interval(models)
     category.delete()
     left = Exemplar.objects.get(source=ExemplarSource.DESCRIPTION, category_key="piano")
-    assert (left.category_id, left.state) == (None, ExemplarState.QUARANTINED)
+    assert (left.category_id, left.state) == (None, ExemplarState.ORPHANED)
     again = tuning()
     refresh_after_interval(models)
     assert description_texts(again) == [TUNING]
@@ -347,7 +347,8 @@ def open_transaction(statement: str) -> Iterator[None]:
     [
         "SELECT FROM marketplace_ai_exemplargeneration FOR UPDATE",
         "SELECT FROM marketplace_ai_category WHERE slug = 'piano' FOR UPDATE",
-        f"SELECT pg_advisory_xact_lock({advisory_locks.DESCRIPTION_SYNC})",
+        f"SELECT pg_advisory_xact_lock({advisory_locks.DESCRIPTION_SYNC},"
+        f" {advisory_locks.OBJECT % 0})",
     ],
 )
 @pytest.mark.django_db(transaction=True)

@@ -154,7 +154,7 @@ def test_a_deleted_category_leaves_readable_decisions_and_no_vote(
     catalog["maling"].delete()
     assert (current(decided).category_id, current(decided).category_key) == (None, "maling")
     exemplar = Exemplar.objects.get(posting=decided)
-    assert (exemplar.state, exemplar.is_none) == ("quarantined", False)
+    assert (exemplar.state, exemplar.is_none) == ("orphaned", False)
 
 
 def test_confirming_a_posting_that_is_an_exemplar_already(

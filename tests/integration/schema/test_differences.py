@@ -13,8 +13,9 @@ from marketplace_ai.doctor.schema import schema
 from marketplace_ai.encoders import active
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue import trigger
-from marketplace_ai.schema import catalog, foreign_keys, generations
+from marketplace_ai.schema import catalog, foreign_keys, own_triggers
 from marketplace_ai.schema.differences import differences
+from marketplace_ai.schema.trigger_definitions import Function, Trigger
 
 pytestmark = pytest.mark.django_db
 
@@ -67,8 +68,8 @@ def test_the_description_has_all_foreign_keys_of_the_migration() -> None:
     assert {name for (name,) in found} == described
 
 
-@pytest.mark.parametrize("found", generations.TRIGGERS, ids=lambda t: f"{t.table}.{t.name}")
-def test_a_trigger_on_a_table_of_ours(found: generations.Trigger) -> None:
+@pytest.mark.parametrize("found", own_triggers.TRIGGERS, ids=lambda t: f"{t.table}.{t.name}")
+def test_a_trigger_on_a_table_of_ours(found: Trigger) -> None:
     run(f"DROP TRIGGER {found.name} ON {found.table}")
     assert named() == [f"The trigger {found.name} on {found.table} is missing."]
     migrate()
@@ -81,13 +82,13 @@ def test_a_trigger_on_a_table_of_ours(found: generations.Trigger) -> None:
 
 def test_a_trigger_of_other_events() -> None:
     run("DROP TRIGGER marketplace_ai_change ON marketplace_ai_exemplar")
-    run(generations.TRIGGERS[0].sql.replace("INSERT OR UPDATE", "UPDATE"))
+    run(own_triggers.TRIGGERS[0].sql.replace("INSERT OR UPDATE", "UPDATE"))
     assert named() == ["The trigger marketplace_ai_change on marketplace_ai_exemplar is different."]
     migrate()
     assert named() == []
 
 
-@pytest.mark.parametrize("name", [generations.FUNCTION, *trigger.OPERATIONS])
+@pytest.mark.parametrize("name", [*own_triggers.bodies(), *trigger.OPERATIONS])
 def test_a_function_without_a_search_path_of_its_own(name: str) -> None:
     run(f"ALTER FUNCTION {name}() RESET search_path")
     assert named() == [f"The function {name} has no search_path of its own."]
@@ -95,9 +96,10 @@ def test_a_function_without_a_search_path_of_its_own(name: str) -> None:
     assert named() == []
 
 
-def test_a_function_of_another_version() -> None:
-    run(generations.function_sql().replace("quarantined", "active"))
-    assert named() == [f"The function {generations.FUNCTION} is another version."]
+@pytest.mark.parametrize("function", own_triggers.FUNCTIONS, ids=lambda f: f.name)
+def test_a_function_of_another_version(function: Function) -> None:
+    run(function.sql.replace("RETURN N", "RETURN  N"))
+    assert named() == [f"The function {function.name} is another version."]
     migrate()
     assert named() == []
 

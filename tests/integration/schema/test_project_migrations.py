@@ -156,7 +156,7 @@ def test_a_key_is_widened_a_table_renamed_and_a_schema_moved(project: Project) -
         (3, None),
     ]
     assert project.run("SELECT state FROM marketplace_ai_exemplar ORDER BY id") == [
-        ("quarantined",),
+        ("orphaned",),
         ("active",),
     ]
 
@@ -204,7 +204,7 @@ def test_rows_whose_target_went_while_the_key_was_missing(project: Project) -> N
         (1, None),
         (3, None),
     ]
-    assert project.run("SELECT text, state FROM marketplace_ai_exemplar") == [("x", "quarantined")]
+    assert project.run("SELECT text, state FROM marketplace_ai_exemplar") == [("x", "orphaned")]
 
 
 def test_data_alone_is_restored_into_a_migrated_database(project: Project, tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_quarantined_and_deleted_exemplars_do_not_vote(
     assert len(models.active.fitted.index) == before - 1 - 1 - (4 + 1)  # with its description
     assert set(
         Exemplar.objects.filter(category_key="rorlegger").values_list("state", flat=True)
-    ) == {"quarantined"}
+    ) == {"orphaned"}
 
 
 def test_a_bulk_update_renews_vectors_and_keeps_decisions(fitted: None, settings: Any) -> None:

@@ -1,0 +1,1 @@
+"""Categories that are renamed, deleted and made anew, and what follows them."""
