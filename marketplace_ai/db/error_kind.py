@@ -103,7 +103,8 @@ def describe(error: BaseException) -> str:
         if isinstance(error, DATABASE_ERRORS):
             return _one_line(str(error)) or type(error).__name__
         return f"{type(error).__name__}: {_one_line(str(error))}"
-    message = _one_line(cause.diag.message_primary or "") or type(cause).__name__
+    # Ours have no diagnostics, and no row to quote.
+    message = _one_line(cause.diag.message_primary or str(cause)) or type(cause).__name__
     if cause.sqlstate.startswith("22"):
         message = _QUOTED_VALUE.sub('"…"', message)
     return f"{message} (SQLSTATE {cause.sqlstate})"
@@ -123,6 +124,9 @@ _CURES = {
     "3F": "Run manage.py migrate, or correct the search_path of the database role.",
     "42": "The tables are not as the settings and the models say: run manage.py migrate, then "
     "manage.py doctor.",
+    "42P01": "Run manage.py migrate, or correct the search_path of the workers' database role.",
+    "42704": "Run manage.py migrate, or have the search_path of the workers' database role name "
+    "pgvector's schema.",
     "42501": "Grant the workers' database role this right, as docs/install.md says.",
     "42804": "A field that the adapter names (such as set_by_field) has another type: correct the "
     "adapter.",
