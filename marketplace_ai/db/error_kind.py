@@ -114,7 +114,8 @@ def describe(error: BaseException) -> str:
             return _one_line(str(error)) or type(error).__name__
         return f"{type(error).__name__}: {_one_line(str(error))}"
     name = type(cause).__name__
-    message = _one_line(cause.diag.message_primary or "") or name
+    # Ours have no diagnostics, and no row to quote.
+    message = _one_line(cause.diag.message_primary or str(cause)) or name
     if cause.sqlstate.startswith(_DATA_EXCEPTION):
         message = name
     return f"{message} (SQLSTATE {cause.sqlstate})"
@@ -136,6 +137,9 @@ _CURES = {
     "3F": "Run manage.py migrate, or correct the search_path of the database role.",
     "42": "The tables are not as the settings and the models say: run manage.py migrate, then "
     "manage.py doctor.",
+    "42P01": "Run manage.py migrate, or correct the search_path of the workers' database role.",
+    "42704": "Run manage.py migrate, or have the search_path of the workers' database role name "
+    "pgvector's schema.",
     "42501": "Grant the workers' database role this right, as docs/install.md says.",
     "42804": "A field that the adapter names (such as set_by_field) has another type: correct the "
     "adapter.",
