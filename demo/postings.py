@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from marketplace_ai.imports.common import NONE
 from marketplace_ai.models import AuditedPosting, Decision, JobPosting, Outcome, QueuedPosting
+from marketplace_ai.text.category_cells import NONE
 from marketplace_ai.text.csv_files import Row, read_csv
 
 DATA = Path(__file__).resolve().parent / "data"

@@ -19,6 +19,7 @@ from django.db.models import CharField, ForeignKey, TextField
 
 from . import conf
 from .adapter import JobAdapter, get_adapter
+from .db import vector_type
 from .db.alias import alias
 from .encoding import DTYPES, backend_registry
 from .models import QueuedPosting, get_category_model, get_job_model
@@ -275,9 +276,17 @@ def _problem(model: type[Model], attribute: str, name: str, category: type[Model
     return None
 
 
+#: The schema of the extension, where a session of ours does not see its types. Another project in
+#: the same database may have installed it in its own.
+VECTOR_OUT_OF_REACH = """
+SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+WHERE extname = 'vector' AND to_regtype(%s) IS NULL
+"""
+
+
 @register(Tags.database)
 def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E003: not PostgreSQL 15 or later. E004: pgvector older than 0.8.4."""
+    """E003: not PostgreSQL 15 or later. E004: pgvector older than 0.8.4, or out of reach."""
     others = [_other_database(name) for name in databases or () if name != alias()]
     if not databases or alias() not in databases:
         return [message for message in others if message]
@@ -298,6 +307,8 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
         row = cursor.fetchone()
         cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
         installed = cursor.fetchone() or row
+        cursor.execute(VECTOR_OUT_OF_REACH, [vector_type.SQL_TYPE])
+        schema = cursor.fetchone()
     if version < MIN_POSTGRESQL:
         messages.append(
             Error(
@@ -312,6 +323,15 @@ def check_database(databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             Error(
                 f"pgvector is {found}.",
                 hint="Install pgvector 0.8.4 or later: older versions can corrupt an HNSW index.",
+                id="marketplace_ai.E004",
+            )
+        )
+    if schema is not None:
+        messages.append(
+            Error(
+                f"pgvector is in the schema {schema[0]}, which the search_path lacks.",
+                hint=f"Add {schema[0]} to the search_path of this connection, or ALTER EXTENSION "
+                "vector SET SCHEMA one that it has.",
                 id="marketplace_ai.E004",
             )
         )

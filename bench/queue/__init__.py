@@ -57,6 +57,10 @@ def benchmarks() -> Iterator[Benchmark]:
         "batches", 2, "lower", partial(measured, "latency", "beside_backfill", real=True),
     )  # fmt: skip
     yield Benchmark(
+        "queue: created to decided while 2,000 categories are added, the longest",
+        "s", 2, "lower", partial(measured, "latency", "beside_new_categories", real=True),
+    )  # fmt: skip
+    yield Benchmark(
         "queue: a save with Redis dead less one with Redis alive, slowest of 200",
         "ms", 50, "lower", partial(measured, "latency", "dead_redis", redis=True),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from marketplace_ai.encoders import active
 from marketplace_ai.fitting import fit_classifier
 from marketplace_ai.imports.catalog import import_catalog
 from marketplace_ai.imports.exemplars import import_exemplars
-from marketplace_ai.models import JobPosting
+from marketplace_ai.models import Category, ExemplarEmbedding, JobPosting
 from marketplace_ai.queue import heartbeat, stats, wake_up
 from marketplace_ai.text.csv_files import read_csv
 
@@ -90,6 +90,33 @@ def beside_backfill() -> float:
     return quantiles(waits, n=20)[-1] / batch
 
 
+def beside_new_categories() -> float:
+    """The longest that a posting waits, in seconds, from the moment 2,000 categories with
+    descriptions are added until a worker has encoded all of these."""
+    _ready()
+    scopes = [row["scope_nb"] for row in _categories() if row["scope_nb"]]
+    with _running("django", "process_pending"):
+        _decided_after("Male stue", "")
+        Category.objects.bulk_create(
+            Category(
+                slug=f"new-{number}", name=f"Nytt fag {number}", scope=scopes[number % len(scopes)]
+            )
+            for number in range(scaled(2000))
+        )
+        waits: list[float] = []
+        begun = time.monotonic()
+        while _descriptions_to_encode():
+            waits.append(_decided_after("Male stue", f"nummer {len(waits)}"))
+            time.sleep(0.1)
+        seconds = time.monotonic() - begun
+    say(
+        f"{len(waits)} postings in {seconds:.0f} s; created to decided: median "
+        f"{1000 * median(waits):.0f} ms, 95th percentile {1000 * quantiles(waits, n=20)[-1]:.0f} "
+        f"ms, longest {1000 * max(waits):.0f} ms; load {os.getloadavg()[0]:.1f}"
+    )
+    return max(waits)
+
+
 def dead_redis() -> float:
     """Milliseconds that the slowest of 200 saves takes more than the median one with Redis."""
     wake_up.reset()
@@ -120,6 +147,16 @@ def _ready() -> None:
     import_exemplars(str(CATALOGUE / "exemplars_nb.csv"))
     say("Fitting the catalogue's exemplars …")
     fit_classifier.fit(progress=lambda n: None)
+
+
+def _categories() -> list[dict[str, str]]:
+    return [row.values for row in read_csv(CATALOGUE / "home_services.csv", ("slug", "scope_nb"))]
+
+
+def _descriptions_to_encode() -> bool:
+    """Whether a new category still lacks its description, or that its vector."""
+    encoded = ExemplarEmbedding.objects.filter(exemplar__category__slug__startswith="new-").count()
+    return encoded < Category.objects.filter(slug__startswith="new-").count()
 
 
 def _postings() -> list[dict[str, str]]:

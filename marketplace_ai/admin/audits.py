@@ -107,7 +107,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
         "posting_text",
         "decided",
         "outcome_shown",
-        "chance",
+        "probability_shown",
         "drawn_on",
         "answer_shown",
     )
@@ -118,7 +118,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
     actions = None
     change_list_template = "admin/marketplace_ai/auditedposting/change_list.html"
     fields = (
-        "posting_link", "decided", "outcome_shown", "chance", "drawn_at", "answer_shown",
+        "posting_link", "decided", "outcome_shown", "probability_shown", "drawn_at", "answer_shown",
         "answered_at", "answered_by", "version",
     )  # fmt: skip
     readonly_fields = fields
@@ -168,7 +168,7 @@ class AuditedPostingAdmin(ReadOnlyAdmin):
         return outcome_badge(row.outcome)
 
     @admin.display(description=_("probability"), empty_value=NOTHING)
-    def chance(self, row: AuditedPosting) -> Any:
+    def probability_shown(self, row: AuditedPosting) -> Any:
         return percent(row.probability) or None
 
     @admin.display(description=_("sampled"))

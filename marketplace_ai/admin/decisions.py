@@ -29,7 +29,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         "posting_link",
         "result",
         "category_shown",
-        "chance",
+        "probability_shown",
         "who",
         "decided_at",
         "is_current",
@@ -40,7 +40,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     sortable_by = ()
     change_list_template = "admin/marketplace_ai/decision/change_list.html"
     fields = (
-        "posting_link", "result", "category_shown", "chance", "threshold_shown", "who",
+        "posting_link", "result", "category_shown", "probability_shown", "threshold_shown", "who",
         "decided_at",
         "is_current", "encoder", "classifier_version", "votes",
     )  # fmt: skip
@@ -73,7 +73,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         return what.name if what else stored_category_name(decision) or None
 
     @admin.display(description=_("probability"), empty_value=NOTHING)
-    def chance(self, decision: Decision) -> Any:
+    def probability_shown(self, decision: Decision) -> Any:
         return percent(decision.probability) or None
 
     @admin.display(description=_("threshold"), empty_value=NOTHING)

@@ -132,6 +132,24 @@ class ExemplarAdmin(OwnAdmin):
         if obj.category_id is not None or obj.is_none:
             obj.category_key = key_of(obj.category)
         super().save_model(request, obj, form, change)
+        self._warn_of_other_labels(request, obj)
+
+    def _warn_of_other_labels(self, request: HttpRequest, exemplar: Exemplar) -> None:
+        """Say that another exemplar votes for another label with the same text."""
+        if exemplar.state != ExemplarState.ACTIVE:
+            return
+        others = (
+            Exemplar.objects.filter(text_digest=exemplar.text_digest, state=ExemplarState.ACTIVE)
+            .exclude(source=ExemplarSource.DESCRIPTION)
+            .exclude(category=exemplar.category_id, is_none=exemplar.is_none)
+            .select_related("category")
+        )
+        if names := dict.fromkeys(str(self.category_shown(other)) for other in others):
+            text = gettext(
+                "The same text is also an exemplar of %(labels)s: each votes for its own. "
+                "Quarantine the wrong one."
+            )
+            messages.warning(request, text % {"labels": ", ".join(names)})
 
     @admin.display(description=_("text"))
     def text_shown(self, exemplar: Exemplar) -> str:

@@ -36,7 +36,7 @@ class Choice:
 
     name: Any
     bar: str
-    chance: str
+    probability: str
     pk: Any | None
     choosable: bool
 
@@ -62,7 +62,7 @@ class Explanation:
     decision: Decision
     category: Any
     outcome: SafeString
-    chance: str
+    probability: str
     bar: str
     threshold: str
     certain: bool
@@ -82,7 +82,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
         decision=decision,
         category=category_name(decision),
         outcome=outcome_badge(decision.outcome),
-        chance=percent(probability),
+        probability=percent(probability),
         bar=bar_value(probability or 0.0),
         threshold=percent(threshold),
         certain=probability is not None and threshold is not None and probability >= threshold,
@@ -107,7 +107,7 @@ def _categories(decision: Decision, adapter: JobAdapter) -> dict[str, Any]:
 
 def _choices(decision: Decision, categories: dict[str, Any], adapter: JobAdapter) -> list[Choice]:
     choices = []
-    for key, chance in zip(decision.choice_keys, decision.choice_probabilities, strict=True):
+    for key, probability in zip(decision.choice_keys, decision.choice_probabilities, strict=True):
         category = categories.get(key)
         name: Any = key or FITS_NONE
         if category is not None:
@@ -115,8 +115,8 @@ def _choices(decision: Decision, categories: dict[str, Any], adapter: JobAdapter
         choices.append(
             Choice(
                 name=name,
-                bar=bar_value(chance),
-                chance=percent(chance),
+                bar=bar_value(probability),
+                probability=percent(probability),
                 pk=category.pk if category is not None else None,
                 choosable=category is not None or not key,
             )

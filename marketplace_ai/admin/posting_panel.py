@@ -34,7 +34,7 @@ class Event:
     who: str
     outcome: SafeString
     category: Any
-    chance: str
+    probability: str
     link: SafeString
 
 
@@ -113,7 +113,7 @@ def _event(site: AdminSite, decision: Decision) -> Event:
         who=who,
         outcome=outcome_badge(decision.outcome),
         category=category_name(decision),
-        chance=percent(decision.probability),
+        probability=percent(decision.probability),
         link=object_link(
             site, Decision, decision.pk, badge(label, "good") if decision.is_current else label
         ),

@@ -72,10 +72,10 @@ class ReviewList(ChangeList):
 class ReviewQueue(ReadOnlyAdmin):
     """A second list of decisions, not registered: what waits, oldest first."""
 
-    list_display = ("posting_text", "proposal", "chance", "needed", "decided_at")
+    list_display = ("posting_text", "proposal", "probability_shown", "needed", "decided_at")
     list_select_related = ("posting", "category")
     ordering = ("pk",)
-    sortable_by = ("chance", "decided_at")
+    sortable_by = ("probability_shown", "decided_at")
     change_list_template = "admin/marketplace_ai/review_change_list.html"
     search_help_text = _("By posting or proposed category.")
     actions = ("confirm_proposed", "answer_none")
@@ -107,7 +107,7 @@ class ReviewQueue(ReadOnlyAdmin):
         return what.name if what else _("none")
 
     @admin.display(description=_("probability"), ordering="probability", empty_value=NOTHING)
-    def chance(self, decision: Decision) -> Any:
+    def probability_shown(self, decision: Decision) -> Any:
         return percent(decision.probability) or None
 
     @admin.display(description=_("threshold"))

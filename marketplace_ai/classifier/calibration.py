@@ -136,6 +136,6 @@ def _features(scores: PooledScores, model_scores: ModelScores, none_index: int) 
     )
 
 
-def _log_odds(chance: Floats) -> Floats:
-    clipped = np.clip(chance, 1e-6, 1 - 1e-6)
+def _log_odds(probability: Floats) -> Floats:
+    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
     return np.asarray(np.log(clipped / (1 - clipped)))

@@ -168,9 +168,9 @@ class Classifier:
         scored = self.exemplar_model.score(index, vectors, texts)
         return predict(scored, self.calibration, self.guarantee, self.parents, index.ids)
 
-    def new_index(self, generation: int = 0) -> ExemplarIndex:
+    def new_index(self) -> ExemplarIndex:
         """An empty index that compares as this classifier was fitted to."""
-        return self.exemplar_model.new_index(generation)
+        return self.exemplar_model.new_index()
 
     def _made(self, index: ExemplarIndex) -> bool:
         mine = self.exemplar_model.metric

@@ -69,9 +69,9 @@ class ExemplarModel:
         linear_heads = LinearHeads.fit(centered, grams, class_ids, described, seed)
         return cls(classes, features, metric, linear_heads)
 
-    def new_index(self, generation: int = 0) -> ExemplarIndex:
+    def new_index(self) -> ExemplarIndex:
         """An empty index with this model's features and metric."""
-        return ExemplarIndex(self.metric.dimension, self.features, generation, self.metric)
+        return ExemplarIndex(self.metric.dimension, self.features, self.metric)
 
     def index(
         self, exemplars: LabeledTexts, descriptions: LabeledTexts | None = None

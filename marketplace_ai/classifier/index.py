@@ -30,24 +30,18 @@ def _threads() -> ThreadpoolController:
 class ExemplarIndex:
     """All exemplars of one encoder, brought up to date by the changed rows alone.
 
-    They are compared by ``features`` and ``metric`` (None: plain cosine). ``generation`` is
-    whatever number the owner keeps the state by; it is only stored. ``threads``: how many compare
-    at the same time; as many as there are cores, unless something else works on these.
+    They are compared by ``features`` and ``metric`` (None: plain cosine). ``threads``: how many
+    compare at the same time; as many as there are cores, unless something else works on these.
     A removed row leaves an empty slot until a quarter of the slots are empty, and vectors
     grow by half at a time, so an update costs by the rows that change.
     """
 
     def __init__(
-        self,
-        dimension: int,
-        features: NgramFeatures,
-        generation: int = 0,
-        metric: Metric | None = None,
+        self, dimension: int, features: NgramFeatures, metric: Metric | None = None
     ) -> None:
         self.features = features
         self.metric = metric or Metric.identity(dimension)
         self.dimension = dimension
-        self.generation = generation
         self.threads = os.cpu_count() or 1
         self._used = 0
         self._slot: dict[int, int] = {}

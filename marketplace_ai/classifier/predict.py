@@ -32,7 +32,7 @@ def predict(
     none_index = classes.index(None)
     calibration = calibration.widened(len(classes))
     scores = calibration.scores(scored.model_scores, none_index)
-    choices = _chances(scores)
+    choices = _probabilities(scores)
     vote_share = _vote_share(scores, calibration.opinion_pool.weights)
     vote_share[np.isnan(scored.model_scores.by_vector)] = 1.0  # only the vote scores such a class
     categories = scores.pooled.copy()
@@ -106,7 +106,7 @@ def outcome_of(
     return "review", threshold
 
 
-def _chances(scores: PooledScores) -> npt.NDArray[np.float64]:
+def _probabilities(scores: PooledScores) -> npt.NDArray[np.float64]:
     """Spread what the first choice's probability leaves over the others by their scores.
 
     None of them may exceed the first, so that the order of choices stays that of the scores.
@@ -114,9 +114,9 @@ def _chances(scores: PooledScores) -> npt.NDArray[np.float64]:
     rows = np.arange(len(scores.first_choice))
     first = scores.pooled[rows, scores.first_choice]
     left = (1 - scores.probability) / np.maximum(1 - first, 1e-12)
-    chances = np.minimum(scores.pooled * left[:, None], scores.probability[:, None])
-    chances[rows, scores.first_choice] = scores.probability
-    return chances
+    probabilities = np.minimum(scores.pooled * left[:, None], scores.probability[:, None])
+    probabilities[rows, scores.first_choice] = scores.probability
+    return probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def _explain(
     scored: ScoredPostings, scores: PooledScores, vote_share: npt.NDArray[np.float64]
 ) -> Shares:
     """Divide each class's score between its vote and its linear heads by how far each raises it
-    above an even chance, weighted as in the pool, and the vote's part among its exemplars by
+    above even odds, weighted as in the pool, and the vote's part among its exemplars by
     their kernel, of which a description has half if there are exemplars, as in the vote. So the
     shares of all exemplars and all heads sum to 1.
     """

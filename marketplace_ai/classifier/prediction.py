@@ -26,7 +26,7 @@ class Prediction:
     """The first choice, how likely it is right, and whether a person is needed.
 
     ``label`` is the first choice (None: fits no category) and ``probability`` its
-    calibrated chance; ``best_category`` the best with "none" left out; ``parent`` what is
+    calibrated probability; ``best_category`` the best with "none" left out; ``parent`` what is
     applied when only the parent is certain. ``threshold`` is the one the outcome had to
     reach; None if no guarantee covers such a posting.
 

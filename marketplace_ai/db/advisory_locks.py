@@ -12,6 +12,9 @@ exclusive: the state changes |
 | ``TAXONOMY`` | | the transaction | exemplars follow the keys of their categories |
 
 The numbers spell "mAI1" to "mAI7". A project must not use them for its own advisory locks.
+
+Advisory locks belong to the database, and two projects may share one, each in its own schema. So
+the second key of a lock, except that of ``LIVENESS``, which is random, comes from ``OBJECT``.
 """
 
 from __future__ import annotations
@@ -29,23 +32,22 @@ ACTIVATION: Final = 0x6D414935
 DESCRIPTION_SYNC: Final = 0x6D414936
 TAXONOMY: Final = 0x6D414937
 
+#: SQL of a lock's second key, from the id of an encoder (or 0) and the oid of our own table, which
+#: no other schema has. Two objects may hash to one key: they wait for each other then.
+OBJECT: Final = "hashint8('marketplace_ai_encoder'::regclass::oid::bigint << 32 # %s)"
 
-def lock(cursor: CursorWrapper, number: int) -> None:
+
+def lock(cursor: CursorWrapper, number: int, encoder_id: int = 0) -> None:
     """Wait for a lock and hold it until the transaction ends."""
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+    cursor.execute(f"SELECT pg_advisory_xact_lock(%s, {OBJECT})", [number, encoder_id])
+
+
+def lock_shared(cursor: CursorWrapper, number: int, encoder_id: int) -> None:
+    """As ``lock``, together with others that share it."""
+    cursor.execute(f"SELECT pg_advisory_xact_lock_shared(%s, {OBJECT})", [number, encoder_id])
 
 
 def try_lock(cursor: CursorWrapper, number: int) -> bool:
     """Take a lock until the transaction ends if nobody holds it; whether it was taken."""
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+    cursor.execute(f"SELECT pg_try_advisory_xact_lock(%s, {OBJECT})", [number, 0])
     return bool(cursor.fetchone()[0])
-
-
-def lock_row(cursor: CursorWrapper, number: int, key: int) -> None:
-    """Wait for the lock of one object and hold it until the transaction ends."""
-    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [number, key])
-
-
-def lock_row_shared(cursor: CursorWrapper, number: int, key: int) -> None:
-    """As ``lock_row``, together with others that share it."""
-    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [number, key])

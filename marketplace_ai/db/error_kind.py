@@ -8,7 +8,6 @@ both map a RAISE EXCEPTION in a project's trigger to the class of a missing tabl
 from __future__ import annotations
 
 import enum
-import re
 
 import psycopg
 from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError
@@ -28,6 +27,17 @@ class ErrorKind(enum.Enum):
     """One posting of the batch causes it: find it, and count it against that one."""
     SETUP = "setup"
     """Somebody has to mend tables, rights or settings: name it, count it for nobody, wait."""
+
+
+class SetupError(DjangoError):
+    """A mistake in the set-up that we find ourselves, before the server refuses a statement.
+
+    ``cure`` says in a sentence what to do about it.
+    """
+
+    def __init__(self, message: str, cure: str) -> None:
+        super().__init__(message)
+        self.cure = cure
 
 
 _I, _P, _S = ErrorKind.INFRASTRUCTURE, ErrorKind.POSTING, ErrorKind.SETUP
@@ -62,8 +72,8 @@ _WHOLE_SERVER = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "53100",
 _CHECK_VIOLATION, _FOREIGN_KEY_VIOLATION = "23514", "23503"
 _OWN_TABLES = "marketplace_ai_"
 
-#: Values of a row as the server quotes them: 'invalid input syntax for type integer: "..."'.
-_QUOTED_VALUE = re.compile(r'(?<=: )".*"', re.DOTALL)
+#: Errors of this class quote the value, in the server's language and its quotation marks.
+_DATA_EXCEPTION = "22"
 
 
 def error_kind(error: BaseException) -> ErrorKind:
@@ -96,21 +106,25 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def describe(error: BaseException) -> str:
-    """The error in one line, without contents of rows: only the server's first sentence, and not
-    its DETAIL, which quotes the row that failed."""
+    """The error in one line: the server's first sentence without its DETAIL, which quotes the row
+    that failed. What a trigger of the project raises is repeated as it is."""
     cause = _psycopg_error(error)
     if cause is None or cause.sqlstate is None:
         if isinstance(error, DATABASE_ERRORS):
             return _one_line(str(error)) or type(error).__name__
         return f"{type(error).__name__}: {_one_line(str(error))}"
-    message = _one_line(cause.diag.message_primary or "") or type(cause).__name__
-    if cause.sqlstate.startswith("22"):
-        message = _QUOTED_VALUE.sub('"…"', message)
+    name = type(cause).__name__
+    # Ours have no diagnostics, and no row to quote.
+    message = _one_line(cause.diag.message_primary or str(cause)) or name
+    if cause.sqlstate.startswith(_DATA_EXCEPTION):
+        message = name
     return f"{message} (SQLSTATE {cause.sqlstate})"
 
 
 def cure(error: BaseException) -> str:
     """What to do about a mistake in the set-up, in a sentence."""
+    if isinstance(error, SetupError):
+        return error.cure
     code = sqlstate(error) or ""
     return _CURES.get(code) or _CURES.get(code[:2]) or "Run manage.py doctor."
 
@@ -123,6 +137,9 @@ _CURES = {
     "3F": "Run manage.py migrate, or correct the search_path of the database role.",
     "42": "The tables are not as the settings and the models say: run manage.py migrate, then "
     "manage.py doctor.",
+    "42P01": "Run manage.py migrate, or correct the search_path of the workers' database role.",
+    "42704": "Run manage.py migrate, or have the search_path of the workers' database role name "
+    "pgvector's schema.",
     "42501": "Grant the workers' database role this right, as docs/install.md says.",
     "42804": "A field that the adapter names (such as set_by_field) has another type: correct the "
     "adapter.",
@@ -139,7 +156,9 @@ def _kind_without_code(error: BaseException) -> ErrorKind:
         return ErrorKind.POSTING
     if isinstance(error, (psycopg.DataError, psycopg.IntegrityError)):
         return ErrorKind.POSTING
-    if isinstance(error, (ProgrammingError, NotSupportedError, psycopg.ProgrammingError)):
+    if isinstance(error, (SetupError, ProgrammingError, NotSupportedError)):
+        return ErrorKind.SETUP
+    if isinstance(error, psycopg.ProgrammingError):
         return ErrorKind.SETUP
     return ErrorKind.INFRASTRUCTURE
 

@@ -50,10 +50,8 @@ def _register(connection: Connection[Any]) -> None:
         return
     info = TypeInfo.fetch(connection, SQL_TYPE)
     if info is None:
-        raise RuntimeError(
-            f"This database has no {SQL_TYPE} type: install pgvector 0.8.4 or later and run "
-            "CREATE EXTENSION vector, then migrate."
-        )
+        # What the server says of a type that it does not find: nobody's fault but the set-up's.
+        raise psycopg.errors.UndefinedObject(f'type "{SQL_TYPE}" does not exist')
     register_halfvec_info(connection, info)
     arrays.register(connection)
     _registered[connection] = True

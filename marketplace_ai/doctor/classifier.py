@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.exemplars import descriptions, rescrub
+from marketplace_ai.exemplars.training_corpus import category_parents
+from marketplace_ai.imports.contradictions import stored_contradictions
 from marketplace_ai.models import (
     ClassifierVersion,
     Decision,
@@ -19,6 +21,8 @@ from marketplace_ai.models import (
     ExemplarState,
     Outcome,
 )
+from marketplace_ai.text.contradictions import contradiction_sentence
+from marketplace_ai.text.parents import find_circle
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -52,6 +56,28 @@ def exemplars() -> Iterator[Finding]:
             "admin, under Exemplars."
         )
     yield Finding("exemplars", True, message, cure)
+
+
+def contradictions() -> Iterator[Finding]:
+    """Which of the newest exemplars have one text and several labels."""
+    if found := stored_contradictions(EXEMPLARS_READ):
+        message = contradiction_sentence("Exemplars", found, "Each votes for its own.")
+        yield Finding(
+            "contradictions", True, message,
+            "Quarantine or correct the wrong ones in admin, and fit again.",
+        )  # fmt: skip
+
+
+def category_tree() -> Iterator[Finding]:
+    """Whether a category is its own ancestor, which no import and no form of ours lets through."""
+    if circle := find_circle(category_parents()):
+        yield Finding(
+            "category tree", False,
+            f"The parents of {len(circle)} categories go in a circle: "
+            f"{' under '.join(map(repr, (*circle, circle[0])))}. None of them is a leaf, so none "
+            "is proposed from its description.",
+            "Correct the parent of one of them.",
+        )  # fmt: skip
 
 
 def classifier() -> Iterator[Finding]:
@@ -130,4 +156,4 @@ def _labeled_exemplars() -> QuerySet[Exemplar]:
     return active.exclude(source=ExemplarSource.DESCRIPTION)
 
 
-CHECKS = [exemplars, classifier, personal_data, deciding]
+CHECKS = [exemplars, contradictions, category_tree, classifier, personal_data, deciding]

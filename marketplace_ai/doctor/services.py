@@ -10,6 +10,7 @@ from django.db import connections
 
 from marketplace_ai.checks import check_database
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import describe
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.models import QueuedPosting
 from marketplace_ai.queue import wake_up
@@ -30,7 +31,7 @@ def database() -> Finding:
             )
             version, pgvector_version, is_read_only = cursor.fetchone()
     except DatabaseError as error:
-        return Finding("database", False, " ".join(str(error).split()), START_DATABASE)
+        return Finding("database", False, describe(error), START_DATABASE)
     if is_read_only:
         return Finding(
             "database", False, f"PostgreSQL {version} takes no writes: it is a standby, or set to "
@@ -60,12 +61,29 @@ def broker() -> Finding:
             transport_options=dict(wake_up.TRANSPORT)
         ) as connection:
             connection.ensure_connection(max_retries=0, timeout=1)
+            queue, waiting = wake_up.count_waiting(current_app, connection)
+            if waiting >= wake_up.MAX_WAITING and not _is_consumed(queue):
+                return Finding(
+                    "broker", False,
+                    f"{waiting} messages wait in the queue {queue!r}, and no Celery worker that "
+                    "consumes it answers.",
+                    f"Start one (celery -A PROJECT worker -Q {queue}), or route marketplace_ai.* "
+                    "to a queue that one consumes.",
+                )  # fmt: skip
     except Exception as error:  # noqa: BLE001 (transports raise errors of many types)
         return Finding(
             "broker", False, f"The broker cannot be reached: {error}",
             "Start Redis. Until then postings are found by polling, and interactive tasks wait.",
         )  # fmt: skip
     return Finding("broker", True, f"{current_app.conf.broker_url.split('@')[-1]} answers")
+
+
+def _is_consumed(queue: str) -> bool:
+    """Whether a Celery worker answers within a second that it consumes this queue."""
+    from celery import current_app
+
+    replies = current_app.control.inspect(timeout=1).active_queues() or {}
+    return any(consumed["name"] == queue for queues in replies.values() for consumed in queues)
 
 
 def system_checks(*, with_database: bool) -> Iterator[Finding]:

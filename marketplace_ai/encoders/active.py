@@ -45,13 +45,28 @@ def load(encoder: Encoder) -> TextEncoder:
             f"{encoder.name!r}: put the registered files back, or register the new ones as a "
             "new encoder."
         )
-    registered = (encoder.dimension, encoder.max_tokens, encoder.prompts)
-    if registered != (loaded.dimension, loaded.max_tokens, dict(loaded.prompts)):
+    if not _is_registered_as(encoder, loaded):
         raise EncoderError(
             f"{encoder.source} has other prompts, another dimension or another length than were "
             f"registered as {encoder.name!r}: put the registered files back, or register it again."
         )
     return loaded
+
+
+def _is_registered_as(encoder: Encoder, loaded: TextEncoder) -> bool:
+    registered = encoder.weights_hash, encoder.dimension, encoder.max_tokens, encoder.prompts
+    return registered == (
+        loaded.weights_hash, loaded.dimension, loaded.max_tokens, dict(loaded.prompts)
+    )  # fmt: skip
+
+
+def find_loaded(encoder: Encoder, loaded: Mapping[int, TextEncoder]) -> TextEncoder | None:
+    """The encoder among those ``loaded``, by primary key; None where it is not there.
+
+    In a database that was restored to an older state the key may be another encoder's.
+    """
+    found = loaded.get(encoder.pk)
+    return found if found is not None and _is_registered_as(encoder, found) else None
 
 
 def ensure_active(
@@ -66,7 +81,7 @@ def ensure_active(
     if active is not None:
         if partitions.ensure(active):
             progress(f"Made the missing table of the vectors of {active.name!r}")
-        return active, loaded.get(active.pk) or load(active)
+        return active, find_loaded(active, loaded) or load(active)
     progress(f"Preparing the encoder {conf.encoder!r} …")
     candidate = load_checked(conf.encoder)
     with transaction.atomic(using=alias()):

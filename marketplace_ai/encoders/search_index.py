@@ -17,6 +17,8 @@ from marketplace_ai.db.alias import alias
 from . import partitions
 
 if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
+
     from marketplace_ai.models import Encoder
 
 
@@ -26,13 +28,14 @@ SELECT index.indisvalid FROM pg_index AS index
 WHERE index.indexrelid = to_regclass(%(index)s)
 """
 
-BUILDER = """
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 2
-      AND classid = %(class)s::oid AND objid = %(encoder)s::oid
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
+# The object as pg_locks shows it, unsigned. A session that is idle builds nothing: a transaction
+# pooler gave it to others between our statements, and it kept the lock.
+BUILDER = f"""
+SELECT pid, coalesce(state, '') <> 'idle' FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %s::oid
+  AND objid = ({advisory_locks.OBJECT}::bigint & 4294967295)::oid
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""  # noqa: S608 (constants)
 
 # The cast gives the dimension that the partition's column lacks. CONCURRENTLY: while it is built
 # vectors are written as ever; it ends only when transactions older than it have ended.
@@ -40,6 +43,10 @@ BUILD = """
 CREATE INDEX CONCURRENTLY {index} ON {table}
 USING hnsw ({column} {operator_class})
 """
+
+
+class ForgottenLockError(Exception):
+    """Nobody builds the index, and its lock is held all the same."""
 
 
 class State(TextChoices):
@@ -60,8 +67,9 @@ def state(encoder: Encoder) -> State:
         found = cursor.fetchone()
         if found and found[0]:
             return State.READY
-        cursor.execute(BUILDER, {"class": advisory_locks.SEARCH_INDEX_BUILD, "encoder": encoder.pk})
-        if cursor.fetchone()[0]:
+        cursor.execute(BUILDER, [advisory_locks.SEARCH_INDEX_BUILD, encoder.pk])
+        holder = cursor.fetchone()
+        if holder and holder[1]:
             return State.BUILDING
     return State.BROKEN_OFF if found else State.MISSING
 
@@ -70,7 +78,7 @@ def build_search_index(encoder: Encoder) -> bool:
     """Build the search index without blocking writes; whether this call built it.
 
     Call outside any transaction. False if it exists or is being built; an interrupted build is
-    started over. Raises ValueError for vectors of more than 4,000 values.
+    started over. Raises ValueError for vectors of more than 4,000 values, and ForgottenLockError.
 
     It is much faster if the graph fits into ``maintenance_work_mem``, which the caller may set.
     """
@@ -82,8 +90,9 @@ def build_search_index(encoder: Encoder) -> bool:
     lock = [advisory_locks.SEARCH_INDEX_BUILD, encoder.pk]
     with connections[alias()].cursor() as cursor:
         # Of the session, so that it goes with a builder that is killed.
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", lock)
+        cursor.execute(f"SELECT pg_try_advisory_lock(%s, {advisory_locks.OBJECT})", lock)
         if not cursor.fetchone()[0]:
+            _refuse_forgotten_lock(cursor, lock)
             return False
         try:
             cursor.execute(VALID, {"index": name(encoder)})
@@ -99,5 +108,17 @@ def build_search_index(encoder: Encoder) -> bool:
                 )
             )
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", lock)
+            cursor.execute(f"SELECT pg_advisory_unlock(%s, {advisory_locks.OBJECT})", lock)
     return True
+
+
+def _refuse_forgotten_lock(cursor: CursorWrapper, lock: list[int]) -> None:
+    """Raise ForgottenLockError if the lock is held by a session that builds nothing."""
+    cursor.execute(BUILDER, lock)
+    holder = cursor.fetchone()
+    if holder and not holder[1]:
+        raise ForgottenLockError(
+            f"Process {holder[0]} of PostgreSQL is idle and holds the lock of this search index: a "
+            "connection pooler kept its session. Build through a direct connection or a pooler in "
+            f"session mode, after SELECT pg_terminate_backend({holder[0]})."
+        )

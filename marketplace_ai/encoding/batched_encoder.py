@@ -61,8 +61,11 @@ class BatchedEncoder:
 
     @property
     def tokens_at_once(self) -> int:
-        batches = BATCHES_PER_STREAM if self.uses_all_cores else 1
-        return self.budget.now * self.backend.num_streams * batches
+        return self.device_batch_tokens * (BATCHES_PER_STREAM if self.uses_all_cores else 1)
+
+    @property
+    def device_batch_tokens(self) -> int:
+        return self.budget.now * self.backend.num_streams
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32 ``(len(texts), dimension)``; equal texts are encoded once."""

@@ -28,6 +28,7 @@ class DummyEncoder:
     dtype = "float32"
     max_tokens = 1_000_000
     tokens_at_once = 1 << 16
+    device_batch_tokens = 1 << 16
     uses_all_cores = False
 
     def __init__(self, dimension: int = 64) -> None:

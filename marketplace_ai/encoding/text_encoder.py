@@ -56,6 +56,10 @@ class TextEncoder(Protocol):
         """Padded tokens that one call should bring; with more it is no faster."""
 
     @property
+    def device_batch_tokens(self) -> int:
+        """Padded tokens that the device takes at once, in all its streams."""
+
+    @property
     def uses_all_cores(self) -> bool:
         """Whether it runs on the CPU, on all cores."""
 

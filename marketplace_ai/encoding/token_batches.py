@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
+#: Estimates of a token's characters and of the special tokens in each text. Rather too few and too
+#: many, so that a batch is hardly ever more than the encoder takes at once.
+CHARACTERS_PER_TOKEN, SPECIAL_TOKENS = 3, 4
 #: Successful batches at a reduced budget after which twice as much is tried again. Doubled each
 #: time that fails, so that a device that has lost memory for good is not asked forever.
 GOOD_BATCHES_TO_GROW = 64
@@ -38,6 +41,11 @@ class TokenBudget:
         if self._good_batches >= self._good_batches_needed:
             self.now = min(self.now * 2, self.full)
             self._good_batches = 0
+
+
+def estimate_tokens(texts: Sequence[str], longest: int) -> list[int]:
+    """About how many tokens each text has, where one counts at most ``longest``."""
+    return [min(len(text) // CHARACTERS_PER_TOKEN + SPECIAL_TOKENS, longest) for text in texts]
 
 
 def plan_batches(lengths: Sequence[int], budget: int, max_texts: int) -> list[list[int]]:

@@ -89,11 +89,15 @@ def baselines(
 def held_out_folds(
     texts: Sequence[str], codes: npt.NDArray[np.intp], seed: int
 ) -> list[npt.NDArray[np.intp]]:
-    """Row numbers of each fold; one fifth alone where a set is large (``ONE_FOLD_FROM``)."""
+    """Row numbers of each fold; one fifth alone where a set is large (``ONE_FOLD_FROM``).
+
+    None where all texts are near-duplicates: then nothing is left to fit on.
+    """
     groups = near_duplicate_groups(texts)
     if len(texts) > ONE_FOLD_FROM:
         return group_folds(groups, codes, 5, seed)[:1]
-    return group_folds(groups, codes, FOLDS, seed)
+    folds = group_folds(groups, codes, FOLDS, seed)
+    return folds if len(folds) > 1 else []
 
 
 def _nearest(exemplars: Floats, vectors: Floats) -> npt.NDArray[np.intp]:
@@ -108,7 +112,8 @@ def _voted(exemplars: Floats, names: Sequence[str], vectors: Floats) -> list[str
     """What the exemplars vote for by embedding alone, as ours vote by embedding and text."""
     labels, codes = np.unique(names, return_inverse=True)
     metric = Metric.fit(exemplars, codes)
-    lengths = metric.lengths(exemplars)
+    # As in the index: an exemplar that is the mean, as the only one is, has no direction.
+    lengths: Floats = np.maximum(metric.lengths(exemplars), np.float32(1e-12))
     said: list[str] = []
     for start in range(0, len(vectors), _BLOCK):
         mapped, offsets = metric.queries(vectors[start : start + _BLOCK])

@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts, Prediction
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
-from marketplace_ai.text.labeled_csv import Parents
-from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.normalize import is_blank, same_text_key
+from marketplace_ai.text.parents import Parents
 
 from .baselines import baselines as simpler_rules
 from .figures import ScoredRow, figures
@@ -135,7 +133,9 @@ def _setting(
     """The setting of the evaluation, so that a stored result stays interpretable."""
     known = {label for label in train.rows.labels if label is not None}
     unknown = [row for row in test.rows.true_labels if row and not known.intersection(row)]
-    learnt = set(train.rows.texts) | set(calibration.rows.texts if calibration else ())
+    learnt = set(map(same_text_key, train.rows.texts))
+    learnt.update(map(same_text_key, calibration.rows.texts if calibration else ()))
+    files = {"train": train, "test": test, "calibration": calibration}
     guarantee = classifier.guarantee
     return {
         "confidence": classifier.guarantee.target.confidence_level,
@@ -143,9 +143,13 @@ def _setting(
         "exemplars": len(train),
         "categories": len(known),
         "calibration_rows": guarantee.rows,
+        "calibration_groups": guarantee.groups,
         "promised_coverage": guarantee.automatic.coverage,
         "several_answers": train.rows.num_multi_label
         + (calibration.rows.num_multi_label if calibration else 0),
         "unknown_categories": len(unknown),
-        "seen_in_training": int(np.sum([text in learnt for text in test.rows.texts])),
+        "seen_in_training": sum(same_text_key(text) in learnt for text in test.rows.texts),
+        "contradictory_texts": {
+            name: len(each.rows.contradictions()) for name, each in files.items() if each
+        },
     }

@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from marketplace_ai.classifier import Prediction
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.text.labeled_csv import Parents
+from marketplace_ai.text.parents import Parents
 
 from .metrics import among_first, brier_score, expected_calibration_error, share
 
@@ -117,7 +117,7 @@ def _choices(rows: Sequence[ScoredRow], parents: Parents) -> dict[str, Any]:
 def _tagged(
     rows: Sequence[ScoredRow], outcome: str, right: Callable[[ScoredRow], bool], target: Target
 ) -> dict[str, Any]:
-    """Rows with this outcome. ``p_value``: the chance of so many errors or more if exactly the
+    """Rows with this outcome. ``p_value``: the probability of so many errors or more if exactly the
     target precision held (exact binomial); below 0.05 the guarantee is refuted."""
     tagged = [row for row in rows if row.prediction.outcome == outcome]
     errors = sum(not right(row) for row in tagged)

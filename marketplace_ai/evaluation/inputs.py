@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.labeled_csv import (
     Filter,
     LabeledRows,
-    Parents,
-    check_categories,
-    merge_parents,
     prepared,
-    read_catalog,
     read_rows,
     sample_shots,
 )
+from marketplace_ai.text.parents import Parents, check_categories, merge_parents, read_catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +57,23 @@ def read_inputs(
     With a ``catalog`` the categories that are learnt from must be in it, and it alone says
     what the parents are; else the files' columns ``parent`` do.
     """
-    exemplars = read_rows(train.path, train.where, for_fitting=True, prepared=prepared)
-    postings = read_rows(test.path, test.where, prepared=prepared)
+    categories = None if catalog is None else read_catalog(catalog)
+    read = partial(read_rows, known=(categories or {}).keys(), prepared=prepared)
+    exemplars = read(train.path, train.where, for_fitting=True)
+    postings = read(test.path, test.where)
     labeled = None
     if calibration is not None:
-        labeled = read_rows(
-            calibration.path, calibration.where, for_fitting=True, prepared=prepared
-        )
+        labeled = read(calibration.path, calibration.where, for_fitting=True)
     learnt = [exemplars, *([labeled] if labeled else [])]
     if not any(exemplars.true_labels):
         raise TableError(
             f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "
             "the categories."
         )
-    if catalog is None:
-        parents = merge_parents(*learnt, postings)
-    else:
-        parents = read_catalog(catalog)
+    if catalog is not None and categories is not None:
         for rows in learnt:
-            check_categories(parents, rows, catalog)
+            check_categories(categories, rows, catalog)
+    parents = merge_parents(*learnt, postings) if categories is None else categories
     if shots is not None:
         exemplars = sample_shots(exemplars, shots, seed)
     return Inputs(exemplars, postings, labeled, parents)

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from marketplace_ai.guarantee import minimum_counts
+
 Figures = Mapping[str, Any]
 
 #: The name of each baseline in the table.
@@ -33,15 +35,29 @@ def notes(figures: Figures) -> Iterator[str]:
             "Probabilities and thresholds were cross-fitted on the training rows, for want of "
             "--calibration: they hold for postings that look like those, and for no others."
         )
+    share = figures["calibration_groups"] / max(figures["calibration_rows"], 1)
+    if share < minimum_counts.TOLD_SHARE_COUNTED:
+        yield (
+            f"The {_rows(figures)} count as {figures['calibration_groups']:,} for the guarantee: "
+            "near-duplicates count once."
+        )
+    if figures["categories"] == 1:
+        yield "All training rows that have a category have the same one: nothing is told apart."
     if count := figures["unknown_categories"]:
         yield f"{count} test rows have only categories without a training row; they count as wrong."
     if count := figures["several_answers"]:
         yield f"{count} training or calibration rows have several answers; the first counted."
     if count := figures["seen_in_training"]:
         yield (
-            f"{count} test rows have a text that is also a training or calibration row; such rows "
-            "flatter the figures."
+            f"{count} test rows have a text that is also a training or calibration row, perhaps in "
+            "other capitals, blanks or punctuation; such rows flatter the figures."
         )
+    for name, count in figures["contradictory_texts"].items():
+        if count:
+            yield (
+                f"{count} texts of the {name} rows have several labels, so that not all of them "
+                "can be right."
+            )
 
 
 def guarantee_sentence(figures: Figures) -> str:

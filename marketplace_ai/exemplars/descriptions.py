@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from django.db import Error as DatabaseError
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from marketplace_ai.adapter import JobAdapter, get_adapter
@@ -25,33 +25,68 @@ from marketplace_ai.text.normalize import digest, is_blank
 
 logger = logging.getLogger(__name__)
 
-#: Postings wait during a sync, so it gives up soon on rows that the project has locked.
+#: Postings wait during a step, so it gives up soon on rows that the project has locked.
 LOCK_TIMEOUT = "200ms"
+#: Categories compared in one step, and new descriptions at which it ends: about as many as an
+#: encoder takes at once, so that a replaced description is missing for a moment only.
+STEP, NEW_AT_A_TIME = 128, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes of a sync: exemplars to delete, and texts to add, by category."""
+    """The changes of a step: exemplars to delete, and texts to add, by category; ``last`` is the
+    key of its last category, None at the end."""
 
     obsolete: list[int]
     new: dict[Any, str]
+    last: Any | None
+
+    @property
+    def changes_something(self) -> bool:
+        return bool(self.obsolete or self.new)
 
 
-def sync_safely(min_age: float = 0.0) -> bool:
-    """Run ``sync`` and log its errors; returns whether it succeeded.
+class Sync:
+    """A sync in steps of some categories, between which postings are decided.
 
-    Postings can be decided with the existing descriptions, so neither a long transaction of
-    the project nor an adapter that fails may keep a worker from deciding.
+    Until ``is_done`` each call of ``step`` takes the next categories. Several may be under way
+    in different workers.
     """
-    try:
-        sync(min_age)
-    except (DatabaseError, psycopg.Error) as error:
-        logger.warning("Descriptions are left as they are: %s", describe(error))
-        return False
-    except Exception:
-        logger.exception("Descriptions are left as they are: the adapter fails")
-        return False
-    return True
+
+    def __init__(self, min_age: float = 0.0) -> None:
+        """For ``min_age`` see ``sync``."""
+        self.is_done = False
+        #: Whether an error has ended it early.
+        self.has_failed = False
+        self._min_age = min_age
+        self._after: Any | None = None
+
+    def step(self) -> bool:
+        """Sync the next categories; whether anything was changed. Raises as ``sync`` does."""
+        self.is_done = True  # if it raises, too
+        plan = _plan(self._min_age, self._after)
+        if plan.changes_something:
+            written = _write(self._min_age, self._after)
+            if written is None:
+                return False  # another worker is doing it, and all will see what it writes
+            plan = written
+        self._after, self.is_done = plan.last, plan.last is None
+        return plan.changes_something
+
+    def step_safely(self) -> None:
+        """``step``; an error is logged and ends the sync.
+
+        Postings can be decided with the existing descriptions, so neither a long transaction of
+        the project nor an adapter that fails may keep a worker from deciding.
+        """
+        try:
+            self.step()
+        except (DatabaseError, psycopg.Error) as error:
+            logger.warning("Descriptions are left as they are: %s", describe(error))
+            self.has_failed = True
+        except Exception:
+            logger.exception("Descriptions are left as they are: the adapter fails")
+            self.has_failed = True
 
 
 def sync(min_age: float = 0.0) -> bool:
@@ -66,26 +101,31 @@ def sync(min_age: float = 0.0) -> bool:
         min_age: seconds for which a new description is not replaced. Otherwise a text that is
             different at each call would be encoded again and again by all workers.
 
-    Returns whether anything was changed. Takes two queries if there is nothing to do. Any number
-    of workers may call it at once: one does the work, the others continue. Raises Django's
+    Returns whether anything was changed. Takes two queries a step if there is nothing to do. Any
+    number of workers may call it at once: one does the work, the others continue. Raises Django's
     ``OperationalError`` if rows that have to be written stay locked.
     """
-    plan = _plan(min_age)
-    if not plan.obsolete and not plan.new:
-        return False
+    steps, changed = Sync(min_age), False
+    while not steps.is_done:
+        changed |= steps.step()
+    return changed
+
+
+def _write(min_age: float, after: Any | None) -> Plan | None:
+    """Write what the categories after a key need; None where another worker is writing."""
     with transaction.atomic(using=alias()):
         with connections[alias()].cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
             if not advisory_locks.try_lock(cursor, advisory_locks.DESCRIPTION_SYNC):
-                return False  # another worker is doing it, and all will see what it writes
+                return None
         # Planned again, now under the lock: another worker may have just finished.
-        plan = _plan(min_age)
+        plan = _plan(min_age, after)
         # All writers lock categories first. A category deleted meanwhile gets no description.
         categories = lock_categories(plan.new)
         Exemplar.objects.using(alias()).filter(pk__in=plan.obsolete).delete()
         rows = [_exemplar(categories[key], plan.new[key]) for key in categories]
         Exemplar.objects.using(alias()).bulk_create(rows, ignore_conflicts=True)
-    return bool(plan.obsolete or plan.new)
+    return plan
 
 
 def count_description_only() -> int:
@@ -96,9 +136,16 @@ def count_description_only() -> int:
     return described.exclude(Exists(others.filter(category=OuterRef("category")))).count()
 
 
-def _plan(min_age: float) -> Plan:
+def _plan(min_age: float, after: Any | None) -> Plan:
     adapter = get_adapter()
+    categories = list(_with_few_exemplars(adapter, after)[:STEP])
+    last = categories[-1].pk if len(categories) == STEP else None
     descriptions = Exemplar.objects.using(alias()).filter(source=ExemplarSource.DESCRIPTION)
+    if last is not None:
+        # The first step also has those whose category is gone.
+        descriptions = descriptions.filter(Q(category__lte=last) | Q(category=None))
+    if after is not None:
+        descriptions = descriptions.filter(category__gt=after)
     same_text = _labels().filter(text_digest=OuterRef("text_digest"), category=OuterRef("category"))
     rows = list(
         descriptions.annotate(is_duplicate=Exists(same_text)).values_list(
@@ -109,7 +156,12 @@ def _plan(min_age: float) -> Plan:
     since = timezone.now() - dt.timedelta(seconds=min_age)
     unchanged: set[Any] = set()
     new: dict[Any, str] = {}
-    for category in _with_few_exemplars(adapter):
+    waiting: set[Any] = set()
+    for position, category in enumerate(categories):
+        if len(new) == NEW_AT_A_TIME:
+            last = categories[position - 1].pk
+            waiting = {left.pk for left in categories[position:]}
+            break
         text = _text(adapter, category)
         _, _, known, created, is_duplicate = existing.get(
             category.pk, (None, None, b"", None, False)
@@ -129,16 +181,19 @@ def _plan(min_age: float) -> Plan:
             unchanged.add(category.pk)
         else:
             new[category.pk] = text
-    obsolete = [row[0] for row in rows if row[1] not in unchanged]
-    return Plan(obsolete, _without_duplicates(new))
+    obsolete = [row[0] for row in rows if row[1] not in unchanged | waiting]
+    return Plan(obsolete, _without_duplicates(new), last)
 
 
-def _with_few_exemplars(adapter: JobAdapter) -> QuerySet[Any]:
-    """Categories that may have a description: without children, with few other exemplars."""
+def _with_few_exemplars(adapter: JobAdapter, after: Any | None) -> QuerySet[Any]:
+    """Categories that may have a description: without children, with few other exemplars; by
+    key, those after ``after``."""
     categories: QuerySet[Any] = get_category_model()._base_manager.using(alias())
     if adapter.category_parent_field is not None:
         children = categories.filter(**{adapter.category_parent_field: OuterRef("pk")})
         categories = categories.exclude(Exists(children))
+    if after is not None:
+        categories = categories.filter(pk__gt=after)
     others = (
         Exemplar.objects.using(alias())
         .filter(category=OuterRef("pk"), state=ExemplarState.ACTIVE)

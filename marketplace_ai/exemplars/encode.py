@@ -10,6 +10,7 @@ from django.db import transaction
 
 from marketplace_ai.db.alias import alias
 from marketplace_ai.encoding import EncoderError, encode_each
+from marketplace_ai.encoding.token_batches import estimate_tokens, plan_batches
 from marketplace_ai.exemplars import vector_store
 from marketplace_ai.models import EncoderState, Exemplar, ExemplarState
 from marketplace_ai.queue import encoder_locks
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Exemplars encoded with one call.
-BATCH = 256
+#: Exemplars of which a device batch is made, and so the most that one has.
+MOST = 256
 
 
 def encode_exemplars(
@@ -44,9 +45,10 @@ def encode_exemplars(
 
 
 def encode_next(encoder: Encoder, text_encoder: TextEncoder) -> int:
-    """Encode the next batch of exemplars that have no vector yet.
+    """Encode the next device batch of exemplars that have no vector yet.
 
-    Returns how many; 0 if none is left or the encoder was retired meanwhile.
+    Returns how many; 0 if none is left or the encoder was retired meanwhile. It is one batch and
+    no more, because new postings may wait for it.
 
     An exemplar that the active encoder cannot encode is quarantined; a person can reactivate it.
     If only a candidate cannot encode it, it keeps its vote and ``EncoderError`` names it.
@@ -54,8 +56,9 @@ def encode_next(encoder: Encoder, text_encoder: TextEncoder) -> int:
     Uses ``text_encoder.reference_encoder``: all postings are compared with exemplars, and what
     int8 rounds off a posting costs little while the exemplars' vectors are exact.
     """
-    rows = vector_store.without_vector(encoder.pk, BATCH)
-    vectors = encode_each(text_encoder.reference_encoder, [text for _, text in rows])
+    reference = text_encoder.reference_encoder
+    rows = _device_batch(reference, vector_store.without_vector(encoder.pk, MOST))
+    vectors = encode_each(reference, [text for _, text in rows])
     encoded, failed = [], []
     for (exemplar, _), vector in zip(rows, vectors, strict=True):
         if isinstance(vector, Exception):
@@ -83,3 +86,10 @@ def encode_next(encoder: Encoder, text_encoder: TextEncoder) -> int:
             "Exemplar %s cannot be encoded and is quarantined: %s", exemplar, one_line(str(error))
         )
     return len(rows)
+
+
+def _device_batch(text_encoder: TextEncoder, rows: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Those of the rows, (id, text), that the device takes at once, of similar length."""
+    lengths = estimate_tokens([text for _, text in rows], text_encoder.max_tokens)
+    planned = plan_batches(lengths, text_encoder.device_batch_tokens, MOST)
+    return [rows[position] for position in planned[0]] if planned else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,31 +13,50 @@ from marketplace_ai.db import vector_type, vectors
 from marketplace_ai.db.alias import alias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-GENERATION = "SELECT value, removals FROM marketplace_ai_exemplargeneration"
+GENERATION = "SELECT value, previous FROM marketplace_ai_exemplargeneration"
 
-# Exemplars that changed after a generation, or whose vector for this encoder did.
-# Category keys come as text: to the classifier, a label is an opaque string.
-CHANGED = """
+# The number of an exemplar is that of its last change, or of its vector's. It is never given
+# again (``schema.generations``), so two exemplars with the same id and number are the same.
+VOTES = """
+exemplar.state = 'active' AND (exemplar.category_id IS NOT NULL OR exemplar.is_none)
+"""
+NUMBERS = f"""
+SELECT exemplar.id, greatest(exemplar.generation, embedding.generation)
+FROM marketplace_ai_exemplar AS exemplar
+JOIN marketplace_ai_exemplarembedding AS embedding
+    ON embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s
+WHERE {VOTES}
+"""  # noqa: S608 (a constant of ours)
+
+# Those that changed after a generation, or whose vector did; no number where it does not vote.
+NUMBERS_SINCE = f"""
 WITH changed AS (
     SELECT id FROM marketplace_ai_exemplar WHERE generation > %(since)s
     UNION
     SELECT exemplar_id FROM marketplace_ai_exemplarembedding
     WHERE encoder_id = %(encoder)s AND generation > %(since)s
 )
-SELECT exemplar.id, exemplar.text, exemplar.category_id::text,
-       exemplar.state = 'active' AND (exemplar.category_id IS NOT NULL OR exemplar.is_none),
-       embedding.vector, exemplar.source = 'description'
+SELECT exemplar.id, CASE WHEN embedding.exemplar_id IS NOT NULL AND {VOTES}
+                         THEN greatest(exemplar.generation, embedding.generation) END
 FROM changed JOIN marketplace_ai_exemplar AS exemplar ON exemplar.id = changed.id
 LEFT JOIN marketplace_ai_exemplarembedding AS embedding
        ON embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s
-ORDER BY exemplar.id
-"""
+"""  # noqa: S608 (a constant of ours)
 
-IDS = "SELECT id FROM marketplace_ai_exemplar"
+# Category keys come as text: to the classifier, a label is an opaque string.
+ROWS = f"""
+SELECT exemplar.id, exemplar.text, exemplar.category_id::text, embedding.vector,
+       exemplar.source = 'description', greatest(exemplar.generation, embedding.generation)
+FROM marketplace_ai_exemplar AS exemplar
+JOIN marketplace_ai_exemplarembedding AS embedding
+    ON embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s
+WHERE exemplar.id = ANY(%(ids)s) AND {VOTES}
+ORDER BY exemplar.id
+"""  # noqa: S608 (a constant of ours)
 
 WITHOUT_VECTOR = """
 SELECT exemplar.id, exemplar.text FROM marketplace_ai_exemplar AS exemplar
@@ -59,61 +79,81 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changes that bring an index in memory to ``generation``.
+    """The changes that bring an index in memory to ``generation``, or closer to it.
 
     Attributes:
+        generation: what the index has then taken in; None where more is left to be read.
         ids, texts, labels, vectors: n exemplars that vote from now on; a label of None means
             "fits no category"; vectors are float32 (n, dimension).
         described: bool (n,), whether each is its category's description.
+        numbers: by which each is recognized, n.
         gone: ids of exemplars that no longer vote.
     """
 
-    generation: int
-    removals: int
+    generation: int | None
     ids: list[int]
     texts: list[str]
     labels: list[str | None]
     vectors: NDArray[np.float32]
     described: NDArray[np.bool_]
+    numbers: list[int]
     gone: list[int]
 
 
-def generation() -> tuple[int, int]:
-    """The counters of changes and removals; cheap, so each batch can ask whether to reload."""
+def generation() -> int:
+    """The number of the last change; cheap, so each batch can ask whether anything is new."""
+    return _history()[0]
+
+
+def _history() -> tuple[int, list[int]]:
     with connections[alias()].cursor() as cursor:
         cursor.execute(GENERATION)
-        found = cursor.fetchone()
-    # None after a flush, until an exemplar is stored.
-    value, removals = found or (0, 0)
-    return value, removals
+        found: tuple[int, list[int]] | None = cursor.fetchone()
+    return found or (0, [])  # after a flush, until an exemplar is stored
 
 
 def changes(
-    encoder_id: int, dimension: int, *, since: int, removals: int, known: Sequence[int]
+    encoder_id: int,
+    dimension: int,
+    *,
+    since: int | None = None,
+    known: Mapping[int, int] = MappingProxyType({}),
+    limit: int | None = None,
 ) -> Changes:
-    """Read what changed after generation ``since``, for an index that holds the ``known`` ids.
+    """Read how the voting exemplars differ from those ``known``: their numbers, by id.
+
+    Parameters:
+        since: the generation at which the known ones were all there were. What changed after it
+            is compared, or everything, where the database knows of no such generation or it
+            is None.
+        limit: rows to read at most; the others are left for the next call.
 
     The generation is read first: a row that changes meanwhile is read twice, never missed.
     """
-    current, removed = generation()
+    current, previous = _history()
+    follows = since is not None and since in (current, *previous)
     with vectors.cursor(connections[alias()], binary=True) as cursor:
-        cursor.execute(CHANGED, {"encoder": encoder_id, "since": since})
+        if follows:
+            cursor.execute(NUMBERS_SINCE, {"encoder": encoder_id, "since": since})
+        else:
+            cursor.execute(NUMBERS, {"encoder": encoder_id})
+        numbers: dict[int, int | None] = dict(cursor.fetchall())
+        differing = sorted(i for i, number in numbers.items() if known.get(i) != number)
+        read = differing[:limit]
+        cursor.execute(ROWS, {"encoder": encoder_id, "ids": read})
         rows = cursor.fetchall()
-        present = set(known)
-        if removed != removals and known:
-            cursor.execute(IDS)
-            present = {row[0] for row in cursor.fetchall()}
-    votes = [row for row in rows if row[3] and row[4] is not None]
-    silent = [row[0] for row in rows if not (row[3] and row[4] is not None)]
+    gone = {i for i in read if i in known}.difference(row[0] for row in rows)
+    if not follows:
+        gone |= known.keys() - numbers.keys()
     return Changes(
-        generation=current,
-        removals=removed,
-        ids=[row[0] for row in votes],
-        texts=[row[1] for row in votes],
-        labels=[row[2] for row in votes],
-        vectors=vectors.from_database([row[4] for row in votes], dimension),
-        described=np.array([row[5] for row in votes], dtype=np.bool_),
-        gone=[*silent, *(i for i in known if i not in present)],
+        generation=current if len(read) == len(differing) else None,
+        ids=[row[0] for row in rows],
+        texts=[row[1] for row in rows],
+        labels=[row[2] for row in rows],
+        vectors=vectors.from_database([row[3] for row in rows], dimension),
+        described=np.array([row[4] for row in rows], dtype=np.bool_),
+        numbers=[row[5] for row in rows],
+        gone=sorted(gone),
     )
 
 

@@ -10,9 +10,11 @@ from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import audited_postings
 from marketplace_ai.guarantee.bounds import rows_needed
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.imports.common import NONE, categories_by_key, prepare_text
+from marketplace_ai.imports.common import categories_by_key, prepare_text
 from marketplace_ai.models import AuditedPosting
+from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank
 
 #: Text and label of each posting; a label is the classifier's, None for "fits none".
@@ -46,9 +48,9 @@ def read_file(path: str) -> LabeledPostings:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     categories = categories_by_key()
     labeled: LabeledRows = []
-    for row in rows:
-        key = row["category"]
-        if key != NONE and key not in categories:
+    keys: list[tuple[str, ...]] = []
+    for row, key in zip(rows, single_categories(path, rows, categories.keys()), strict=True):
+        if key is not None and key not in categories:
             raise TableError(
                 f"{path}, line {row.line}: there is no category {key!r}. "
                 "Import the catalogue that has it first, or correct the row."
@@ -56,9 +58,11 @@ def read_file(path: str) -> LabeledPostings:
         text = _posting_text(row)
         if is_blank(text):
             raise TableError(f"{path}, line {row.line}: the text is empty.")
-        labeled.append((text, None if key == NONE else str(categories[key].pk)))
+        labeled.append((text, None if key is None else str(categories[key].pk)))
+        keys.append(() if key is None else (key,))
     if not rows:
         raise TableError(f"{path}: there is no row below the header.")
+    tell_notes(path, [text for text, _ in labeled], keys, (f"line {row.line}" for row in rows))
     kinds = [row["kind"] for row in rows] if "kind" in rows[0].values else None
     return LabeledPostings(labeled, kinds)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Encoder, Exemplar, ExemplarSource
+from marketplace_ai.text.normalize import same_text_key
 
 if TYPE_CHECKING:
     from .labeled_postings import LabeledPostings
@@ -23,11 +24,7 @@ def without_exemplar_texts(postings: LabeledPostings) -> LabeledPostings:
     exemplars. Rows that repeat one would flatter it, as the candidate or as the active encoder.
     """
     exemplars = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
-    seen = {_plain(text) for text in exemplars.values_list("text", flat=True).iterator()}
+    seen = {same_text_key(text) for text in exemplars.values_list("text", flat=True).iterator()}
     return postings.take(
-        [n for n, (text, _) in enumerate(postings.rows) if _plain(text) not in seen]
+        [n for n, (text, _) in enumerate(postings.rows) if same_text_key(text) not in seen]
     )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

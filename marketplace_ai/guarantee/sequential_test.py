@@ -67,7 +67,7 @@ def log_e(errors: int, rows: int, allowed: float) -> float:
 
 def log_threshold(confidence_level: float, tests: int = 1) -> float:
     """What ``log_e`` must reach to refute, so that of ``tests`` tests together none raises a
-    false alarm with a chance above 1 - ``confidence_level`` (union bound)."""
+    false alarm with a probability above 1 - ``confidence_level`` (union bound)."""
     return math.log(tests / (1 - confidence_level))
 
 
@@ -105,7 +105,7 @@ def _log_e(errors: int, rows: int, allowed: float, b: int) -> float:
 
 
 def _log_at_most(errors: int, rows: int, rate: float) -> float:
-    """Logarithm of the chance of at most ``errors`` errors in ``rows`` at ``rate``."""
+    """Logarithm of the probability of at most ``errors`` errors in ``rows`` at ``rate``."""
     top = min(errors, int((rows + 1) * rate))  # the likeliest of 0 to errors
     log_top = (
         math.lgamma(rows + 1) - math.lgamma(top + 1) - math.lgamma(rows - top + 1)

@@ -9,10 +9,12 @@ from django.db import transaction
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
-from marketplace_ai.imports.common import NONE, categories_by_key, errors_name_row
+from marketplace_ai.imports.common import categories_by_key, errors_name_row
 from marketplace_ai.models import get_category_model
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
+from marketplace_ai.text.category_cells import parent_cell, tell_parents
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.parents import check_slug, circle_sentence, find_circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +69,24 @@ def _check(path: str, rows: list[Row], existing: dict[str, Any]) -> dict[str, Ro
     for row in rows:
         if not row["slug"] or not row["name_nb"]:
             raise TableError(f"{path}, line {row.line}: slug and name_nb must not be empty.")
-        if row["slug"] == NONE:
-            raise TableError(
-                f"{path}, line {row.line}: the slug 'none' is kept for texts that fit no category."
-            )
+        if row["slug"] not in existing:
+            check_slug(path, row)
         if row["slug"] in by_slug:
             raise TableError(
                 f"{path}, line {row.line}: the slug {row['slug']!r} stands in line "
                 f"{by_slug[row['slug']].line} already."
             )
         by_slug[row["slug"]] = row
+    known = {*by_slug, *existing}
+    tell_parents(path, (row["parent"] for row in rows), known)
     for row in rows:
-        if row["parent"] and row["parent"] not in by_slug and row["parent"] not in existing:
+        parent = parent_cell(row["parent"], known) or ""
+        if parent and parent not in known:
             raise TableError(
-                f"{path}, line {row.line}: the parent {row['parent']!r} is neither in the file "
+                f"{path}, line {row.line}: the parent {parent!r} is neither in the file "
                 "nor in the catalog."
             )
+        by_slug[row["slug"]] = Row(row.line, {**row.values, "parent": parent})
     return by_slug
 
 
@@ -93,19 +97,20 @@ def _parents_first(path: str, rows: dict[str, Row], existing: dict[str, str]) ->
     moves a category below one of them may close a circle. TableError names such a row.
     """
     parents = {**existing, **{slug: row["parent"] for slug, row in rows.items()}}
+    circle = find_circle({slug: parent or None for slug, parent in parents.items()}, rows)
+    if circle:
+        # From a row of the file on: the categories that it leads to may exist already.
+        turn = next((place for place, slug in enumerate(circle) if slug in rows), 0)
+        where = f", line {rows[circle[turn]].line}" if circle[turn] in rows else ""
+        raise TableError(f"{path}{where}: {circle_sentence((*circle[turn:], *circle[:turn]))}")
     ordered: dict[str, Row] = {}
-    for start, row in rows.items():
+    for start in rows:
         chain: list[str] = []
         slug = start
-        while slug and slug not in ordered:
-            if slug in chain:
-                raise TableError(
-                    f"{path}, line {rows.get(slug, row).line}: {slug!r} would be its own ancestor. "
-                    "Correct the column parent."
-                )
+        while slug in rows and slug not in ordered:
             chain.append(slug)
-            slug = parents.get(slug, "")
-        ordered.update((slug, rows[slug]) for slug in reversed(chain) if slug in rows)
+            slug = parents[slug]
+        ordered.update((slug, rows[slug]) for slug in reversed(chain))
     return list(ordered.values())
 
 

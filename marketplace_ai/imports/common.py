@@ -15,9 +15,6 @@ from marketplace_ai.text.csv_files import Row, TableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The category key, in files, of a text that fits no category.
-NONE = "none"
-
 
 def categories_by_key() -> dict[str, Any]:
     """All categories, by the key that files use."""

@@ -11,9 +11,11 @@ from django.db.models import Exists, F, OuterRef
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
-from marketplace_ai.imports.common import NONE, categories_by_key, errors_name_row, prepare_text
+from marketplace_ai.imports.common import categories_by_key, errors_name_row, prepare_text
+from marketplace_ai.imports.contradictions import ImportedText, tell_contradictions
 from marketplace_ai.models import Decision, Exemplar, ExemplarSource, ExemplarState
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
+from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.normalize import digest, is_blank
 
@@ -61,12 +63,13 @@ def import_exemplars(
         counts = import_exemplars("exemplars.csv", create_categories=True)
     """
     rows = read_csv(path, ("text", "category"))
-    texts = [_checked_text(path, row) for row in rows]
     categories = categories_by_key()
+    keys = single_categories(path, rows, categories.keys())
+    texts = [_checked_text(path, row, key) for row, key in zip(rows, keys, strict=True)]
     missing: dict[str, Row] = {}
-    for row in rows:
-        if row["category"] != NONE and row["category"] not in categories:
-            missing.setdefault(row["category"], row)
+    for row, key in zip(rows, keys, strict=True):
+        if key is not None and key not in categories:
+            missing.setdefault(key, row)
     if missing and not create_categories:
         key, row = next(iter(missing.items()))
         raise TableError(
@@ -74,6 +77,10 @@ def import_exemplars(
             "has it first, correct the row, or use --create-categories."
         )
     adapter = get_adapter()
+    tell_contradictions(
+        path,
+        ((text, key, f"line {row.line}") for text, key, row in zip(texts, keys, rows, strict=True)),
+    )
     with transaction.atomic(using=alias()):
         lock_taxonomy()
         for key, row in missing.items():
@@ -84,11 +91,11 @@ def import_exemplars(
             (
                 _exemplar(
                     text,
-                    categories.get(row["category"]),
-                    row["category"] if row["category"] != NONE else "",
+                    categories[key] if key else None,
+                    key or "",
                     ExemplarSource.IMPORTED,
                 )
-                for row, text in zip(rows, texts, strict=True)
+                for key, text in zip(keys, texts, strict=True)
             ),
             restored,
         )
@@ -114,6 +121,7 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
         machine_category_id=OuterRef(f"{field}_id"),
     )  # fmt: skip
     exemplars = []
+    labeled: list[ImportedText] = []
     with transaction.atomic(using=alias()):
         restored = follow_keys().restored
         for key, category in categories_by_key().items():
@@ -125,13 +133,15 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
                     exemplars.append(
                         _exemplar(text, category, key, ExemplarSource.POSTING, posting.pk)
                     )
+                    labeled.append((text, key, f"posting {posting.pk}"))
         counts = _add(exemplars, restored)
         transaction.set_rollback(dry_run, using=alias())
+    tell_contradictions("Your postings", labeled)
     return counts
 
 
-def _checked_text(path: str, row: Row) -> str:
-    """The row's prepared text; TableError if the row has no usable text or no category."""
+def _checked_text(path: str, row: Row, key: str | None) -> str:
+    """The row's prepared text; TableError if it says nothing about its category."""
     try:
         text = prepare_text(row["text"])
     except Exception as error:
@@ -140,13 +150,8 @@ def _checked_text(path: str, row: Row) -> str:
             f"{type(error).__name__}: {error}"
         ) from error
     # "..." is a good example of what fits no category, and of nothing else.
-    if not text or (row["category"] != NONE and is_blank(text)):
+    if not text or (key is not None and is_blank(text)):
         raise TableError(f"{path}, line {row.line}: the text has no letter and no digit.")
-    if not row["category"]:
-        raise TableError(
-            f"{path}, line {row.line}: the category is empty; "
-            "write 'none' for a text that fits no category."
-        )
     return text
 
 

@@ -17,8 +17,15 @@ from django.core.management.base import (
     DjangoHelpFormatter,
     OutputWrapper,
 )
-from django.db import OperationalError, ProgrammingError
 
+from marketplace_ai.db.error_kind import (
+    DATABASE_ERRORS,
+    ErrorKind,
+    cure,
+    describe,
+    error_kind,
+    sqlstate,
+)
 from marketplace_ai.text.reading_notes import told_to
 
 #: Seconds between two progress lines in a log.
@@ -76,14 +83,16 @@ class DatabaseCommand(FileCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
-        except OperationalError as error:
-            message = " ".join(str(error).split())
-            raise CommandError(f"The database cannot be used: {message}") from error
-        except ProgrammingError as error:
-            if getattr(error.__cause__, "sqlstate", None) not in NOT_MIGRATED:
+        except DATABASE_ERRORS as error:
+            if sqlstate(error) in NOT_MIGRATED:
+                message = f"{describe(error)}. Run manage.py migrate first."
+            elif error_kind(error) is ErrorKind.SETUP:
+                message = f"{describe(error)} {cure(error)}"
+            elif error_kind(error) is ErrorKind.INFRASTRUCTURE:
+                message = f"The database cannot be used: {describe(error)}"
+            else:
                 raise
-            message = str(error).splitlines()[0]
-            raise CommandError(f"{message}. Run manage.py migrate first.") from error
+            raise CommandError(message) from error
 
 
 def print_json(command: BaseCommand, value: Any) -> None:

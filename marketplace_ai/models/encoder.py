@@ -89,3 +89,7 @@ class Encoder(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_same_registration(self, other: Encoder | None) -> bool:
+        """Whether it is the other's row, and not one that got its key after a restore."""
+        return self == other and self.registered_at == getattr(other, "registered_at", None)

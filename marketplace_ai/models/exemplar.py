@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -113,15 +114,15 @@ class Exemplar(models.Model):
 
 
 class ExemplarGeneration(models.Model):
-    """One row with a counter that triggers increase at every change of exemplars or their vectors.
+    """One row with a number that triggers renew at every change of exemplars or their vectors.
 
     Its row lock orders the changes by commit, so a worker that has seen generation *g* has
-    missed nothing up to *g*. ``removals`` counts deletions, which leave no row to be found by
-    its generation.
+    missed nothing up to *g*. ``previous`` has the numbers since the last removal, newest first:
+    see ``schema.generations``.
     """
 
     value = models.BigIntegerField(default=0)
-    removals = models.BigIntegerField(default=0)
+    previous = ArrayField(models.BigIntegerField(), default=list, db_default=[])
 
     class Meta:
         verbose_name = _("exemplar generation")

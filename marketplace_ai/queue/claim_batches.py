@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from marketplace_ai.encoding.token_batches import plan_batches
+from marketplace_ai.encoding.token_batches import estimate_tokens, plan_batches
 
 if TYPE_CHECKING:
     from .claim import ClaimedRow
 
-#: Estimates of a token's characters and of the special tokens in each text. Rather too few and too
-#: many, so that a batch is hardly ever more than the encoder takes at once.
-CHARACTERS_PER_TOKEN, SPECIAL_TOKENS = 3, 4
 #: Rows that are written in one transaction, however short their texts are.
 MAX_ROWS = 1024
 
@@ -32,9 +29,6 @@ def batches(rows: Rows, tokens: int, longest: int) -> list[Rows]:
             if row.priority == priority:
                 by_text[text].append((row, text))
         texts = list(by_text)
-        lengths = [
-            min(len(text) // CHARACTERS_PER_TOKEN + SPECIAL_TOKENS, longest) for text in texts
-        ]
-        for batch in plan_batches(lengths, tokens, MAX_ROWS):
+        for batch in plan_batches(estimate_tokens(texts, longest), tokens, MAX_ROWS):
             result.append([pair for position in batch for pair in by_text[texts[position]]])
     return result

@@ -34,7 +34,7 @@ def lock_exclusive(*encoder_ids: int) -> None:
     the transaction ends. Taken before they are switched or retired."""
     with connections[alias()].cursor() as cursor:
         for encoder_id in sorted(encoder_ids):
-            advisory_locks.lock_row(cursor, advisory_locks.ENCODER_STATE, encoder_id)
+            advisory_locks.lock(cursor, advisory_locks.ENCODER_STATE, encoder_id)
 
 
 def lock_shared(encoder_id: int, *states: EncoderState) -> LockedEncoder | None:
@@ -42,7 +42,7 @@ def lock_shared(encoder_id: int, *states: EncoderState) -> LockedEncoder | None:
     ``states``. Taken before something is written for it."""
     values: dict[str, Any] = {"encoder": encoder_id, "states": [str(state) for state in states]}
     with connections[alias()].cursor() as cursor:
-        advisory_locks.lock_row_shared(cursor, advisory_locks.ENCODER_STATE, encoder_id)
+        advisory_locks.lock_shared(cursor, advisory_locks.ENCODER_STATE, encoder_id)
         cursor.execute(sql.LOCK_ENCODER, values)
         row = cursor.fetchone()
     return None if row is None else LockedEncoder(row[0])

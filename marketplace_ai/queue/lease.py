@@ -24,7 +24,7 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.db.read_timeout import set_read_timeout
 
 from . import sql
-from .lease_timing import lease_timing
+from .lease_timing import NEVER_IDLE, lease_timing
 
 if TYPE_CHECKING:
     import uuid
@@ -40,7 +40,7 @@ def connect(role: str) -> psycopg.Connection[Any]:
     """Open a separate connection to the queue's database, named for pg_stat_activity."""
     wrapper = connections[alias()]
     parameters = dict(wrapper.get_connection_params())
-    for django_only in ("cursor_factory", "context", "prepare_threshold"):
+    for django_only in ("cursor_factory", "context"):
         parameters.pop(django_only, None)
     parameters["application_name"] = f"marketplace_ai {role} {socket.gethostname()}:{os.getpid()}"
     timing = lease_timing()
@@ -48,6 +48,7 @@ def connect(role: str) -> psycopg.Connection[Any]:
     parameters |= timing.connection_parameters()
     connection: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
     set_read_timeout(connection, timing.read_timeout)
+    connection.execute(NEVER_IDLE)
     return connection
 
 

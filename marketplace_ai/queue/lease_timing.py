@@ -20,6 +20,8 @@ LONGEST_LEASE = 30.0
 SHORTEST_LEASE = 6.0
 #: Probes that go unanswered before TCP gives a connection up.
 KEEPALIVE_PROBES = 3
+#: A role or a database may have a limit, which would end a worker's lock, and with it its claims.
+NEVER_IDLE = "SET idle_session_timeout = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,14 @@ class LeaseTiming:
 
     def session_sql(self) -> str:
         """Limits of a worker's session. A statement of ours takes milliseconds, so these end
-        only what has gone wrong."""
+        only what has gone wrong. A session is idle while a batch is encoded: it must not end."""
         idle, lock = (
             max(1, int(seconds * 1000))
             for seconds in (self.idle_in_transaction_timeout, self.lock_timeout)
         )
         return (
-            f"SET idle_in_transaction_session_timeout = '{idle}ms'; SET lock_timeout = '{lock}ms'"
+            f"SET idle_in_transaction_session_timeout = '{idle}ms'; "
+            f"SET lock_timeout = '{lock}ms'; {NEVER_IDLE}"
         )
 
 

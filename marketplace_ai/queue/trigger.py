@@ -68,7 +68,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION {name}()
 # Ours are those that call a function of this schema, wherever their table was moved, and those on
 # the job table, wherever our tables were moved. Not those of another project in this database.
 INSTALLED = """
-SELECT trigger.tgname, trigger.tgrelid = to_regclass(%s), trigger.tgenabled <> 'D',
+SELECT trigger.tgname, trigger.tgrelid = to_regclass(%s), trigger.tgenabled IN ('O', 'A'),
        obj_description(trigger.oid, 'pg_trigger'), trigger.tgrelid::regclass::text,
        trigger.tgfoid::regprocedure::text
 FROM pg_trigger AS trigger
@@ -81,7 +81,8 @@ WHERE trigger.tgname = ANY(%s) AND NOT trigger.tgisinternal
 
 @dataclass(frozen=True, slots=True)
 class TriggerStatus:
-    """``state``: installed, missing, outdated, disabled, or misplaced (on another table)."""
+    """``state``: installed, missing, outdated, disabled (also: for all but a replica), or misplaced
+    (on another table)."""
 
     name: str
     table: str

@@ -108,23 +108,24 @@ def is_default_app() -> bool:
 
 
 def _send(app: Celery, connection: Connection) -> bool:
-    if _count_waiting(app, connection) >= MAX_WAITING:
+    if count_waiting(app, connection)[1] >= MAX_WAITING:
         return False
     app.send_task(TASK, connection=connection, retry=False, expires=10, ignore_result=True)
     return True
 
 
-def _count_waiting(app: Celery, connection: Connection) -> int:
-    """Messages in the queue that wake-ups go to. RabbitMQ drops expired ones by itself."""
+def count_waiting(app: Celery, connection: Connection) -> tuple[str, int]:
+    """The queue that wake-ups go to, and the messages in it. Only of brokers such as Redis:
+    RabbitMQ drops expired messages by itself."""
     queue = app.amqp.router.route({}, TASK).get("queue")
     if queue is None or not isinstance(connection.transport, virtual.Transport):
-        return 0
+        return "", 0
     channel: Any = connection.default_channel
     try:
         declared = channel.queue_declare(queue=queue.name, passive=True)
     except connection.channel_errors:
-        return 0  # there is no such queue yet
-    return int(declared.message_count)
+        return queue.name, 0  # there is no such queue yet
+    return queue.name, int(declared.message_count)
 
 
 def _connect(app: Celery) -> Any:

@@ -152,7 +152,7 @@ def other_triggers() -> list[tuple[Trigger, str]]:
         mode, text = found[trigger.table].get(trigger.name, ("", ""))
         if not text:
             result.append((trigger, "missing"))
-        elif mode == "D":
+        elif mode in ("D", "R"):
             result.append((trigger, "disabled"))
         elif not _is_same(trigger, text):
             result.append((trigger, "different"))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from django.db.models import ForeignKey as DjangoForeignKey
 
+from marketplace_ai.models import PostingChange
 from marketplace_ai.queue import trigger
 
-from . import catalog, encoder_partitions, foreign_keys, own_triggers
+from . import catalog, encoder_partitions, foreign_keys, own_triggers, rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def differences() -> list[Difference]:
         return [Difference(f"The table {table} is missing.") for table in tables]
     return [
         *_functions(), *_triggers(), *_foreign_keys(), *_partitions(), *_replica_identities(),
-        *_columns(), *_indexes(),
+        *_columns(), *_indexes(), *_hidden_tables(),
     ]  # fmt: skip
 
 
@@ -52,6 +53,12 @@ def _functions() -> Iterator[Difference]:
     wanted = {**own_triggers.bodies(), **trigger.bodies()}
     for name, fault in catalog.other_functions(wanted):
         yield Difference(f"The function {name} {fault}.")
+    for name, owner, other in rights.powerless_functions():
+        yield Difference(
+            f"The function {name} runs as {owner}, who may not write to "
+            f"{PostingChange._meta.db_table}: saves are not noticed.",
+            f"ALTER FUNCTION {name}() OWNER TO {other}, or give {owner} that right.",
+        )
 
 
 def _triggers() -> Iterator[Difference]:
@@ -76,6 +83,11 @@ def _foreign_keys() -> Iterator[Difference]:
             yield Difference(f"The foreign key of {key.label} is not {rule}, or not validated.")
         else:
             yield Difference(f"The foreign key of {key.label} ({rule}) is missing.")
+    for table in foreign_keys.not_enforced():
+        yield Difference(
+            f"Foreign keys are not enforced on {table}: their triggers are disabled.",
+            f"ALTER TABLE {table} ENABLE TRIGGER ALL",
+        )
 
 
 def _partitions() -> Iterator[Difference]:
@@ -110,6 +122,11 @@ def _columns() -> Iterator[Difference]:
                 if (table.strip('"'), column) in keys
                 else f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {wanted}",
             )
+
+
+def _hidden_tables() -> Iterator[Difference]:
+    for found in rights.hidden_tables():
+        yield Difference(rights.hidden_sentence(*found), rights.hidden_cure(*found))
 
 
 def _indexes() -> Iterator[Difference]:

@@ -73,6 +73,16 @@ WHERE c.contype = 'f' AND c.conparentid = 0 AND c.conrelid = to_regclass(%(table
 """
 
 
+# By ALTER TABLE ... DISABLE TRIGGER ALL, as tools that load data do; or for a replica alone.
+NOT_ENFORCED = """
+SELECT DISTINCT t.tgrelid::regclass::text
+FROM pg_constraint AS c JOIN pg_trigger AS t ON t.tgconstraint = c.oid
+WHERE c.contype = 'f' AND t.tgenabled IN ('D', 'R')
+  AND c.conrelid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS own(name))
+ORDER BY 1
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A key that is not as it should be.
@@ -126,6 +136,15 @@ def faults(keys: Iterable[ForeignKey] = FOREIGN_KEYS) -> list[Fault]:
             names = [row[0] for row in found]
             result.append(Fault(key, names, elsewhere[0] if elsewhere else None))
     return result
+
+
+def not_enforced() -> list[str]:
+    """The tables, ours or the project's, on which somebody disabled the triggers of our keys."""
+    quote = connections[alias()].ops.quote_name
+    tables = sorted({quote(key.field.model._meta.db_table) for key in FOREIGN_KEYS})
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(NOT_ENFORCED, [tables])
+        return [table for (table,) in cursor.fetchall()]
 
 
 def restore(fault: Fault) -> None:

@@ -2,18 +2,21 @@
 
 The first row a statement changes locks the one generation row, so numbers follow the order of
 commits. A statement that changes none (the cascade of an ordinary posting's deletion) takes no
-lock. An exemplar that loses its category is orphaned, because it must not mean "none". If the
-generation row is missing (a test suite's flush empties every table), counting starts at the
-clock's seconds, above any number a worker may have seen.
+lock. An exemplar that loses its category is orphaned, because it must not mean "none".
+
+A number is the clock's microseconds, or one more than the last if the clock is behind. A count
+would give the same number again after a restore to an older state (a dump, a point in time, a
+replica that lagged), to other contents, and workers that live on could not tell the two. The row
+also keeps the numbers before its own: a worker whose number is not among them has followed a
+history that was undone, or has missed a removal, which leaves no row to be found by its number.
+Such a worker compares all exemplars, and so does one that has fallen 32 numbers behind.
 """
 
 from __future__ import annotations
 
 from .trigger_definitions import Function, Trigger
 
-FIRST_ROW = """
-INSERT INTO marketplace_ai_exemplargeneration (id, value, removals) VALUES (1, 0, 0)
-"""
+FIRST_ROW = "INSERT INTO marketplace_ai_exemplargeneration (id, value) VALUES (1, 0)"
 
 # The table's own schema, whatever the search path: it may be moved to another one. The number of a
 # statement is kept in a setting of the transaction, so only its first row asks for one.
@@ -27,12 +30,14 @@ DECLARE
 BEGIN
     IF kept IS NULL OR kept <> number || ' ' || mine THEN
         EXECUTE format(
-            'INSERT INTO %I.marketplace_ai_exemplargeneration AS generation (id, value, removals)
-             VALUES (1, $1, $1)
+            'INSERT INTO %I.marketplace_ai_exemplargeneration AS generation (id, value)
+             VALUES (1, $1)
              ON CONFLICT (id) DO UPDATE
-             SET value = generation.value + 1, removals = generation.removals + $2
+             SET value = greatest(generation.value + 1, $1),
+                 previous = CASE WHEN $2 THEN ''{}''
+                            ELSE (generation.value || generation.previous)[:32] END
              RETURNING value', TG_TABLE_SCHEMA)
-        INTO number USING extract(epoch FROM clock_timestamp())::bigint, removal::int;
+        INTO number USING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, removal;
         PERFORM set_config(mark, number || ' ' || mine, true);
     END IF;
     IF removal THEN

@@ -15,10 +15,16 @@ from threadpoolctl import threadpool_limits
 
 from marketplace_ai.encoders import active
 from marketplace_ai.exemplars import descriptions, vector_store
-from marketplace_ai.exemplars.encode import encode_exemplars
+from marketplace_ai.exemplars.encode import encode_next
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue.write import Written, write
-from marketplace_ai.serving.loaded_model import Batch, LoadedModel, Vectors
+from marketplace_ai.serving.loaded_model import (
+    COMPARISON_SECONDS,
+    EXEMPLARS_AT_A_TIME,
+    Batch,
+    LoadedModel,
+    Vectors,
+)
 from marketplace_ai.taxonomy import follow_keys
 from marketplace_ai.versions import activation
 
@@ -40,15 +46,39 @@ class ActiveModel(LoadedModel):
     #: It claims what waits for the active encoder, whichever that is.
     claims_for: int | None = None
 
-    def follow(self, progress: Callable[[int], None] = lambda encoded: None) -> None:
-        """Take in a newly activated classifier version and changed exemplars.
+    def __init__(self, encoder: Encoder, text_encoder: TextEncoder) -> None:
+        super().__init__(encoder, text_encoder)
+        #: Generation of the exemplars at which none lacked a vector, and when that is asked again.
+        self._complete_generation: int | None = None
+        self._next_search = 0.0
 
-        Encodes exemplars without a vector, so nothing else may use the encoder meanwhile.
+    def follow(self, progress: Callable[[int], None] = lambda encoded: None) -> bool:
+        """Take in a piece of what changed: a newly activated classifier version, exemplars.
+
+        Encodes a device batch of exemplars without a vector, so nothing else may use the encoder
+        meanwhile. Where nothing decides yet, the version is loaded whole: postings would go to
+        review. Returns whether more is left.
         """
         self._follow_classifier()
-        if not self._has_current_exemplars():
-            encode_exemplars(self.encoder, self.text_encoder, progress)
-            self._update_index()
+        if encoded := self._encode_some():
+            progress(encoded)
+        before = self.version_id
+        left = self._follow_exemplars(EXEMPLARS_AT_A_TIME if self.fitted else None)
+        if self.version_id not in (before, None):
+            # Another version decided while this one was loaded, and after reviews were queued
+            # for it.
+            activation.requeue_late_reviews(self.version_id)
+        return left or encoded > 0
+
+    def _encode_some(self) -> int:
+        now, generation = time.monotonic(), vector_store.generation()
+        if generation == self._complete_generation and now < self._next_search:
+            return 0
+        encoded = encode_next(self.encoder, self.text_encoder)
+        if not encoded:
+            self._complete_generation = generation
+            self._next_search = now + COMPARISON_SECONDS
+        return encoded
 
     def finish(self, batch: Batch, vectors: Vectors) -> Written:
         """Decide and write an encoded batch.
@@ -85,13 +115,20 @@ class ModelLoader:
         #: The model that ``refresh`` returned last.
         self.active: ActiveModel | None = None
         # The exemplars at the last look at descriptions; None: it failed, or was never done.
-        self._described: tuple[int, int] | None = None
+        self._described: int | None = None
         self._next_look = 0.0
+        self._sync: descriptions.Sync | None = None
         self._state: activation.ActiveState | None = None
+        #: Whether ``advance`` has left something for its next call.
+        self.is_behind = False
 
     def current(self) -> ActiveModel | None:
-        """The active model, or None if ``refresh`` has something to do; one query."""
-        if time.monotonic() >= self._next_look or activation.active_state() != self._state:
+        """The active model, or None if ``advance`` has something to do; one query."""
+        if (
+            self.is_behind
+            or time.monotonic() >= self._next_look
+            or activation.active_state() != self._state
+        ):
             return None
         return self.active
 
@@ -103,16 +140,28 @@ class ModelLoader:
 
         Raises EncoderError where the active encoder cannot be loaded.
         """
+        model = self.advance(progress)
+        while self.is_behind:
+            model = self.advance(progress)
+        return model
+
+    def advance(self, progress: Callable[[int], None] = lambda encoded: None) -> ActiveModel:
+        """``refresh``, but at most a piece of it: some categories are compared with their
+        descriptions, a device batch of exemplars is encoded, and some are taken into memory.
+
+        The model can be used whatever is left: an exemplar votes once it has its vector.
+        """
         state = activation.active_state()  # read first: later changes are seen by the next call
         model = self._load()
         self._sync_descriptions()
-        model.follow(progress)
+        left = model.follow(progress)
+        self.is_behind = left or self._sync is not None
         self.active, self._state = model, state
         return model
 
     def _load(self) -> ActiveModel:
         encoder = Encoder.objects.active()
-        if encoder is not None and self.active is not None and encoder.pk == self.active.encoder.pk:
+        if self.active is not None and self.active.encoder.is_same_registration(encoder):
             return self.active
         encoder, text_encoder = active.ensure_active(logger.info, self.text_encoders)
         text_encoder.warm_up()
@@ -122,12 +171,18 @@ class ModelLoader:
     def _sync_descriptions(self) -> None:
         """Changed exemplars, and from time to time changed categories, may change which
         descriptions vote."""
-        now, generation = time.monotonic(), vector_store.generation()
-        if self._described in (generation, None) and now < self._next_look:
-            return
-        # First: exemplars that come back replace a description.
-        has_more = now >= self._next_look and follow_keys.follow_safely()
-        done = descriptions.sync_safely(min_age=DESCRIPTIONS_SECONDS)
-        # The generation from before: the next call checks what changed meanwhile.
-        self._described = generation if done else None
-        self._next_look = now if has_more else now + DESCRIPTIONS_SECONDS
+        if self._sync is None:
+            now, generation = time.monotonic(), vector_store.generation()
+            if self._described in (generation, None) and now < self._next_look:
+                return
+            # First: exemplars that come back replace a description.
+            has_more = now >= self._next_look and follow_keys.follow_safely()
+            self._sync = descriptions.Sync(min_age=DESCRIPTIONS_SECONDS)
+            # The generation from before: the next one looks for what changes meanwhile.
+            self._described = generation
+            self._next_look = now if has_more else now + DESCRIPTIONS_SECONDS
+        self._sync.step_safely()
+        if self._sync.is_done:
+            if self._sync.has_failed:
+                self._described = None
+            self._sync = None

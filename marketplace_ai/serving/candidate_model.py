@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from marketplace_ai.exemplars.encode import encode_next
 from marketplace_ai.queue.write import Written, write
-from marketplace_ai.serving.loaded_model import Batch, LoadedModel, Vectors
+from marketplace_ai.serving.loaded_model import (
+    EXEMPLARS_AT_A_TIME,
+    Batch,
+    LoadedModel,
+    Vectors,
+)
 
 if TYPE_CHECKING:
     from marketplace_ai.encoding import TextEncoder
@@ -25,19 +30,18 @@ class CandidateModel(LoadedModel):
         self.claims_for: int | None = encoder.pk
 
     def encode_some(self) -> bool:
-        """Encode a batch of exemplars without a vector; whether there were any."""
+        """Encode a device batch of exemplars without a vector; whether there were any."""
         return encode_next(self.encoder, self.text_encoder) > 0
 
-    def follow(self, encoder: Encoder) -> None:
-        """Take in the current row of its encoder; in shadow mode, also its active classifier
-        version and changed exemplars."""
+    def follow(self, encoder: Encoder) -> bool:
+        """Take in the current row of its encoder; in shadow mode, also a piece of its active
+        classifier version and changed exemplars. Returns whether more is left."""
         self.encoder = encoder
         if not encoder.is_shadowing:
-            self._followed_version = self.fitted = None
-            return
+            self._followed_version = self.fitted = self._next = None
+            return False
         self._follow_classifier()
-        if not self._has_current_exemplars():
-            self._update_index()
+        return self._follow_exemplars(EXEMPLARS_AT_A_TIME)
 
     def finish(self, batch: Batch, vectors: Vectors) -> Written:
         """Write an encoded batch; raises the same as ``ActiveModel.finish``."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: All exemplars are compared with those in memory this often, in seconds. A restore that disables
+#: triggers (``pg_restore --data-only --disable-triggers``) changes no generation.
+COMPARISON_SECONDS = 30.0
+
+#: Exemplars that are taken into memory at a time, while postings may wait.
+EXEMPLARS_AT_A_TIME = 1024
+
 #: By text: its vector (d,), or what encoding it raised. Blank texts have none.
 Vectors = dict[str, "NDArray[np.float32] | Exception"]
 
@@ -67,28 +75,58 @@ class LoadedClassifier:
     version_id: int
     classifier: Classifier
     index: ExemplarIndex
-    #: Removals of exemplars that the index has taken in (see ``vector_store.generation``).
-    removals: int = 0
+    #: The generation of the exemplars that the index has taken in; None before the first.
+    generation: int | None = None
+    #: Of each exemplar in the index the number it is recognized by (see ``vector_store``).
+    numbers: dict[int, int] = field(default_factory=dict)
+    #: When all exemplars are compared again, by ``time.monotonic``.
+    next_comparison: float = 0.0
 
-    @property
-    def generation(self) -> tuple[int, int]:
-        """(changes, removals) of exemplars that the index has taken in."""
-        return self.index.generation, self.removals
+    def is_current(self) -> bool:
+        """Whether the index has all exemplars; one query."""
+        return (
+            time.monotonic() < self.next_comparison and vector_store.generation() == self.generation
+        )
+
+    def update(self, encoder: Encoder, limit: int | None) -> None:
+        """Take exemplars that changed into the index, at most ``limit`` at a time."""
+        since = self.generation
+        if time.monotonic() >= self.next_comparison:
+            since = None
+            self.next_comparison = time.monotonic() + COMPARISON_SECONDS
+        self._take(
+            vector_store.changes(
+                encoder.pk, encoder.dimension, since=since, known=self.numbers, limit=limit
+            )
+        )
+
+    def _take(self, changed: vector_store.Changes) -> None:
+        self.index.update(
+            changed.ids, changed.texts, changed.labels, changed.vectors, changed.gone,
+            changed.described.tolist(),
+        )  # fmt: skip
+        for gone in changed.gone:
+            self.numbers.pop(gone, None)
+        self.numbers.update(zip(changed.ids, changed.numbers, strict=True))
+        self.generation = changed.generation
 
 
 class LoadedModel:
     """An encoder in memory, with its active classifier version where there is one.
 
-    It is complete from its construction on: without ``fitted``, everything goes to review.
-    ``ActiveModel`` decides with it, ``CandidateModel`` does not.
+    It is usable from its construction on: without ``fitted``, everything goes to review.
+    ``ActiveModel`` decides with it, ``CandidateModel`` does not. It follows the database in pieces,
+    between which postings are decided.
     """
 
     def __init__(self, encoder: Encoder, text_encoder: TextEncoder) -> None:
         self.encoder = encoder
         self.text_encoder = text_encoder
         self.fitted: LoadedClassifier | None = None
+        #: What takes its place when all exemplars are in its index.
+        self._next: LoadedClassifier | None = None
         #: The active version at the last look, whether or not it could be loaded.
-        self._followed_version: int | None = None
+        self._followed_version: activation.VersionKey | None = None
 
     @property
     def version_id(self) -> int | None:
@@ -98,52 +136,47 @@ class LoadedModel:
     # -- following the database ------------------------------------------------------------
 
     def _follow_classifier(self) -> None:
-        """Load the active version, if it is another one.
+        """Load the active version, if it is another one; its exemplars are read afterwards.
 
         A damaged one decides nothing: the loaded one stays until another is activated. If there
         is none, as after a start, postings go to review.
         """
-        version = activation.active_version_id(self.encoder)
-        if version == self._followed_version:
+        key = activation.active_version_key(self.encoder)
+        if key == self._followed_version:
             return
+        self._next = None
         try:
-            self.fitted = None if version is None else self._load_classifier(version)
+            if key is None:
+                self.fitted = None
+            else:
+                self._next = self._load_classifier(key.version)
         except ArtifactError as error:
             instead = f"version {self.version_id} still decides" if self.fitted else "none decides"
-            logger.error("Classifier version %s cannot be used (%s): %s", version, instead, error)
-        self._followed_version = version
+            logger.error(
+                "Classifier version %s cannot be used (%s): %s", key and key.version, instead, error
+            )
+        self._followed_version = key
 
     def _load_classifier(self, version: int) -> LoadedClassifier:
         classifier = activation.load(version)
-        index = classifier.new_index(generation=-1)  # without exemplars yet
+        index = classifier.new_index()
         if self.text_encoder.uses_all_cores:
             index.threads = 1  # the next batch is encoded meanwhile
         return LoadedClassifier(version, classifier, index)
 
-    def _has_current_exemplars(self) -> bool:
-        return self.fitted is not None and vector_store.generation() == self.fitted.generation
+    def _follow_exemplars(self, limit: int | None) -> bool:
+        """Take changed exemplars into memory, at most ``limit`` of them; whether more are left.
 
-    def _update_index(self) -> None:
-        """Take exemplars that changed into the index."""
-        if self.fitted is None:
-            return
-        index = self.fitted.index
-        changed = vector_store.changes(
-            self.encoder.pk,
-            self.encoder.dimension,
-            since=index.generation,
-            removals=self.fitted.removals,
-            known=index.ids.tolist(),
+        A newly activated version takes the other's place once it has all of them.
+        """
+        for loaded in (self.fitted, self._next):
+            if loaded is not None and not loaded.is_current():
+                loaded.update(self.encoder, limit)
+        if self._next is not None and self._next.generation is not None:
+            self.fitted, self._next = self._next, None
+        return self._next is not None or (
+            self.fitted is not None and self.fitted.generation is None
         )
-        index.update(
-            changed.ids,
-            changed.texts,
-            changed.labels,
-            changed.vectors,
-            changed.gone,
-            changed.described.tolist(),
-        )
-        index.generation, self.fitted.removals = changed.generation, changed.removals
 
     # -- a batch ---------------------------------------------------------------------------
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from marketplace_ai.scrub import scrub
+from marketplace_ai.text.category_cells import NONE, category_cells
+from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank, normalize
+from marketplace_ai.text.parents import Parents, parent_column
 
-#: The category of a text that fits no category, in files.
-NONE = "none"
-#: Separates several labels of one row.
-LABEL_SEPARATOR = "|"
 _MAX_VALUES_NAMED = 12
-
-Parents = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,11 @@ class LabeledRows:
         """How many rows have more than one label."""
         return sum(len(answers) > 1 for answers in self.true_labels)
 
+    def contradictions(self) -> list[Contradiction]:
+        """The texts that are labeled in several ways."""
+        places = (f"line {line}" for line in self.lines)
+        return find_contradictions(self.texts, self.true_labels, places)
+
     def take(self, numbers: Iterable[int]) -> LabeledRows:
         """The rows with these numbers, in this order."""
         kept = list(numbers)
@@ -88,13 +91,14 @@ def read_rows(
     where: Filter | None = None,
     *,
     for_fitting: bool = False,
+    known: Collection[str] = (),
     prepared: Callable[[str], str] = prepared,
 ) -> LabeledRows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
 
     ``for_fitting``: the rows will be fitted on, so a text of a category must say something.
-    ``prepared`` makes of a text what a worker would encode of it.
-    Raises TableError that names file and line, and the cure.
+    ``known`` are the keys of a catalog, categories whatever they look like. ``prepared`` makes of a
+    text what a worker would encode of it. Raises TableError that names file and line, and the cure.
     """
     wanted = ("category",) if where is None else ("category", where.column)
     table = read_csv(
@@ -107,21 +111,23 @@ def read_rows(
         raise TableError(f"{path}: it needs a column text, or title and description.")
     kept = table if where is None else _matching(path, table, where)
     texts = [prepared(_text(row)) for row in kept]
-    answers = [_labels(path, row) for row in kept]
+    answers = [() if named == (NONE,) else named for named in category_cells(path, kept, known)]
     for row, text, right in zip(kept, texts, answers, strict=True):
         if for_fitting and (not text or (right and is_blank(text))):
             raise TableError(
                 f"{path}, line {row.line}: the text has no letter and no digit, so nothing can be "
                 "learnt from it. Correct or remove the row."
             )
-    return LabeledRows(
+    rows = LabeledRows(
         path,
         [row.line for row in kept],
         texts,
         answers,
         [row["kind"] for row in kept] if "kind" in columns else None,
-        _parent_column(path, kept, answers) if "parent" in columns else {},
+        parent_column(path, kept, answers) if "parent" in columns else {},
     )
+    tell_notes(path, texts, answers, (f"line {line}" for line in rows.lines))
+    return rows
 
 
 def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
@@ -139,55 +145,6 @@ def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
         size = min(shots, len(numbers))
         drawn += random.choice(numbers, size=size, replace=False).tolist()
     return rows.take(sorted(drawn))
-
-
-def read_catalog(path: str) -> dict[str, str | None]:
-    """Each category's parent (None: at the top), from CSV ``slug,parent``."""
-    parents: dict[str, str | None] = {}
-    rows = read_csv(path, ("slug", "parent"))
-    for row in rows:
-        slug = row["slug"]
-        if not slug or slug == NONE:
-            raise TableError(
-                f"{path}, line {row.line}: the slug is {slug or 'empty'!r}; 'none' is kept for "
-                "texts that fit no category. Name the category."
-            )
-        if slug in parents:
-            raise TableError(f"{path}, line {row.line}: the slug {slug!r} stands there twice.")
-        parents[slug] = row["parent"] or None
-    for row in rows:
-        if row["parent"] and row["parent"] not in parents:
-            raise TableError(
-                f"{path}, line {row.line}: the parent {row['parent']!r} has no row of its own. "
-                "Add one, or correct the name."
-            )
-    return parents
-
-
-def check_categories(catalog: Parents, rows: LabeledRows, catalog_path: str) -> None:
-    """Raise TableError for the first row whose category the catalogue does not have."""
-    for line, answers in zip(rows.lines, rows.true_labels, strict=True):
-        for label in answers:
-            if label not in catalog:
-                raise TableError(
-                    f"{rows.path}, line {line}: the category {label!r} is not in "
-                    f"{catalog_path}. Correct the row, or add the category there."
-                )
-
-
-def merge_parents(*files: LabeledRows) -> dict[str, str | None]:
-    """What the files' parent columns say together; TableError where two of them disagree."""
-    joined: dict[str, str | None] = {}
-    said_by: dict[str, str] = {}
-    for rows in files:
-        for label, parent in rows.parents.items():
-            if joined.setdefault(label, parent) != parent:
-                raise TableError(
-                    f"{rows.path}: the category {label!r} is under {parent!r} here and under "
-                    f"{joined[label]!r} in {said_by[label]}. Make both agree, or give --catalog."
-                )
-            said_by.setdefault(label, rows.path)
-    return joined
 
 
 def _matching(path: str, table: list[Row], where: Filter) -> list[Row]:
@@ -210,43 +167,3 @@ def _text(row: Row) -> str:
     if "text" in row.values:
         return row["text"]
     return f"{row['title']}\n{row.values.get('description', '')}"
-
-
-def _labels(path: str, row: Row) -> tuple[str, ...]:
-    named = tuple(dict.fromkeys(part.strip() for part in row["category"].split(LABEL_SEPARATOR)))
-    if "" in named:
-        raise TableError(
-            f"{path}, line {row.line}: the category is empty or has an empty part; write 'none' "
-            f"for a text that fits no category, and '{LABEL_SEPARATOR}' only between two "
-            "categories."
-        )
-    if NONE in named and len(named) > 1:
-        raise TableError(
-            f"{path}, line {row.line}: 'none' stands beside a category; a text fits none or it "
-            "fits some. Keep one of both."
-        )
-    return () if named == (NONE,) else named
-
-
-def _parent_column(path: str, kept: list[Row], answers: list[tuple[str, ...]]) -> Parents:
-    parents: dict[str, str | None] = {}
-    first_line: dict[str, int] = {}
-    for row, labels in zip(kept, answers, strict=True):
-        if not labels:
-            continue
-        cells = [part.strip() or None for part in row["parent"].split(LABEL_SEPARATOR)]
-        if len(cells) == 1:  # one parent for all answers of the row
-            cells *= len(labels)
-        if len(cells) != len(labels):
-            raise TableError(
-                f"{path}, line {row.line}: {len(labels)} categories and {len(cells)} parents. "
-                "Name one parent for all, or one for each."
-            )
-        for label, parent in zip(labels, cells, strict=True):
-            if parents.setdefault(label, parent) != parent:
-                raise TableError(
-                    f"{path}, line {row.line}: the category {label!r} is under {parent!r} here "
-                    f"and under {parents[label]!r} in line {first_line[label]}. Correct one."
-                )
-            first_line.setdefault(label, row.line)
-    return parents

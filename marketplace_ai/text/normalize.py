@@ -67,6 +67,18 @@ def is_blank(text: str) -> bool:
     return not any(map(str.isalnum, text))
 
 
+def same_text_key(text: str) -> str:
+    """Equal for texts that differ only in case, blanks, punctuation and symbols.
+
+    A text without a letter or digit is equal to itself alone.
+
+    >>> same_text_key("MALE  STUE!!") == same_text_key("Male stue .")
+    True
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(c if c.isalnum() else " " for c in plain).split()) or text.strip()
+
+
 def one_line(text: str) -> str:
     """The text on one line for a log, without line breaks and terminal control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

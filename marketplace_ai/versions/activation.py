@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext
 
@@ -26,29 +27,35 @@ if TYPE_CHECKING:
 #: Versions of an encoder that keep their artifact (some megabytes each): those fitted or active
 #: last. Older rows stay without it, because decisions refer to them.
 MAX_STORED_ARTIFACTS = 10
+#: No write of a batch takes longer.
+LONGEST_WRITE = dt.timedelta(minutes=1)
 #: Rows that the stored bytes must decide exactly as the fitted classifier does.
 VERIFIED_ROWS = 32
 
 
 # One query for everything that a worker keeps in memory. It runs before every batch.
 ACTIVE_STATE = """
-SELECT encoder.id,
-       (SELECT id FROM marketplace_ai_classifierversion AS version
-        WHERE version.encoder_id = encoder.id AND version.is_active),
-       generation.value, generation.removals
+SELECT encoder.id, encoder.registered_at, version.id, version.created_at, generation.value
 FROM (SELECT) AS always
 LEFT JOIN marketplace_ai_encoder AS encoder ON encoder.state = %(active)s
+LEFT JOIN marketplace_ai_classifierversion AS version
+       ON version.encoder_id = encoder.id AND version.is_active
 LEFT JOIN marketplace_ai_exemplargeneration AS generation ON true
 """
 
 
 class ActiveState(NamedTuple):
-    """What workers keep in memory; two equal states mean that nothing has changed."""
+    """What workers keep in memory; two equal states mean that nothing has changed.
+
+    Keys come with the time of their row: in a database that was restored to an older state, the
+    same key may be given to another row.
+    """
 
     encoder: int | None
+    encoder_registered: dt.datetime | None
     version: int | None
-    exemplar_changes: int | None
-    exemplar_removals: int | None
+    version_created: dt.datetime | None
+    exemplar_generation: int | None
 
 
 def active_state() -> ActiveState:
@@ -58,9 +65,22 @@ def active_state() -> ActiveState:
         return ActiveState(*cursor.fetchone())
 
 
+class VersionKey(NamedTuple):
+    """What a version is recognized by, even after a restore: see ``ActiveState``."""
+
+    version: int
+    created: dt.datetime
+
+
 def active_version_id(encoder: Encoder) -> int | None:
     """Primary key of the version that is active for an encoder."""
     return ClassifierVersion.objects.active_id(encoder)
+
+
+def active_version_key(encoder: Encoder) -> VersionKey | None:
+    """What the version that is active for an encoder is recognized by."""
+    version = ClassifierVersion.objects.active(encoder)
+    return None if version is None else VersionKey(version.pk, version.created_at)
 
 
 def load(version: int) -> Classifier:
@@ -178,6 +198,19 @@ def requeue_reviews() -> int:
         posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False
     )
     return backfill.queue_all(get_adapter().jobs().filter(Exists(in_review)))
+
+
+def requeue_late_reviews(version: int) -> int:
+    """Queue the postings that another version has sent to review since this one decides, by
+    workers that were still loading it; how many."""
+    # A decision has the time at which its transaction began.
+    since = Greatest("activated_at", "encoder__activated_at") - LONGEST_WRITE
+    decides = ClassifierVersion.objects.using(alias()).filter(pk=version).annotate(since=since)
+    late = Decision.objects.filter(
+        posting_id=OuterRef("pk"), is_current=True, outcome=Outcome.REVIEW, is_answered=False,
+        decided_at__gte=Subquery(decides.values("since")),
+    ).exclude(classifier=version)  # fmt: skip
+    return backfill.queue_all(get_adapter().jobs().filter(Exists(late)))
 
 
 def _discard_old_artifacts(encoder: Encoder) -> None:

@@ -42,7 +42,8 @@ class ExemplarSet:
 
 def load_exemplars(encoder: Encoder) -> ExemplarSet:
     """The exemplars that have a vector of ``encoder``."""
-    stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    stored = vector_store.changes(encoder.pk, encoder.dimension)
+    assert stored.generation is not None  # noqa: S101 (all were read)
     rows = LabeledTexts(stored.texts, stored.vectors, stored.labels)
     ids = np.array(stored.ids, dtype=np.int64)
     train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)

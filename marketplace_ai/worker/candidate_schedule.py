@@ -118,6 +118,10 @@ class CandidateScheduler:
         candidates.sort(key=lambda pair: pair[0].state == EncoderState.BUILDING)
         self._release_all_but({encoder.pk for encoder, _ in candidates})
         for encoder, _ in candidates:
+            known = self._workers.get(encoder.pk)
+            if known is not None and not known.encoder.is_same_registration(encoder):
+                # The database was restored, and the key is another encoder's now.
+                self._workers.pop(encoder.pk).release_after_error()
             if encoder.pk not in self._workers:
                 self._workers[encoder.pk] = CandidateWorker(
                     encoder,

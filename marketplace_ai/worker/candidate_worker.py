@@ -18,6 +18,7 @@ from marketplace_ai.queue.retry_policy import (
 )
 from marketplace_ai.queue.scans import TableScanner
 from marketplace_ai.serving.candidate_model import CandidateModel
+from marketplace_ai.serving.loaded_model import COMPARISON_SECONDS
 from marketplace_ai.text.normalize import one_line
 
 from .prefetch import Prefetcher
@@ -63,7 +64,8 @@ class CandidateWorker:
         self._loaded: LoadedCandidate | None = None
         self._loading: Future[TextEncoder] | None = None
         #: Generation of the exemplars at which none lacked a vector.
-        self._complete_generation: tuple[int, int] | None = None
+        self._complete_generation: int | None = None
+        self._next_comparison = 0.0
         self._paused_until = 0.0
         self._last_error = ""
 
@@ -128,7 +130,8 @@ class CandidateWorker:
             if lacks_vectors:
                 loaded.prefetcher.close()  # the encoder is called by one thread at a time
                 return loaded.model.encode_some()
-            loaded.model.follow(self.encoder)
+            if loaded.model.follow(self.encoder):
+                return True
             has_written = loaded.prefetcher.run_once(worker)
         has_scanned = self.encoder.state != EncoderState.ACTIVE and self._scanner.run_once(
             self.encoder
@@ -140,11 +143,12 @@ class CandidateWorker:
     def _lacks_exemplar_vectors(self) -> bool:
         if self.encoder.state == EncoderState.ACTIVE:
             return False  # the active model encodes them itself
-        generation = vector_store.generation()
-        if generation != self._complete_generation:
+        now, generation = time.monotonic(), vector_store.generation()
+        if generation != self._complete_generation or now >= self._next_comparison:
             if vector_store.without_vector(self.encoder.pk, 1):
                 return True
             self._complete_generation = generation
+            self._next_comparison = now + COMPARISON_SECONDS
         return False
 
     def _load(self) -> LoadedCandidate | None:
@@ -152,7 +156,7 @@ class CandidateWorker:
         does not wait."""
         if self._loaded is not None:
             return self._loaded
-        text_encoder = self._text_encoders.get(self.encoder.pk)
+        text_encoder = active.find_loaded(self.encoder, self._text_encoders)
         if text_encoder is None:
             if self._loading is None:
                 logger.info("Loading the candidate encoder %s", self.encoder)
@@ -160,7 +164,7 @@ class CandidateWorker:
             if not self._loading.done():
                 return None
             loading, self._loading = self._loading, None
-            text_encoder = self._text_encoders.setdefault(self.encoder.pk, loading.result())
+            text_encoder = self._text_encoders[self.encoder.pk] = loading.result()
         partitions.ensure(self.encoder)
         model = CandidateModel(self.encoder, text_encoder)
         self._loaded = LoadedCandidate(model, self._make_prefetcher(model))

@@ -35,6 +35,7 @@ from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.lease_timing import lease_timing
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.scans import TableScanner
+from marketplace_ai.schema import rights
 
 from .candidate_schedule import CandidateScheduler
 from .prefetch import Prefetcher
@@ -52,6 +53,8 @@ logger = logging.getLogger(__name__)
 RELEASE_LOST_SECONDS = 1.0
 #: A waiting worker notices a stop, or the end of its parent, within this many seconds.
 STOP_CHECK_SECONDS = 0.5
+#: Tables whose rows may be hidden from this worker are looked for this often, in seconds.
+HIDDEN_TABLES_SECONDS = 60.0
 #: With ``until_empty``: how often to look whether the queue is empty, in seconds.
 DRAIN_POLL_SECONDS = 0.1
 
@@ -101,7 +104,8 @@ class Worker:
             only=only,
         )
         self._stopped = False
-        self._next_release_lost = 0.0
+        self._next_release_lost = self._next_hidden_tables = 0.0
+        self._hidden_tables: list[tuple[str, str]] = []
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.worker")
 
     def stop(self, *signal_arguments: Any) -> None:
@@ -204,9 +208,9 @@ class Worker:
         has_written = self._process(worker)
         # After the batch: older postings keep no fresh one waiting.
         has_scanned = self._scan()
-        if not (has_written or has_scanned or self._candidates.is_busy):
+        if not (has_written or has_scanned or self._candidates.is_busy or self._models.is_behind):
             has_written = self._candidates.run_once(worker)
-        return has_written or has_scanned or has_collected
+        return has_written or has_scanned or has_collected or self._models.is_behind
 
     def _release_lost_claims(self) -> None:
         if time.monotonic() < self._next_release_lost:
@@ -217,13 +221,20 @@ class Worker:
         self._next_release_lost = time.monotonic() + RELEASE_LOST_SECONDS
 
     def _complain_of_hidden(self) -> None:
-        """Name, once for each number, what row level security keeps from this worker."""
-        hidden = self._intake.hidden
-        if hidden != self._hidden:
-            self._hidden = hidden
-            self._complaint = row_security.complaint(hidden) if hidden else ""
-            if hidden:
-                logger.warning(self._complaint)
+        """Name, once, what row level security keeps from this worker."""
+        hidden, tables = self._intake.hidden, self._hidden_tables
+        if time.monotonic() >= self._next_hidden_tables:
+            tables = rights.hidden_tables()
+            self._next_hidden_tables = time.monotonic() + HIDDEN_TABLES_SECONDS
+        if (hidden, tables) == (self._hidden, self._hidden_tables):
+            return
+        self._hidden, self._hidden_tables = hidden, tables
+        complaints = [row_security.complaint(hidden)] if hidden else []
+        for found in tables:
+            complaints += [rights.hidden_sentence(*found), rights.hidden_cure(*found)]
+        self._complaint = " ".join(complaints)
+        if complaints:
+            logger.warning(self._complaint)
 
     def _build_candidate(self, worker: int, only: int) -> bool:
         """An iteration for the one encoder that this worker is for, while it is a candidate."""
@@ -242,12 +253,13 @@ class Worker:
         return self._refresh().run_once(worker)
 
     def _refresh(self) -> Prefetcher:
-        """The prefetcher of the active model, which is up to date."""
+        """The prefetcher of the active model, which is a piece closer to being up to date."""
         model = self._models.current()
         if model is None:
             if self._active is not None:
-                self._active[1].finish()  # refreshing may use the encoder
-            model = self._models.refresh()
+                self._active[1].finish()  # it may use the encoder
+            model = self._models.advance()
+            self._intake.collect_next()  # what came in meanwhile goes before the next piece
         if self._active is None or self._active[0] is not model:
             if self._active is not None:
                 self._active[1].release_all()  # read for another encoder

@@ -17,7 +17,8 @@ from django.db import connection
 from psycopg.sql import SQL, Identifier
 
 from marketplace_ai.db.error_kind import CLASSES, CODES, ErrorKind
-from marketplace_ai.models import Decision, JobPosting, QueuedPosting
+from marketplace_ai.encoders import partitions
+from marketplace_ai.models import Decision, Encoder, JobPosting, QueuedPosting
 from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
@@ -34,11 +35,6 @@ PLACES = {
     "vector": ("INSERT", "{vectors}", "NEW.posting_id"),
     "queue": ("INSERT", "marketplace_ai_queuedposting", "NEW.posting_id"),
 }
-#: The one partition of the vectors.
-VECTORS = """
-SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class AS parent ON parent.oid = inhparent
-WHERE relname = 'marketplace_ai_postingembedding'
-"""
 #: In an intake nobody can be blamed, whatever the error: it is tried again.
 BLAMELESS = "queue"
 GOOD = 8
@@ -47,13 +43,19 @@ PARENT = "marketplace_ai_postingembedding"
 WRITES = "-c default_transaction_read_only=off"
 
 
+def vectors() -> tuple[int, str]:
+    """The active encoder's id, and the partition of its vectors."""
+    encoder = Encoder.objects.active()
+    assert encoder is not None
+    return encoder.pk, partitions.name(encoder)
+
+
 @contextmanager
 def refused(place: str, posting: int | None, code: str, message: str = "no") -> Iterator[None]:
     """The server refuses this posting (None: every one) at this place."""
     event, table, key = PLACES[place]
     with connection.cursor() as cursor:
-        cursor.execute(VECTORS)
-        table = table.format(vectors=cursor.fetchone()[0])
+        table = table.format(vectors=vectors()[1])
         condition = "true" if posting is None else f"{key} = {posting}"
         cursor.execute(
             f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition}"
@@ -223,10 +225,7 @@ def test_a_missing_partition_is_nobodys_fault(tmp_path: Path) -> None:
         JobPosting.objects.create(title="Male bod")
         worker.wait_for(lambda: settled(url), "nothing is decided")
         with connection.cursor() as cursor:
-            cursor.execute(VECTORS)
-            partition = cursor.fetchone()[0]
-            cursor.execute(f"SELECT DISTINCT encoder_id FROM {partition}")
-            encoder = cursor.fetchone()[0]
+            encoder, partition = vectors()
             cursor.execute(
                 f"ALTER TABLE marketplace_ai_postingembedding DETACH PARTITION {partition}"
             )

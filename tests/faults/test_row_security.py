@@ -86,3 +86,19 @@ def test_drain_ends_with_hidden_postings(url: str, tmp_path: Path) -> None:
         assert process.wait_for_end() == 0
         assert "hides 1 changed postings" in process.text()
     assert PostingChange.objects.count() == 1
+
+
+@pytest.mark.parametrize("table", ["postingchange", "encoder", "category"])
+def test_a_table_of_ours_whose_rows_are_hidden_is_named(
+    url: str, tmp_path: Path, table: str
+) -> None:
+    """As where somebody protects every table of the schema: no statement of a worker fails."""
+    table = f"marketplace_ai_{table}"
+    execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    try:
+        with workers.queue_worker(tmp_path, workers.environment(url)) as worker:
+            named = f"may hide rows of {table} from the role"
+            worker.wait_for(lambda: named in worker.text(), "it is not named")
+            assert "BYPASSRLS" in worker.text()
+    finally:
+        execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")

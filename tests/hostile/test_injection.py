@@ -127,8 +127,10 @@ PUT_TOGETHER = {
     "adapter.py": {"statement"},
     "worker/loop.py": {"timing.session_sql()"},
     "queue/category_locks.py": {"key", "table"},
+    "queue/lease.py": {"NEVER_IDLE"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "function", "name", "sql", "table", "where"},
+    "queue/heartbeat.py": {"statement"},
     "queue/intake.py": {"statement"},
     "encoders/search_index.py": {
         "BUILD.format(index=name(encoder), table=partitions.name(encoder), "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from marketplace_ai.fitting import fit_classifier
@@ -11,6 +13,8 @@ from marketplace_ai.models import (
     JobPosting,
     Outcome,
 )
+from marketplace_ai.queue.heartbeat import Heartbeat
+from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
 from marketplace_ai.worker.loop import Worker
 from tests.inline import Inline
@@ -30,6 +34,18 @@ def drain(models: ModelLoader | None = None) -> None:
         raise AssertionError("the queue does not drain")
     finally:
         queue_worker.close()
+
+
+@contextmanager
+def idle_worker() -> Iterator[None]:
+    """What others see of a worker: its lock and its heartbeat."""
+    liveness, heartbeat = Liveness(), Heartbeat()
+    heartbeat.beat(liveness.acquire())
+    try:
+        yield
+    finally:
+        heartbeat.end()
+        liveness.close()
 
 
 def current(job: JobPosting) -> Decision:

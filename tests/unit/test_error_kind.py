@@ -133,3 +133,19 @@ def test_a_setup_mistake_has_a_cure_in_one_sentence() -> None:
         text: Any = error_kind.cure(raised(code))
         assert text.endswith(".")
         assert "\n" not in text
+
+
+def test_a_value_that_the_server_quotes_is_not_repeated() -> None:
+    """A German server: »…« instead of quotation marks."""
+    with pytest.raises(psycopg.DataError) as failure:
+        raise errors.InvalidTextRepresentation("ungültige Eingabesyntax für Typ integer: »Ola«")
+    assert error_kind.describe(failure.value) == "InvalidTextRepresentation (SQLSTATE 22P02)"
+
+
+def test_a_mistake_that_we_find_ourselves_brings_its_cure() -> None:
+    error = error_kind.SetupError("Categories are hidden.", "Make a policy.")
+    assert error_kind.error_kind(error) is SETUP
+    assert (error_kind.describe(error), error_kind.cure(error)) == (
+        "Categories are hidden.", "Make a policy.",
+    )  # fmt: skip
+    assert isinstance(error, error_kind.DATABASE_ERRORS), "the loop waits, and goes on"

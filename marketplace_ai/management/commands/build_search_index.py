@@ -27,7 +27,7 @@ class Command(DatabaseCommand):
             usage_error(f"There is no encoder {named!r}." if named else "No encoder is active yet.")
         try:
             built = search_index.build_search_index(encoder)
-        except ValueError as error:
+        except (ValueError, search_index.ForgottenLockError) as error:
             usage_error(str(error))
         what = "is built" if built else "exists already, or is being built elsewhere"
         self.stdout.write(f"The search index of {encoder.name} {what}.")

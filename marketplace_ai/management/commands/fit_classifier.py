@@ -69,7 +69,9 @@ class Command(DatabaseCommand):
         from marketplace_ai.classifier import ArtifactError
         from marketplace_ai.encoding import EncoderError
         from marketplace_ai.fitting import fit_classifier, labeled_postings
+        from marketplace_ai.imports.contradictions import CURE, stored_contradictions
         from marketplace_ai.promotion import eligibility
+        from marketplace_ai.text.contradictions import contradiction_sentence
         from marketplace_ai.text.csv_files import TableError
         from marketplace_ai.versions import activation
 
@@ -77,6 +79,8 @@ class Command(DatabaseCommand):
         active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
         if not active.exclude(source=ExemplarSource.DESCRIPTION).exists():
             usage_error("There are no exemplars yet: run import_exemplars first.")
+        if contradictions := stored_contradictions():
+            self.say(contradiction_sentence("Exemplars", contradictions, CURE))
         try:
             encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
@@ -184,6 +188,13 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             f"First choice right on {figures['first_choice']:.1%} of the labeled rows that "
             f"have a category ({figures['rows']} rows, out-of-fold)."
         )
+    if figures["groups"] < minimum_counts.TOLD_SHARE_COUNTED * figures["rows"]:
+        yield (
+            f"The {figures['rows']} labeled rows count as {figures['groups']} for the guarantee: "
+            "near-duplicates count once."
+        )
+    if len(figures["categories"]) == 1:
+        yield "All exemplars that have a category have the same one: nothing is told apart."
     if figures["unknown_labels"]:
         yield f"{figures['unknown_labels']} labeled rows have a category without exemplars."
     yield f"Guaranteed: {target:.0%} precision at a confidence level of {confidence:.0%}."

@@ -15,6 +15,7 @@ from marketplace_ai.management.console import (
     usage_error,
 )
 from marketplace_ai.text.csv_files import TableError
+from marketplace_ai.text.normalize import one_line
 
 if TYPE_CHECKING:
     from marketplace_ai.training.data.corpus import LabeledCorpus
@@ -107,7 +108,7 @@ class Command(HelpfulCommand, DatabaseCommand):
         if options["json"]:
             print_json(self, {**figures, "seed": options["seed"]})
         else:
-            self.stdout.write(_summary(figures, out / dataset_dir.DATA_CARD))
+            self.stdout.write(_summary(figures, dataset, out / dataset_dir.DATA_CARD))
 
     def _corpus(self, options: dict[str, Any]) -> LabeledCorpus:
         from marketplace_ai.adapter import get_adapter
@@ -161,7 +162,7 @@ def _figures(dataset: MinedDataset) -> dict[str, Any]:
             "learnt_from": len(corpus) - num_held_out,
             "held_out": num_held_out,
             "none": corpus.labels.count(None),
-            "left_out": corpus.num_ambiguous,
+            "left_out": len(corpus.ambiguous),
         },
         "categories": len(set(corpus.labels) - {None}),
         "corrections": sum(corpus.confusions.values()),
@@ -170,7 +171,7 @@ def _figures(dataset: MinedDataset) -> dict[str, Any]:
     }
 
 
-def _summary(figures: dict[str, Any], card: Path) -> str:
+def _summary(figures: dict[str, Any], dataset: MinedDataset, card: Path) -> str:
     texts = figures["texts"]
     lines = [
         f"{figures['triplets']:,} triplets, {figures['pairs']:,} pairs and {figures['scored']:,} "
@@ -180,6 +181,10 @@ def _summary(figures: dict[str, Any], card: Path) -> str:
         f"Leak check: {figures['compared']:,} texts compared, no held-out text in a training file.",
         f"Data card: {card}",
     ]
-    if texts["left_out"]:
-        lines.insert(1, f"{texts['left_out']:,} texts with several labels were left out.")
+    if ambiguous := dataset.corpus.ambiguous:
+        lines.insert(
+            1,
+            f"{len(ambiguous):,} texts with several labels were left out; the first is "
+            f"{one_line(ambiguous[0])[:60]!r}.",
+        )
     return "\n".join(lines)

@@ -50,6 +50,8 @@ Ctrl-C stops after the current step and leaves a checkpoint; --resume continues 
 """
 
 DEFAULTS = Recipe()
+#: A larger share of a set that stays unused is told, however few rows it is.
+MAX_UNUSED_SHARE = 0.1
 
 
 class Command(HelpfulCommand):
@@ -88,7 +90,9 @@ class Command(HelpfulCommand):
         from marketplace_ai.training.data.training_data import plan_epoch
 
         try:
-            epoch = plan_epoch(data, recipe.batch_size)
+            epoch = plan_epoch(
+                data, recipe.batch_size, data.pair_batches(recipe.batch_size, recipe.seed)
+            )
         except ValueError as error:
             usage_error(f"{error}.")
         base = find_base_model(options["base"], self.say)
@@ -123,11 +127,8 @@ class Command(HelpfulCommand):
             "turn."
         )
         for name, number in epoch.unused.items():
-            if number > recipe.batch_size:
-                self.say(
-                    f"{number:,} rows of {name} stay unused in an epoch, which ends with the "
-                    "smallest set. Mine the same number of each (mine_training_data --each N)."
-                )
+            if number > min(recipe.batch_size, MAX_UNUSED_SHARE * len(data.sets[name])):
+                self.say(_unused(name, number, data, epoch))
 
     def _print_result(self, result: TrainingResult) -> None:
         figures = result.figures
@@ -153,6 +154,20 @@ class Command(HelpfulCommand):
 
         for line in estimate_lines(estimate):
             self.stdout.write(line)
+
+
+def _unused(name: str, number: int, data: TrainingData, epoch: EpochPlan) -> str:
+    """How many rows of a set stay unused, and why."""
+    sentence = f"{number:,} of {len(data.sets[name]):,} {name} stay unused in an epoch"
+    if name == "pairs" and epoch.pairs_without_batch > number / 2:
+        return (
+            f"{sentence}: a batch has each category once, and nearly all pairs are of one. Mine "
+            "pairs of more categories, in turn."
+        )
+    return (
+        f"{sentence}, which ends with the smallest set. Mine the same number of each "
+        "(mine_training_data --each N)."
+    )
 
 
 def _add_reference_options(parser: CommandParser) -> None:

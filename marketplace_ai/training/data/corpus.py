@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from marketplace_ai.text import labeled_csv
-from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.normalize import is_blank, same_text_key
+from marketplace_ai.text.parents import Parents, check_categories, read_catalog
 
 #: (right category, proposed category): how often people corrected the second to the first. None:
 #: fits no category.
 ConfusionCounts = Mapping[tuple[str | None, str | None], int]
-Parents = Mapping[str, str | None]
 
 
 class MiningError(ValueError):
@@ -23,8 +23,9 @@ class MiningError(ValueError):
 class LabeledCorpus:
     """n texts with one label each, in an order that depends on nothing but the texts.
 
-    A label is the key of a category, or None for a text that fits none. ``num_ambiguous`` counts
-    the texts left out because they have several labels: they are no example of a difference.
+    A label is the key of a category, or None for a text that fits none. ``ambiguous`` texts were
+    left out because they, or texts that differ only in case, blanks and punctuation, have several
+    labels: they are no example of a difference.
     """
 
     texts: Sequence[str]
@@ -32,7 +33,7 @@ class LabeledCorpus:
     parents: Parents
     confusions: ConfusionCounts
     source: str
-    num_ambiguous: int
+    ambiguous: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,15 +71,22 @@ class CorpusBuilder:
 
     def build(self, parents: Parents, confusions: ConfusionCounts | None = None) -> LabeledCorpus:
         """The corpus; MiningError if fewer than two categories have a text."""
+        same: dict[str, set[str | None]] = {}
+        for text, labels in self.labels.items():
+            same.setdefault(same_text_key(text), set()).update(labels)
+        ambiguous = [text for text in self.labels if len(same[same_text_key(text)]) > 1]
         rows = [
-            (next(iter(labels)), text) for text, labels in self.labels.items() if len(labels) == 1
+            (next(iter(labels)), text)
+            for text, labels in self.labels.items()
+            if len(same[same_text_key(text)]) == 1
         ]
         rows.sort(key=lambda row: (row[0] is None, row[0] or "", row[1]))
         categories = {label for label, _ in rows} - {None}
         if len(categories) < 2:
+            left_out = f"{len(ambiguous):,} texts with several labels left out, " * bool(ambiguous)
             raise MiningError(
-                f"{self.source}: {'only one' if categories else 'no'} category has labeled texts. "
-                "Training needs two or more: label texts of other categories."
+                f"{self.source}: {left_out}{'only one' if categories else 'no'} category has "
+                "labeled texts. Training needs two or more: label texts of other categories."
             )
         return LabeledCorpus(
             [text for _, text in rows],
@@ -86,7 +94,7 @@ class CorpusBuilder:
             dict(parents),
             dict(confusions or {}),
             self.source,
-            len(self.labels) - len(rows),
+            ambiguous,
         )
 
 
@@ -103,13 +111,13 @@ def read_corpus(
     ``parents()``. ``prepared`` turns a text into what a worker would encode. Raises TableError
     that names file and line, and MiningError if fewer than two categories have a text.
     """
-    rows = labeled_csv.read_rows(path, for_fitting=True, prepared=prepared)
-    known_parents: Parents
-    if catalog is not None:
-        known_parents = labeled_csv.read_catalog(catalog)
-        labeled_csv.check_categories(known_parents, rows, catalog)
-    else:
-        known_parents = rows.parents or parents()
+    categories = None if catalog is None else read_catalog(catalog)
+    rows = labeled_csv.read_rows(
+        path, for_fitting=True, known=(categories or {}).keys(), prepared=prepared
+    )
+    if catalog is not None and categories is not None:
+        check_categories(categories, rows, catalog)
+    known_parents = categories or rows.parents or parents()
     builder = CorpusBuilder(path)
     for text, labels in zip(rows.texts, rows.true_labels, strict=True):
         builder.add(text, *labels)

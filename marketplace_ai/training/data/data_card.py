@@ -89,8 +89,8 @@ def _summary(dataset: MinedDataset, seed: int, test_share: float) -> Iterator[st
     yield ""
     yield f"- seed: {seed}, held-out share: {test_share}"
     yield f"- SHA-256 of the texts and their labels: `{corpus.sha256}`"
-    if corpus.num_ambiguous:
-        yield f"- left out: {corpus.num_ambiguous:,} texts with several labels"
+    if corpus.ambiguous:
+        yield f"- left out: {len(corpus.ambiguous):,} texts with several labels"
     for note in dataset.notes:
         yield f"- {note}"
     yield ""

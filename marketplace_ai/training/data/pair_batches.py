@@ -68,18 +68,3 @@ def category_batches(
         remaining = {category: rows for category, rows in remaining.items() if rows}
         if len(batch) > 1:
             yield batch
-
-
-def count_batches(categories: Sequence[Hashable], size: int) -> int:
-    """The number of batches that ``category_batches`` makes if no keys collide."""
-    counts: dict[Hashable, int] = defaultdict(int)
-    for category in categories:
-        counts[category] += 1
-    remaining, num_batches = sorted(counts.values(), reverse=True), 0
-    while sum(1 for number in remaining if number) >= 2:
-        remaining.sort(reverse=True)
-        remaining = [
-            number - (position < size) for position, number in enumerate(remaining) if number
-        ]
-        num_batches += 1
-    return num_batches

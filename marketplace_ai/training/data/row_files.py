@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from marketplace_ai.text.category_cells import says_nothing
 from marketplace_ai.text.csv_files import TableError, read_csv, read_text
 from marketplace_ai.text.normalize import is_blank
 
@@ -133,7 +134,15 @@ def _lines(path: str | Path, columns: tuple[str, ...]) -> list[_Line]:
     rows = read_csv(path, columns, ("category",))
     if not rows:
         raise TableError(f"{path}: there is no row below the header.")
-    return [_Line(path, row.line, row.values) for row in rows]
+    return [_Line(path, row.line, _with_null(row.values)) for row in rows]
+
+
+def _with_null(values: dict[str, str]) -> dict[str, Any]:
+    """The cells of a table, which has no other way to say null than a placeholder."""
+    return {
+        name: None if name == "category" and says_nothing(cell) else cell
+        for name, cell in values.items()
+    }
 
 
 def _json_lines(path: str | Path) -> list[_Line]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 
-from .pair_batches import connected_categories, count_batches
+from .pair_batches import category_batches, connected_categories
 from .row_files import Pair, ScoredPair, Triplet
 
 #: Names of the data sets, in the order of the reference model card.
@@ -47,6 +48,11 @@ class TrainingData:
             ]
         )
 
+    def pair_batches(self, size: int, seed: int = 0) -> Iterator[list[int]]:
+        """The row numbers of each batch of pairs: no category and no text is in one twice."""
+        texts = [frozenset(pair[:2]) for pair in self.pairs]
+        return category_batches(self.categories(), texts, size, seed)
+
     def leaked(self) -> list[str]:
         """Test texts that are, or nearly duplicate, a training text; there must be none."""
         training = dict.fromkeys(
@@ -64,11 +70,13 @@ class EpochPlan:
     """The batches that an epoch takes of each data set, and the rows of each that stay unused.
 
     Round robin takes a batch of each set in turn and ends with the smallest set. Of a larger set
-    each epoch uses another part.
+    each epoch uses another part. ``pairs_without_batch`` of the unused ones have no partner left
+    of another category.
     """
 
     batches: int
     unused: dict[str, int]
+    pairs_without_batch: int = 0
 
     @property
     def steps(self) -> int:
@@ -77,38 +85,46 @@ class EpochPlan:
 
 
 def plan_epoch(
-    data: TrainingData, batch_size: int, num_pair_batches: int | None = None
+    data: TrainingData, batch_size: int, pair_batches: Iterable[Sequence[int]] | None = None
 ) -> EpochPlan:
     """The plan of an epoch over ``data``.
 
-    ``num_pair_batches`` is given if more than categories keeps pairs apart (hard negatives).
+    ``pair_batches`` are given if more than ``data`` knows keeps pairs apart (hard negatives).
     Raises ValueError if no two pairs can be in one batch: the ranking loss then has no negatives.
     """
-    num_batches = {
-        name: _num_pair_batches(data, batch_size, num_pair_batches)
-        if name == PAIRS
-        else -(-len(rows) // batch_size)
-        for name, rows in data.sets.items()
-    }
-    batches = min(num_batches.values())
-    used = {name: batches / number for name, number in num_batches.items()}
-    unused = {name: round(len(rows) * (1 - used[name])) for name, rows in data.sets.items()}
-    return EpochPlan(batches, unused)
+    sizes = {name: _full_batches(len(rows), batch_size) for name, rows in data.sets.items()}
+    if data.pairs:
+        batches = data.pair_batches(batch_size) if pair_batches is None else pair_batches
+        sizes[PAIRS] = [len(batch) for batch in batches]
+        if not sizes[PAIRS]:
+            raise ValueError(_why_no_batch(data))
+    number = min(map(len, sizes.values()))
+    used = {name: sum(each[:number]) for name, each in sizes.items()}
+    unused = {name: len(rows) - used[name] for name, rows in data.sets.items()}
+    return EpochPlan(number, unused, len(data.pairs) - sum(sizes.get(PAIRS, ())))
 
 
-def _num_pair_batches(data: TrainingData, batch_size: int, known: int | None) -> int:
-    if known == 0:
-        raise ValueError(
+def _full_batches(rows: int, size: int) -> list[int]:
+    """The sizes of batches where any rows may be together."""
+    return [min(size, rows - start) for start in range(0, rows, size)]
+
+
+def _why_no_batch(data: TrainingData) -> str:
+    if next(data.pair_batches(2), None) is not None:
+        return (
             "no two pairs can be in one batch, since each one's hard negative is of another's "
             "category: leave --hard-negatives out, or mine pairs of more categories"
         )
-    number = known or count_batches(data.categories(), batch_size)
-    if not number:
-        raise ValueError(
-            "all pairs are of one category, and the ranking loss needs others as negatives: leave "
-            "--pairs out, or mine them from two categories or more"
-        )
-    return number
+    cure = "and the ranking loss needs others as negatives: leave --pairs out, or mine them from "
+    if data.pairs[0].category is not None and len({pair.category for pair in data.pairs}) == 1:
+        return f"all pairs are of one category, {cure}two categories or more"
+    texts = Counter(text for pair in data.pairs for text in set(pair[:2]))
+    [(text, count)] = texts.most_common(1)
+    return (
+        "all pairs count as one category, since they share texts "
+        f"({text[:40]!r} is in {count:,} of {len(data.pairs):,}), "
+        f"{cure}texts of two categories or more"
+    )
 
 
 def _texts(row: Any) -> Sequence[str]:

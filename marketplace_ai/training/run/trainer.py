@@ -135,9 +135,9 @@ def make_trainer(
     Raises EncoderError if no two pairs can be in one batch.
     """
     sets = TrainingSets.build(model, data, recipe)
-    num_batches = sum(1 for _ in sets.pair_batches(recipe.batch_size, recipe.seed))
+    pair_batches = sets.pair_batches(recipe.batch_size, recipe.seed)
     try:
-        epoch_plan = plan_epoch(data, recipe.batch_size, num_batches)
+        epoch_plan = plan_epoch(data, recipe.batch_size, pair_batches)
     except ValueError as error:
         raise EncoderError(f"{error}.".capitalize()) from error
     steps = math.ceil(epoch_plan.steps * recipe.epochs)

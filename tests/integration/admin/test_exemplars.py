@@ -173,3 +173,15 @@ def test_a_description_may_be_silenced_but_neither_relabelled_nor_deleted(
     delete = "admin:marketplace_ai_exemplar_delete"
     assert admin_client.get(reverse(delete, args=[row.pk])).status_code == 403
     assert admin_client.get(reverse(delete, args=[other.pk])).status_code == 200
+
+
+def test_a_text_that_votes_for_another_category_too_is_told(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    exemplar("Male stue", catalog["maling"])
+    data = {"text": "Male stue", "category": catalog["plen"].pk, "state": "active"}
+    response = admin_client.post(reverse(ADD), data, follow=True)
+    [warning, _] = messages_of(response)
+    assert warning.startswith("The same text is also an exemplar of Painting: each votes")
+    data = {"text": "Male stue", "is_none": "on", "state": "quarantined"}
+    assert len(messages_of(admin_client.post(reverse(ADD), data, follow=True))) == 1

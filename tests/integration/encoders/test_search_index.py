@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
+from marketplace_ai.db import advisory_locks
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.encoders import active, partitions, search_index
 from marketplace_ai.encoders.search_index import State
@@ -133,3 +134,21 @@ def test_what_cannot_be_built_is_said(encoder: Encoder, change: Any, said: str) 
     with pytest.raises(CommandError, match=said) as refused:
         call_command("build_search_index", encoder=wanted)
     assert refused.value.returncode == 2
+
+
+def test_a_lock_that_a_pooler_left_behind_is_named(encoder: Encoder) -> None:
+    """A pooler in transaction mode leaves a session's lock with a session of its own."""
+    pooled = connections.create_connection("default")
+    try:
+        with pooled.cursor() as cursor:
+            cursor.execute(
+                f"SELECT pg_advisory_lock(%s, {advisory_locks.OBJECT}), pg_backend_pid()",
+                [advisory_locks.SEARCH_INDEX_BUILD, encoder.pk],
+            )
+            holder = cursor.fetchone()[1]
+        assert search_index.state(encoder) == State.MISSING
+        with pytest.raises(CommandError, match=rf"pg_terminate_backend\({holder}\)"):
+            call_command("build_search_index")
+    finally:
+        pooled.close()
+    assert search_index.build_search_index(encoder)

@@ -168,13 +168,16 @@ def test_the_table_for_people_and_a_draw_of_a_few(files: Path, tmp_path: Path) -
 
 def test_what_flatters_or_spoils_the_figures_is_said(files: Path, tmp_path: Path) -> None:
     test = tmp_path / "test.csv"
-    test.write_text("text,category\nmale maling 1,maling\ndykke,dykking\n", encoding="utf-8")
+    text = "text,category\nMALE  maling 1!,maling\ndykke,dykking\nDykke.,maling\n"
+    test.write_text(text, encoding="utf-8")
     train = tmp_path / "train.csv"
     text = "text,category\nmale maling 1,maling\nfin kran,rorlegger|maling\nhei,none\n"
     train.write_text(text, encoding="utf-8")
     done = run("--encoder", "dummy", "--train", train, "--test", test)
     assert done.returncode == 0, done.stderr
     assert "1 test rows have only categories without a training row" in done.stdout
+    assert "1 text has several labels; 'dykke' is dykking (line 3), maling (line 4)" in done.stderr
+    assert "1 texts of the test rows have several labels" in done.stdout
     assert "1 training or calibration rows have several answers" in done.stdout
     assert "1 test rows have a text that is also a training" in done.stdout
 

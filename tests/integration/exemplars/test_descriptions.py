@@ -347,7 +347,8 @@ def open_transaction(statement: str) -> Iterator[None]:
     [
         "SELECT FROM marketplace_ai_exemplargeneration FOR UPDATE",
         "SELECT FROM marketplace_ai_category WHERE slug = 'piano' FOR UPDATE",
-        f"SELECT pg_advisory_xact_lock({advisory_locks.DESCRIPTION_SYNC})",
+        f"SELECT pg_advisory_xact_lock({advisory_locks.DESCRIPTION_SYNC},"
+        f" {advisory_locks.OBJECT % 0})",
     ],
 )
 @pytest.mark.django_db(transaction=True)

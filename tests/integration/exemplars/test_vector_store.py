@@ -47,7 +47,7 @@ def test_by_plain_cosine_the_neighbors_are_those_of_sql(encoder: Encoder) -> Non
     )
     vector_store.store(encoder.pk, [exemplar.pk for exemplar in stored], rows)
 
-    changed = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    changed = vector_store.changes(encoder.pk, encoder.dimension)
     index = ExemplarIndex(encoder.dimension, NgramFeatures.fit(texts))
     index.update(changed.ids, changed.texts, changed.labels, changed.vectors)
     assert len(index) == COUNT

@@ -30,10 +30,9 @@ from marketplace_ai.models import (
     QueuedPosting,
 )
 from marketplace_ai.queue import intake
-from marketplace_ai.queue.lease import Liveness
 from tests.acceptance.workers import publishing_to
 from tests.integration.command_calls import call, call_json, failed, refused
-from tests.integration.worker_runs import automatic, current, drain
+from tests.integration.worker_runs import automatic, current, drain, idle_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -159,12 +158,8 @@ class TestDoctor:
         assert findings["trigger"]["ok"]
 
     def test_all_is_well(self, fitted: None, capsys: Any) -> None:
-        worker = Liveness()
-        worker.acquire()
-        try:
+        with idle_worker():
             healthy, findings = doctor(capsys)
-        finally:
-            worker.close()
         assert healthy, [f for f in findings.values() if not f["ok"]]
         assert findings["worker"]["message"].startswith("1 running")
 

@@ -55,7 +55,7 @@ def fit_and_activate(encoder: Encoder) -> ClassifierVersion:
     """A classifier fitted for it on the exemplars that vote."""
     texts = load_encoder(encoder.source, cache_dir=Any)
     exemplar_vectors.encode_exemplars(encoder, texts)
-    stored = vector_store.changes(encoder.pk, encoder.dimension, since=-1, removals=0, known=[])
+    stored = vector_store.changes(encoder.pk, encoder.dimension)
     train = np.flatnonzero(~stored.described)
     labeled = LabeledTexts(stored.texts, stored.vectors, stored.labels).take(train)
     classifier = Classifier.fit(labeled, None, parents={})

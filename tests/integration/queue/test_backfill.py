@@ -36,7 +36,7 @@ from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.worker.loop import Worker
 from tests.acceptance import ledger, workers
 from tests.integration.command_calls import call, call_json, failed
-from tests.integration.worker_runs import drain
+from tests.integration.worker_runs import drain, idle_worker
 
 from .scan_helpers import advance_all, older, process_queue, queued
 
@@ -458,13 +458,9 @@ class TestCommand:
         self, encoder: Any, small: None, monkeypatch: Any
     ) -> None:
         older(40)
-        worker = Liveness()
-        worker.acquire()
         monkeypatch.setattr("time.sleep", lambda seconds: backfill.stop(encoder))
-        try:
+        with idle_worker():
             assert "was stopped" in failed("backfill_embeddings", wait=True, json=True)
-        finally:
-            worker.close()
 
 
 def worker_sessions() -> str:

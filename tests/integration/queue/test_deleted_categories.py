@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
+from marketplace_ai.db.error_kind import SetupError, cure
 from marketplace_ai.doctor.queue import orphaned as doctor_orphaned
 from marketplace_ai.models import (
     Category,
@@ -22,6 +23,7 @@ from marketplace_ai.models import (
 )
 from marketplace_ai.queue import backfill, intake
 from marketplace_ai.queue import claim as claims
+from marketplace_ai.queue.category_locks import lock_categories
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.proposal import EncodedPosting, Proposal
 from marketplace_ai.queue.write import write
@@ -279,3 +281,26 @@ def drain_backfill() -> None:
     assert encoder is not None
     backfill.request(encoder)
     drain()
+
+
+@pytest.mark.parametrize("policy", ["", "CREATE POLICY seen ON {table} FOR SELECT USING (true)"])
+def test_hidden_categories_are_not_taken_for_deleted(
+    catalog: dict[str, Category], policy: str
+) -> None:
+    """Under row level security a category that cannot be read, or locked, looks deleted."""
+    keys = [catalog["maling"].pk, catalog["plen"].pk]
+    table = Category._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"CREATE ROLE reader; GRANT SELECT, UPDATE ON {table} TO reader")
+        cursor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        cursor.execute(policy.format(table=table) or "SELECT 1")
+        cursor.execute("SET LOCAL ROLE reader")
+    with pytest.raises(SetupError, match="hides categories from the role reader") as refusal:
+        lock_categories(keys)
+    assert "BYPASSRLS" in cure(refusal.value)
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE; GRANT CREATE, USAGE ON SCHEMA public TO reader")
+        cursor.execute(f"CREATE POLICY whole ON {table} TO reader USING (true)")
+        cursor.execute("SET LOCAL ROLE reader")
+    assert lock_categories(keys).keys() == set(keys)

@@ -228,6 +228,16 @@ def test_a_queue_that_nobody_consumes_does_not_grow(redis: EmbeddedRedis) -> Non
     assert wake_up.send(), "a queue that is consumed again gets wake-ups again"
 
 
+def test_messages_that_nobody_consumes_are_a_finding(redis: EmbeddedRedis) -> None:
+    assert services.broker().ok
+    for _ in range(wake_up.MAX_WAITING):
+        wake_up.send()
+    finding = services.broker()
+    assert not finding.ok
+    assert "20 messages wait in the queue 'celery', and no Celery worker" in finding.message
+    assert "-Q celery" in finding.cure
+
+
 def test_the_queue_that_the_project_routes_them_to_is_counted(redis: EmbeddedRedis) -> None:
     routes = {wake_up.TASK: {"queue": "small"}}
     with publishing_to(redis.url() or "", task_routes=routes):

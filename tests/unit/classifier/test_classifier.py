@@ -58,10 +58,10 @@ def test_clear_postings_are_tagged_and_what_fits_nothing_is_not(
 
 def test_choices_descend_and_the_best_category_is_never_none(verdicts: list[Prediction]) -> None:
     for verdict in verdicts:
-        chances = [chance for _, chance in verdict.choices]
-        assert chances == sorted(chances, reverse=True)
-        assert 0 <= min(chances) <= max(chances) <= 1
-        assert sum(chances) <= 1 + 1e-6
+        probabilities = [probability for _, probability in verdict.choices]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0 <= min(probabilities) <= max(probabilities) <= 1
+        assert sum(probabilities) <= 1 + 1e-6
         assert verdict.choices[0] == (verdict.label, verdict.probability)
         ranked = [label for label, _ in verdict.choices if label is not None]
         assert verdict.best_category == ranked[0]

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
 from marketplace_ai.classifier import LabeledTexts
+from marketplace_ai.encoding import DummyEncoder
 from marketplace_ai.evaluation import logistic
 from marketplace_ai.evaluation.baselines import NAMES, baselines
 from marketplace_ai.evaluation.evaluate import evaluate
@@ -120,3 +121,12 @@ def test_a_whole_evaluation_in_process() -> None:
     assert found.rows[-1].prediction.outcome == "none"
     crossed = evaluate(train, test, parents=PARENTS, with_baselines=False)
     assert crossed.figures["calibrated_on"] == "exemplars"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("texts", [["male stue"], ["male stue"] * 6])
+def test_exemplars_of_one_text_are_compared_all_the_same(texts: list[str]) -> None:
+    exemplars = LabeledTexts(texts, DummyEncoder(16).encode(texts), ["maling"] * len(texts))
+    rows = world(1, 1, seed=1)
+    found = baselines(exemplars, rows_of(rows), rows.vectors)
+    assert {figures["accuracy"] for figures in found.values()} == {0.25}

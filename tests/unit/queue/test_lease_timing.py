@@ -19,7 +19,8 @@ def test_the_times_of_the_default_lease() -> None:
     }
     assert (timing.renewal_interval, timing.read_timeout, timing.connect_timeout) == (10, 25, 10)
     assert timing.session_sql() == (
-        "SET idle_in_transaction_session_timeout = '15000ms'; SET lock_timeout = '10000ms'"
+        "SET idle_in_transaction_session_timeout = '15000ms'; SET lock_timeout = '10000ms'; "
+        "SET idle_session_timeout = 0"
     )
 
 

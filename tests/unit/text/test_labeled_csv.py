@@ -13,10 +13,10 @@ from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.labeled_csv import (
     Filter,
     LabeledRows,
-    read_catalog,
     read_rows,
     sample_shots,
 )
+from marketplace_ai.text.parents import read_catalog
 
 ALL = "split,text,category\ntrain,Male stue,maling\ntest,Klippe gress,plen|hage\ntest,Hei,none\n"
 

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketplace_ai.text.csv_files import TableError, read_csv
-from marketplace_ai.text.labeled_csv import read_catalog, read_rows
+from marketplace_ai.text.labeled_csv import read_rows
+from marketplace_ai.text.parents import read_catalog
 from marketplace_ai.text.reading_notes import told_to
 from marketplace_ai.training.data.row_files import read_pairs, read_triplets
 

@@ -267,7 +267,7 @@ def test_a_shortfall_has_a_note() -> None:
 
 def test_without_parents_there_are_two_scores() -> None:
     corpus = small_corpus()
-    flat = LabeledCorpus(corpus.texts, corpus.labels, {}, {}, "x", 0)
+    flat = LabeledCorpus(corpus.texts, corpus.labels, {}, {}, "x", [])
     scores = Counter(score for _, _, score in mine_dataset(flat, each=100).scored)
     assert scores == {SAME: 50, FAR: 50}
 
@@ -282,7 +282,7 @@ def test_a_text_with_several_labels_is_left_out() -> None:
     builder.add("nå a")
     builder.add(" ... ", "a")
     corpus = builder.build({})
-    assert (len(corpus), corpus.num_ambiguous) == (6, 2)
+    assert (len(corpus), len(corpus.ambiguous)) == (6, 2)
 
 
 @pytest.mark.parametrize("labels", [[], ["a"]])
@@ -493,7 +493,7 @@ def test_the_corpus_of_a_file(tmp_path: Path) -> None:
     file.write_text("text,category,parent\nx y,a,p\nz,b,p\nw,a|b,p\nhei,none,\n", encoding="utf-8")
     corpus = read_corpus(str(file))
     assert (list(corpus.texts), list(corpus.labels)) == (["x y", "z", "hei"], ["a", "b", None])
-    assert (corpus.parents, corpus.num_ambiguous) == ({"a": "p", "b": "p"}, 1)
+    assert (corpus.parents, len(corpus.ambiguous)) == ({"a": "p", "b": "p"}, 1)
     catalog = tmp_path / "catalog.csv"
     catalog.write_text("slug,parent\na,\nb,\n", encoding="utf-8")
     assert read_corpus(str(file), catalog=str(catalog)).parents == {"a": None, "b": None}

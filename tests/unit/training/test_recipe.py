@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketplace_ai.training.data.row_files import Pair, ScoredPair, Triplet
-from marketplace_ai.training.data.training_data import TrainingData, plan_epoch
+from marketplace_ai.training.data.training_data import EpochPlan, TrainingData, plan_epoch
 from marketplace_ai.training.recipe import POSITIVE_PROMPT, Recipe
 
 #: The values of the reference model card, and the defaults of the trainer it was made with.
@@ -58,9 +60,36 @@ def test_fewer_categories_than_a_batch_has_rows_make_smaller_batches() -> None:
     assert plan_epoch(TrainingData(pairs=pairs), 32).batches == 10
 
 
-def test_pairs_of_one_category_are_refused() -> None:
-    pairs = [Pair(f"a{n}", f"p{n}", "male") for n in range(40)]
-    with pytest.raises(ValueError, match="one category"):
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=1), st.integers(2, 9))
+def test_unused_is_what_no_batch_takes(rows: list[tuple[int, int]], size: int) -> None:
+    pairs = [Pair(f"a{text}", f"p{row}", str(name)) for row, (name, text) in enumerate(rows)]
+    scored = [ScoredPair(f"a{n}", f"p{n}", 0.5) for n in range(2 * size + 1)]
+    data = TrainingData(pairs=pairs, scored=scored)
+    batches = list(data.pair_batches(size))
+    if not batches:
+        return
+    epoch = plan_epoch(data, size)
+    assert epoch.batches == min(len(batches), 3)
+    assert epoch.unused["pairs"] == len(pairs) - sum(map(len, batches[: epoch.batches]))
+    assert epoch.unused["scored"] == max(0, len(scored) - epoch.batches * size)
+
+
+def test_pairs_that_find_no_partner_of_another_category_are_counted() -> None:
+    pairs = [Pair(f"a{n}", f"p{n}", "male" if n < 60 else str(n)) for n in range(64)]
+    epoch = plan_epoch(TrainingData(pairs=pairs), 32)
+    assert epoch == EpochPlan(batches=1, unused={"pairs": 59}, pairs_without_batch=59)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "why"),
+    [
+        ([Pair(f"a{n}", f"p{n}", "male") for n in range(40)], "all pairs are of one category"),
+        ([Pair("Hjelp", f"p{n}") for n in range(20)], "'Hjelp' is in 20 of 20"),
+        ([Pair("Hjelp", f"p{n}", f"{n}") for n in range(20)], "'Hjelp' is in 20 of 20"),
+    ],
+)
+def test_pairs_of_one_category_are_refused(pairs: list[Pair], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         plan_epoch(TrainingData(pairs=pairs), 32)
 
 

@@ -1,0 +1,103 @@
+"""Two projects in one database, each in a schema of its own, as with one paid database for both."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.integration.databases import fresh_database
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = """
+import os
+from tests.settings import *
+DATABASES["default"]["OPTIONS"]["options"] = f"-c search_path={os.environ['PROJECT']}"
+"""
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMAS = ("first", "second")
+POSTINGS = """
+INSERT INTO marketplace_ai_jobposting (title) SELECT 'Male ' || n
+FROM generate_series(1, {count}) AS n
+"""
+COUNTS = """
+SELECT (SELECT count(*) FROM marketplace_ai_decision),
+       (SELECT count(*) FROM marketplace_ai_postingembedding),
+       (SELECT count(*) FROM marketplace_ai_queuedposting),
+       (SELECT count(*) FROM marketplace_ai_postingchange)
+"""
+
+
+class Project:
+    """The demo project, whose sessions have a search path of their own."""
+
+    def __init__(self, folder: Path, database: str, schema: str) -> None:
+        self._folder, self._database, self._schema = folder, database, schema
+        (folder / "shared_settings.py").write_text(SETTINGS)
+
+    def also(self, schema: str) -> Project:
+        """This project with one more schema in its search path."""
+        return Project(self._folder, self._database, f"{self._schema},{schema}")
+
+    def manage(self, *arguments: str, fails: bool = False) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "django", *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DATABASE_URL": self._database,
+                "DJANGO_SETTINGS_MODULE": "shared_settings",
+                "PROJECT": self._schema,
+                "PYTHONPATH": f"{self._folder}:{ROOT}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout + done.stderr
+
+    def check(self) -> str:
+        return self.manage("check", "--database", "default")
+
+    def run(self, statement: str) -> list[Any]:
+        options = f"-c search_path={self._schema}"
+        with psycopg.connect(self._database, autocommit=True, options=options) as session:
+            cursor = session.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def projects(tmp_path: Path) -> Iterator[list[Project]]:
+    with fresh_database("shared") as database:
+        with psycopg.connect(database, autocommit=True) as session:
+            for schema in SCHEMAS:
+                session.execute(f"CREATE SCHEMA {schema}")
+        yield [Project(tmp_path, database, schema) for schema in SCHEMAS]
+
+
+def test_each_has_its_own_tables_triggers_and_work(projects: list[Project]) -> None:
+    projects[0].manage("migrate", "--verbosity", "0")
+    # The extension is in the first one's schema, where its migration made it.
+    refusal = projects[1].manage("migrate", "--verbosity", "0", fails=True)
+    assert "pgvector is in the schema first, which the search_path lacks." in refusal
+    assert "Traceback" not in refusal
+    projects[0].run("ALTER EXTENSION vector SET SCHEMA public")
+    projects = [project.also("public") for project in projects]
+    projects[1].manage("migrate", "--verbosity", "0")
+    for number, project in enumerate(projects, 1):
+        project.run(POSTINGS.format(count=10 * number))
+        project.manage("process_pending", "--drain")
+    for number, project in enumerate(projects, 1):
+        assert project.run(COUNTS) == [(10 * number, 10 * number, 0, 0)]
+        assert "no issues" in project.check()
+    # One that goes takes nothing of the other's with it.
+    projects[0].manage("migrate", "marketplace_ai", "zero", "--verbosity", "0")
+    assert "no issues" in projects[1].check()
