@@ -23,7 +23,7 @@ class CatalogCounts:
 
     Attributes:
         loaded: categories created or updated.
-        restored: exemplars that vote again, because their category was deleted and is there again.
+        restored: exemplars that vote again, because their category was deleted and exists again.
     """
 
     loaded: int

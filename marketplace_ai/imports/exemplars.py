@@ -33,7 +33,8 @@ class ExemplarCounts:
         added: exemplars that are new.
         existing: those that were there already, and vote.
         categories_created: new categories.
-        quarantined: those that were there already and do not vote.
+        quarantined: those that were there already and do not vote: a person quarantined them, or
+            their category was deleted and several have its key now.
         restored: those that were there already, did not vote because their category was deleted,
             and vote again because it exists again.
     """
@@ -83,6 +84,8 @@ def import_exemplars(
     )
     with transaction.atomic(using=alias()):
         lock_taxonomy()
+        categories = categories_by_key()  # again: another import may have made some meanwhile
+        missing = {key: row for key, row in missing.items() if key not in categories}
         for key, row in missing.items():
             with errors_name_row(path, row):
                 categories[key] = adapter.create_category(key, None, {"name_nb": key})
@@ -202,6 +205,6 @@ def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCou
         added=len(unique),
         existing=known[ExemplarState.ACTIVE],
         categories_created=0,
-        quarantined=known[ExemplarState.QUARANTINED],
+        quarantined=known[ExemplarState.QUARANTINED] + known[ExemplarState.ORPHANED],
         restored=known["restored"],
     )

@@ -63,9 +63,9 @@ class Command(DatabaseCommand):
         )
         if counts.restored:
             again = "would vote again" if options["dry_run"] else "vote again"
-            self.stdout.write(f"{counts.restored} {again}: their category is there again.")
+            self.stdout.write(f"{counts.restored} {again}: their category exists again.")
         if counts.quarantined:
             self.stdout.write(
-                f"{counts.quarantined} are quarantined and do not vote. Restore them in the admin, "
-                "under Exemplars, where they should."
+                f"{counts.quarantined} were there already and do not vote: quarantined, or of a "
+                "deleted category whose key several have now. See Exemplars in the admin."
             )

@@ -141,6 +141,21 @@ class TestRenamed:
         catalog["maling"].delete()
         assert follow_keys() == Followed()
 
+    def test_an_import_counts_what_belongs_to_nobody(
+        self, exemplars: None, catalog: Any, csv: Any, monkeypatch: Any
+    ) -> None:
+        """Its category was deleted, and two have its key now: it is there, and does not vote."""
+        catalog["maling"].delete()
+        Category.objects.bulk_create([Category(slug=s, name=s) for s in ("maling", "maler")])
+        key = JobAdapter.category_key
+        monkeypatch.setattr(
+            JobAdapter, "category_key",
+            lambda self, category: key(self, category).replace("maler", "maling"),
+        )  # fmt: skip
+        told = call("import_exemplars", csv())
+        assert told.startswith("0 exemplars added, 12 were there already")
+        assert "4 were there already and do not vote" in told
+
 
 class TestDeletedAndBack:
     def test_the_catalog_brings_the_exemplars_back(
@@ -172,9 +187,9 @@ class TestDeletedAndBack:
         Category.objects.bulk_create([Category(slug="maling", name="Maling")])
         expected = (
             "11 were there already, 0 categories created.\n"
-            "3 {}: their category is there again.\n"
-            "2 are quarantined and do not vote. Restore them in the admin, under Exemplars, where "
-            "they should.\n"
+            "3 {}: their category exists again.\n"
+            "2 were there already and do not vote: quarantined, or of a deleted category whose key "
+            "several have now. See Exemplars in the admin.\n"
         )
         told = call("import_exemplars", csv(), dry_run=True)
         assert told == f"0 exemplars would be added, {expected.format('would vote again')}"
