@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -53,15 +54,24 @@ class Changes:
         return cls(keys, holders)
 
     def some(self, count: int) -> dict[Any, str]:
-        """About so many of ``keys``, with all that must give up a key at the same time."""
+        """About ``count`` of ``keys``, with all that must give up a key at the same time.
+
+        Any of them: one that fails each time must not keep the others waiting.
+        """
         chosen: dict[Any, str] = {}
-        for first in self.keys:
+        for first in random.sample(list(self.keys), len(self.keys)):
             if len(chosen) >= count:
                 break
-            following = [first]
-            while following:
-                category = following.pop()
-                if category in self.keys and category not in chosen:
-                    chosen[category] = key = self.keys[category]
-                    following += self.holders.get(key, ())
+            chosen |= self.with_holders(first)
+        return chosen
+
+    def with_holders(self, first: Any) -> dict[Any, str]:
+        """A category and those whose keys it takes, and so on; empty if nothing is to be done."""
+        chosen: dict[Any, str] = {}
+        following = [first]
+        while following:
+            category = following.pop()
+            if category in self.keys and category not in chosen:
+                chosen[category] = key = self.keys[category]
+                following += self.holders.get(key, ())
         return chosen

@@ -69,17 +69,17 @@ def lock_taxonomy() -> None:
         advisory_locks.lock(cursor, advisory_locks.TAXONOMY)
 
 
-def follow_safely() -> bool:
-    """``follow_keys`` for workers and web processes; whether there is more to do.
+def follow_safely(first: Any | None = None) -> bool:
+    """``follow_keys`` for workers and web processes; whether there is more to do, and it goes on.
 
-    It follows a few categories at a time, waits for nobody, and logs its errors.
+    It follows a few categories at a time, or ``first`` (a primary key) with those whose keys it
+    takes, waits for nobody, and logs its errors.
     """
     try:
         changes = Changes.read()
-        some = changes.some(CATEGORIES_AT_ONCE)
-        if some:
-            _follow(some, lock_timeout=LOCK_TIMEOUT)
-        return len(some) < len(changes.keys)
+        some = changes.some(CATEGORIES_AT_ONCE) if first is None else changes.with_holders(first)
+        followed = _follow(some, lock_timeout=LOCK_TIMEOUT) if some else Followed()
+        return followed != Followed() and len(some) < len(changes.keys)
     except (DatabaseError, psycopg.Error) as error:
         logger.warning("Exemplars keep the keys they have: %s", describe(error))
     except Exception:
@@ -100,7 +100,7 @@ def _after_commit(category: Any) -> None:
         cursor.execute(sql.MUST_FOLLOW, values)
         must_follow = cursor.fetchone()[0]
     if must_follow:
-        follow_safely()
+        follow_safely(category.pk)
 
 
 def _follow(wanted: dict[Any, str], lock_timeout: str | None = None) -> Followed:
@@ -121,6 +121,9 @@ def _follow(wanted: dict[Any, str], lock_timeout: str | None = None) -> Followed
         _execute(cursor, sql.WRITE_KEYS, values)
         _execute(cursor, sql.RELINK, values)
         restored = frozenset(pk for pk, state in cursor.fetchall() if state == "active")
+        _execute(cursor, sql.PARK_STOPS, values)
+        _execute(cursor, sql.WRITE_STOPS, values)
+        _execute(cursor, sql.DELETE_PARKED_STOPS, values)
         _execute(cursor, sql.RELINK_STOPS, values)
     if renamed or restored:
         logger.info(

@@ -96,6 +96,38 @@ RETURNING exemplar.id, exemplar.state
 """
 )
 
+# Stops keep the key too: without it they would not come back with a category that was renamed
+# before it was deleted, and another category with the old key would inherit them.
+PARK_STOPS = (
+    WANTED
+    + """
+UPDATE marketplace_ai_automationstop AS stop SET category_key = chr(1) || stop.id
+FROM wanted
+WHERE stop.category_id = wanted.category AND stop.resumed_at IS NULL
+  AND stop.category_key <> wanted.key
+"""
+)
+
+WRITE_STOPS = (
+    WANTED
+    + """
+UPDATE marketplace_ai_automationstop AS stop SET category_key = wanted.key
+FROM wanted
+WHERE stop.category_id = wanted.category AND stop.resumed_at IS NULL
+  AND stop.category_key = chr(1) || stop.id
+  AND NOT EXISTS (
+      SELECT FROM marketplace_ai_automationstop AS other
+      WHERE other.classifier_id = stop.classifier_id AND other.rule = stop.rule
+        AND other.category_key = wanted.key AND other.resumed_at IS NULL)
+"""
+)
+
+# One that waits for the category, since it was deleted, says the same.
+DELETE_PARKED_STOPS = """
+DELETE FROM marketplace_ai_automationstop AS stop
+WHERE stop.category_key = chr(1) || stop.id AND stop.resumed_at IS NULL
+"""
+
 # A category whose automation was stopped is not automatic again for having been deleted.
 RELINK_STOPS = (
     WANTED

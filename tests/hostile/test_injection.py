@@ -155,6 +155,7 @@ PUT_TOGETHER = {
         "column", "foreign_keys.add_sql(self._field(model), self.on_delete)", "name", "sql",
         "statement", "table",
     },
+    "schema/rights.py": {"statement"},
     "schema/repair.py": {
         "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
     },

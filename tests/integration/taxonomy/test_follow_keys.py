@@ -267,6 +267,38 @@ class TestDeletedAndBack:
         follow_keys()
         assert stops.load_stops(version.pk).labels == {"9999"}
 
+    @pytest.mark.slow
+    def test_a_stop_takes_the_new_key_of_its_category(self, fitted: None, catalog: Any) -> None:
+        """A category that is deleted later takes it along; another with the old key has none."""
+        from marketplace_ai.audit import stops
+        from marketplace_ai.doctor.classifier import active_version
+
+        version = active_version()
+        assert version is not None
+        stops.stop(version, AutomationStop.Rule.LEAF, catalog["maling"].pk, key="maling")
+        rename(catalog["maling"], "malearbeid")
+        follow_keys()
+        catalog["maling"].delete()
+        Category.objects.create(slug="maling", name="Other", pk=9998)
+        Category.objects.create(slug="malearbeid", name="Maling", pk=9999)
+        follow_keys()
+        assert stops.load_stops(version.pk).labels == {"9999"}
+
+    @pytest.mark.slow
+    def test_stops_of_categories_that_exchange_their_keys(self, fitted: None, catalog: Any) -> None:
+        from marketplace_ai.audit import stops
+        from marketplace_ai.doctor.classifier import active_version
+
+        version = active_version()
+        assert version is not None
+        for key in ("maling", "plen"):
+            stops.stop(version, AutomationStop.Rule.LEAF, catalog[key].pk, key=key)
+        for key, new in (("maling", "tmp"), ("plen", "maling"), ("maling", "plen")):
+            rename(catalog[key], new)
+        follow_keys()
+        keys = dict(AutomationStop.objects.values_list("category_id", "category_key"))
+        assert keys == {catalog["maling"].pk: "plen", catalog["plen"].pk: "maling"}
+
 
 class TestBesideOthers:
     @pytest.mark.django_db(transaction=True)
