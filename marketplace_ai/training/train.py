@@ -143,6 +143,7 @@ def _train(training: Training, checkpoint: Path | None) -> dict[str, Any] | None
         "seconds": round(seconds, 1),
         "rows": {name: len(rows) for name, rows in data.sets.items()},
         "unused": trainer.epoch_plan.unused,
+        "left_out": dict(data.left_out),
         "embeddings_frozen": freezes_embeddings(recipe, training.device),
         "device": training.device,
         "before": before,

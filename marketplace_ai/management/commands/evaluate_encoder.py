@@ -35,11 +35,12 @@ class Command(HelpfulCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from marketplace_ai.training.data.row_checks import usable_rows
         from marketplace_ai.training.data.row_files import read_triplets
         from marketplace_ai.training.run.triplet_accuracy import evaluate_triplets
 
         try:
-            triplets = read_triplets(options["triplets"])
+            triplets = usable_rows(options["triplets"], read_triplets(options["triplets"]))
         except TableError as error:
             usage_error(str(error))
         encoder = load_named_encoder(options["encoder"], self.say)

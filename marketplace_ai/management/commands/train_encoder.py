@@ -273,17 +273,26 @@ def _recipe(options: dict[str, Any]) -> Recipe:
 
 
 def _data(options: dict[str, Any]) -> TrainingData:
+    from marketplace_ai.training.data.row_checks import usable_rows
     from marketplace_ai.training.data.row_files import read_pairs, read_scored, read_triplets
     from marketplace_ai.training.data.training_data import TrainingData
 
+    left_out: dict[str, int] = {}
+
     def rows(name: str, read: Callable[[str], list[Any]]) -> list[Any]:
-        return read(options[name]) if options[name] else []
+        if not options[name]:
+            return []
+        every = read(options[name])
+        used = usable_rows(options[name], every)
+        left_out[name] = len(every) - len(used)
+        return used
 
     data = TrainingData(
         rows("triplets", read_triplets),
         rows("pairs", read_pairs),
         rows("scored", read_scored),
         rows("eval_triplets", read_triplets),
+        {name: number for name, number in left_out.items() if number},
     )
     if not data.sets:
         usage_error("There is nothing to train on: give --triplets, --pairs or --scored.")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 
 from .pair_batches import category_batches, connected_categories
+from .row_checks import row_texts
 from .row_files import Pair, ScoredPair, Triplet
 
 #: Names of the data sets, in the order of the reference model card.
@@ -20,12 +21,16 @@ TRIPLETS, PAIRS, SCORED = "triplets", "pairs", "scored"
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The rows of a training, in at least one of three sets, and the test triplets."""
+    """The rows of a training, in at least one of three sets, and the test triplets.
+
+    ``left_out`` counts the rows of the files that say nothing, by set.
+    """
 
     triplets: Sequence[Triplet] = ()
     pairs: Sequence[Pair] = ()
     scored: Sequence[ScoredPair] = ()
     test: Sequence[Triplet] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sets(self) -> dict[str, Sequence[Any]]:
@@ -56,9 +61,9 @@ class TrainingData:
     def leaked(self) -> list[str]:
         """Test texts that are, or nearly duplicate, a training text; there must be none."""
         training = dict.fromkeys(
-            text for rows in self.sets.values() for row in rows for text in _texts(row)
+            text for rows in self.sets.values() for row in rows for text in row_texts(row)
         )
-        test = dict.fromkeys(text for row in self.test for text in _texts(row))
+        test = dict.fromkeys(text for row in self.test for text in row_texts(row))
         groups = near_duplicate_groups([*training, *test]).tolist()
         training_groups = set(groups[: len(training)])
         test_groups = zip(test, groups[len(training) :], strict=True)
@@ -125,7 +130,3 @@ def _why_no_batch(data: TrainingData) -> str:
         f"({text[:40]!r} is in {count:,} of {len(data.pairs):,}), "
         f"{cure}texts of two categories or more"
     )
-
-
-def _texts(row: Any) -> Sequence[str]:
-    return tuple(row[: 3 if isinstance(row, Triplet) else 2])

@@ -57,6 +57,9 @@ def _section(
     for name, rows in data.sets.items():
         yield f"| {name} | {len(rows):,} | {figures['unused'][name]:,} |"
     yield ""
+    if data.left_out:
+        counts = ", ".join(f"{number:,} of {name}" for name, number in data.left_out.items())
+        yield f"Left out, since they have one text twice: {counts}."
     yield from _remarks(data, recipe, figures)
     if figures["after"]:
         yield ""

@@ -53,7 +53,8 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         negative = str(draw.choice(TEXTS[other]))
         sets["triplets"].append({"anchor": anchor, "positive": positive, "negative": negative})
         sets["pairs"].append({"anchor": anchor, "positive": positive, "category": name})
-        sets["scored"].append({"sentence1": anchor, "sentence2": negative, "score": 0.1})
+        score = 0.1 + number % 2 / 10
+        sets["scored"].append({"sentence1": anchor, "sentence2": negative, "score": score})
     return sets
 
 
