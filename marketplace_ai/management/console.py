@@ -17,8 +17,10 @@ from django.core.management.base import (
     DjangoHelpFormatter,
     OutputWrapper,
 )
-from django.db import OperationalError, ProgrammingError
+from django.db import Error as DatabaseError
+from django.db import OperationalError
 
+from marketplace_ai.db.error_kind import ErrorKind, cure, describe, error_kind, sqlstate
 from marketplace_ai.text.reading_notes import told_to
 
 #: Seconds between two progress lines in a log.
@@ -71,19 +73,24 @@ def runtime_error(message: str) -> NoReturn:
 
 
 class DatabaseCommand(FileCommand):
-    """A command that exits with one sentence if the database is unavailable or not migrated."""
+    """A command that exits with one sentence if the database is unavailable, not migrated or not
+    for this role, or if a trigger of the project refuses what it writes."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
-        except OperationalError as error:
-            message = " ".join(str(error).split())
-            raise CommandError(f"The database cannot be used: {message}") from error
-        except ProgrammingError as error:
-            if getattr(error.__cause__, "sqlstate", None) not in NOT_MIGRATED:
-                raise
-            message = str(error).splitlines()[0]
-            raise CommandError(f"{message}. Run manage.py migrate first.") from error
+        except DatabaseError as error:
+            code, message = sqlstate(error), describe(error)
+            kind = error_kind(error)
+            if kind is ErrorKind.INFRASTRUCTURE or isinstance(error, OperationalError):
+                raise CommandError(f"The database cannot be used: {message}") from error
+            if code is None:
+                raise  # a mistake of ours: nothing that the server said
+            if code in NOT_MIGRATED:
+                raise CommandError(f"{message}. Run manage.py migrate first.") from error
+            if kind is ErrorKind.SETUP:
+                raise CommandError(f"{message}. {cure(error)}") from error
+            raise CommandError(f"The database refuses this: {message}") from error
 
 
 def print_json(command: BaseCommand, value: Any) -> None:
