@@ -17,10 +17,12 @@ from django.core.management.base import (
     DjangoHelpFormatter,
     OutputWrapper,
 )
+from django.db import OperationalError
 
 from marketplace_ai.db.error_kind import (
     DATABASE_ERRORS,
     ErrorKind,
+    SetupError,
     cure,
     describe,
     error_kind,
@@ -78,21 +80,26 @@ def runtime_error(message: str) -> NoReturn:
 
 
 class DatabaseCommand(FileCommand):
-    """A command that exits with one sentence if the database is unavailable or not migrated."""
+    """A command that exits with one sentence if the database is unavailable, not migrated or not
+    for this role, or if a trigger of the project refuses what it writes."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
         except DATABASE_ERRORS as error:
-            if sqlstate(error) in NOT_MIGRATED:
-                message = f"{describe(error)}. Run manage.py migrate first."
-            elif error_kind(error) is ErrorKind.SETUP:
-                message = f"{describe(error)} {cure(error)}"
-            elif error_kind(error) is ErrorKind.INFRASTRUCTURE:
-                message = f"The database cannot be used: {describe(error)}"
-            else:
-                raise
-            raise CommandError(message) from error
+            code, message = sqlstate(error), describe(error)
+            kind = error_kind(error)
+            if kind is ErrorKind.INFRASTRUCTURE or isinstance(error, OperationalError):
+                raise CommandError(f"The database cannot be used: {message}") from error
+            if isinstance(error, SetupError):
+                raise CommandError(f"{message} {cure(error)}") from error
+            if code is None:
+                raise  # a mistake of ours: nothing that the server said
+            if code in NOT_MIGRATED:
+                raise CommandError(f"{message}. Run manage.py migrate first.") from error
+            if kind is ErrorKind.SETUP:
+                raise CommandError(f"{message}. {cure(error)}") from error
+            raise CommandError(f"The database refuses this: {message}") from error
 
 
 def print_json(command: BaseCommand, value: Any) -> None:
