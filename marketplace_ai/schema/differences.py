@@ -49,7 +49,7 @@ def differences() -> list[Difference]:
 
 
 def _functions() -> Iterator[Difference]:
-    wanted = {**own_triggers.bodies(), **trigger.bodies()}
+    wanted = {**own_triggers.functions(), **trigger.functions()}
     for name, fault in catalog.other_functions(wanted):
         yield Difference(f"The function {name} {fault}.")
 
