@@ -20,6 +20,8 @@ from django.db import connections, transaction
 from marketplace_ai.adapter import get_adapter, posting_model_and_pk
 from marketplace_ai.conf import conf
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.own_schema import own_schema
+from marketplace_ai.db.trigger_definitions import Function
 from marketplace_ai.models import PostingChange
 
 if TYPE_CHECKING:
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = {"marketplace_ai_created": "INSERT", "marketplace_ai_edited": "UPDATE"}
 
-FUNCTION = """
-CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = {schema}, pg_temp SET lock_timeout = '100ms' AS $body$
+BODY = """
 BEGIN
     INSERT INTO {log} (posting_id, kind, logged_at)
     {changed};
@@ -48,7 +48,6 @@ EXCEPTION WHEN OTHERS THEN
     END;
     RETURN NULL;
 END
-$body$
 """
 
 CREATED = "SELECT after.{key}, 'created', now() FROM new_rows AS after"
@@ -74,7 +73,7 @@ SELECT trigger.tgname, trigger.tgrelid = to_regclass(%s), trigger.tgenabled IN (
 FROM pg_trigger AS trigger
 JOIN pg_proc AS function ON function.oid = trigger.tgfoid
 WHERE trigger.tgname = ANY(%s) AND NOT trigger.tgisinternal
-  AND (function.pronamespace = current_schema()::regnamespace
+  AND (function.pronamespace = to_regnamespace(quote_ident(current_schema()))
        OR trigger.tgrelid = to_regclass(%s))
 """
 
@@ -89,51 +88,55 @@ class TriggerStatus:
     state: str
 
 
-def definitions() -> dict[str, list[str]]:
-    """The statements that create each trigger, by name, for the current models."""
-    model, key = posting_model_and_pk()
+def functions() -> dict[str, Function]:
+    """The function of each trigger, by its name, for the current models."""
+    _, key = posting_model_and_pk()
     connection = connections[alias()]
     quote = connection.ops.quote_name
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT quote_ident(current_schema())")
-        schema = cursor.fetchone()[0]
+    schema = own_schema(connection)
     column = quote(key)
     differs = " OR ".join(
         f"after.{quote(name)}::text IS DISTINCT FROM before.{quote(name)}::text"
         for name in get_adapter().watched_columns()
     )
-    bodies = {
+    changed = {
         "marketplace_ai_created": CREATED.format(key=column),
         "marketplace_ai_edited": EDITED.format(
             key=column, mass=int(conf.bulk_update_threshold), differs=differs
         ),
     }
+    log = quote(PostingChange._meta.db_table)
+    return {
+        name: Function(
+            name,
+            BODY.format(
+                log=log,
+                changed=changed[name],
+                key=column,
+                kind=name.removeprefix("marketplace_ai_"),
+            ),
+            as_owner=True,
+            search_path=f"{schema}, pg_temp",
+        )
+        for name in OPERATIONS
+    }
+
+
+def definitions() -> dict[str, list[str]]:
+    """The statements that create each trigger, by name, for the current models."""
+    model, _ = posting_model_and_pk()
+    table = connections[alias()].ops.quote_name(model._meta.db_table)
     result = {}
-    for name, operation in OPERATIONS.items():
+    for name, function in functions().items():
+        operation = OPERATIONS[name]
         referencing = "REFERENCING NEW TABLE AS new_rows"
         if operation == "UPDATE":
             referencing = "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"
-        function = FUNCTION.format(
-            name=name,
-            schema=schema,
-            log=quote(PostingChange._meta.db_table),
-            changed=bodies[name],
-            key=column,
-            kind=name.removeprefix("marketplace_ai_"),
-        )
         trigger = TRIGGER.format(
-            name=name,
-            operation=operation,
-            table=quote(model._meta.db_table),
-            referencing=referencing,
+            name=name, operation=operation, table=table, referencing=referencing
         )
-        result[name] = [function, trigger]
+        result[name] = [*function.statements, trigger]
     return result
-
-
-def bodies() -> dict[str, str]:
-    """What each trigger's function does, by its name: PL/pgSQL as the database keeps it."""
-    return {name: sql.split("$body$")[1] for name, (sql, _) in definitions().items()}
 
 
 def status() -> list[TriggerStatus]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
-    from .trigger_definitions import Trigger
+    from marketplace_ai.db.trigger_definitions import Function, Trigger
 
 MISSING_TABLES = (
     "SELECT name FROM unnest(%s::text[]) AS wanted(name) WHERE to_regclass(name) IS NULL"
@@ -67,17 +67,17 @@ WHERE CASE c.relreplident
 """
 
 TRIGGERS = """
-SELECT tgname, tgrelid = to_regclass(%(table)s), tgenabled, regexp_replace(
-    pg_get_triggerdef(oid), ' ON .* FOR EACH ', ' FOR EACH ')
+SELECT tgname, tgenabled, pg_get_triggerdef(oid, true)
 FROM pg_trigger WHERE tgrelid = to_regclass(%(table)s) AND NOT tgisinternal
 """
 
 # Of one schema: another project may have its own in this database.
 FUNCTIONS = """
-SELECT proname, prosrc, EXISTS (
-    SELECT FROM unnest(proconfig) AS setting WHERE setting LIKE 'search_path=%%')
+SELECT proname, prosrc, prosecdef, coalesce(proconfig, '{}'), EXISTS (
+    SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
 FROM pg_proc
-WHERE proname LIKE 'marketplace\\_ai\\_%%' AND pronamespace = current_schema()::regnamespace
+WHERE proname LIKE 'marketplace\\_ai\\_%%'
+  AND pronamespace = to_regnamespace(quote_ident(current_schema()))
 """
 
 
@@ -148,36 +148,37 @@ def other_triggers() -> list[tuple[Trigger, str]]:
     for trigger in own_triggers.TRIGGERS:
         if trigger.table not in found:
             rows = _rows(TRIGGERS, {"table": trigger.table})
-            found[trigger.table] = {name: (mode, text) for name, _, mode, text in rows}
+            found[trigger.table] = {name: (mode, text) for name, mode, text in rows}
         mode, text = found[trigger.table].get(trigger.name, ("", ""))
         if not text:
             result.append((trigger, "missing"))
         elif mode in ("D", "R"):
             result.append((trigger, "disabled"))
-        elif not _is_same(trigger, text):
+        elif text != trigger.sql:
             result.append((trigger, "different"))
     return result
 
 
-def other_functions(wanted: dict[str, str]) -> list[tuple[str, str]]:
-    """(name, fault) of functions of ours: missing, with another body, or without a fixed
-    search_path. ``wanted`` has the bodies by name."""
-    found = {name: (body, is_fixed) for name, body, is_fixed in _rows(FUNCTIONS, {})}
+def other_functions(wanted: dict[str, Function]) -> list[tuple[str, str]]:
+    """(name, fault) of functions that are missing, or not as ``wanted`` has them by name."""
+    found = {name: rest for name, *rest in _rows(FUNCTIONS, {})}
     faults = [(name, "is missing") for name in wanted if name not in found]
-    for name, (body, is_fixed) in sorted(found.items()):
-        if not is_fixed:
+    for name, (body, as_owner, settings, is_public) in sorted(found.items()):
+        function = wanted.get(name)
+        if not any(setting.startswith("search_path=") for setting in settings):
             faults.append((name, "has no search_path of its own"))
-        elif name in wanted and body.strip() != wanted[name].strip():
+        elif function is None:
+            continue
+        elif body.strip() != function.body.strip():
             faults.append((name, "is another version"))
+        elif set(settings) != function.stored_settings:
+            faults.append((name, f"has other settings: {', '.join(settings)}"))
+        elif as_owner != function.as_owner:
+            owner = "its owner" if function.as_owner else "whoever changes a row"
+            faults.append((name, f"does not run as {owner}"))
+        elif is_public and function.as_owner:
+            faults.append((name, "may be attached to a table by anybody"))
     return faults
-
-
-def _is_same(trigger: Trigger, text: str) -> bool:
-    wanted = trigger.sql.split(f" ON {trigger.table} ")
-    events = set(wanted[0].replace(" OR ", " ").split())
-    is_events = set(text.split(" FOR EACH ")[0].replace(" OR ", " ").split()) == events
-    each = f" FOR EACH {trigger.each} EXECUTE FUNCTION "
-    return is_events and each in text and text.endswith(f"{trigger.function.name}()")
 
 
 def _create_sql(model: type[Model], item: Any) -> str:

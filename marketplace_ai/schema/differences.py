@@ -50,7 +50,7 @@ def differences() -> list[Difference]:
 
 
 def _functions() -> Iterator[Difference]:
-    wanted = {**own_triggers.bodies(), **trigger.bodies()}
+    wanted = {**own_triggers.functions(), **trigger.functions()}
     for name, fault in catalog.other_functions(wanted):
         yield Difference(f"The function {name} {fault}.")
     for name, owner, other in rights.powerless_functions():

@@ -14,12 +14,14 @@ Such a worker compares all exemplars, and so does one that has fallen 32 numbers
 
 from __future__ import annotations
 
-from .trigger_definitions import Function, Trigger
+from marketplace_ai.db.trigger_definitions import Function, Trigger
 
 FIRST_ROW = "INSERT INTO marketplace_ai_exemplargeneration (id, value) VALUES (1, 0)"
 
 # The table's own schema, whatever the search path: it may be moved to another one. The number of a
-# statement is kept in a setting of the transaction, so only its first row asks for one.
+# statement is kept in a setting of the transaction, so only its first row asks for one. Before the
+# row changes: a foreign key's ON DELETE acts as the owner of our tables, but before PostgreSQL 18 a
+# trigger after it fires as whoever deleted the posting or category, who has no right to them.
 BODY = """
 DECLARE
     removal boolean := TG_OP IN ('DELETE', 'TRUNCATE');
@@ -41,7 +43,7 @@ BEGIN
         PERFORM set_config(mark, number || ' ' || mine, true);
     END IF;
     IF removal THEN
-        RETURN NULL;
+        RETURN OLD;
     END IF;
     NEW.generation := number::bigint;
     IF TG_TABLE_NAME = 'marketplace_ai_exemplar' THEN
@@ -64,9 +66,10 @@ TRIGGERS = (
     Trigger(
         "marketplace_ai_change", "marketplace_ai_exemplar", "BEFORE INSERT OR UPDATE", FUNCTION
     ),
-    Trigger("marketplace_ai_go", "marketplace_ai_exemplar", "AFTER DELETE", FUNCTION),
+    Trigger("marketplace_ai_go", "marketplace_ai_exemplar", "BEFORE DELETE", FUNCTION),
     Trigger(
-        "marketplace_ai_all_go", "marketplace_ai_exemplar", "AFTER TRUNCATE", FUNCTION, "STATEMENT"
+        "marketplace_ai_all_go", "marketplace_ai_exemplar", "AFTER TRUNCATE", FUNCTION,
+        "FOR EACH STATEMENT",
     ),
     Trigger(
         "marketplace_ai_change", "marketplace_ai_exemplarembedding", "BEFORE INSERT OR UPDATE",

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from django.db import migrations, router
 from pgvector.django import VectorExtension
 
-from . import category_deletions, foreign_keys, generations, trigger_definitions
+from marketplace_ai.db import trigger_definitions
+from marketplace_ai.db.own_schema import own_schema
+
+from . import category_deletions, foreign_keys, generations
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -149,7 +152,8 @@ class ExemplarGenerations(TableOperation):
 
     def apply(self, schema_editor: Any, model: type[Model]) -> None:
         schema_editor.execute(generations.FIRST_ROW)
-        for statement in trigger_definitions.install_sql(generations.TRIGGERS):
+        schema = own_schema(schema_editor.connection)
+        for statement in trigger_definitions.install_sql(generations.TRIGGERS, schema):
             schema_editor.execute(statement, None)  # % is PL/pgSQL's own
 
     def revert(self, schema_editor: Any, model: type[Model]) -> None:
@@ -170,7 +174,8 @@ class CategoryDeletions(TableOperation):
         super().__init__("Decision")
 
     def apply(self, schema_editor: Any, model: type[Model]) -> None:
-        for statement in trigger_definitions.install_sql(category_deletions.TRIGGERS):
+        schema = own_schema(schema_editor.connection)
+        for statement in trigger_definitions.install_sql(category_deletions.TRIGGERS, schema):
             schema_editor.execute(statement, None)  # % is PL/pgSQL's own
 
     def revert(self, schema_editor: Any, model: type[Model]) -> None:

@@ -32,7 +32,7 @@ def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
     if connections[using].vendor != "postgresql" or not _is_there(model, PostingChange):
         return
     say = print if kwargs.get("verbosity", 1) >= 1 else _say_nothing
-    broken = [name for name, _ in catalog.other_functions(trigger.bodies())]
+    broken = [name for name, _ in catalog.other_functions(trigger.functions())]
     changed = trigger.install(*broken)
     if changed:
         say(f"  Installed triggers on {model._meta.db_table}: {', '.join(changed)}")
@@ -63,11 +63,13 @@ def restore() -> Iterator[str]:
 
 def _restore_own_triggers() -> list[str]:
     lines = []
-    faults = dict(catalog.other_functions(own_triggers.bodies()))
+    functions = own_triggers.functions()
+    faults = dict(catalog.other_functions(functions))
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
-        for function in own_triggers.FUNCTIONS:
+        for function in functions.values():
             if function.name in faults:
-                cursor.execute(function.sql)
+                for statement in function.statements:
+                    cursor.execute(statement)
                 lines.append(f"Restored the function {function.name}")
         for found, fault in catalog.other_triggers():
             if fault != "disabled":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, transaction
 
 from marketplace_ai.db.error_kind import SetupError, cure
 from marketplace_ai.doctor.queue import orphaned as doctor_orphaned
@@ -93,6 +93,32 @@ def test_whoever_empties_it_needs_no_right_to_the_log(
         cursor.execute("UPDATE marketplace_ai_decision SET category_id = NULL")
         cursor.execute("RESET ROLE")
     assert PostingChange.objects.get().posting_id == posting.pk
+
+
+def test_a_trigger_that_fails_does_not_fail_the_deletion(maling: Category) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE marketplace_ai_decision RENAME COLUMN is_current TO other")
+        delete_by_sql(maling)
+        cursor.execute("ALTER TABLE marketplace_ai_decision RENAME COLUMN other TO is_current")
+    change = PostingChange.objects.get()
+    assert (change.posting_id, change.kind) == (None, ChangeKind.RESCAN)
+    assert Decision.objects.orphaned().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_log_does_not_hold_up_the_deletion(maling: Category) -> None:
+    other = connection.copy()
+    with other.cursor() as cursor, transaction.atomic():
+        cursor.execute("BEGIN; LOCK TABLE marketplace_ai_postingchange")
+        # A longer wait than the trigger's would fail.
+        with connection.cursor() as own:
+            own.execute("SET LOCAL lock_timeout = '2s'")
+        delete_by_sql(maling)
+        cursor.execute("ROLLBACK")
+    other.close()
+    assert not PostingChange.objects.exists()
+    assert Decision.objects.orphaned().count() == 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REVIEW, Outcome.NONE])

@@ -9,15 +9,18 @@ from django.core.management import call_command
 from django.db import connection
 
 from marketplace_ai.checks import check_schema
+from marketplace_ai.db.trigger_definitions import Function, Trigger
 from marketplace_ai.doctor.schema import schema
 from marketplace_ai.encoders import active
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue import trigger
 from marketplace_ai.schema import catalog, foreign_keys, own_triggers
 from marketplace_ai.schema.differences import differences
-from marketplace_ai.schema.trigger_definitions import Function, Trigger
 
 pytestmark = pytest.mark.django_db
+
+FUNCTIONS = [*(f.name for f in own_triggers.FUNCTIONS), *trigger.OPERATIONS]
+AS_OWNER = [*(f.name for f in own_triggers.FUNCTIONS if f.as_owner), *trigger.OPERATIONS]
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ def test_a_trigger_of_other_events() -> None:
     assert named() == []
 
 
-@pytest.mark.parametrize("name", [*own_triggers.bodies(), *trigger.OPERATIONS])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_without_a_search_path_of_its_own(name: str) -> None:
     run(f"ALTER FUNCTION {name}() RESET search_path")
     assert named() == [f"The function {name} has no search_path of its own."]
@@ -98,8 +101,46 @@ def test_a_function_without_a_search_path_of_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("function", own_triggers.FUNCTIONS, ids=lambda f: f.name)
 def test_a_function_of_another_version(function: Function) -> None:
-    run(function.sql.replace("RETURN N", "RETURN  N"))
+    run(function.in_schema("public").statements[0].replace("RETURN N", "RETURN  N"))
     assert named() == [f"The function {function.name} is another version."]
+    migrate()
+    assert named() == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_with_other_settings(name: str) -> None:
+    for path in ("pg_temp, public", "public, pg_temp, pg_catalog"):
+        run(f"ALTER FUNCTION {name}() SET search_path = {path}")
+        assert named() == [f"The function {name} has other settings: {settings(name)}."]
+        migrate()
+        assert named() == []
+    if name in AS_OWNER:
+        run(f"ALTER FUNCTION {name}() RESET lock_timeout")
+        assert named() == [f"The function {name} has other settings: {settings(name)}."]
+        migrate()
+        assert named() == []
+
+
+def settings(name: str) -> str:
+    [(found,)] = run("SELECT proconfig FROM pg_proc WHERE proname = %s", name)
+    return ", ".join(found)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_runs_as_somebody_else(name: str) -> None:
+    is_owner = name in AS_OWNER
+    run(f"ALTER FUNCTION {name}() SECURITY {'INVOKER' if is_owner else 'DEFINER'}")
+    who = "its owner" if is_owner else "whoever changes a row"
+    assert named() == [f"The function {name} does not run as {who}."]
+    migrate()
+    assert named() == []
+
+
+@pytest.mark.parametrize("name", AS_OWNER)
+def test_a_function_that_lost_its_privileges(name: str) -> None:
+    """As after pg_restore --no-privileges."""
+    run(f"GRANT EXECUTE ON FUNCTION {name}() TO PUBLIC")
+    assert named() == [f"The function {name} may be attached to a table by anybody."]
     migrate()
     assert named() == []
 
