@@ -7,6 +7,7 @@ the log, and its row in the queue, until a policy shows it.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
@@ -26,16 +27,20 @@ class UnseenChanges:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def count_hidden(self, unseen: list[Any]) -> int:
-        """How many of these postings are hidden. Changes of the deleted ones are forgotten."""
+    def hidden(self, unseen: list[Any]) -> Counter[Any]:
+        """The changes of each of these postings that is hidden; those of the deleted ones are
+        forgotten. ``unseen``: the posting of each change."""
+        counts = Counter(unseen)
         if not unseen or time.monotonic() < self._next:
-            return len(unseen)
+            return counts
         self._next = time.monotonic() + TELL_APART_SECONDS
-        deleted = _deleted(unseen)
+        deleted = _deleted(list(counts))
         if deleted:
             with connections[alias()].cursor() as cursor:
                 cursor.execute(sql.statement(sql.DELETE_CHANGES), {"jobs": deleted})
-        return len(unseen) - len(deleted)
+        for posting in deleted:
+            del counts[posting]
+        return counts
 
 
 def is_active() -> bool:

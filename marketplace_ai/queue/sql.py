@@ -95,7 +95,7 @@ WITH log AS MATERIALIZED (
 SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
        (SELECT count(*) FROM done), (SELECT count(*) FROM queued),
        CASE WHEN row_security_active({job_table_literal}::text) THEN ARRAY(
-           SELECT DISTINCT posting_id FROM log
+           SELECT posting_id FROM log
            WHERE NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.posting_id)
        ) ELSE '{{}}' END
 """
@@ -238,10 +238,11 @@ SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
 WHERE id = %(id)s AND token = %(token)s
 """
 
-# A mistake in the set-up stops this row; see retry_policy.SETUP_SECONDS.
+# A mistake in the set-up stops this row; see retry_policy.SETUP_SECONDS. Earlier attempts may have
+# met it too, and do not count: an error without attempts is what a postponed row is known by.
 POSTPONE_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true, attempts = 0,
     scheduled_at = now() + make_interval(secs => %(delay)s), last_error = %(error)s
 WHERE id = %(id)s AND token = %(token)s
 """

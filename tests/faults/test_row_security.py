@@ -81,8 +81,9 @@ def test_a_queued_posting_that_is_hidden_meanwhile_stays(url: str, tmp_path: Pat
 def test_drain_ends_with_hidden_postings(url: str, tmp_path: Path) -> None:
     execute(f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY")
     JobPosting.objects.create(title="Male bod")
+    JobPosting.objects.update(title="Male stue")
     command = ["django", "process_pending", "--drain"]
     with workers.running(command, tmp_path, workers.environment(url)) as process:
-        assert process.wait_for_end() == 0
+        assert process.wait_for_end() == 1
         assert "hides 1 changed postings" in process.text()
-    assert PostingChange.objects.count() == 1
+    assert PostingChange.objects.count() == 2
