@@ -84,8 +84,8 @@ class Worker:
         self.liveness = Liveness()
         self.listener = Listener()
         self._heartbeat = Heartbeat()
-        #: Postings that row level security hides, and the sentence about them.
-        self._hidden, self._complaint = 0, ""
+        #: Postings that row level security hides, as last logged.
+        self._hidden = 0
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
@@ -202,7 +202,7 @@ class Worker:
         """One iteration over all kinds of work; whether there was any. One batch may still be in
         the encoder when it returns, to be written by the next iteration."""
         worker = self.liveness.acquire()
-        self._heartbeat.beat(worker, self._complaint)
+        self._heartbeat.beat(worker)
         self._release_lost_claims()
         has_collected = self._intake.collect_next() > 0 or not self._intake.is_between_passes
         self._complain_of_hidden()
@@ -228,9 +228,8 @@ class Worker:
         hidden = self._intake.hidden
         if hidden != self._hidden:
             self._hidden = hidden
-            self._complaint = row_security.complaint(hidden) if hidden else ""
             if hidden:
-                logger.warning(self._complaint)
+                logger.warning(" ".join(row_security.complaint(hidden)))
 
     def _build_candidate(self, worker: int, only: int) -> bool:
         """An iteration for the one encoder that this worker is for, while it is a candidate."""
@@ -279,7 +278,7 @@ class Worker:
         """What stays undone until somebody acts, in a sentence each with its cure."""
         sentences = [postponed.complaint(self._postponed())]
         if self._intake.hidden:
-            sentences.append(row_security.complaint(self._intake.hidden))
+            sentences.extend(row_security.complaint(self._intake.hidden))
         return [sentence for sentence in sentences if sentence]
 
     def _postponed(self) -> QuerySet[QueuedPosting]:
