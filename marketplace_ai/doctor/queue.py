@@ -111,10 +111,9 @@ def row_level_security() -> Iterator[Finding]:
     """Whether policies hide postings from this role, which should be that of the workers."""
     if not row_security.is_active():
         return
-    unseen = row_security.unseen_counts(stats.LARGEST_COUNT)
-    if unseen:
-        message, cure = row_security.complaint(unseen).split("; they wait. ")
-        yield Finding("row level security", False, f"{message}; they wait.", cure)
+    hidden = row_security.count_hidden(stats.LARGEST_COUNT)
+    if hidden:
+        yield Finding("row level security", False, *row_security.complaint(hidden))
     else:
         yield Finding(
             "row level security", True, "Policies decide which postings workers see.",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from django.db import connections, transaction
 
 from marketplace_ai.db.alias import alias
@@ -25,9 +28,10 @@ class Intake:
     def __init__(self) -> None:
         self._position = START
         self._unseen = row_security.UnseenChanges()
-        self._hidden_so_far = 0
-        #: Postings in the log, as of the last whole pass, that row level security hides.
-        self.hidden = 0
+        self._hidden_so_far: Counter[Any] = Counter()
+        #: Postings that row level security hides, as of the last whole pass, and their changes in
+        #: the log.
+        self.hidden, self.hidden_changes = 0, 0
 
     def collect_next(self) -> int:
         """Move the next changes of this pass; how many postings were queued."""
@@ -36,10 +40,12 @@ class Intake:
         with transaction.atomic(using=alias()), connection.cursor() as cursor:
             cursor.execute(statement, {"after": self._position, "limit": STEP_ROWS})
             read, last, _deleted, queued, unseen = cursor.fetchone()
-        self._hidden_so_far += self._unseen.count_hidden(unseen)
+        self._hidden_so_far += self._unseen.hidden(unseen)
         self._position = last if read == STEP_ROWS else START
         if self.is_between_passes:
-            self.hidden, self._hidden_so_far = self._hidden_so_far, 0
+            self.hidden = len(self._hidden_so_far)
+            self.hidden_changes = self._hidden_so_far.total()
+            self._hidden_so_far.clear()
         return int(queued)
 
     @property

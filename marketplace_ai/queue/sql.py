@@ -24,7 +24,7 @@ from . import retry_policy
 #   rows that must wait do not block those behind them.
 # - A posting that the project locks FOR UPDATE stays in the log: the foreign key check would wait.
 # - The change of a deleted posting is deleted. Under row level security one that is not seen may
-#   just be hidden: it stays (see row_security.py).
+#   just be hidden: it stays, and all that is not locked is returned (see row_security.py).
 # - A claimed row keeps its claim: the write compares texts under the posting's lock.
 # - A bulk update of decided postings renews the vector only, after all fresh work. Postings of a
 #   deleted category are decided anew, after all fresh work too: there may be very many.
@@ -95,36 +95,50 @@ WITH log AS MATERIALIZED (
 SELECT (SELECT count(*) FROM log), (SELECT max(place)::text FROM log),
        (SELECT count(*) FROM done), (SELECT count(*) FROM queued),
        CASE WHEN row_security_active({job_table_literal}::text) THEN ARRAY(
-           SELECT DISTINCT posting_id FROM log
-           WHERE NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = log.posting_id)
+           SELECT posting_id FROM log WHERE posting_id NOT IN (SELECT id FROM job)
        ) ELSE '{{}}' END
 """
 
 # Whether row level security may hide postings from this session.
 ROW_SECURITY_ACTIVE = "SELECT row_security_active({job_table_literal}::text)"
 
-# The foreign key is checked by the owner of the postings, from whom nothing is hidden.
-QUEUE_UNSEEN = """
-INSERT INTO marketplace_ai_queuedposting
-    (posting_id, priority, is_vector_only, is_isolated, attempts, queued_at, scheduled_at,
-     last_error)
-SELECT job, 0, true, false, 0, now(), now(), ''
+# FOR KEY SHARE shows what policies let this role update as well as see. NOWAIT, because a posting
+# that the project holds locked is not hidden: where one is, this fails.
+LOCKABLE = """
+SELECT {job_key} FROM {job_table} WHERE {job_key} = ANY(%(jobs)s::{job_key_type}[])
+FOR KEY SHARE NOWAIT
+"""
+
+VISIBLE = "SELECT {job_key} FROM {job_table} WHERE {job_key} = ANY(%(jobs)s::{job_key_type}[])"
+
+# The foreign key is checked by the owner of the postings, from whom nothing is hidden. This table
+# is a quiet one: the row is undone, and a dead one in the queue would slow down claims.
+REFER_TO = """
+INSERT INTO marketplace_ai_auditedposting
+    (posting_id, outcome, category_key, category_name, text_digest, drawn_at)
+SELECT job, '', '', '', '', now()
 FROM unnest(%(jobs)s::{job_key_type}[]) AS job
-ON CONFLICT (posting_id, encoder_id) DO NOTHING
+ON CONFLICT (posting_id) DO NOTHING
 """
 
 DELETE_CHANGES = """
 DELETE FROM marketplace_ai_postingchange WHERE posting_id = ANY(%(jobs)s::{job_key_type}[])
 """
 
-COUNT_UNSEEN = """
-SELECT count(*) FROM (
-    (SELECT posting_id FROM marketplace_ai_postingchange WHERE posting_id IS NOT NULL
-     LIMIT %(bound)s)
-    UNION
-    (SELECT posting_id FROM marketplace_ai_queuedposting LIMIT %(bound)s)
-) AS known
-WHERE NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = known.posting_id)
+# Postings in the log and the queue that this role does not see, wherever they are; and the first
+# changes in the log, where those stay that it sees and cannot lock.
+UNSEEN = """
+(SELECT posting_id FROM marketplace_ai_postingchange AS change
+ WHERE posting_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = change.posting_id)
+ LIMIT %(bound)s)
+UNION
+(SELECT posting_id FROM marketplace_ai_queuedposting AS pending
+ WHERE NOT EXISTS (SELECT FROM {job_table} WHERE {job_key} = pending.posting_id)
+ LIMIT %(bound)s)
+UNION
+(SELECT posting_id FROM marketplace_ai_postingchange WHERE posting_id IS NOT NULL
+ LIMIT %(first)s)
 """
 
 # Claim the next rows of one encoder. Committed before anything is encoded, so it is short, and a
@@ -238,10 +252,11 @@ SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
 WHERE id = %(id)s AND token = %(token)s
 """
 
-# A mistake in the set-up stops this row; see retry_policy.SETUP_SECONDS.
+# A mistake in the set-up stops this row; see retry_policy.SETUP_SECONDS. Earlier attempts may have
+# met it too, and do not count: an error without attempts is what a postponed row is known by.
 POSTPONE_CLAIMED = """
 UPDATE marketplace_ai_queuedposting
-SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true,
+SET token = NULL, worker = NULL, lease_expires_at = NULL, is_isolated = true, attempts = 0,
     scheduled_at = now() + make_interval(secs => %(delay)s), last_error = %(error)s
 WHERE id = %(id)s AND token = %(token)s
 """

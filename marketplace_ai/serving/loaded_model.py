@@ -16,7 +16,7 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.db.error_kind import DATABASE_ERRORS, ErrorKind, describe, error_kind
 from marketplace_ai.encoding import encode_each
 from marketplace_ai.exemplars import vector_store
-from marketplace_ai.models import Encoder, get_job_model
+from marketplace_ai.models import Encoder
 from marketplace_ai.queue import claim as claims
 from marketplace_ai.queue import row_security
 from marketplace_ai.queue.claim_batches import batches
@@ -196,13 +196,14 @@ class LoadedModel:
         }
         texts: list[tuple[ClaimedRow, str]] = []
         not_eligible: list[int] = []
-        hidden = _hidden([row.posting_id for row in claim.rows if row.posting_id not in postings])
+        # Those that are seen and cannot be locked too: they could be encoded, and never written.
+        hidden = row_security.hidden([row.posting_id for row in claim.rows])
+        complaint = " ".join(row_security.complaint(len(hidden))) if hidden else ""
         for row in claim.rows:
             posting = postings.get(row.posting_id)
             try:
                 if row.posting_id in hidden:
-                    message = row_security.complaint(len(hidden))
-                    claims.postpone(claim.token, row.id, message, delay=SETUP_SECONDS)
+                    claims.postpone(claim.token, row.id, complaint, delay=SETUP_SECONDS)
                 elif posting is None or not adapter.eligible(posting):
                     not_eligible.append(row.id)
                 else:
@@ -258,11 +259,3 @@ class LoadedModel:
     ) -> list[Proposal]:
         """What the active classifier version says about encoded texts, one proposal each."""
         return propose(self.fitted, texts, vectors)
-
-
-def _hidden(postings: list[Any]) -> set[Any]:
-    """Which of these row level security hides; without it they are deleted, or not ``jobs()``."""
-    if not postings or not row_security.is_active():
-        return set()
-    seen = get_job_model()._base_manager.using(alias()).filter(pk__in=postings)
-    return set(postings) - set(seen.values_list("pk", flat=True))

@@ -29,7 +29,7 @@ from marketplace_ai.db.error_kind import (
 from marketplace_ai.db.read_timeout import set_read_timeout
 from marketplace_ai.models import Encoder, PostingChange, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, retry_policy, row_security
+from marketplace_ai.queue import intake, postponed, retry_policy, row_security
 from marketplace_ai.queue.heartbeat import Heartbeat
 from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.lease_timing import lease_timing
@@ -43,6 +43,8 @@ from .prefetch import Prefetcher
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
+
+    from django.db.models import QuerySet
 
     from marketplace_ai.queue.write import Written
     from marketplace_ai.serving.active_model import ActiveModel, ModelLoader
@@ -85,8 +87,8 @@ class Worker:
         self.liveness = Liveness()
         self.listener = Listener()
         self._heartbeat = Heartbeat()
-        #: Postings that row level security hides, and the sentence about them.
-        self._hidden, self._complaint = 0, ""
+        #: Postings that row level security hides, as last logged.
+        self._hidden = 0
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
@@ -104,7 +106,9 @@ class Worker:
             only=only,
         )
         self._stopped = False
+        self._started_at = time.monotonic()
         self._next_release_lost = self._next_hidden_tables = 0.0
+        #: Tables with rows that row level security may hide, as last logged.
         self._hidden_tables: list[tuple[str, str]] = []
         connection_created.connect(_configure_session, dispatch_uid="marketplace_ai.worker")
 
@@ -119,12 +123,14 @@ class Worker:
         return self._stopped or (self._parent is not None and os.getppid() != self._parent)
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Iterate until stopped, or until nothing is left that is due now.
+        """Iterate until stopped, or until nothing is left but what ``unfinished`` names.
 
         Raises EncoderError where the active encoder cannot be loaded or fails; errors of the
-        database are logged, and tried again.
+        database are logged, and tried again. With ``until_empty`` a mistake in the set-up that
+        stops everything is raised: only a person can end it.
         """
         failures = 0
+        self._started_at = time.monotonic()
         # A connection that was open before would lack what _configure_session sets.
         connections[alias()].close()
         try:
@@ -139,6 +145,8 @@ class Worker:
                     pause = DRAIN_POLL_SECONDS if until_empty else conf.poll_interval_seconds
                     self._wait(pause, self.listener.wait)
                 except DATABASE_ERRORS as error:
+                    if until_empty and error_kind(error) is ErrorKind.SETUP:
+                        raise
                     failures += 1
                     pause = retry_policy.DATABASE.seconds(failures)
                     message = _sentence(error)
@@ -199,7 +207,7 @@ class Worker:
         """One iteration over all kinds of work; whether there was any. One batch may still be in
         the encoder when it returns, to be written by the next iteration."""
         worker = self.liveness.acquire()
-        self._heartbeat.beat(worker, self._complaint)
+        self._heartbeat.beat(worker)
         self._release_lost_claims()
         has_collected = self._intake.collect_next() > 0 or not self._intake.is_between_passes
         self._complain_of_hidden()
@@ -229,12 +237,11 @@ class Worker:
         if (hidden, tables) == (self._hidden, self._hidden_tables):
             return
         self._hidden, self._hidden_tables = hidden, tables
-        complaints = [row_security.complaint(hidden)] if hidden else []
+        complaints = [*row_security.complaint(hidden)] if hidden else []
         for found in tables:
             complaints += [rights.hidden_sentence(*found), rights.hidden_cure(*found)]
-        self._complaint = " ".join(complaints)
         if complaints:
-            logger.warning(self._complaint)
+            logger.warning(" ".join(complaints))
 
     def _build_candidate(self, worker: int, only: int) -> bool:
         """An iteration for the one encoder that this worker is for, while it is a candidate."""
@@ -279,17 +286,32 @@ class Worker:
     def _scan(self) -> bool:
         return self._active is not None and self._scanner.run_once(self._active[0].encoder)
 
+    def unfinished(self) -> list[str]:
+        """What stays undone until somebody acts, in a sentence each with its cure."""
+        sentences = [postponed.complaint(self._postponed())]
+        if self._intake.hidden:
+            sentences.extend(row_security.complaint(self._intake.hidden))
+        return [sentence for sentence in sentences if sentence]
+
+    def _postponed(self) -> QuerySet[QueuedPosting]:
+        """Rows that were tried since ``run`` began, and wait for a change of the set-up."""
+        rows = postponed.tried_within(time.monotonic() - self._started_at)
+        return rows if self._only is None else rows.filter(encoder=self._only)
+
     def _is_empty(self) -> bool:
-        """Whether nothing is left to do, except for candidates that do not work."""
-        due = QueuedPosting.objects.remaining().exclude(encoder__in=self._candidates.failed)
+        """Whether nothing is left to do, except for candidates that do not work, postponed rows
+        and hidden changes."""
+        due = (
+            QueuedPosting.objects.remaining()
+            .exclude(encoder__in=self._candidates.failed)
+            .exclude(pk__in=self._postponed().values("pk"))
+        )
         if self._only is not None:
             due = due.filter(encoder=self._only)
+        hidden = self._intake.hidden_changes
+        changes = PostingChange.objects.filter(posting__isnull=False)
         return not (
-            self._candidates.is_loading
-            or due.exists()
-            # Hidden ones stay until a policy is made.
-            or PostingChange.objects.filter(posting__isnull=False)[: self._hidden + 1].count()
-            > self._hidden
+            self._candidates.is_loading or due.exists() or changes[: hidden + 1].count() > hidden
         )
 
 

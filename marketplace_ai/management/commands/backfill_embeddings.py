@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
@@ -15,8 +15,11 @@ from marketplace_ai.management.console import (
     usage_error,
 )
 from marketplace_ai.management.encoder_options import registered_name
-from marketplace_ai.models import Encoder, EncoderState, QueuedPosting, TableScan
-from marketplace_ai.queue import backfill, heartbeat, orphaned_postings, scans
+from marketplace_ai.models import Encoder, EncoderState, Priority, QueuedPosting, TableScan
+from marketplace_ai.queue import backfill, heartbeat, orphaned_postings, postponed, scans
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 #: Seconds between two updates of the progress bar.
 UPDATE_SECONDS = 0.5
@@ -159,8 +162,18 @@ class Command(DatabaseCommand):
                 advance(scan.queued_count - before)
 
     def _wait(self, encoder: Encoder, scan: TableScan, *, quiet: bool) -> None:
-        reported = 0
-        waiting = backfill.queued_rows(encoder).count()
+        reported, started = 0, time.monotonic()
+
+        def stopped() -> QuerySet[QueuedPosting]:
+            return postponed.tried_within(time.monotonic() - started).filter(
+                priority=Priority.BACKFILL, encoder=backfill.queue_encoder_id(encoder)
+            )
+
+        def count_waiting() -> int:
+            rows = backfill.queued_rows(encoder)
+            return rows.exclude(pk__in=stopped().values("pk")).count()
+
+        waiting = count_waiting()
         with progress("Encoding", scan.total, quiet=quiet) as advance:
             while waiting or not scan.finished_at:
                 if not heartbeat.worker_names():
@@ -174,7 +187,9 @@ class Command(DatabaseCommand):
                     )
                 time.sleep(UPDATE_SECONDS)
                 scan.refresh_from_db()
-                waiting = backfill.queued_rows(encoder).count()
+                waiting = count_waiting()
                 done = scans.progress(scan, waiting).done
                 advance(max(done - reported, 0))
                 reported = max(done, reported)
+        if complaint := postponed.complaint(stopped()):
+            runtime_error(complaint)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, cure, describe
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import DatabaseCommand, progress, runtime_error, usage_error
 from marketplace_ai.management.encoder_options import registered_name
@@ -56,6 +57,10 @@ class Command(DatabaseCommand):
                 worker.run(until_empty=options["drain"])
             except EncoderError as error:
                 runtime_error(str(error))
+            except DATABASE_ERRORS as error:
+                runtime_error(f"{describe(error)} {cure(error)}")
+        if options["drain"] and not worker.stopping and (left := worker.unfinished()):
+            runtime_error(" ".join(left))
         if only is not None:
             only.refresh_from_db()
             if options["drain"] and only.last_error:
