@@ -60,13 +60,13 @@ class ActiveModel(LoadedModel):
         meanwhile. Where nothing decides yet, the version is loaded whole: postings would go to
         review. Returns whether more is left.
         """
+        has_decided_meanwhile = self._next is not None and self.fitted is not None
         self._follow_classifier()
         if encoded := self._encode_some():
             progress(encoded)
-        before = self.version_id
         left = self._follow_exemplars(EXEMPLARS_AT_A_TIME if self.fitted else None)
-        self._owes_reviews |= self.version_id not in (before, None)
-        if self._owes_reviews and self.version_id is not None:
+        self._owes_reviews |= has_decided_meanwhile
+        if self._owes_reviews and self._next is None and self.version_id is not None:
             # Another version decided while this one was loaded, and after reviews were queued
             # for it.
             activation.requeue_late_reviews(self.version_id)
