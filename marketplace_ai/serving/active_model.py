@@ -51,6 +51,8 @@ class ActiveModel(LoadedModel):
         #: Generation of the exemplars at which none lacked a vector, and when that is asked again.
         self._complete_generation: int | None = None
         self._next_search = 0.0
+        #: Whether reviews of another version are still to be queued again.
+        self._owes_reviews = False
 
     def follow(self, progress: Callable[[int], None] = lambda encoded: None) -> bool:
         """Take in a piece of what changed: a newly activated classifier version, exemplars.
@@ -59,15 +61,17 @@ class ActiveModel(LoadedModel):
         meanwhile. Where nothing decides yet, the version is loaded whole: postings would go to
         review. Returns whether more is left.
         """
+        has_decided_meanwhile = self._next is not None and self.fitted is not None
         self._follow_classifier()
         if encoded := self._encode_some():
             progress(encoded)
-        before = self.version_id
         left = self._follow_exemplars(EXEMPLARS_AT_A_TIME if self.fitted else None)
-        if self.version_id not in (before, None):
+        self._owes_reviews |= has_decided_meanwhile
+        if self._owes_reviews and self._next is None and self.version_id is not None:
             # Another version decided while this one was loaded, and after reviews were queued
             # for it.
             activation.requeue_late_reviews(self.version_id)
+            self._owes_reviews = False
         return left or encoded > 0
 
     def _encode_some(self) -> int:

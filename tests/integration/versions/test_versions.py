@@ -340,7 +340,6 @@ class TestTagging:
         """A version is activated in the middle of each batch, while texts are encoded."""
         # Postings in review are not decided again here: each posting once.
         monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
-        monkeypatch.setattr(activation, "requeue_late_reviews", lambda version: 0)
         fit()
         in_force = [ClassifierVersion.objects.get().pk]
         models, begun = ModelLoader(), []
