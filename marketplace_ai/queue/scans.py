@@ -42,7 +42,7 @@ RECONCILE_CHECK_SECONDS = 10.0
 class TableScanner:
     """A worker's part in table scans: one step after each batch. ``clean``: see ``advance``."""
 
-    def __init__(self, clean: Callable[[Any, Any], None] | None = None) -> None:
+    def __init__(self, clean: Callable[[Any, Any], object] | None = None) -> None:
         self._clean = clean
         self._next_reconcile_check = self._paused_until = 0.0
 
@@ -66,7 +66,7 @@ class TableScanner:
             return False
 
 
-def advance(encoder: Encoder, clean: Callable[[Any, Any], None] | None = None) -> bool:
+def advance(encoder: Encoder, clean: Callable[[Any, Any], object] | None = None) -> bool:
     """Take one step of the next unfinished scan; whether there was one to take.
 
     There is none if another worker is at it, or if enough of it waits in the queue. ``clean`` is
