@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
 
 
+class CategoryRefusedError(ValueError):
+    """The project's table did not take a category, and no statement failed: a trigger of its own
+    skipped the row or put the old category back."""
+
+
 class JobAdapter:
     """What a project's postings and categories are, and how categories are written.
 
@@ -175,7 +180,8 @@ class JobAdapter:
         Called in the transaction that records the decisions, with the postings locked. One
         UPDATE, so the job model's ``save()`` and its signals are not involved: listen to
         ``marketplace_ai.signals.jobs_decided``, or override this method. An exception undoes the
-        batch's decisions.
+        batch's decisions. Raises CategoryRefusedError if a posting has another category afterwards:
+        a decision that says otherwise would be a lie.
         """
         if not categories:
             return
@@ -199,10 +205,17 @@ class JobAdapter:
         statement = (
             f"UPDATE {quote(model._meta.db_table)} AS job SET {assignments} "  # noqa: S608
             f"FROM unnest(%s::{job_type}[], %s::{category_type}[]) AS new(job, category) "
-            f"WHERE job.{quote(key)} = new.job"
+            f"WHERE job.{quote(key)} = new.job "
+            f"RETURNING job.{quote(category.column)} IS NOT DISTINCT FROM new.category"
         )
         with connection.cursor() as cursor:
             cursor.execute(statement, params)
+            taken = sum(is_taken for (is_taken,) in cursor.fetchall())
+        if taken < len(categories):
+            raise CategoryRefusedError(
+                f"A trigger on {model._meta.db_table} keeps the category that was written from "
+                "being stored. Let it pass, or have the adapter's eligible() leave the posting out."
+            )
 
     def apply_secondary(self, categories: Mapping[Any, Sequence[Any]]) -> None:
         """Write second categories. By default nothing is written.

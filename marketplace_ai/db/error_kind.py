@@ -130,7 +130,8 @@ def cure(error: BaseException) -> str:
 
 
 _CURES = {
-    "0A": "Run manage.py migrate, and restart the workers.",
+    "0A": "Run manage.py migrate, and restart the workers. A rule (CREATE RULE) on the project's "
+    "tables must become a trigger.",
     "23503": "MARKETPLACE_AI_JOB_MODEL or MARKETPLACE_AI_CATEGORY_MODEL names another model than "
     "at the first migrate: set it back.",
     "23514": "A partition is missing: run manage.py migrate, and manage.py doctor.",

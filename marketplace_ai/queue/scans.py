@@ -40,9 +40,10 @@ RECONCILE_CHECK_SECONDS = 10.0
 
 
 class TableScanner:
-    """A worker's part in table scans: one step after each batch."""
+    """A worker's part in table scans: one step after each batch. ``clean``: see ``advance``."""
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Callable[[Any, Any], object] | None = None) -> None:
+        self._clean = clean
         self._next_reconcile_check = self._paused_until = 0.0
 
     def run_once(self, encoder: Encoder) -> bool:
@@ -54,7 +55,7 @@ class TableScanner:
             if now >= self._next_reconcile_check and encoder.state == EncoderState.ACTIVE:
                 reconcile.start_round(encoder)
                 self._next_reconcile_check = now + RECONCILE_CHECK_SECONDS
-            return advance(encoder)
+            return advance(encoder, self._clean)
         except Exception as error:
             trace = None if isinstance(error, DATABASE_ERRORS) else error
             logger.warning(
@@ -65,10 +66,12 @@ class TableScanner:
             return False
 
 
-def advance(encoder: Encoder) -> bool:
+def advance(encoder: Encoder, clean: Callable[[Any, Any], object] | None = None) -> bool:
     """Take one step of the next unfinished scan; whether there was one to take.
 
-    There is none if another worker is at it, or if enough of it waits in the queue.
+    There is none if another worker is at it, or if enough of it waits in the queue. ``clean`` is
+    called in the transaction of each step of a reconcile run, with the keys that the step began
+    after and ended with; the last of them is None at the end.
     """
     with transaction.atomic(using=alias()):
         scan = _lock_next_scan(encoder)
@@ -82,6 +85,9 @@ def advance(encoder: Encoder) -> bool:
         at_end = len(window) < kind.SCAN_STEP and len(locked) < kind.SCAN_STEP
         missing = kind.find_missing(scan, encoder, [*locked, *window])
         last = window[-1] if window else None
+        if clean and scan.purpose == ScanPurpose.RECONCILE and (window or at_end):
+            low = None if scan.last_key is None else _key(scan.last_key)
+            clean(low, None if at_end else last)
         room = len(missing) if scan.row_limit is None else scan.row_limit - scan.queued_count
         if room < len(missing):
             missing, at_end = missing[:room], False

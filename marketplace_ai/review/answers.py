@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from marketplace_ai.adapter import get_adapter
+from marketplace_ai.adapter import CategoryRefusedError, JobAdapter, get_adapter
 from marketplace_ai.audit import audited_postings
 from marketplace_ai.conf import conf
 from marketplace_ai.db.alias import alias
+from marketplace_ai.db.error_kind import ErrorKind, describe, error_kind
 from marketplace_ai.encoding import backend_registry
 from marketplace_ai.models import (
     Decision,
@@ -99,11 +100,27 @@ def answer(
         audited_postings.record_answer(
             posting_id, category_id, key, decision.category_name, digest(text), user
         )
-        adapter.apply_categories({posting_id: category_id}, by="person")
+        _apply(adapter, posting_id, category_id)
         if not is_blank(text):
             _add_exemplar(posting_id, text, category_id, key, user)
     decision.refresh_from_db(fields=["decided_at"])
     return decision
+
+
+def _apply(adapter: JobAdapter, posting_id: Any, category_id: Any | None) -> None:
+    """Write the category. Raises AnswerError where the project's own database refuses it."""
+    try:
+        adapter.apply_categories({posting_id: category_id}, by="person")
+    except CategoryRefusedError as error:
+        raise AnswerError(
+            gettext("A trigger of your project's database keeps the posting's category as it is.")
+        ) from error
+    except DatabaseError as error:
+        if error_kind(error) is not ErrorKind.POSTING:
+            raise
+        raise AnswerError(
+            gettext("The database refuses this category: %s") % describe(error)
+        ) from error
 
 
 #: A reviewed exemplar has the text of its posting, so it gets a copy of its vectors. Not if the

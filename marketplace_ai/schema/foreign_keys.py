@@ -168,17 +168,23 @@ def restore(fault: Fault) -> None:
         for constraint in fault.names:
             cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {quote(constraint)}")
         if is_checked:
-            _treat_orphans(cursor, fault.key)
+            treat_orphans(cursor, fault.key)
         cursor.execute(add_sql(field, fault.key.on_delete, is_checked=is_checked))
     if is_checked:
         return
     with transaction.atomic(using=alias()), connection.cursor() as cursor:
         cursor.execute("SET LOCAL row_security = off")
-        _treat_orphans(cursor, fault.key)
+        treat_orphans(cursor, fault.key)
         cursor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name(field))}")
 
 
-def _treat_orphans(cursor: Any, key: ForeignKey) -> None:
+def treat_orphans(
+    cursor: Any, key: ForeignKey, *, condition: str = "true", values: Iterable[Any] = ()
+) -> int:
+    """Do to the rows whose target is gone what the key would have done; how many there were.
+
+    ``condition``: SQL on such a row, ``own``, with ``values`` for its placeholders.
+    """
     quote = connections[alias()].ops.quote_name
     field = key.field
     target = field.remote_field.model._meta
@@ -187,6 +193,9 @@ def _treat_orphans(cursor: Any, key: ForeignKey) -> None:
     if key.on_delete == "CASCADE":
         change = f"DELETE FROM {table} AS own"  # noqa: S608 (the same)
     cursor.execute(
-        f"{change} WHERE own.{column} IS NOT NULL AND NOT EXISTS (SELECT FROM "
-        f"{quote(target.db_table)} AS target WHERE target.{quote(target.pk.column)} = own.{column})"
+        f"{change} WHERE own.{column} IS NOT NULL AND {condition} AND NOT EXISTS (SELECT FROM "
+        f"{quote(target.db_table)} AS target "
+        f"WHERE target.{quote(target.pk.column)} = own.{column})",
+        list(values),
     )
+    return int(cursor.rowcount)

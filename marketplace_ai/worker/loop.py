@@ -35,7 +35,7 @@ from marketplace_ai.queue.lease import Liveness
 from marketplace_ai.queue.lease_timing import lease_timing
 from marketplace_ai.queue.notify import Listener
 from marketplace_ai.queue.scans import TableScanner
-from marketplace_ai.schema import rights
+from marketplace_ai.schema import rights, strays
 
 from .candidate_schedule import CandidateScheduler
 from .prefetch import Prefetcher
@@ -92,7 +92,7 @@ class Worker:
         self._parent = parent
         self._on_batch = on_batch
         self._intake = intake.Intake()
-        self._scanner = TableScanner()
+        self._scanner = TableScanner(strays.remove)
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="encoder")
         #: The active model and what has its batches encoded; None before the first iteration.
         self._active: tuple[ActiveModel, Prefetcher] | None = None

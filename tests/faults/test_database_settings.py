@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from marketplace_ai.models import JobPosting, QueuedPosting
+from marketplace_ai.models import Decision, JobPosting, QueuedPosting
 from marketplace_ai.serving.active_model import ModelLoader
 from tests.acceptance import ledger, workers
 from tests.faults.postings import settled, titles
@@ -62,3 +62,28 @@ def test_pgvector_moved_out_of_reach_is_no_postings_fault() -> None:
         assert QueuedPosting.objects.filter(last_error__contains="pgvector's schema").exists()
     assert work(models, lambda: settled(workers.database()))
     ledger.assert_exactly_once(workers.database(), 5)
+
+
+@pytest.mark.parametrize(
+    "answer", ["RETURN NULL;", "NEW.category_id := OLD.category_id; RETURN NEW;"]
+)
+def test_a_category_that_a_trigger_lets_fall_is_not_claimed(answer: str) -> None:
+    """No statement fails: the row is skipped, or keeps what it had."""
+    models, url = ModelLoader(), workers.database()
+    work(models, lambda: True)
+    jobs = [JobPosting.objects.create(title=f"Male rom {n}") for n in range(4)]
+    bad = jobs[2].pk
+    with undone(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NEW.id = {bad} THEN {answer} END IF; RETURN NEW; END $$; "
+        "CREATE TRIGGER keep BEFORE UPDATE ON marketplace_ai_jobposting FOR EACH ROW "
+        "EXECUTE FUNCTION keep()",
+        "DROP FUNCTION keep CASCADE",
+    ):
+        failed = QueuedPosting.objects.failed()
+        assert work(models, lambda: failed.exists() and Decision.objects.count() == 3)
+        assert "A trigger on marketplace_ai_jobposting keeps" in failed.get().last_error
+        assert failed.get().posting_id == bad
+    failed.update(failed_at=None, attempts=0)
+    assert work(models, lambda: settled(url))
+    ledger.assert_exactly_once(url, 4)

@@ -127,7 +127,6 @@ PUT_TOGETHER = {
     "adapter.py": {"statement"},
     "worker/loop.py": {"timing.session_sql()"},
     "queue/category_locks.py": {"key", "table"},
-    "queue/lease.py": {"NEVER_IDLE"},
     "queue/notify.py": {"CHANNEL"},
     "queue/trigger.py": {"comment", "function", "name", "sql", "table", "where"},
     "queue/heartbeat.py": {"statement"},
@@ -148,6 +147,7 @@ PUT_TOGETHER = {
     },
     "schema/foreign_keys.py": {
         "add_sql(field, fault.key.on_delete, is_checked=is_checked)", "change", "column",
+        "condition",
         "quote(constraint)", "quote(name(field))", "quote(target.db_table)",
         "quote(target.pk.column)", "table",
     },
@@ -159,6 +159,7 @@ PUT_TOGETHER = {
     "schema/repair.py": {
         "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
     },
+    "schema/rights.py": {"statement"},
     "taxonomy/follow_keys.py": {
         "statement.format(category_type=pk.rel_db_type(connections[alias()]))",
     },

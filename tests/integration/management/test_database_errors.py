@@ -20,10 +20,11 @@ def run(sql: str) -> None:
 
 def test_a_right_that_the_role_lacks() -> None:
     run("CREATE ROLE of_nobody; GRANT USAGE ON SCHEMA public TO of_nobody; SET ROLE of_nobody")
-    assert failed("encoders") == (
-        "permission denied for table marketplace_ai_encoder (SQLSTATE 42501). Grant the workers' "
-        "database role this right, as docs/install.md says."
+    expected = (
+        "permission denied for table marketplace_ai_jobposting (SQLSTATE 42501). Grant the "
+        "workers' database role this right, as docs/install.md says."
     )
+    assert failed("encoders") == expected
 
 
 def test_a_trigger_of_the_project_that_refuses_a_row(tmp_path: Any) -> None:

@@ -164,3 +164,26 @@ def test_confirming_a_posting_that_is_an_exemplar_already(
     exemplars_from_postings(per_category=10)
     answer(decided.pk, catalog["maling"].pk, moderator)
     assert Exemplar.objects.get(posting=decided).source == ExemplarSource.REVIEWED
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("RETURN NULL", "A trigger of your project's database keeps"),
+        ("RAISE EXCEPTION 'the host says no'", "refuses this category: the host says no"),
+    ],
+)
+def test_a_category_that_the_projects_trigger_refuses(
+    decided: JobPosting, moderator: Any, body: str, sentence: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(
+            f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$;"
+            "CREATE TRIGGER refuse BEFORE UPDATE ON marketplace_ai_jobposting FOR EACH ROW "
+            "EXECUTE FUNCTION refuse()"
+        )
+    category = Category.objects.get(slug="rorlegger")
+    with pytest.raises(AnswerError, match=sentence):
+        answer(decided.pk, category.pk, moderator)
+    assert not Decision.objects.filter(decided_by=moderator).exists()
