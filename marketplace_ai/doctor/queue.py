@@ -51,7 +51,7 @@ def queue() -> Iterator[Finding]:
             "set-up", False,
             f"{stats.format_count(state.postponed)} postings wait, uncounted, after: "
             f"{state.postponed_error}",
-            "Mend that; they are tried again every half minute.",
+            "Fix that; they are tried again every half minute.",
         )  # fmt: skip
     if state.rescans:
         yield Finding(

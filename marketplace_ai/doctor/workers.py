@@ -62,7 +62,7 @@ def _stopped(status: heartbeat.WorkerStatus) -> Finding:
         message = (
             f"{status.name} has tried again for {status.failing:.0f} s, after: {status.last_error}"
         )
-        cure = "Mend that; the worker goes on by itself."
+        cure = "Fix that; the worker goes on by itself."
     elif status.has_lock:
         message = f"{status.name} has not moved for {status.silent:.0f} s."
         cure = (

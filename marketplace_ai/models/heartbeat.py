@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class WorkerHeartbeat(models.Model):
-    """A worker's own row: when it last moved, and the error it waits for the end of.
+    """A worker's own row: when it last moved, and the error it is waiting out.
 
     ``worker`` is the number of its advisory lock, which is another one after a reconnect. The row
     is deleted when the worker ends; that of a killed worker, a day later.

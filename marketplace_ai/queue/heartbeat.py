@@ -6,6 +6,7 @@ project in the same database as well. Only a worker with a row here, in our own 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -18,7 +19,9 @@ from django.db import connections, transaction
 
 from marketplace_ai.db import advisory_locks
 from marketplace_ai.db.alias import alias
-from marketplace_ai.db.error_kind import DATABASE_ERRORS
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, ErrorKind, cure, describe, error_kind
+
+logger = logging.getLogger(__name__)
 
 #: A worker writes its row this often at most, in seconds.
 BEAT_SECONDS = 5.0
@@ -66,16 +69,20 @@ WHERE worker NOT IN (SELECT worker FROM marketplace_ai_workerheartbeat)
 
 
 class Heartbeat:
-    """One worker's row. Writing it never fails the worker: whatever is wrong with the database
-    shows in the work itself."""
+    """One worker's row. Writing it never fails the worker: what is wrong with the database shows
+    in the work itself, and what is wrong with this table is logged."""
 
     def __init__(self) -> None:
         self._id = uuid.uuid4()
         self._next = 0.0
         self._last: tuple[int, str] | None = None
+        self._has_complained = False
 
-    def beat(self, worker: int, error: str = "") -> None:
-        """Say that worker number ``worker`` moves, or what error it waits for the end of."""
+    def beat(self, worker: int, error: str | None = None) -> None:
+        """Say that worker number ``worker`` moves. ``error``: what it is waiting out, "" once it
+        has worked again; None leaves that as it is."""
+        if error is None:
+            error = "" if self._last is None else self._last[1]
         error = error.replace("\x00", " ")[:ERROR_LENGTH]
         if time.monotonic() < self._next and self._last == (worker, error):
             return
@@ -85,11 +92,19 @@ class Heartbeat:
             "worker": worker,
             "error": error,
         }
-        with suppress(*DATABASE_ERRORS):
+        try:
             self._execute(UPSERT_HEARTBEAT, values)
             if self._last is None:
                 self._execute(DELETE_STALE, {})
             self._last, self._next = (worker, error), time.monotonic() + BEAT_SECONDS
+        except DATABASE_ERRORS as problem:
+            self._complain(problem)
+
+    def _complain(self, error: Exception) -> None:
+        """Log, once, what does not pass by itself."""
+        if error_kind(error) is not ErrorKind.INFRASTRUCTURE and not self._has_complained:
+            self._has_complained = True
+            logger.warning("doctor cannot see this worker: %s %s", describe(error), cure(error))
 
     def end(self) -> None:
         """The worker ends."""

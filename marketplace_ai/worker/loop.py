@@ -138,6 +138,7 @@ class Worker:
                 try:
                     has_worked = self.run_once()
                     failures = 0
+                    self._heartbeat.beat(self.liveness.worker, "")
                     if has_worked:
                         continue
                     if until_empty and self._is_empty():

@@ -224,8 +224,8 @@ def test_a_locked_posting_stays_in_the_log_and_blocks_no_other() -> None:
 def test_every_statement_is_planned(name: str) -> None:
     """A renamed column or a wrong type shows here, with the statement's name."""
     values = {
-        "after": "(0,0)", "bound": 1, "first": 1, "limit": 1, "token": uuid.uuid4(), "worker": 1,
-        "lease": 30,
+        "after": "(0,0)", "bound": 1, "first": 1,
+        "limit": 1, "token": uuid.uuid4(), "worker": 1, "lease": 30,
         "isolated": False, "above": -1, "encoder": None, "liveness": advisory_locks.LIVENESS,
         "max_attempts": 3,
         "reason": "", "ids": [1], "id": 1, "delay": 0, "error": "", "jobs": [1],
