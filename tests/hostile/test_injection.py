@@ -159,7 +159,6 @@ PUT_TOGETHER = {
     "schema/repair.py": {
         "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
     },
-    "schema/rights.py": {"statement"},
     "taxonomy/follow_keys.py": {
         "statement.format(category_type=pk.rel_db_type(connections[alias()]))",
     },
