@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import itertools
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -169,6 +170,14 @@ def test_without_openpyxl_the_extra_is_named(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(TableError, match=r"marketplace-ai\[xlsx\]"):
+        read_csv(file, ("text", "category"))
+
+
+def test_a_workbook_of_nonsense_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "table.xlsx"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook")
+    with pytest.raises(TableError, match="the workbook is damaged"):
         read_csv(file, ("text", "category"))
 
 
