@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from django.db import Error as DatabaseError
 
+from marketplace_ai.db.error_kind import ErrorKind, cure, describe, error_kind
 from marketplace_ai.doctor import audit, classifier, encoders, queue, schema, services, workers
 from marketplace_ai.doctor.finding import Finding
 
@@ -47,5 +48,7 @@ def examine() -> Iterator[Finding]:
         try:
             yield from check()
         except DatabaseError as error:
-            message = " ".join(str(error).split())
-            yield Finding(check.__name__, False, message, "Run manage.py migrate.")
+            remedy = "See PostgreSQL's log, and run manage.py doctor again."
+            if error_kind(error) is ErrorKind.SETUP:
+                remedy = cure(error)
+            yield Finding(check.__name__, False, f"{describe(error)}.", remedy)
