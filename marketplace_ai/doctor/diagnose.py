@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from django.db import Error as DatabaseError
 
-from marketplace_ai.db.error_kind import cure, describe
+from marketplace_ai.db.error_kind import ErrorKind, cure, describe, error_kind
 from marketplace_ai.doctor import audit, classifier, encoders, queue, schema, services, workers
 from marketplace_ai.doctor.finding import Finding
 
@@ -48,4 +48,7 @@ def examine() -> Iterator[Finding]:
         try:
             yield from check()
         except DatabaseError as error:
-            yield Finding(check.__name__, False, describe(error), cure(error))
+            remedy = "See PostgreSQL's log, and run manage.py doctor again."
+            if error_kind(error) is ErrorKind.SETUP:
+                remedy = cure(error)
+            yield Finding(check.__name__, False, f"{describe(error)}.", remedy)
