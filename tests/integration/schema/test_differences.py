@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import ProgrammingError, connection
 
 from marketplace_ai.checks import check_schema
 from marketplace_ai.db.trigger_definitions import Function, Trigger
@@ -250,9 +250,124 @@ def test_the_type_of_a_column() -> None:
 
 def test_a_table() -> None:
     run("DROP TABLE marketplace_ai_promotion")
-    assert named() == ['The table "marketplace_ai_promotion" is missing.']
+    [finding] = schema()
+    assert finding.message == 'The table "marketplace_ai_promotion" is missing.'
     migrate()  # must not fail
-    assert check_schema(databases=["default"]) == []  # migrate itself, from zero, runs this check
+    [message] = check_schema(databases=["default"])
+    assert message.hint == finding.cure
+    run(statement(finding.cure))
+    migrate()
+    create_indexes()
+    assert named() == []
+
+
+def test_the_partitioned_table() -> None:
+    run("DROP TABLE marketplace_ai_postingembedding")
+    [finding] = schema()
+    run(statement(finding.cure))
+    migrate()
+    create_indexes()
+    assert named() == []
+
+
+def test_a_table_of_a_migration_that_is_not_applied() -> None:
+    """``migrate`` itself, from zero, runs this check."""
+    run("DROP TABLE marketplace_ai_promotion")
+    run("DELETE FROM django_migrations WHERE app = 'marketplace_ai' AND name LIKE '0003%%'")
+    [finding] = schema()
+    assert finding.cure == "Run manage.py migrate: it restores what is missing."
+    assert check_schema(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("exemplargeneration", "previous"), ("encoder", "max_tokens"),
+        ("decision", "decided_by_id"),
+    ],
+)  # fmt: skip
+def test_a_column(table: str, column: str) -> None:
+    """A checkout whose migrations were edited later. No function that writes to it is installed."""
+    run("ALTER TABLE marketplace_ai_exemplar DISABLE TRIGGER marketplace_ai_change")
+    run("CREATE OR REPLACE FUNCTION marketplace_ai_exemplar_changes() RETURNS trigger "
+        "LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")  # fmt: skip
+    run(f"ALTER TABLE marketplace_ai_{table} DROP COLUMN {column}")
+    [finding] = schema()
+    assert finding.message == f'The column {column} of "marketplace_ai_{table}" is missing.'
+    migrate()
+    [(body,)] = run("SELECT prosrc FROM pg_proc WHERE proname = 'marketplace_ai_exemplar_changes'")
+    assert body == "BEGIN RETURN NEW; END"
+    [message] = check_schema(databases=["default"])
+    assert message.hint == finding.cure
+    run(statement(finding.cure))
+    run("ALTER TABLE marketplace_ai_exemplar ENABLE TRIGGER marketplace_ai_change")
+    migrate()
+    create_indexes()
+    assert named() == []
+
+
+def statement(cure: str) -> str:
+    before, _, sql = cure.partition("manage.py migrate: ")
+    assert before.startswith("Restore a backup")
+    return sql
+
+
+def create_indexes() -> None:
+    for finding in schema():
+        if finding.message.startswith("The index"):
+            run(finding.cure)
+
+
+@pytest.mark.parametrize(
+    ("index", "columns"),
+    [
+        ("marketplace_ai_dec_posting ON marketplace_ai_decision", "(posting_id)"),
+        ("marketplace_ai_dec_posting ON marketplace_ai_decision", "(id, posting_id)"),
+        ("marketplace_ai_dec_outcome ON marketplace_ai_decision", "(outcome, id DESC)"),
+        ("marketplace_ai_one_current ON marketplace_ai_decision", "(posting_id) WHERE is_current"),
+    ],
+)
+def test_an_index_of_this_name_that_differs(index: str, columns: str) -> None:
+    name, _, table = index.partition(" ON ")
+    run(f"DROP INDEX {name}")
+    run(f"CREATE INDEX {index} {columns}")
+    [finding] = schema()
+    assert finding.message == f'The index or constraint {name} of "{table}" differs.'
+    run(finding.cure)
+    assert named() == []
+
+
+def test_a_constraint_of_this_name_that_differs() -> None:
+    table, name = "marketplace_ai_exemplarembedding", "marketplace_ai_exemplar_encoder"
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} UNIQUE (exemplar_id)")
+    [finding] = schema()
+    assert finding.message == f'The index or constraint {name} of "{table}" differs.'
+    run(finding.cure)
+    assert named() == []
+
+
+def test_a_partition_that_takes_vectors_of_any_dimension(encoder: Encoder) -> None:
+    table = f"marketplace_ai_postingembedding_{encoder.pk}"
+    message = f"The partition {table} does not check that vectors have {encoder.dimension} values."
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {table}_dimension")
+    assert named() == [message]
+    migrate()
+    assert named() == []
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {table}_dimension, "
+        f"ADD CONSTRAINT {table}_dimension CHECK (vector_dims(vector) = 3)")  # fmt: skip
+    assert named() == [message]
+    run(f"ALTER TABLE marketplace_ai_postingembedding DETACH PARTITION {table}")
+    migrate()
+    assert named() == []
+
+
+def test_a_comparison_that_fails_is_said(monkeypatch: Any) -> None:
+    def fail() -> None:
+        raise ProgrammingError("no such schema")
+
+    monkeypatch.setattr("marketplace_ai.checks.differences", fail)
+    [message] = check_schema(databases=["default"])
+    assert "no such schema" in message.msg
 
 
 def test_a_key_to_another_table_is_left_alone() -> None:
