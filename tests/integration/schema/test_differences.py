@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import ProgrammingError, connection
+from django.test.utils import CaptureQueriesContext
 
 from marketplace_ai.checks import check_schema
 from marketplace_ai.db.trigger_definitions import Function, Trigger
@@ -14,7 +15,7 @@ from marketplace_ai.doctor.schema import schema
 from marketplace_ai.encoders import active
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue import trigger
-from marketplace_ai.schema import catalog, foreign_keys, own_triggers
+from marketplace_ai.schema import catalog, encoder_partitions, foreign_keys, own_triggers
 from marketplace_ai.schema.differences import differences
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,41 @@ def test_a_foreign_key(key: foreign_keys.ForeignKey, encoder: Encoder) -> None:
         f"The foreign key of {key.label} is not ON DELETE {key.on_delete}, or not validated."
     ]
     migrate()
+    assert named() == []
+
+
+@pytest.mark.parametrize("field", ["posting", "encoder"])
+def test_the_key_of_a_partitioned_table_is_validated_without_a_lock(
+    field: str, encoder: Encoder
+) -> None:
+    """One partition after another: the key of the whole then reads no row."""
+    table, name = (
+        "marketplace_ai_postingembedding",
+        f"marketplace_ai_postingembedding_{field}_id_fk",
+    )
+    second = Encoder.objects.create(
+        name="second", source="dummy", dimension=3, max_tokens=8, dtype="float32"
+    )
+    encoder_partitions.create(second)
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    # As one that was broken off leaves it.
+    run(f"ALTER TABLE {table}_{second.pk} ADD CONSTRAINT {name} FOREIGN KEY ({field}_id) "
+        f"REFERENCES marketplace_ai_{'jobposting' if field == 'posting' else 'encoder'} (id) "
+        "ON DELETE CASCADE NOT VALID")  # fmt: skip
+    with CaptureQueriesContext(connection) as queries:
+        migrate()
+    changes = [q["sql"] for q in queries if " CONSTRAINT " in q["sql"] and "ALTER" in q["sql"]]
+    assert changes[-1].startswith(f'ALTER TABLE "{table}" ADD CONSTRAINT')
+    added = [sql for sql in changes[:-1] if "ADD CONSTRAINT" in sql]
+    assert len(added) == 2
+    assert all(sql.endswith("NOT VALID") for sql in added)
+    assert len([sql for sql in changes if "VALIDATE" in sql]) == 2
+    keys = run("SELECT conrelid::regclass::text, convalidated, conparentid <> 0 "
+               "FROM pg_constraint WHERE conname = %s AND contype = 'f'", name)  # fmt: skip
+    assert sorted(keys) == [
+        (table, True, False), (f"{table}_{encoder.pk}", True, True),
+        (f"{table}_{second.pk}", True, True),
+    ]  # fmt: skip
     assert named() == []
 
 
