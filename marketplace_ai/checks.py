@@ -24,8 +24,8 @@ from .db.alias import alias
 from .encoding import DTYPES, backend_registry
 from .models import QueuedPosting, get_category_model, get_job_model
 from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
-from .schema.catalog import missing_tables
-from .schema.differences import differences
+from .schema.catalog import is_migrated
+from .schema.differences import Difference, differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -351,17 +351,23 @@ def _other_database(name: str) -> CheckMessage | None:
     )
 
 
+SEE_DOCTOR = "Run manage.py doctor when the database is in order."
+
+
 @register(Tags.database)
 def check_schema(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """W005: something is missing that no model expresses. A warning, since ``migrate`` runs this
-    check and is its cure."""
+    """W005: something that no model expresses is missing or differs. A warning, since ``migrate``
+    runs this check and is its cure."""
     if not databases or alias() not in databases or connections[alias()].vendor != "postgresql":
         return []
     try:
         get_adapter()
-        found = [] if missing_tables() else differences()
-    except (ImproperlyConfigured, ImportError, DatabaseError):
+        # ``migrate`` runs this check before it makes the tables.
+        found = differences() if is_migrated() else []
+    except (ImproperlyConfigured, ImportError):
         return []  # other checks report it
+    except DatabaseError as error:
+        found = [Difference(f"The tables cannot be compared with the models: {error}", SEE_DOCTOR)]
     return [
         Warning(difference.message, hint=difference.cure, id="marketplace_ai.W005")
         for difference in found

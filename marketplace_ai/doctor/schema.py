@@ -9,7 +9,7 @@ from marketplace_ai.schema.differences import differences
 
 
 def schema() -> Iterator[Finding]:
-    """A finding for each thing that is missing from the database or is another one."""
+    """A finding for each thing that is missing from the database or differs."""
     found = differences()
     for difference in found:
         yield Finding("schema", False, difference.message, difference.cure)

@@ -14,12 +14,17 @@ from django.db.models import ForeignKey as DjangoForeignKey
 from marketplace_ai.models import PostingChange
 from marketplace_ai.queue import trigger
 
-from . import catalog, encoder_partitions, foreign_keys, own_triggers, rights
+from . import catalog, encoder_partitions, foreign_keys, indexes, own_triggers, rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MIGRATE = "Run manage.py migrate: it restores what is missing."
+#: For what ``migrate`` has made, by its own record, and will not make again.
+BY_HAND = (
+    "Restore a backup, start anew with an empty database, or run this and then manage.py migrate: "
+    "{sql}"
+)
 SWAPPED = (
     "If the models were swapped after the first migrate, go back to the old ones; or start anew: "
     "manage.py migrate marketplace_ai zero, then manage.py migrate."
@@ -38,20 +43,33 @@ def differences() -> list[Difference]:
     """Everything in which the database differs from what the app needs; a few queries.
 
     The triggers on the project's table are compared by ``queue.trigger.status``, which knows the
-    adapter. Only the missing tables are named where there are any.
+    adapter. Only the missing tables and columns are named where there are any.
     """
-    tables = catalog.missing_tables()
-    if tables:
-        return [Difference(f"The table {table} is missing.") for table in tables]
+    if missing := list(_missing()):
+        return missing
     return [
         *_functions(), *_triggers(), *_foreign_keys(), *_partitions(), *_replica_identities(),
         *_columns(), *_indexes(), *_hidden_tables(),
     ]  # fmt: skip
 
 
+def _missing() -> Iterator[Difference]:
+    tables, columns = catalog.missing_tables(), catalog.missing_columns()
+    if not tables and not columns:
+        return
+    is_migrated = catalog.is_migrated()
+    for table in tables:
+        cure = BY_HAND.format(sql=catalog.create_table_sql(table)) if is_migrated else MIGRATE
+        yield Difference(f"The table {table} is missing.", cure)
+    for table, column in columns:
+        if table not in tables:
+            cure = BY_HAND.format(sql=catalog.add_column_sql(table, column))
+            yield Difference(f"The column {column} of {table} is missing.", cure)
+
+
 def _functions() -> Iterator[Difference]:
     wanted = {**own_triggers.functions(), **trigger.functions()}
-    for name, fault in catalog.other_functions(wanted):
+    for name, fault in own_triggers.other_functions(wanted):
         yield Difference(f"The function {name} {fault}.")
     for name, owner, other in rights.powerless_functions():
         yield Difference(
@@ -62,7 +80,7 @@ def _functions() -> Iterator[Difference]:
 
 
 def _triggers() -> Iterator[Difference]:
-    for found, fault in catalog.other_triggers():
+    for found, fault in own_triggers.other_triggers():
         cure = MIGRATE
         if fault == "disabled":
             cure = f"ALTER TABLE {found.table} ENABLE TRIGGER {found.name}"
@@ -96,6 +114,11 @@ def _partitions() -> Iterator[Difference]:
             f"The partition {encoder_partitions.name(encoder)} of the encoder {encoder} is "
             "missing: none of its vectors can be stored.",
         )
+    for encoder in encoder_partitions.unchecked():
+        yield Difference(
+            f"The partition {encoder_partitions.name(encoder)} does not check that vectors have "
+            f"{encoder.dimension} values."
+        )
 
 
 def _replica_identities() -> Iterator[Difference]:
@@ -113,15 +136,12 @@ def _columns() -> Iterator[Difference]:
         if isinstance(field, DjangoForeignKey)
     }
     for table, column, found, wanted in catalog.other_columns():
-        if found is None:
-            yield Difference(f"The column {column} of {table} is missing.")
-        else:
-            yield Difference(
-                f"The column {column} of {table} has the type {found}, not {wanted}.",
-                SWAPPED
-                if (table.strip('"'), column) in keys
-                else f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {wanted}",
-            )
+        yield Difference(
+            f"The column {column} of {table} has the type {found}, not {wanted}.",
+            SWAPPED
+            if (table.strip('"'), column) in keys
+            else f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {wanted}",
+        )
 
 
 def _hidden_tables() -> Iterator[Difference]:
@@ -130,5 +150,6 @@ def _hidden_tables() -> Iterator[Difference]:
 
 
 def _indexes() -> Iterator[Difference]:
-    for table, name, sql in catalog.missing_indexes():
-        yield Difference(f"The index or constraint {name} of {table} is missing.", sql)
+    for table, name, is_there, sql in indexes.other_indexes():
+        fault = "differs" if is_there else "is missing"
+        yield Difference(f"The index or constraint {name} of {table} {fault}.", sql)

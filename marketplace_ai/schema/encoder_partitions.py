@@ -22,6 +22,12 @@ SELECT to_regclass(%(table)s) IS NOT NULL, EXISTS (
       AND NOT inhdetachpending)
 """
 
+UNCHECKED = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'c'
+      AND pg_get_expr(conbin, conrelid) LIKE %(check)s)
+"""
+
 LOCK_ENCODER = """
 SELECT id FROM marketplace_ai_encoder WHERE id = %s AND state <> 'retired' FOR UPDATE
 """
@@ -33,9 +39,27 @@ def name(encoder: Encoder) -> str:
 
 def missing() -> list[Encoder]:
     """The encoders that have vectors but no partition for them, the active one first."""
-    stored = Encoder.objects.using(alias()).exclude(state=EncoderState.RETIRED)
-    ordered = sorted(stored, key=lambda encoder: (encoder.state != EncoderState.ACTIVE, encoder.pk))
-    return [encoder for encoder in ordered if not _found(encoder)[1]]
+    return [encoder for encoder in _stored() if not _found(encoder)[1]]
+
+
+def unchecked() -> list[Encoder]:
+    """The encoders whose partition takes vectors of any dimension."""
+    return [encoder for encoder in _stored() if _found(encoder)[1] and not _is_checked(encoder)]
+
+
+def check_dimension(encoder: Encoder) -> None:
+    """Have the partition of an encoder check the dimension of new vectors.
+
+    NOT VALID: otherwise all rows would be read while nobody can write. Raises OperationalError
+    where the partition stays locked.
+    """
+    table = name(encoder)
+    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        cursor.execute(foreign_keys.LOCK_TIMEOUT)
+        cursor.execute(
+            f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_dimension, "
+            f"ADD {_dimension_sql(encoder)} NOT VALID"
+        )
 
 
 def ensure(encoder: Encoder) -> bool:
@@ -61,6 +85,8 @@ def ensure(encoder: Encoder) -> bool:
                 f"ALTER TABLE {PostingEmbedding._meta.db_table} ATTACH PARTITION {table} "
                 f"FOR VALUES IN ({int(encoder.pk)})"
             )
+            if not _is_checked(encoder):
+                check_dimension(encoder)
         else:
             create(encoder)
     return True
@@ -75,12 +101,26 @@ def create(encoder: Encoder) -> None:
             f"CREATE TABLE {table} PARTITION OF {PostingEmbedding._meta.db_table} "
             f"FOR VALUES IN ({int(encoder.pk)})"
         )
-        cursor.execute(
-            f"ALTER TABLE {table} ADD CONSTRAINT {table}_dimension "
-            f"CHECK (vector_dims(vector) = {dimension})"
-        )
+        cursor.execute(f"ALTER TABLE {table} ADD {_dimension_sql(encoder)}")
         if dimension <= vector_type.MAX_PLAIN_DIMENSION:
             cursor.execute(f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE PLAIN")
+
+
+def _dimension_sql(encoder: Encoder) -> str:
+    dimension = int(encoder.dimension)
+    return f"CONSTRAINT {name(encoder)}_dimension CHECK (vector_dims(vector) = {dimension})"
+
+
+def _stored() -> list[Encoder]:
+    stored = Encoder.objects.using(alias()).exclude(state=EncoderState.RETIRED)
+    return sorted(stored, key=lambda encoder: (encoder.state != EncoderState.ACTIVE, encoder.pk))
+
+
+def _is_checked(encoder: Encoder) -> bool:
+    check = f"%vector_dims(vector) = {int(encoder.dimension)})"
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(UNCHECKED, {"table": name(encoder), "check": check})
+        return not cursor.fetchone()[0]
 
 
 def _found(encoder: Encoder) -> tuple[bool, bool]:

@@ -9,6 +9,7 @@ every key to it and puts back only those that it knows. ``restore`` puts back ou
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from django.db import connections, transaction
 from marketplace_ai.db.alias import alias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 #: Letters by which pg_constraint knows the actions.
 ACTIONS = {"CASCADE": "c", "SET NULL": "n"}
@@ -72,6 +73,10 @@ WHERE c.contype = 'f' AND c.conparentid = 0 AND c.conrelid = to_regclass(%(table
   AND a.attname = %(column)s AND array_length(c.conkey, 1) = 1
 """
 
+PARTITIONS = """
+SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(%s)
+"""
+
 
 # By ALTER TABLE ... DISABLE TRIGGER ALL, as tools that load data do; or for a replica alone.
 NOT_ENFORCED = """
@@ -101,15 +106,18 @@ def name(field: Any) -> str:
     return f"{field.model._meta.db_table}_{field.column}_fk"
 
 
-def add_sql(field: Any, on_delete: str, *, is_checked: bool = True) -> str:
-    """The statement that adds the key; with ``is_checked`` False it holds for new rows only."""
+def add_sql(
+    field: Any, on_delete: str, table: str | None = None, *, is_validated_at_once: bool = True
+) -> str:
+    """The statement that adds the key to the field's table, or to a partition of it. One that is
+    not validated at once holds for new rows only."""
     quote = connections[alias()].ops.quote_name
     target = field.remote_field.model._meta
     return (
-        f"ALTER TABLE {quote(field.model._meta.db_table)} "
+        f"ALTER TABLE {table or quote(field.model._meta.db_table)} "
         f"ADD CONSTRAINT {quote(name(field))} FOREIGN KEY ({quote(field.column)}) "
         f"REFERENCES {quote(target.db_table)} ({quote(target.pk.column)}) ON DELETE {on_delete}"
-        + ("" if is_checked else " NOT VALID")
+        + ("" if is_validated_at_once else " NOT VALID")
     )
 
 
@@ -150,45 +158,71 @@ def not_enforced() -> list[str]:
 def restore(fault: Fault) -> None:
     """Put a key back, after doing to the rows whose target is gone what its ON DELETE would have.
 
-    Raises OperationalError if the project's table stays locked; nothing is changed then.
+    The rows are checked while the project goes on writing. Raises OperationalError if the project's
+    table stays locked; what was restored by then is done again the next time.
     """
     if fault.other_table is not None:
         raise ValueError(f"{fault.key.label} points to {fault.other_table}")
-    connection = connections[alias()]
-    quote = connection.ops.quote_name
+    quote = connections[alias()].ops.quote_name
     field = fault.key.field
     table = quote(field.model._meta.db_table)
-    # Otherwise the check of all rows would lock the project's table. No such key can be made on a
-    # partitioned table before PostgreSQL 18.
-    is_checked = field.model._meta.model_name == "postingembedding"
-    with transaction.atomic(using=alias()), connection.cursor() as cursor:
-        cursor.execute(LOCK_TIMEOUT)
-        # A row that a policy hides would be taken for a deleted one: rather an error.
-        cursor.execute("SET LOCAL row_security = off")
+    with _locking() as cursor:
         for constraint in fault.names:
             cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {quote(constraint)}")
-        if is_checked:
-            treat_orphans(cursor, fault.key)
-        cursor.execute(add_sql(field, fault.key.on_delete, is_checked=is_checked))
-    if is_checked:
-        return
-    with transaction.atomic(using=alias()), connection.cursor() as cursor:
+        cursor.execute(PARTITIONS, [table])
+        partitions = [partition for (partition,) in cursor.fetchall()]
+        is_partitioned = field.model._meta.model_name == "postingembedding"
+    for part in partitions if is_partitioned else [table]:
+        _restore_on(part, fault.key)
+    if is_partitioned:
+        # The keys of its partitions become parts of this one, and no row is read again.
+        with _locking() as cursor:
+            cursor.execute(add_sql(field, fault.key.on_delete))
+
+
+def _restore_on(table: str, key: ForeignKey) -> None:
+    """Put a key back on a table or partition, without a lock on the project's while rows are read.
+
+    A partitioned table takes no such key before PostgreSQL 18.
+    """
+    constraint = connections[alias()].ops.quote_name(name(key.field))
+    with _locking() as cursor:
+        # From an attempt that was broken off.
+        cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {constraint}")
+        cursor.execute(add_sql(key.field, key.on_delete, table, is_validated_at_once=False))
+    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        # A row that a policy hides would be taken for a deleted one: rather an error.
         cursor.execute("SET LOCAL row_security = off")
-        treat_orphans(cursor, fault.key)
-        cursor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quote(name(field))}")
+        treat_orphans(cursor, key, table=table)
+        cursor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}")
+
+
+@contextmanager
+def _locking() -> Iterator[Any]:
+    """A cursor in a transaction that waits for locks only briefly."""
+    with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        cursor.execute(LOCK_TIMEOUT)
+        yield cursor
 
 
 def treat_orphans(
-    cursor: Any, key: ForeignKey, *, condition: str = "true", values: Iterable[Any] = ()
+    cursor: Any,
+    key: ForeignKey,
+    *,
+    table: str | None = None,
+    condition: str = "true",
+    values: Iterable[Any] = (),
 ) -> int:
     """Do to the rows whose target is gone what the key would have done; how many there were.
 
-    ``condition``: SQL on such a row, ``own``, with ``values`` for its placeholders.
+    ``table``: that of the key, or a partition of it, quoted. ``condition``: SQL on such a row,
+    ``own``, with ``values`` for its placeholders.
     """
     quote = connections[alias()].ops.quote_name
     field = key.field
     target = field.remote_field.model._meta
-    table, column = quote(field.model._meta.db_table), quote(field.column)
+    table = table or quote(field.model._meta.db_table)
+    column = quote(field.column)
     change = f"UPDATE {table} AS own SET {column} = NULL"  # noqa: S608 (names of the model only)
     if key.on_delete == "CASCADE":
         change = f"DELETE FROM {table} AS own"  # noqa: S608 (the same)

@@ -32,13 +32,16 @@ def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
     if connections[using].vendor != "postgresql" or not _is_there(model, PostingChange):
         return
     say = print if kwargs.get("verbosity", 1) >= 1 else _say_nothing
-    broken = [name for name, _ in catalog.other_functions(trigger.functions())]
+    broken = [name for name, _ in own_triggers.other_functions(trigger.functions())]
     changed = trigger.install(*broken)
     if changed:
         say(f"  Installed triggers on {model._meta.db_table}: {', '.join(changed)}")
-    if not catalog.missing_tables():
-        for line in restore():
-            say(f"  {line}")
+    # Triggers and functions would fail where what they write to is missing.
+    if catalog.missing_tables() or catalog.missing_columns():
+        say("  Tables or columns are missing: see manage.py doctor")
+        return
+    for line in restore():
+        say(f"  {line}")
 
 
 def restore() -> Iterator[str]:
@@ -53,6 +56,9 @@ def restore() -> Iterator[str]:
     for encoder in encoder_partitions.missing():
         if encoder_partitions.ensure(encoder):
             yield f"Made the partition of the encoder {encoder}"
+    for encoder in encoder_partitions.unchecked():
+        encoder_partitions.check_dimension(encoder)
+        yield f"Added the check of its vectors' dimension to the partition of the encoder {encoder}"
     for table, parent in catalog.without_replica_identity():
         is_log = parent.strip('"') == PostingChange._meta.db_table
         with connections[alias()].cursor() as cursor:
@@ -64,14 +70,14 @@ def restore() -> Iterator[str]:
 def _restore_own_triggers() -> list[str]:
     lines = []
     functions = own_triggers.functions()
-    faults = dict(catalog.other_functions(functions))
+    faults = dict(own_triggers.other_functions(functions))
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
         for function in functions.values():
             if function.name in faults:
                 for statement in function.statements:
                     cursor.execute(statement)
                 lines.append(f"Restored the function {function.name}")
-        for found, fault in catalog.other_triggers():
+        for found, fault in own_triggers.other_triggers():
             if fault != "disabled":
                 cursor.execute(f"DROP TRIGGER IF EXISTS {found.name} ON {found.table}")
                 cursor.execute(found.sql)

@@ -146,9 +146,9 @@ PUT_TOGETHER = {
         "PostingEmbedding._meta.db_table", "dimension", "int(encoder.pk)", "table",
     },
     "schema/foreign_keys.py": {
-        "add_sql(field, fault.key.on_delete, is_checked=is_checked)", "change", "column",
-        "condition",
-        "quote(constraint)", "quote(name(field))", "quote(target.db_table)",
+        "add_sql(field, fault.key.on_delete)",
+        "add_sql(key.field, key.on_delete, table, is_validated_at_once=False)", "change", "column",
+        "condition", "constraint", "quote(constraint)", "quote(target.db_table)",
         "quote(target.pk.column)", "table",
     },
     "schema/operations.py": {

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import ProgrammingError, connection
+from django.test.utils import CaptureQueriesContext
 
 from marketplace_ai.checks import check_schema
 from marketplace_ai.db.trigger_definitions import Function, Trigger
@@ -14,7 +15,7 @@ from marketplace_ai.doctor.schema import schema
 from marketplace_ai.encoders import active
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue import trigger
-from marketplace_ai.schema import catalog, foreign_keys, own_triggers
+from marketplace_ai.schema import catalog, encoder_partitions, foreign_keys, own_triggers
 from marketplace_ai.schema.differences import differences
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,41 @@ def test_a_foreign_key(key: foreign_keys.ForeignKey, encoder: Encoder) -> None:
         f"The foreign key of {key.label} is not ON DELETE {key.on_delete}, or not validated."
     ]
     migrate()
+    assert named() == []
+
+
+@pytest.mark.parametrize("field", ["posting", "encoder"])
+def test_the_key_of_a_partitioned_table_is_validated_without_a_lock(
+    field: str, encoder: Encoder
+) -> None:
+    """One partition after another: the key of the whole then reads no row."""
+    table, name = (
+        "marketplace_ai_postingembedding",
+        f"marketplace_ai_postingembedding_{field}_id_fk",
+    )
+    second = Encoder.objects.create(
+        name="second", source="dummy", dimension=3, max_tokens=8, dtype="float32"
+    )
+    encoder_partitions.create(second)
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    # As one that was broken off leaves it.
+    run(f"ALTER TABLE {table}_{second.pk} ADD CONSTRAINT {name} FOREIGN KEY ({field}_id) "
+        f"REFERENCES marketplace_ai_{'jobposting' if field == 'posting' else 'encoder'} (id) "
+        "ON DELETE CASCADE NOT VALID")  # fmt: skip
+    with CaptureQueriesContext(connection) as queries:
+        migrate()
+    changes = [q["sql"] for q in queries if " CONSTRAINT " in q["sql"] and "ALTER" in q["sql"]]
+    assert changes[-1].startswith(f'ALTER TABLE "{table}" ADD CONSTRAINT')
+    added = [sql for sql in changes[:-1] if "ADD CONSTRAINT" in sql]
+    assert len(added) == 2
+    assert all(sql.endswith("NOT VALID") for sql in added)
+    assert len([sql for sql in changes if "VALIDATE" in sql]) == 2
+    keys = run("SELECT conrelid::regclass::text, convalidated, conparentid <> 0 "
+               "FROM pg_constraint WHERE conname = %s AND contype = 'f'", name)  # fmt: skip
+    assert sorted(keys) == [
+        (table, True, False), (f"{table}_{encoder.pk}", True, True),
+        (f"{table}_{second.pk}", True, True),
+    ]  # fmt: skip
     assert named() == []
 
 
@@ -250,9 +286,124 @@ def test_the_type_of_a_column() -> None:
 
 def test_a_table() -> None:
     run("DROP TABLE marketplace_ai_promotion")
-    assert named() == ['The table "marketplace_ai_promotion" is missing.']
+    [finding] = schema()
+    assert finding.message == 'The table "marketplace_ai_promotion" is missing.'
     migrate()  # must not fail
-    assert check_schema(databases=["default"]) == []  # migrate itself, from zero, runs this check
+    [message] = check_schema(databases=["default"])
+    assert message.hint == finding.cure
+    run(statement(finding.cure))
+    migrate()
+    create_indexes()
+    assert named() == []
+
+
+def test_the_partitioned_table() -> None:
+    run("DROP TABLE marketplace_ai_postingembedding")
+    [finding] = schema()
+    run(statement(finding.cure))
+    migrate()
+    create_indexes()
+    assert named() == []
+
+
+def test_a_table_of_a_migration_that_is_not_applied() -> None:
+    """``migrate`` itself, from zero, runs this check."""
+    run("DROP TABLE marketplace_ai_promotion")
+    run("DELETE FROM django_migrations WHERE app = 'marketplace_ai' AND name LIKE '0003%%'")
+    [finding] = schema()
+    assert finding.cure == "Run manage.py migrate: it restores what is missing."
+    assert check_schema(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("exemplargeneration", "previous"), ("encoder", "max_tokens"),
+        ("decision", "decided_by_id"),
+    ],
+)  # fmt: skip
+def test_a_column(table: str, column: str) -> None:
+    """A checkout whose migrations were edited later. No function that writes to it is installed."""
+    run("ALTER TABLE marketplace_ai_exemplar DISABLE TRIGGER marketplace_ai_change")
+    run("CREATE OR REPLACE FUNCTION marketplace_ai_exemplar_changes() RETURNS trigger "
+        "LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")  # fmt: skip
+    run(f"ALTER TABLE marketplace_ai_{table} DROP COLUMN {column}")
+    [finding] = schema()
+    assert finding.message == f'The column {column} of "marketplace_ai_{table}" is missing.'
+    migrate()
+    [(body,)] = run("SELECT prosrc FROM pg_proc WHERE proname = 'marketplace_ai_exemplar_changes'")
+    assert body == "BEGIN RETURN NEW; END"
+    [message] = check_schema(databases=["default"])
+    assert message.hint == finding.cure
+    run(statement(finding.cure))
+    run("ALTER TABLE marketplace_ai_exemplar ENABLE TRIGGER marketplace_ai_change")
+    migrate()
+    create_indexes()
+    assert named() == []
+
+
+def statement(cure: str) -> str:
+    before, _, sql = cure.partition("manage.py migrate: ")
+    assert before.startswith("Restore a backup")
+    return sql
+
+
+def create_indexes() -> None:
+    for finding in schema():
+        if finding.message.startswith("The index"):
+            run(finding.cure)
+
+
+@pytest.mark.parametrize(
+    ("index", "columns"),
+    [
+        ("marketplace_ai_dec_posting ON marketplace_ai_decision", "(posting_id)"),
+        ("marketplace_ai_dec_posting ON marketplace_ai_decision", "(id, posting_id)"),
+        ("marketplace_ai_dec_outcome ON marketplace_ai_decision", "(outcome, id DESC)"),
+        ("marketplace_ai_one_current ON marketplace_ai_decision", "(posting_id) WHERE is_current"),
+    ],
+)
+def test_an_index_of_this_name_that_differs(index: str, columns: str) -> None:
+    name, _, table = index.partition(" ON ")
+    run(f"DROP INDEX {name}")
+    run(f"CREATE INDEX {index} {columns}")
+    [finding] = schema()
+    assert finding.message == f'The index or constraint {name} of "{table}" differs.'
+    run(finding.cure)
+    assert named() == []
+
+
+def test_a_constraint_of_this_name_that_differs() -> None:
+    table, name = "marketplace_ai_exemplarembedding", "marketplace_ai_exemplar_encoder"
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} UNIQUE (exemplar_id)")
+    [finding] = schema()
+    assert finding.message == f'The index or constraint {name} of "{table}" differs.'
+    run(finding.cure)
+    assert named() == []
+
+
+def test_a_partition_that_takes_vectors_of_any_dimension(encoder: Encoder) -> None:
+    table = f"marketplace_ai_postingembedding_{encoder.pk}"
+    message = f"The partition {table} does not check that vectors have {encoder.dimension} values."
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {table}_dimension")
+    assert named() == [message]
+    migrate()
+    assert named() == []
+    run(f"ALTER TABLE {table} DROP CONSTRAINT {table}_dimension, "
+        f"ADD CONSTRAINT {table}_dimension CHECK (vector_dims(vector) = 3)")  # fmt: skip
+    assert named() == [message]
+    run(f"ALTER TABLE marketplace_ai_postingembedding DETACH PARTITION {table}")
+    migrate()
+    assert named() == []
+
+
+def test_a_comparison_that_fails_is_said(monkeypatch: Any) -> None:
+    def fail() -> None:
+        raise ProgrammingError("no such schema")
+
+    monkeypatch.setattr("marketplace_ai.checks.differences", fail)
+    [message] = check_schema(databases=["default"])
+    assert "no such schema" in message.msg
 
 
 def test_a_key_to_another_table_is_left_alone() -> None:

@@ -22,7 +22,8 @@ from tests.settings import *
 DATABASES["default"]["OPTIONS"]["options"] = f"-c search_path={os.environ['PROJECT']}"
 """
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMAS = ("first", "second")
+#: As they are written in SQL: one needs quotes.
+SCHEMAS = ("first", '"Tenant-1"')
 POSTINGS = """
 INSERT INTO marketplace_ai_jobposting (title) SELECT 'Male ' || n
 FROM generate_series(1, {count}) AS n
