@@ -72,6 +72,24 @@ def check_audit_sample_rate(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register("marketplace_ai")
+def check_drain_queues(**kwargs: Any) -> list[CheckMessage]:
+    """E009: names of queues that are not a list: of a string, each letter would be one."""
+    queues: object = conf.conf.drain_queues
+    if queues is None or (
+        isinstance(queues, list | tuple | set | frozenset)
+        and all(isinstance(name, str) for name in queues)
+    ):
+        return []
+    return [
+        Error(
+            f"{conf.PREFIX}DRAIN_QUEUES is {queues!r}.",
+            hint='It must be a list of names, as ["celery"], or None for all queues.',
+            id="marketplace_ai.E009",
+        )
+    ]
+
+
 #: Settings of time, and whether they may be 0.
 _TIMES = {
     "lease_seconds": False,

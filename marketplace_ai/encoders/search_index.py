@@ -28,10 +28,15 @@ SELECT index.indisvalid FROM pg_index AS index
 WHERE index.indexrelid = to_regclass(%(index)s)
 """
 
-# The object as pg_locks shows it, unsigned. A session that is idle builds nothing: a transaction
+#: A builder is idle between two of its statements; after so many seconds it builds nothing.
+FORGOTTEN_SECONDS = 10.0
+
+# The object as pg_locks shows it, unsigned. A session that stays idle builds nothing: a transaction
 # pooler gave it to others between our statements, and it kept the lock.
 BUILDER = f"""
-SELECT pid, coalesce(state, '') <> 'idle' FROM pg_locks JOIN pg_stat_activity USING (pid)
+SELECT pid, coalesce(state, '') <> 'idle'
+            OR state_change > clock_timestamp() - make_interval(secs => %s)
+FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %s::oid
   AND objid = ({advisory_locks.OBJECT}::bigint & 4294967295)::oid
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -67,7 +72,7 @@ def state(encoder: Encoder) -> State:
         found = cursor.fetchone()
         if found and found[0]:
             return State.READY
-        cursor.execute(BUILDER, [advisory_locks.SEARCH_INDEX_BUILD, encoder.pk])
+        cursor.execute(BUILDER, [FORGOTTEN_SECONDS, advisory_locks.SEARCH_INDEX_BUILD, encoder.pk])
         holder = cursor.fetchone()
         if holder and holder[1]:
             return State.BUILDING
@@ -114,7 +119,7 @@ def build_search_index(encoder: Encoder) -> bool:
 
 def _refuse_forgotten_lock(cursor: CursorWrapper, lock: list[int]) -> None:
     """Raise ForgottenLockError if the lock is held by a session that builds nothing."""
-    cursor.execute(BUILDER, lock)
+    cursor.execute(BUILDER, [FORGOTTEN_SECONDS, *lock])
     holder = cursor.fetchone()
     if holder and not holder[1]:
         raise ForgottenLockError(

@@ -441,12 +441,14 @@ DELETE FROM marketplace_ai_queuedposting WHERE id IN (
 """
 
 # Whether a table scan may queue more: fewer rows wait at low priority than workers take in a few
-# batches. Isolated rows do not count, otherwise those that fail would stop the scan.
+# batches. Isolated rows do not count, otherwise those that fail would stop the scan; nor do workers
+# of another project in this database, which have no row in our table.
 HAS_CAPACITY = """
 WITH bound AS MATERIALIZED (
     SELECT %(limit)s * greatest(count(*), 1) AS rows FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(liveness)s::oid
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND objid::bigint IN (SELECT worker FROM marketplace_ai_workerheartbeat)
 ), waiting AS (
     SELECT count(*) AS rows FROM (
         SELECT FROM marketplace_ai_queuedposting

@@ -34,7 +34,7 @@ TASK = "marketplace_ai.wake_up"
 #: Saves of one process within this many seconds share one wake-up.
 COALESCE_SECONDS = 0.05
 #: No wake-up is added to a queue with so many messages: either nobody consumes it, and it would
-#: grow until Redis is full, or those before it wake the workers as well.
+#: grow until Redis is full, or workers are behind. Then postings are found by polling.
 MAX_WAITING = 20
 #: The publisher must never wait: with the broker's defaults a dead Redis costs a save 2-6 s.
 #: They take precedence over the project's broker_transport_options.

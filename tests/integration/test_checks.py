@@ -47,6 +47,15 @@ def test_e005_a_sample_rate_that_is_no_share(settings: Any, rate: object) -> Non
     assert message.msg == f"MARKETPLACE_AI_AUDIT_SAMPLE_RATE is {rate!r}."
 
 
+@pytest.mark.parametrize("queues", ["celery", [b"celery"], 1])
+def test_e009_queues_that_are_no_list_of_names(settings: Any, queues: object) -> None:
+    settings.MARKETPLACE_AI_DRAIN_QUEUES = queues
+    message = only(check_messages(), "E009")
+    assert message.msg == f"MARKETPLACE_AI_DRAIN_QUEUES is {queues!r}."
+    settings.MARKETPLACE_AI_DRAIN_QUEUES = ("celery",)
+    assert not [m for m in check_messages() if m.id == "marketplace_ai.E009"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -71,14 +71,13 @@ class TestQueueing:
     def test_capacity_grows_with_the_workers(self, encoder: Any, small: None) -> None:
         older(40)
         backfill.request(encoder)
-        workers_alive = [Liveness() for _ in range(3)]
+        elsewhere = Liveness()  # a worker of another project in this database
         try:
-            for liveness in workers_alive:
-                liveness.acquire()
-            advance_all()
+            elsewhere.acquire()
+            with idle_worker(), idle_worker(), idle_worker():
+                advance_all()
         finally:
-            for liveness in workers_alive:
-                liveness.close()
+            elsewhere.close()
         assert len(queued()) == 30
 
     def test_isolated_and_fresh_rows_do_not_count(self, encoder: Any, small: None) -> None:

@@ -14,7 +14,7 @@ from marketplace_ai.db import advisory_locks
 from marketplace_ai.encoders import active
 from marketplace_ai.models import JobPosting, PostingChange, Priority, QueuedPosting
 from marketplace_ai.queue import claim as claims
-from marketplace_ai.queue import intake, sql
+from marketplace_ai.queue import intake, sql, stats
 from marketplace_ai.queue.lease import Liveness
 from tests.integration.encoders.factories import candidate
 
@@ -242,6 +242,17 @@ def test_every_statement_is_planned(name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)
         assert cursor.fetchall()
+
+
+def test_postponed_rows_are_found_by_the_indexes_of_claimable_ones() -> None:
+    """`doctor` must not read a queue of millions for them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {stats.POSTPONED}", {"bound": 1})
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Seq Scan on marketplace_ai_queuedposting" not in plan
+    assert "marketplace_ai_queue_unclaimed" in plan
+    assert "marketplace_ai_queue_candidate" in plan
 
 
 def test_a_claim_reads_only_the_rows_it_takes() -> None:
