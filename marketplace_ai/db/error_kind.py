@@ -120,8 +120,8 @@ _CURES = {
     "0A": "Run manage.py migrate, and restart the workers. A rule (CREATE RULE) on the project's "
     "tables must become a trigger.",
     "23503": "MARKETPLACE_AI_JOB_MODEL or MARKETPLACE_AI_CATEGORY_MODEL names another model than "
-    "at the first migrate: set it back. A table that INHERITS from that of the postings must become "
-    "a partition: no key can refer to its rows.",
+    "at the first migrate: set it back. A table that INHERITS from that of the postings must "
+    "become a partition: no key can refer to its rows.",
     "23514": "A partition is missing: run manage.py migrate, and manage.py doctor.",
     "3F": "Run manage.py migrate, or correct the search_path of the database role.",
     "42": "The tables are not as the settings and the models say: run manage.py migrate, then "
