@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MIGRATE = "Run manage.py migrate: it restores what is missing."
 #: For what ``migrate`` has made, by its own record, and will not make again.
-BY_HAND = (
+BY_STATEMENT = (
     "Restore a backup, start anew with an empty database, or run this and then manage.py migrate: "
     "{sql}"
 )
@@ -59,11 +59,11 @@ def _missing() -> Iterator[Difference]:
         return
     is_migrated = catalog.is_migrated()
     for table in tables:
-        cure = BY_HAND.format(sql=catalog.create_table_sql(table)) if is_migrated else MIGRATE
+        cure = BY_STATEMENT.format(sql=catalog.create_table_sql(table)) if is_migrated else MIGRATE
         yield Difference(f"The table {table} is missing.", cure)
     for table, column in columns:
         if table not in tables:
-            cure = BY_HAND.format(sql=catalog.add_column_sql(table, column))
+            cure = BY_STATEMENT.format(sql=catalog.add_column_sql(table, column))
             yield Difference(f"The column {column} of {table} is missing.", cure)
 
 

@@ -5,8 +5,6 @@ Those on the project's table are in ``queue.trigger``.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import connections
 
 from marketplace_ai.db.alias import alias
@@ -14,6 +12,7 @@ from marketplace_ai.db.own_schema import own_schema
 from marketplace_ai.db.trigger_definitions import Function, Trigger
 
 from . import category_deletions, generations
+from .catalog import rows
 
 TRIGGERS = (*generations.TRIGGERS, *category_deletions.TRIGGERS)
 FUNCTIONS = tuple(dict.fromkeys(trigger.function for trigger in TRIGGERS))
@@ -28,7 +27,7 @@ FOUND_FUNCTIONS = """
 SELECT proname, prosrc, prosecdef, coalesce(proconfig, '{}'), EXISTS (
     SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
 FROM pg_proc
-WHERE proname LIKE 'marketplace\\_ai\\_%'
+WHERE proname LIKE 'marketplace\\_ai\\_%%'
   AND pronamespace = to_regnamespace(quote_ident(current_schema()))
 """
 
@@ -44,7 +43,7 @@ def other_triggers() -> list[tuple[Trigger, str]]:
     result = []
     found = {}
     for table in {trigger.table for trigger in TRIGGERS}:
-        for name, mode, text in _rows(FOUND_TRIGGERS, [table]):
+        for name, mode, text in rows(FOUND_TRIGGERS, [table]):
             found[table, name] = mode, text
     for trigger in TRIGGERS:
         mode, text = found.get((trigger.table, trigger.name), ("", ""))
@@ -59,7 +58,7 @@ def other_triggers() -> list[tuple[Trigger, str]]:
 
 def other_functions(wanted: dict[str, Function]) -> list[tuple[str, str]]:
     """(name, fault) of functions that are missing, or not as ``wanted`` has them by name."""
-    found = {name: rest for name, *rest in _rows(FOUND_FUNCTIONS)}
+    found = {name: rest for name, *rest in rows(FOUND_FUNCTIONS, {})}
     faults = [(name, "is missing") for name in wanted if name not in found]
     for name, (body, as_owner, settings, is_public) in sorted(found.items()):
         function = wanted.get(name)
@@ -77,9 +76,3 @@ def other_functions(wanted: dict[str, Function]) -> list[tuple[str, str]]:
         elif is_public and function.as_owner:
             faults.append((name, "may be attached to a table by anybody"))
     return faults
-
-
-def _rows(sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
-    with connections[alias()].cursor() as cursor:
-        cursor.execute(sql, values)
-        return list(cursor.fetchall())

@@ -138,12 +138,13 @@ PUT_TOGETHER = {
         "name(encoder)",
     },
     "encoders/partitions.py": {"how"},
-    "schema/catalog.py": {
+    "schema/catalog.py": {"sql"},
+    "schema/indexes.py": {
         "editor._create_index_sql(model, fields=[item])",
-        "editor._create_unique_sql(model, [item])", "sql",
+        "editor._create_unique_sql(model, [item])",
     },
     "schema/encoder_partitions.py": {
-        "PostingEmbedding._meta.db_table", "dimension", "int(encoder.pk)", "table",
+        "PostingEmbedding._meta.db_table", "_dimension_sql(encoder)", "int(encoder.pk)", "table",
     },
     "schema/foreign_keys.py": {
         "add_sql(field, fault.key.on_delete)",
@@ -157,7 +158,7 @@ PUT_TOGETHER = {
     },
     "schema/rights.py": {"statement"},
     "schema/repair.py": {
-        "found.name", "found.sql", "found.table", "function.sql", "identity", "table",
+        "found.name", "found.sql", "found.table", "identity", "statement", "table",
     },
     "taxonomy/follow_keys.py": {
         "statement.format(category_type=pk.rel_db_type(connections[alias()]))",
