@@ -147,7 +147,7 @@ _CURES = {
     "adapter.",
     "55000": "A publication needs a replica identity: run manage.py migrate, or "
     "ALTER TABLE ... REPLICA IDENTITY FULL.",
-    "HV": "Mend the foreign table that a trigger of the project uses.",
+    "HV": "Fix the foreign table that a trigger of the project uses.",
 }
 
 
