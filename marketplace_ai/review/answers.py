@@ -17,7 +17,7 @@ from marketplace_ai.adapter import CategoryRefusedError, JobAdapter, get_adapter
 from marketplace_ai.audit import audited_postings
 from marketplace_ai.conf import conf
 from marketplace_ai.db.alias import alias
-from marketplace_ai.db.error_kind import ErrorKind, describe, error_kind
+from marketplace_ai.db.error_kind import ErrorKind, SetupError, describe, error_kind
 from marketplace_ai.encoding import backend_registry
 from marketplace_ai.models import (
     Decision,
@@ -66,14 +66,12 @@ def answer(
         )
         if posting is None:
             raise AnswerError(gettext("The posting does not exist any more."))
-        category = None
-        if category_id is not None:
-            category = lock_categories([category_id]).get(category_id)
-            if category is None:
-                raise AnswerError(gettext("The category does not exist any more."))
         previous = (
             Decision.objects.using(alias()).filter(posting_id=posting_id, is_current=True).first()
         )
+        category = _lock_categories(posting_id, category_id, previous).get(category_id)
+        if category_id is not None and category is None:
+            raise AnswerError(gettext("The category does not exist any more."))
         if seen is not None and (previous is None or previous.pk != seen):
             raise AnswerError(
                 gettext("Somebody else or a new text has changed the decision meanwhile.")
@@ -105,6 +103,21 @@ def answer(
             _add_exemplar(posting_id, text, category_id, key, user)
     decision.refresh_from_db(fields=["decided_at"])
     return decision
+
+
+def _lock_categories(
+    posting_id: Any, category_id: Any | None, previous: Decision | None
+) -> dict[Any, Any]:
+    """Lock the category of the answer, and those that its decision and exemplar leave: a DELETE of
+    one would wait for these rows, and the answer for what that holds."""
+    replaced = Exemplar.objects.using(alias()).filter(posting_id=posting_id)
+    wanted = {category_id, *replaced.values_list("category_id", flat=True)}
+    if previous is not None:
+        wanted.add(previous.category_id)
+    try:
+        return lock_categories(wanted - {None})
+    except SetupError as error:
+        raise AnswerError(f"{error} {error.cure}") from error
 
 
 def _apply(adapter: JobAdapter, posting_id: Any, category_id: Any | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import OperationalError, connection, connections, transaction
 
 from marketplace_ai.imports.exemplars import exemplars_from_postings
 from marketplace_ai.models import (
@@ -187,3 +187,22 @@ def test_a_category_that_the_projects_trigger_refuses(
     with pytest.raises(AnswerError, match=sentence):
         answer(decided.pk, category.pk, moderator)
     assert not Decision.objects.filter(decided_by=moderator).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delete_of_the_earlier_category_waits_for_the_answer(
+    decided: JobPosting, catalog: dict[str, Category]
+) -> None:
+    """It would wait for the exemplar that the answer replaces, and the answer for its number."""
+    answer(decided.pk, catalog["maling"].pk, None)
+    other = connections.create_connection("default")
+    try:
+        with transaction.atomic():
+            answer(decided.pk, catalog["plen"].pk, None)
+            with other.cursor() as cursor, pytest.raises(OperationalError, match="lock"):
+                cursor.execute(
+                    "SELECT FROM marketplace_ai_category WHERE id = %s FOR UPDATE NOWAIT",
+                    [catalog["maling"].pk],
+                )
+    finally:
+        other.close()
