@@ -35,7 +35,7 @@ FROM pg_proc AS p
 JOIN pg_roles AS r ON r.oid = p.proowner
 JOIN pg_class AS c ON c.oid = to_regclass(%s)
 WHERE p.prosecdef AND p.proname LIKE 'marketplace\\_ai\\_%%'
-  AND p.pronamespace = current_schema()::regnamespace
+  AND p.pronamespace = to_regnamespace(quote_ident(current_schema()))
   AND NOT (has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
            AND has_table_privilege(r.oid, c.oid, 'INSERT') AND NOT {HIDES})
 ORDER BY p.proname

@@ -110,7 +110,7 @@ def test_a_heartbeat_that_cannot_be_written_is_logged_once(
         execute("ALTER TABLE elsewhere RENAME TO marketplace_ai_workerheartbeat")
     (record,) = caplog.records
     assert "doctor cannot see this worker" in record.getMessage()
-    assert "run manage.py migrate" in record.getMessage()
+    assert "Run manage.py migrate" in record.getMessage()
 
 
 def test_a_frozen_worker_or_a_lock_that_a_pooler_kept(heartbeat: Heartbeat) -> None:

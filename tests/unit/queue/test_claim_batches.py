@@ -7,8 +7,9 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace_ai.encoding.token_batches import CHARACTERS_PER_TOKEN, SPECIAL_TOKENS
 from marketplace_ai.queue.claim import ClaimedRow
-from marketplace_ai.queue.claim_batches import CHARACTERS_PER_TOKEN, SPECIAL_TOKENS, Rows, batches
+from marketplace_ai.queue.claim_batches import Rows, batches
 
 LONGEST = 24
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
