@@ -129,6 +129,11 @@ def cure(error: BaseException) -> str:
     return _CURES.get(code) or _CURES.get(code[:2]) or "Run manage.py doctor."
 
 
+def describe_with_cure(error: BaseException) -> str:
+    """The error, and what to do about it, as sentences in one line."""
+    return f"{describe(error).removesuffix('.')}. {cure(error)}"
+
+
 _CURES = {
     "0A": "Run manage.py migrate, and restart the workers. A rule (CREATE RULE) on the project's "
     "tables must become a trigger.",

@@ -51,4 +51,4 @@ def examine() -> Iterator[Finding]:
             remedy = "See PostgreSQL's log, and run manage.py doctor again."
             if error_kind(error) is ErrorKind.SETUP:
                 remedy = cure(error)
-            yield Finding(check.__name__, False, f"{describe(error)}.", remedy)
+            yield Finding(check.__name__, False, f"{describe(error).removesuffix('.')}.", remedy)

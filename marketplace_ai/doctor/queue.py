@@ -47,11 +47,12 @@ def queue() -> Iterator[Finding]:
             "See their errors in admin under Queued postings, and retry them from there.",
         )  # fmt: skip
     if state.postponed:
+        waiting = f"{stats.format_count(state.postponed)} postings wait"
+        if state.postponed == 1:
+            waiting = "1 posting waits"
         yield Finding(
-            "set-up", False,
-            f"{stats.format_count(state.postponed)} postings wait, uncounted, after: "
-            f"{state.postponed_error}",
-            "Fix that; they are tried again every half minute.",
+            "set-up", False, f"{waiting}, uncounted, after: {state.postponed_error}",
+            "Fix that; workers try again every half minute.",
         )  # fmt: skip
     if state.rescans:
         yield Finding(

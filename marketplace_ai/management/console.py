@@ -23,8 +23,8 @@ from marketplace_ai.db.error_kind import (
     DATABASE_ERRORS,
     ErrorKind,
     SetupError,
-    cure,
     describe,
+    describe_with_cure,
     error_kind,
     sqlstate,
 )
@@ -92,13 +92,13 @@ class DatabaseCommand(FileCommand):
             if kind is ErrorKind.INFRASTRUCTURE or isinstance(error, OperationalError):
                 raise CommandError(f"The database cannot be used: {message}") from error
             if isinstance(error, SetupError):
-                raise CommandError(f"{message} {cure(error)}") from error
+                raise CommandError(describe_with_cure(error)) from error
             if code is None:
                 raise  # a mistake of ours: nothing that the server said
             if code in NOT_MIGRATED:
                 raise CommandError(f"{message}. Run manage.py migrate first.") from error
             if kind is ErrorKind.SETUP:
-                raise CommandError(f"{message}. {cure(error)}") from error
+                raise CommandError(describe_with_cure(error)) from error
             raise CommandError(f"The database refuses this: {message}") from error
 
 

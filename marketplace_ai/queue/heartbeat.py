@@ -19,7 +19,7 @@ from django.db import connections, transaction
 
 from marketplace_ai.db import advisory_locks
 from marketplace_ai.db.alias import alias
-from marketplace_ai.db.error_kind import DATABASE_ERRORS, ErrorKind, cure, describe, error_kind
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, ErrorKind, describe_with_cure, error_kind
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Heartbeat:
         """Log, once, what does not pass by itself."""
         if error_kind(error) is not ErrorKind.INFRASTRUCTURE and not self._has_complained:
             self._has_complained = True
-            logger.warning("doctor cannot see this worker: %s %s", describe(error), cure(error))
+            logger.warning("doctor cannot see this worker: %s", describe_with_cure(error))
 
     def end(self) -> None:
         """The worker ends."""

@@ -38,7 +38,5 @@ def complaint(rows: QuerySet[QueuedPosting]) -> str:
     if not count:
         return ""
     error = rows.aggregate(error=Max("last_error"))["error"]
-    return (
-        f"{count} postings wait, uncounted, after: {error} Fix that; workers try them again every "
-        "half minute."
-    )
+    waiting = "1 posting waits" if count == 1 else f"{count} postings wait"
+    return f"{waiting}, uncounted, after: {error} Fix that; workers try again every half minute."

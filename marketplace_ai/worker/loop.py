@@ -21,8 +21,8 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.db.error_kind import (
     DATABASE_ERRORS,
     ErrorKind,
-    cure,
     describe,
+    describe_with_cure,
     error_kind,
     sqlstate,
 )
@@ -151,7 +151,7 @@ class Worker:
                     failures += 1
                     pause = retry_policy.DATABASE.seconds(failures)
                     message = _sentence(error)
-                    logger.warning("%s; trying again in %.1f s", message, pause)
+                    logger.warning("Trying again in %.1f s, after: %s", pause, message)
                     self._release_after_error()
                     self._disconnect()
                     if sqlstate(error):  # the database answers
@@ -339,4 +339,4 @@ def _sentence(error: BaseException) -> str:
     """The error for the log and for ``doctor``; with its cure, unless it passes by itself."""
     if error_kind(error) is ErrorKind.INFRASTRUCTURE:
         return describe(error)
-    return f"{describe(error)} {cure(error)}"
+    return describe_with_cure(error)

@@ -22,8 +22,8 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.db.error_kind import (
     DATABASE_ERRORS,
     ErrorKind,
-    cure,
     describe,
+    describe_with_cure,
     error_kind,
     may_concern_one_row,
 )
@@ -318,7 +318,7 @@ class Prefetcher:
             claims.isolate(claim.token, failed.ids)
             self._drop(failed)
             return
-        message = f"{describe(error)} {cure(error)}"
+        message = describe_with_cure(error)
         claims.postpone(claim.token, failed.ids[0], message, delay=SETUP_SECONDS)
         self._drop(failed)
         self._setup_failures += 1

@@ -45,7 +45,7 @@ def test_a_drain_ends_with_what_the_set_up_stops() -> None:
         worker.run(until_empty=True)
     assert Decision.objects.count() == len(jobs) - 1
     (sentence,) = worker.unfinished()
-    assert sentence.startswith("1 postings wait, uncounted, after: ")
+    assert sentence.startswith("1 posting waits, uncounted, after: ")
     assert "Grant the workers' database role" in sentence
 
 

@@ -77,7 +77,7 @@ def test_a_full_disk_loses_nothing(
                 break
         assert errors, "the disk is not full"
         assert isinstance(errors[0], psycopg.OperationalError), errors
-        worker.wait_for(lambda: "trying again in" in worker.log.read_text(), "it does not wait")
+        worker.wait_for(lambda: "Trying again in" in worker.log.read_text(), "it does not wait")
         assert worker.process.poll() is None
         ballast.unlink()
         # A server that could not even write its log has ended itself.

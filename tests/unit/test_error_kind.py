@@ -133,6 +133,8 @@ def test_a_setup_mistake_has_a_cure_in_one_sentence() -> None:
         text: Any = error_kind.cure(raised(code))
         assert text.endswith(".")
         assert "\n" not in text
+        sentences = error_kind.describe_with_cure(raised(code))
+        assert sentences.endswith(f"(SQLSTATE {code}). {text}")
 
 
 def test_a_value_that_the_server_quotes_is_not_repeated() -> None:
@@ -148,4 +150,5 @@ def test_a_mistake_that_we_find_ourselves_brings_its_cure() -> None:
     assert (error_kind.describe(error), error_kind.cure(error)) == (
         "Categories are hidden.", "Make a policy.",
     )  # fmt: skip
+    assert error_kind.describe_with_cure(error) == "Categories are hidden. Make a policy."
     assert isinstance(error, error_kind.DATABASE_ERRORS), "the loop waits, and goes on"

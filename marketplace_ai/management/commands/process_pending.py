@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 
-from marketplace_ai.db.error_kind import DATABASE_ERRORS, cure, describe
+from marketplace_ai.db.error_kind import DATABASE_ERRORS, describe_with_cure
 from marketplace_ai.encoding import EncoderError
 from marketplace_ai.management.console import DatabaseCommand, progress, runtime_error, usage_error
 from marketplace_ai.management.encoder_options import registered_name
@@ -58,7 +58,7 @@ class Command(DatabaseCommand):
             except EncoderError as error:
                 runtime_error(str(error))
             except DATABASE_ERRORS as error:
-                runtime_error(f"{describe(error)} {cure(error)}")
+                runtime_error(describe_with_cure(error))
         if options["drain"] and not worker.stopping and (left := worker.unfinished()):
             runtime_error(" ".join(left))
         if only is not None:
