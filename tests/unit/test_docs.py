@@ -80,5 +80,20 @@ def test_files_named_in_contributing_exist() -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def test_tests_named_in_reliability_exist() -> None:
+    """Each ``-k NAME`` names a test, a class or a parameter of the file named last before it."""
+    tests: set[str] = set()
+    for line in text(ROOT / "docs/reliability.md").splitlines():
+        for file, names in re.findall(r"(test_\w+\.py)|-k (\w+|\"[^\"]+\")", line):
+            if file:
+                paths = list((ROOT / "tests").rglob(file))
+                assert paths, line
+                sources = "".join(map(text, paths))
+                tests = set(re.findall(r"(?:def test_|class |\")(\w+)", sources))
+            elif names not in ("NAME", "redis"):  # of all of "make faults"
+                for name in names.strip('"').split(" or "):
+                    assert any(name.removeprefix("test_") in test for test in tests), line
+
+
 def test_the_readme_is_short() -> None:
     assert len(text(ROOT / "README.md").splitlines()) < 150
