@@ -36,7 +36,7 @@ class Command(FileCommand):
         )
         parser.add_argument("--int8", action="store_true", help="export in 8 bits as well")
         parser.add_argument(
-            "--labeled", "--labelled", metavar="FILE", help="CSV file of labeled texts"
+            "--labeled", "--labelled", metavar="FILE", help="labeled texts: CSV or .xlsx"
         )
         parser.add_argument(
             "--output",

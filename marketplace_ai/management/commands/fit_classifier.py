@@ -38,7 +38,7 @@ class Command(DatabaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--calibration", metavar="FILE", help="CSV file of labeled postings")
+        parser.add_argument("--calibration", metavar="FILE", help="labeled postings: CSV or .xlsx")
         parser.add_argument(
             "--encoder",
             metavar="NAME",

@@ -12,7 +12,7 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(DatabaseCommand):
     help = (
-        "Load categories from a CSV file with the columns slug, parent, name_nb and, optionally, "
+        "Load categories from a table with the columns slug, parent, name_nb and, optionally, "
         "name_en and scope_nb. Categories that exist already are updated. All rows are checked "
         "first; if one is wrong, nothing is written."
     )

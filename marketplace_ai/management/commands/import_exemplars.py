@@ -16,7 +16,7 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(DatabaseCommand):
     help = (
-        "Load exemplars, the labeled texts that vote: from a CSV file with the columns text and "
+        "Load exemplars, the labeled texts that vote: from a table with the columns text and "
         "category (a category's key, or 'none' for a text that fits no category) or, with "
         "--from-jobs, from postings with a category that a person set. Exemplars that exist "
         "already are left unchanged."
@@ -39,7 +39,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["from_jobs"]:
-            usage_error("Give either a CSV file or --from-jobs.")
+            usage_error("Give either a file or --from-jobs.")
         if options["per_category"] < 1:
             usage_error(f"--per-category must be 1 or more, not {options['per_category']}.")
         try:

@@ -12,7 +12,7 @@ from marketplace_ai.text.csv_files import TableError
 
 class Command(DatabaseCommand):
     help = (
-        "Create postings from a CSV file with the columns title and description, through the job "
+        "Create postings from a table with the columns title and description, through the job "
         "model as any other code would; other columns are ignored. All rows are checked first."
     )
 
