@@ -21,6 +21,7 @@ from . import conf
 from .adapter import JobAdapter, get_adapter
 from .db import vector_type
 from .db.alias import alias
+from .db.error_kind import describe
 from .encoding import DTYPES, backend_registry
 from .models import QueuedPosting, get_category_model, get_job_model
 from .queue.lease_timing import SHORTEST_LEASE, LeaseTiming
@@ -385,7 +386,11 @@ def check_schema(databases: Sequence[str] | None = None, **kwargs: Any) -> list[
     except (ImproperlyConfigured, ImportError):
         return []  # other checks report it
     except DatabaseError as error:
-        found = [Difference(f"The tables cannot be compared with the models: {error}", SEE_DOCTOR)]
+        found = [
+            Difference(
+                f"The tables cannot be compared with the models: {describe(error)}.", SEE_DOCTOR
+            )
+        ]
     return [
         Warning(difference.message, hint=difference.cure, id="marketplace_ai.W005")
         for difference in found

@@ -61,7 +61,7 @@ def exemplars() -> Iterator[Finding]:
 def contradictions() -> Iterator[Finding]:
     """Which of the newest exemplars have one text and several labels."""
     if found := stored_contradictions(EXEMPLARS_READ):
-        message = contradiction_sentence("Exemplars", found, "Each votes for its own.")
+        message = contradiction_sentence("Exemplars", found, "Each votes for its own label.")
         yield Finding(
             "contradictions", True, message,
             "Quarantine or correct the wrong ones in admin, and fit again.",

@@ -14,7 +14,11 @@ def schema() -> Iterator[Finding]:
     for difference in found:
         yield Finding("schema", False, difference.message, difference.cure)
     if not found:
-        yield Finding("schema", True, "Foreign keys, triggers, partitions and indexes are there.")
+        yield Finding(
+            "schema",
+            True,
+            "Foreign keys, triggers, functions, partitions and indexes are in order.",
+        )
 
 
 CHECKS = [schema]

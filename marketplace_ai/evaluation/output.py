@@ -42,7 +42,7 @@ def notes(figures: Figures) -> Iterator[str]:
             "near-duplicates count once."
         )
     if figures["categories"] == 1:
-        yield "All training rows that have a category have the same one: nothing is told apart."
+        yield "All training rows with a category have the same one: there is nothing to tell apart."
     if count := figures["unknown_categories"]:
         yield f"{count} test rows have only categories without a training row; they count as wrong."
     if count := figures["several_answers"]:

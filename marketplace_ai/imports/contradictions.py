@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: What it means that exemplars contradict each other, and what to do.
-CURE = "Each row votes for its own: quarantine or correct the wrong ones."
+CURE = "Each row votes for its own label: quarantine or correct the wrong ones."
 
 #: Text, the key of its category (None: fits no category), and where it stands.
 ImportedText = tuple[str, str | None, str]

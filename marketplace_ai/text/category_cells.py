@@ -64,7 +64,7 @@ def category_cells(
         if NONE in named and len(named) > 1:
             raise TableError(
                 f"{path}, line {row.line}: 'none' stands beside a category; a text fits none or "
-                "it fits some. Keep one of both."
+                "it fits some. Keep one of the two."
             )
     return found
 

@@ -79,7 +79,7 @@ def decode(path: Path, data: bytes) -> Decoded:
             return Decoded(text.removesuffix("\x1a"), encoding)
         line = data[: len(mark) + error.start].count(b"\n") + 1
         raise TableError(
-            f"{path}, line {line}: not {encoding}, as which the file begins. Save it anew as UTF-8."
+            f"{path}, line {line}: not {encoding}, though it begins so. Save it again as UTF-8."
         ) from None
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1

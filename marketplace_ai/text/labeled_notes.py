@@ -36,4 +36,7 @@ def tell_notes(
         tell(f"{path}: the {len(texts):,} rows have only {distinct:,} different texts.")
     if len(set(map(frozenset, labels))) == 1:
         label = "|".join(labels[0]) or NONE
-        tell(f"{path}: all {len(labels):,} rows have one label, {label!r}, so none is told apart.")
+        tell(
+            f"{path}: all {len(labels):,} rows have one label, {label!r}: there is nothing to tell "
+            "apart."
+        )

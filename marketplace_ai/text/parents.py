@@ -60,7 +60,9 @@ def read_catalog(path: str) -> dict[str, str | None]:
         slug = row["slug"]
         check_slug(path, row)
         if slug in parents:
-            raise TableError(f"{path}, line {row.line}: the slug {slug!r} stands there twice.")
+            raise TableError(
+                f"{path}, line {row.line}: the slug {slug!r} stands there twice. Keep one."
+            )
         parents[slug] = row["parent"]
         lines[slug] = row.line
     tell_parents(path, (row["parent"] for row in rows), parents.keys())

@@ -48,7 +48,7 @@ def read_workbook(
         raise
     except Exception as error:  # noqa: BLE001 (a damaged workbook raises whatever it breaks)
         raise TableError(
-            f"{path}: the workbook is damaged ({type(error).__name__}). Save it anew in Excel, or "
+            f"{path}: the workbook is damaged ({type(error).__name__}). Save it again in Excel, or "
             f"{_AS_CSV}."
         ) from None
     filled = {name: rows for name, rows in sheets.items() if rows}
@@ -68,7 +68,7 @@ def _check_archive(path: Path, data: bytes) -> None:
             unpacked = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise TableError(
-            f"{path}: the workbook or archive is cut off or damaged. Save it anew."
+            f"{path}: the workbook or archive is cut off or damaged. Save it again."
         ) from None
     if "xl/workbook.xml" not in names:
         raise TableError(

@@ -194,7 +194,7 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             "near-duplicates count once."
         )
     if len(figures["categories"]) == 1:
-        yield "All exemplars that have a category have the same one: nothing is told apart."
+        yield "All exemplars with a category have the same one: there is nothing to tell apart."
     if figures["unknown_labels"]:
         yield f"{figures['unknown_labels']} labeled rows have a category without exemplars."
     yield f"Guaranteed: {target:.0%} precision at a confidence level of {confidence:.0%}."

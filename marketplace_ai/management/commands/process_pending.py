@@ -22,7 +22,10 @@ class Command(DatabaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--drain", action="store_true", help="exit when the queue is empty")
+        parser.add_argument(
+            "--drain", action="store_true",
+            help="exit when the queue is empty, or with 1 and a sentence where only you can help",
+        )  # fmt: skip
         parser.add_argument(
             "--encoder", metavar="NAME",
             help="work only for this candidate, for example on a second GPU, while it is one",

@@ -103,4 +103,4 @@ def _tell_text_in_all(path: str, rows: Sequence[Row]) -> None:
     [(key, count)] = counts.most_common(1)
     if count == len(rows):
         text = next(text for text in row_texts(rows[0]) if same_text_key(text) == key)
-        tell(f"{path}: {shortened(text)!r} is in all {count:,} rows, which teaches little else.")
+        tell(f"{path}: {shortened(text)!r} is in all {count:,} rows, which teach little.")

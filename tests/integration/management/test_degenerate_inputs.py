@@ -180,7 +180,7 @@ EXEMPLARS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
     "none at all": ([], {"fit": "no exemplars yet", "mine": "no category"}),
     "one": (
         [("Male tak", "maling")],
-        {"mine": "only one category", "fit": "nothing is told apart"},
+        {"mine": "only one category", "fit": "nothing to tell apart"},
     ),
     "one of none": ([("Hei", "")], {"fit": "no exemplar has a category", "mine": "no category"}),
     "one text, two categories": (
@@ -189,11 +189,11 @@ EXEMPLARS: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
     ),
     "one category": (
         [(f"{word} tak", "maling") for word in ("Male", "Beise", "Sparkle")],
-        {"mine": "only one category", "fit": "nothing is told apart"},
+        {"mine": "only one category", "fit": "nothing to tell apart"},
     ),
     "one category and none": (
         [("Male tak", "maling"), ("Beise bod", "maling"), ("Hei", ""), ("Selger sykkel", "")],
-        {"mine": "only one category", "fit": "nothing is told apart"},
+        {"mine": "only one category", "fit": "nothing to tell apart"},
     ),
     "a text of each": (
         [("Male tak", "maling"), ("Luke bed", "plen"), ("Hei", "")],
