@@ -63,12 +63,14 @@ def broker() -> Finding:
             connection.ensure_connection(max_retries=0, timeout=1)
             queue, waiting = wake_up.count_waiting(current_app, connection)
             if waiting >= wake_up.MAX_WAITING and not _is_consumed(queue):
+                # No failure: a host may have process_pending alone, which needs no messages.
                 return Finding(
-                    "broker", False,
+                    "broker", True,
                     f"{waiting} messages wait in the queue {queue!r}, and no Celery worker that "
-                    "consumes it answers.",
+                    "consumes it answers. Postings are found by polling; interactive tasks wait.",
                     f"Start one (celery -A PROJECT worker -Q {queue}), or route marketplace_ai.* "
-                    "to a queue that one consumes.",
+                    "to a queue that one consumes. With process_pending alone, set "
+                    "MARKETPLACE_AI_WAKE_UP to False.",
                 )  # fmt: skip
     except Exception as error:  # noqa: BLE001 (transports raise errors of many types)
         return Finding(

@@ -75,6 +75,8 @@ def test_the_key_of_a_partitioned_table_is_validated_without_a_lock(
         name="second", source="dummy", dimension=3, max_tokens=8, dtype="float32"
     )
     encoder_partitions.create(second)
+    # Other tests, which commit, may have left some.
+    [(partitions,)] = run("SELECT count(*) FROM pg_inherits WHERE inhparent = %s::regclass", table)
     run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
     # As one that was broken off leaves it.
     run(f"ALTER TABLE {table}_{second.pk} ADD CONSTRAINT {name} FOREIGN KEY ({field}_id) "
@@ -85,15 +87,16 @@ def test_the_key_of_a_partitioned_table_is_validated_without_a_lock(
     changes = [q["sql"] for q in queries if " CONSTRAINT " in q["sql"] and "ALTER" in q["sql"]]
     assert changes[-1].startswith(f'ALTER TABLE "{table}" ADD CONSTRAINT')
     added = [sql for sql in changes[:-1] if "ADD CONSTRAINT" in sql]
-    assert len(added) == 2
+    assert len(added) == partitions
     assert all(sql.endswith("NOT VALID") for sql in added)
-    assert len([sql for sql in changes if "VALIDATE" in sql]) == 2
+    assert len([sql for sql in changes if "VALIDATE" in sql]) == partitions
     keys = run("SELECT conrelid::regclass::text, convalidated, conparentid <> 0 "
                "FROM pg_constraint WHERE conname = %s AND contype = 'f'", name)  # fmt: skip
-    assert sorted(keys) == [
+    assert len(keys) == partitions + 1
+    assert {
         (table, True, False), (f"{table}_{encoder.pk}", True, True),
         (f"{table}_{second.pk}", True, True),
-    ]  # fmt: skip
+    } <= set(keys)  # fmt: skip
     assert named() == []
 
 
