@@ -143,6 +143,22 @@ def at_random(rng: random.Random) -> Callable[[list[Actor]], Actor]:
     return rng.choice
 
 
+def later(rng: random.Random, name: str, longest: int) -> Callable[[list[Actor]], Actor]:
+    """Any, but the named one not before some steps of the others, ``longest`` at most: one with few
+    steps would else be through before those with many have done anything."""
+    left = rng.randrange(longest + 1)
+
+    def choose(ready: list[Actor]) -> Actor:
+        nonlocal left
+        others = [actor for actor in ready if actor.name != name]
+        if left and others:
+            left -= 1
+            return rng.choice(others)
+        return rng.choice(ready)
+
+    return choose
+
+
 def in_order(*names: str) -> Callable[[list[Actor]], Actor]:
     """The named ones first, a step each (where one cannot go on, the next); then any."""
     left = list(names)

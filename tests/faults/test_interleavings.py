@@ -275,7 +275,7 @@ def test_a_persons_category_stands_whenever_it_is_set(
             Actor("person", person.choose(job)),
             Actor("host", edit),
         ]
-        steps = play(url, actors, stepping.at_random(rng))
+        steps = play(url, actors, stepping.later(rng, "person", 40))
         for _ in range(2):
             assert JobPosting.objects.get(pk=job).category_id == chosen.pk, steps
             stepping.drain(residents[2])
