@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,10 @@ import pytest
 
 from demo.services.data_dir import find_installation
 from tests.integration.databases import fresh_database
+from tests.integration.schema.project_process import run_python
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[3]
 
 SETTINGS = """
 from tests.settings import *
@@ -108,21 +106,8 @@ class Project:
         """Give the models this key and table, and run what a developer runs. With the option
         "bare", no encoder is registered."""
         (self.folder / "shop/models.py").write_text(MODELS.format(key=key, table=table))
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", MIGRATE, *options],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DATABASE_URL": self.url,
-                "DJANGO_SETTINGS_MODULE": "shop_settings",
-                "PYTHONPATH": f"{self.folder}:{ROOT}",
-            },
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        out, _ = run_python(self.folder, "shop_settings", self.url, "-c", MIGRATE, *options)
+        report: dict[str, Any] = json.loads(out.splitlines()[-1])
         return report
 
     def run(self, sql: str) -> list[Any]:

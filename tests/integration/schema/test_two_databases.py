@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.integration.databases import fresh_database
+from tests.integration.schema.project_process import run_python
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[3]
 
 SETTINGS = """
 import dj_database_url
@@ -72,21 +69,7 @@ class Project:
         (folder / "two.py").write_text(SETTINGS.format(other=other, routers=routers))
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DATABASE_URL": self.default,
-                "DJANGO_SETTINGS_MODULE": "two",
-                "PYTHONPATH": f"{self.folder}:{ROOT}",
-            },
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout + done.stderr
+        return "".join(run_python(self.folder, "two", self.default, *arguments))
 
     def manage(self, *arguments: str) -> str:
         return self.run("-m", "django", *arguments)

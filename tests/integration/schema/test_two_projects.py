@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.integration.databases import fresh_database
+from tests.integration.schema.project_process import run_python
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +19,6 @@ import os
 from tests.settings import *
 DATABASES["default"]["OPTIONS"]["options"] = f"-c search_path={os.environ['PROJECT']}"
 """
-ROOT = Path(__file__).resolve().parents[3]
 #: As they are written in SQL: one needs quotes.
 SCHEMAS = ("first", '"Tenant-1"')
 POSTINGS = """
@@ -48,22 +45,11 @@ class Project:
         return Project(self._folder, self._database, f"{self._schema},{schema}")
 
     def manage(self, *arguments: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "django", *arguments],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DATABASE_URL": self._database,
-                "DJANGO_SETTINGS_MODULE": "shared_settings",
-                "PROJECT": self._schema,
-                "PYTHONPATH": f"{self._folder}:{ROOT}",
-            },
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout + done.stderr
+        printed = run_python(
+            self._folder, "shared_settings", self._database, "-m", "django", *arguments,
+            fails=fails, PROJECT=self._schema,
+        )  # fmt: skip
+        return "".join(printed)
 
     def check(self) -> str:
         return self.manage("check", "--database", "default")

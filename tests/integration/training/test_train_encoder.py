@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from django.core.management import CommandError, call_command
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
@@ -29,50 +28,9 @@ from marketplace_ai.training.model import weight_interpolation
 from marketplace_ai.training.recipe import Recipe
 from marketplace_ai.training.run import callbacks, trainer
 from marketplace_ai.training.train import train
-from tests.unit.encoding import fakes
+from tests.integration.training.conftest import EACH, TEXTS, rows
 
 pytestmark = pytest.mark.slow
-
-#: Four categories of texts in the small model's ten words.
-TEXTS = {
-    "male": ["male stue", "male bad", "male", "stue male", "male tak"],
-    "tak": ["legge tak", "nytt tak", "legge nytt tak", "tak", "tak nytt"],
-    "flis": ["flis bad", "legge flis", "flis", "nytt flis bad", "bad flis"],
-    "kran": ["kran bad", "nytt kran", "kran", "kran stue", "bad kran"],
-}
-EACH = 32
-
-
-def rows() -> dict[str, list[dict[str, Any]]]:
-    draw = np.random.default_rng(0)
-    names = list(TEXTS)
-    sets: dict[str, list[dict[str, Any]]] = {"triplets": [], "pairs": [], "scored": []}
-    for number in range(EACH):
-        name, other = names[number % 4], names[(number + 1) % 4]
-        anchor, positive = draw.choice(TEXTS[name], 2, replace=False).tolist()
-        negative = str(draw.choice(TEXTS[other]))
-        sets["triplets"].append({"anchor": anchor, "positive": positive, "negative": negative})
-        sets["pairs"].append({"anchor": anchor, "positive": positive, "category": name})
-        score = 0.1 + number % 2 / 10
-        sets["scored"].append({"sentence1": anchor, "sentence2": negative, "score": score})
-    return sets
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the base ``model``, one with a prompt, and the three files."""
-    folder = tmp_path_factory.mktemp("training")
-    fakes.save(folder, normalize=True)
-    fakes.save(
-        folder / "prompted", normalize=True, prompts={"query": "spor : "},
-        default_prompt_name="query",
-    )  # fmt: skip
-    for name, lines in rows().items():
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        (folder / f"{name}.jsonl").write_text(text)
-    test = {"anchor": "bad stue male", "positive": "male stue bad", "negative": "kran tak nytt"}
-    (folder / "test.jsonl").write_text(json.dumps(test) + "\n")
-    return folder
 
 
 def file_options(files: Path, *names: str) -> list[str]:
@@ -370,15 +328,6 @@ def test_a_failure_after_the_last_step_repeats_no_step(
     assert not list(tmp_path.glob(".out*"))
 
 
-def test_hard_negatives_that_leave_no_batch_are_refused(files: Path, tmp_path: Path) -> None:
-    pairs = [row for row in rows()["pairs"] if row["category"] in ("male", "tak")]
-    (tmp_path / "two.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
-    said = refused(
-        files, tmp_path / "out", "--hard-negatives", "--pairs", str(tmp_path / "two.jsonl"), code=1
-    )
-    assert "leave --hard-negatives out" in said
-
-
 #: Runs manage.py with slow steps, the first of which creates a file.
 SLOW_TRAINING = """
 import pathlib, sys, time
@@ -399,86 +348,6 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-@pytest.mark.parametrize("where", ["checkpoint-", "out"])
-def test_a_full_disk_leaves_the_old_directory(
-    where: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = tmp_path / "out"
-    run(files, output)
-    before = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
-
-    save: Any = SentenceTransformer.save_pretrained
-
-    def full(self: Any, path: str, **kwargs: Any) -> Any:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        if not Path(path).name.startswith(where):
-            return save(self, path, **kwargs)
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(SentenceTransformer, "save_pretrained", full)
-    said = refused(files, output, "--overwrite", code=1)
-    assert "No space left" in said and "are unchanged" in said
-    assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == before
-    assert not list(tmp_path.glob(".out-*"))
-
-
-def test_out_of_memory_says_what_to_lower(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*args: Any, **kwargs: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-
-    monkeypatch.setattr(trainer.RecipeTrainer, "compute_loss", full)
-    said = refused(files, tmp_path / "out", "--bf16", code=1)
-    assert "--batch-size (now 4)" in said and "--gradient-checkpointing" in said
-    assert "--bf16" not in said
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_test_set_in_the_training_data_is_refused(files: Path, tmp_path: Path) -> None:
-    said = refused(files, tmp_path / "out", "--eval-triplets", str(files / "triplets.jsonl"))
-    assert "also in the training files" in said
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["--epochs", "0"], "Epochs must be more than 0"),
-        (["--matryoshka", "x"], "--matryoshka takes numbers"),
-        (["--matryoshka", "64"], "no prefix of 64"),
-        (["--matryoshka", "64", "--dry-run"], "no prefix of 64"),
-        (["--seed", "-1"], "seed must lie"),
-        (["--patience", "2"], "needs --eval-triplets"),
-        (["--base", "no-such-thing"], "--base no-such-thing: neither"),
-        (["--pairs", "missing.jsonl"], "missing.jsonl"),
-        (["--resume"], "nothing to resume"),
-    ],
-)
-@pytest.mark.django_db
-def test_bad_input_is_refused(more: list[str], said: str, files: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=said):
-        run(files, tmp_path / "out", *more)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_result_is_only_replaced_with_overwrite(
-    files: Path, trained: Path, tmp_path: Path
-) -> None:
-    before = weights_hash(trained)
-    assert "--overwrite" in refused(files, trained)
-    assert weights_hash(trained) == before
-    # A foreign directory is never replaced.
-    (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "file").touch()
-    assert "not replaced" in refused(files, tmp_path / "theirs", "--overwrite")
-    assert (tmp_path / "theirs" / "file").exists()
-
-
-def test_no_training_file_is_refused(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="nothing to train on"):
-        run(files, tmp_path / "out", names=())
 
 
 def test_a_dry_run_trains_nothing(files: Path, tmp_path: Path) -> None:
@@ -511,3 +380,16 @@ def test_training_triplets_are_learned(files: Path, tmp_path: Path) -> None:
     data = TrainingData(triplets, test=triplets)
     figures = train(base, data, recipe, tmp_path / "out").figures
     assert figures["after"]["cosine_accuracy"] > figures["before"]["cosine_accuracy"] + 0.2
+
+
+def test_a_result_is_only_replaced_with_overwrite(
+    files: Path, trained: Path, tmp_path: Path
+) -> None:
+    before = weights_hash(trained)
+    assert "--overwrite" in refused(files, trained)
+    assert weights_hash(trained) == before
+    # A foreign directory is never replaced.
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").touch()
+    assert "not replaced" in refused(files, tmp_path / "theirs", "--overwrite")
+    assert (tmp_path / "theirs" / "file").exists()
