@@ -71,8 +71,8 @@ def _consequences(categories: list[Any]) -> Iterator[str]:
         yield text % {"n": format_count(count)}
     if count := dependents.answered:
         text = ngettext(
-            "%(n)s posting has an answer of a person and will be in the review queue again.",
-            "%(n)s postings have an answer of a person and will be in the review queue again.",
+            "%(n)s posting was answered by a person and will be in the review queue again.",
+            "%(n)s postings were answered by a person and will be in the review queue again.",
             count,
         )
         yield text % {"n": format_count(count)}

@@ -22,7 +22,7 @@ LIST = "admin:marketplace_ai_category_changelist"
 SAID = [
     "2 exemplars will not vote any more. They vote again when a category has the same key.",
     "1 posting was tagged automatically and will be decided anew.",
-    "1 posting has an answer of a person and will be in the review queue again.",
+    "1 posting was answered by a person and will be in the review queue again.",
     "1 description, which stands in for exemplars, will be deleted.",
 ]
 
