@@ -179,6 +179,7 @@ def test_pages_fit_every_screen(
         reverse("admin:marketplace_ai_automationstop_changelist"),
         reverse("admin:marketplace_ai_automationstop_resume", args=[stop.pk]),
         reverse("admin:marketplace_ai_decision_change", args=[world[0].pk]),
+        reverse("admin:marketplace_ai_category_delete", args=[world[0].category_id]),
     ):
         page.goto(live_server.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
