@@ -43,6 +43,12 @@ def insert(url: str, first: int, count: int) -> int:
     return count
 
 
+def waiting(url: str) -> int:
+    """How many are not done: logged, which no worker has taken in yet, or queued."""
+    queue = ledger.queue(url)
+    return queue.logged + queue.queued
+
+
 def settled(url: str) -> bool:
     """Whether nothing is left to do."""
     return ledger.queue(url).settled

@@ -16,13 +16,12 @@ from marketplace_ai.models import (
     ExemplarEmbedding,
     JobPosting,
     PromotionKind,
-    QueuedPosting,
     ShadowDecision,
 )
 from marketplace_ai.promotion import promote, shadow_mode
 from marketplace_ai.versions import activation
 from tests.acceptance import ledger, workers
-from tests.faults.postings import create, settled
+from tests.faults.postings import create, settled, waiting
 from tests.faults.scale import scaled
 from tests.faults_app import fates, points
 from tests.integration.encoders.factories import candidate, state, vectors
@@ -66,7 +65,7 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
 
         def fed() -> bool:
             nonlocal postings
-            if fates.left(folder) and QueuedPosting.objects.remaining().count() < 100:
+            if fates.left(folder) and waiting(url) < 100:
                 postings += create(postings, each=scaled(5, 20))
             return not fates.left(folder) and settled(url)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from marketplace_ai.models import Decision, JobPosting, Outcome, QueuedPosting
+from marketplace_ai.models import Decision, JobPosting, Outcome
 from tests.acceptance import ledger, workers
-from tests.faults.postings import create, settled
+from tests.faults.postings import create, settled, waiting
 from tests.faults.scale import scaled
 from tests.faults_app import fates, points
 
@@ -44,7 +44,7 @@ def test_workers_killed_at_any_point(rng: random.Random, tmp_path: Path) -> None
         # As long as one is still to die there is something to die of.
         def fed() -> bool:
             nonlocal postings
-            if fates.left(folder) and QueuedPosting.objects.remaining().count() < 100:
+            if fates.left(folder) and waiting(url) < 100:
                 postings += create(postings, each=scaled(10, 20))
             return not fates.left(folder) and settled(url)
 
