@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: each labeled row rows_ by fits without its near-duplicates."""
+"""Out-of-fold predictions: each labeled row by fits without its family."""
 
 from __future__ import annotations
 

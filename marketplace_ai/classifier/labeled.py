@@ -11,15 +11,18 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class LabeledTexts:
-    """``texts`` with unit ``vectors``, float (n, d), and ``labels``.
+    """``texts`` with unit ``vectors``, float (n, d), ``labels`` and ``families``.
 
     A label is any string that names a category for the caller; None means that the text
-    fits no category. Raises ValueError if the three do not belong together.
+    fits no category. A family is any string that texts of one origin share (a customer, a reposted
+    posting, a sentence and its translations); "" where it is not known, and empty where it is known
+    of none. Raises ValueError if the four do not belong together.
     """
 
     texts: Sequence[str]
     vectors: npt.NDArray[np.float32]
     labels: Sequence[str | None]
+    families: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         vectors = np.asarray(self.vectors, dtype=np.float32)
@@ -28,6 +31,8 @@ class LabeledTexts:
                 f"{len(self.texts)} texts, {len(self.labels)} labels and vectors of shape "
                 f"{vectors.shape}: one vector and one label are needed for each text"
             )
+        if len(self.families) not in (0, len(self.texts)):
+            raise ValueError(f"{len(self.texts)} texts and {len(self.families)} families")
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(norms).all() or (norms == 0).any():
             row = int(np.flatnonzero(~np.isfinite(norms) | (norms == 0))[0])
@@ -39,5 +44,8 @@ class LabeledTexts:
 
     def take(self, rows: npt.NDArray[np.intp]) -> LabeledTexts:
         return LabeledTexts(
-            [self.texts[i] for i in rows], self.vectors[rows], [self.labels[i] for i in rows]
+            [self.texts[i] for i in rows],
+            self.vectors[rows],
+            [self.labels[i] for i in rows],
+            [self.families[i] for i in rows] if self.families else (),
         )

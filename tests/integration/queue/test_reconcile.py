@@ -120,6 +120,7 @@ class TestMissedChanges:
         drain()
         assert Decision.objects.filter(is_current=True).count() == 1
 
+    @pytest.mark.slow
     def test_a_row_written_directly_into_a_partition(self, tmp_path: Path) -> None:
         with fresh_database("partitions") as url:
             environment = workers.environment(url, reconcile_interval_hours=1e-6)

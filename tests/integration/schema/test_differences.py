@@ -18,7 +18,8 @@ from marketplace_ai.queue import trigger
 from marketplace_ai.schema import catalog, encoder_partitions, foreign_keys, own_triggers
 from marketplace_ai.schema.differences import differences
 
-pytestmark = pytest.mark.django_db
+# Slow: one test for each single thing that may be missing.
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 FUNCTIONS = [*(f.name for f in own_triggers.FUNCTIONS), *trigger.OPERATIONS]
 AS_OWNER = [*(f.name for f in own_triggers.FUNCTIONS if f.as_owner), *trigger.OPERATIONS]
