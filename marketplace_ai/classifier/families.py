@@ -26,7 +26,7 @@ def find_families(
     groups = near_duplicate_groups(texts)
     if not any(given):
         return groups
-    known = np.flatnonzero([bool(name) for name in given])
+    known = [i for i, name in enumerate(given) if name]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(given[i] for i in known))}
     both = groups.max() + 1 + np.array([numbers[given[i]] for i in known])
     size = int(both.max()) + 1
