@@ -37,8 +37,13 @@ def certify(
     ``exemplars`` (k,) counts each class's. The overall guarantee is proven on rows whose first
     choice had enough of them, and covers those; another category is decided at the same threshold
     if its own rows prove the target.
+
+    The estimand is the precision over families: of one posting drawn from each, how many are right.
+    How large the families of a collection are says nothing on how large they are in the stream, and
+    a row drawn from each is an independent one, for which the binomial bounds are exact.
     """
     none_index = classes.index(None)
+    labeled_rows, out_of_fold = out_of_fold, out_of_fold.one_of_each_family()
     total = len(out_of_fold.y_true)
     sample = leaf_sample(out_of_fold)
     is_leaf = out_of_fold.first_choice != none_index
@@ -65,17 +70,16 @@ def certify(
     return Guarantee(
         target=target,
         calibrated_on=calibrated_on,
-        rows=total,
-        groups=len(np.unique(out_of_fold.groups)),
-        unknown_labels=int((out_of_fold.y_true < 0).sum()),
-        first_choice=_first_choice_accuracy(out_of_fold, none_index),
+        rows=len(labeled_rows.y_true),
+        families=total,
+        unknown_labels=int((labeled_rows.y_true < 0).sum()),
+        first_choice=_first_choice_accuracy(labeled_rows, none_index),
         automatic=automatic,
         none=find_threshold(sample.take(~is_leaf), total, target),
         parent=_parent_rule(out_of_fold, classes, parents, decided, target),
         second_category=second_category.find_threshold(
             out_of_fold.second_categories,
             out_of_fold.y_true,
-            out_of_fold.groups,
             target.confidence_level,
         ),
         categories=categories,
@@ -83,9 +87,9 @@ def certify(
 
 
 def leaf_sample(out_of_fold: OutOfFold) -> CalibrationSample:
-    """Every labeled row, with the calibrated probability of its first choice as the score."""
+    """The rows, each with the calibrated probability of its first choice as the score."""
     wrong = out_of_fold.first_choice != out_of_fold.y_true
-    return CalibrationSample(out_of_fold.probability, wrong, out_of_fold.groups)
+    return CalibrationSample(out_of_fold.probability, wrong)
 
 
 def _first_choice_accuracy(out_of_fold: OutOfFold, none_index: int) -> float | None:
@@ -111,5 +115,5 @@ def _parent_rule(
     sums = sum_by_parent(out_of_fold.pooled, columns, max(len(parent_names), 1))
     best = sums.argmax(axis=1)
     true_parent = np.where(y_true >= 0, columns[y_true], -1)
-    sample = CalibrationSample(sums.max(axis=1), best != true_parent, out_of_fold.groups)
+    sample = CalibrationSample(sums.max(axis=1), best != true_parent)
     return find_threshold(sample.take(eligible), len(y_true), target)

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
+from .families import find_families, one_of_each
 from .labeled import LabeledTexts
 from .linear_heads import to_class_ids
-from .near_duplicates import group_folds, near_duplicate_groups
+from .near_duplicates import group_folds
 from .opinion_pool import ModelScores, exemplar_prior
 from .second_category import SecondCategories
 
@@ -22,18 +23,34 @@ FOLDS = 5
 class OutOfFold:
     """Out-of-fold predictions for b labeled rows.
 
-    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), ``groups`` of
-    near-duplicates, and what fits without the row predicted: ``pooled`` scores (b, k), the
-    ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
+    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), the ``families`` that
+    the rows belong to, and what fits without the row's family predicted: ``pooled`` scores (b, k),
+    the ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
     """
 
     model_scores: ModelScores
     y_true: npt.NDArray[np.intp]
-    groups: npt.NDArray[np.intp]
+    families: npt.NDArray[np.intp]
     pooled: npt.NDArray[np.float64]
     first_choice: npt.NDArray[np.intp]
     probability: npt.NDArray[np.float64]
     second_categories: SecondCategories
+
+    def take(self, rows: npt.NDArray[np.intp]) -> OutOfFold:
+        """The same of the row numbers ``rows``."""
+        return OutOfFold(
+            self.model_scores.take(rows),
+            self.y_true[rows],
+            self.families[rows],
+            self.pooled[rows],
+            self.first_choice[rows],
+            self.probability[rows],
+            self.second_categories.take(rows),
+        )
+
+    def one_of_each_family(self) -> OutOfFold:
+        """A row of each family, drawn at random: rows that are independent of each other."""
+        return self.take(one_of_each(self.families))
 
 
 def cross_fit(
@@ -45,8 +62,8 @@ def cross_fit(
 ) -> OutOfFold:
     """Predict ``calibration`` (None: the exemplars themselves), each row by a fit without it.
 
-    Folds keep groups of near-duplicates whole. An exemplar in the group of a row leaves the index
-    and the fit that score it; if there is none such, ``exemplar_model`` serves every fold, because
+    Folds keep families whole. An exemplar in the family of a row leaves the index and the fit that
+    score it; if there is none such, ``exemplar_model`` serves every fold, because
     labeled postings are never fitted by it. Weights, prior correction and calibration are fitted
     on the other folds; the prior counts all exemplars. ``descriptions`` vote in every fold, as
     they do in production.
@@ -54,13 +71,13 @@ def cross_fit(
     classes = exemplar_model.classes
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
-    texts = [*exemplars.texts] if calibration is None else [*exemplars.texts, *rows.texts]
-    groups = near_duplicate_groups(texts)
-    exemplar_groups, groups = groups[: len(exemplars)], groups[-len(rows) :]
+    everything = exemplars if calibration is None else exemplars.extended(rows)
+    families = find_families(everything.texts, everything.vectors, everything.families)
+    exemplar_families, families = families[: len(exemplars)], families[-len(rows) :]
     y_true = to_class_ids(rows.labels, classes)
-    folds = group_folds(groups, y_true, FOLDS, seed)
+    folds = group_folds(families, y_true, FOLDS, seed)
     model_scores, models = _score_folds(
-        exemplar_model, exemplars, descriptions, exemplar_groups, rows, groups, folds, seed
+        exemplar_model, exemplars, descriptions, exemplar_families, rows, families, folds, seed
     )
 
     pooled = np.zeros((len(rows), len(classes)))
@@ -88,7 +105,7 @@ def cross_fit(
     return OutOfFold(
         model_scores,
         y_true,
-        groups,
+        families,
         pooled,
         first_choice,
         probability,
@@ -100,20 +117,20 @@ def _score_folds(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
     descriptions: LabeledTexts | None,
-    exemplar_groups: npt.NDArray[np.intp],
+    exemplar_families: npt.NDArray[np.intp],
     rows: LabeledTexts,
-    groups: npt.NDArray[np.intp],
+    families: npt.NDArray[np.intp],
     folds: list[npt.NDArray[np.intp]],
     seed: int,
 ) -> tuple[ModelScores, list[ExemplarModel]]:
     """The rows' model scores, and for each fold the exemplar model that gave them."""
-    if not np.isin(exemplar_groups, groups).any():
+    if not np.isin(exemplar_families, families).any():
         index = exemplar_model.index(exemplars, descriptions)
         return exemplar_model.score_rows(index, rows), [exemplar_model] * len(folds)
     parts: list[ModelScores] = []
     models: list[ExemplarModel] = []
     for fold in folds:
-        kept = exemplars.take(np.flatnonzero(~np.isin(exemplar_groups, groups[fold])))
+        kept = exemplars.take(np.flatnonzero(~np.isin(exemplar_families, families[fold])))
         model = ExemplarModel.fit(kept, exemplar_model.classes, seed, descriptions)
         parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
         models.append(model)

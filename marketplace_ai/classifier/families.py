@@ -33,3 +33,9 @@ def find_families(
     links = sp.coo_matrix((np.ones(len(known)), (groups[known], both)), shape=(size, size))
     joined = connected_components(links, directed=False)[1]
     return np.asarray(joined[groups], dtype=np.intp)
+
+
+def one_of_each(families: npt.NDArray[np.intp], seed: int = 0) -> npt.NDArray[np.intp]:
+    """A row number of each of the ``families`` (n,), drawn at random: intp (f,), ascending."""
+    order = np.random.default_rng(seed).permutation(len(families))
+    return np.sort(order[np.unique(families[order], return_index=True)[1]])

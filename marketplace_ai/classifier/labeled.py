@@ -49,3 +49,15 @@ class LabeledTexts:
             [self.labels[i] for i in rows],
             [self.families[i] for i in rows] if self.families else (),
         )
+
+    def extended(self, others: LabeledTexts) -> LabeledTexts:
+        """These texts, followed by ``others``."""
+        known = bool(self.families) or bool(others.families)
+        return LabeledTexts(
+            [*self.texts, *others.texts],
+            np.vstack([self.vectors, others.vectors]),
+            [*self.labels, *others.labels],
+            [name for each in (self, others) for name in each.families or [""] * len(each)]
+            if known
+            else (),
+        )

@@ -21,9 +21,9 @@ def check_held_out(classifier: Classifier, seed: int = 0) -> HeldOutCheck:
     one. Categories that the overall guarantee does not cover (too few exemplars) are left out, as
     they are in its threshold search.
     """
-    scores, guarantee = classifier.out_of_fold, classifier.guarantee
-    if scores is None:
+    if classifier.out_of_fold is None:
         raise ValueError("the classifier was not just fitted")
+    scores, guarantee = classifier.out_of_fold.one_of_each_family(), classifier.guarantee
     covered = {
         row.label
         for row in guarantee.categories
@@ -32,19 +32,17 @@ def check_held_out(classifier: Classifier, seed: int = 0) -> HeldOutCheck:
     eligible = np.array(
         [classifier.classes[code] in covered for code in scores.first_choice], dtype=bool
     )
-    sample = CalibrationSample(
-        scores.probability, scores.first_choice != scores.y_true, scores.groups
-    )
+    sample = CalibrationSample(scores.probability, scores.first_choice != scores.y_true)
     automatic = np.zeros(len(scores.first_choice), dtype=bool)
     target = guarantee.target
-    for fold in group_folds(scores.groups, scores.y_true, FOLDS, seed):
+    for fold in group_folds(scores.families, scores.y_true, FOLDS, seed):
         in_fold = np.zeros(len(automatic), dtype=bool)
         in_fold[fold] = True
         others = len(automatic) - len(fold)
         rule = find_threshold(sample.take(eligible & ~in_fold), others, target)
         if rule.threshold is not None:
             automatic |= eligible & in_fold & (scores.probability >= rule.threshold)
-    rows, errors = sample.take(automatic).count_evidence()
+    rows, errors = sample.take(automatic).count()
     return HeldOutCheck(
         rows,
         errors,

@@ -12,8 +12,8 @@ from .target import Target
 class Rule:
     """One way to decide without a person, and what it showed on the labeled rows.
 
-    ``eligible_rows`` are those that the rule may decide. ``rows`` and ``errors`` (near-duplicates
-    count once) are those at the threshold, and ``error_bound`` is the upper bound that follows.
+    Rows are families here: one labeled row of each counts. ``eligible_rows`` are those that the
+    rule may decide. ``rows`` and ``errors`` are those at the threshold, and ``error_bound`` is the upper bound that follows.
     ``threshold`` is None if nothing could be proven; then they count the first threshold that was
     tested. ``coverage`` is the share of all labeled rows that the rule decides, without those of
     categories that are not automated. ``rows_needed`` are the labeled rows still missing if no
@@ -54,7 +54,7 @@ class CategoryGuarantee:
 class SecondCategoryRule:
     """The strength above which a second category is given, and what that showed.
 
-    ``threshold`` (to be exceeded) is None if too few ``rows`` (near-duplicates count once) prove
+    ``threshold`` (to be exceeded) is None if too few ``rows`` (one of each family) prove
     anything. ``errors`` are rows given a second category other than their label, and
     ``error_bound`` is the upper bound that follows.
     """
@@ -71,7 +71,8 @@ class Guarantee:
     every category.
 
     ``calibrated_on`` is "postings", or "exemplars" if there were no labeled postings and
-    cross-validation on the exemplars stood in. ``unknown_labels`` counts labeled postings of a
+    cross-validation on the exemplars stood in. The ``rows`` are of so many ``families``.
+    ``unknown_labels`` counts labeled postings of a
     category without exemplars; each is an error if tagged. ``first_choice`` is the share of rows
     with a category whose best category is right (None: no such row).
     """
@@ -79,7 +80,7 @@ class Guarantee:
     target: Target
     calibrated_on: str
     rows: int
-    groups: int
+    families: int
     unknown_labels: int
     first_choice: float | None
     automatic: Rule

@@ -32,48 +32,36 @@ MAX_ERRORS_AT_FIRST = 4
 
 @dataclass(frozen=True, eq=False)
 class CalibrationSample:
-    """The labeled rows that one rule may decide.
+    """The labeled rows that one rule may decide, independent of each other: one of each family.
 
     ``score`` float (r,) is what the threshold is compared with, ``wrong`` bool (r,) whether the
-    rule would be wrong, ``groups`` intp (r,) number the near-duplicates.
+    rule would be wrong.
     """
 
     score: npt.NDArray[np.float64]
     wrong: npt.NDArray[np.bool_]
-    groups: npt.NDArray[np.intp]
 
     def take(self, rows: npt.NDArray[np.bool_]) -> CalibrationSample:
-        return CalibrationSample(self.score[rows], self.wrong[rows], self.groups[rows])
+        return CalibrationSample(self.score[rows], self.wrong[rows])
 
-    def count_evidence(self) -> tuple[int, int]:
-        """Independent rows, and how many of them are errors.
-
-        Near-duplicates that are right are one row: they could not have come out differently. Each
-        wrong row counts, because the guarantee is about postings, and a template that is tagged
-        wrongly sixty times is sixty wrong postings.
-        """
-        errors = int(self.wrong.sum())
-        right = len(np.unique(self.groups)) - len(np.unique(self.groups[self.wrong]))
-        return right + errors, errors
+    def count(self) -> tuple[int, int]:
+        """Rows, and how many of them are errors."""
+        return len(self.wrong), int(self.wrong.sum())
 
     def thresholds(self, target: Target) -> Iterator[TestedThreshold]:
-        """Thresholds from strict to loose, fixed by how many groups reach them.
+        """Thresholds from strict to loose, fixed by how many rows reach them.
 
         Sizes depend on the number of rows and the target alone, never on which rows are wrong.
         The first survives as many errors as it can: one that allows none, or only one, would end
         most searches by bad luck. The last includes every row.
         """
-        total = len(np.unique(self.groups))
+        total = len(self.score)
         first = _first_size(total, target)
-        order = np.argsort(-self.score, kind="stable")
-        ranked = self.score[order]
-        # A group counts from its surest row on, so the k-th group to appear makes size k.
-        appears = np.sort(np.unique(self.groups[order], return_index=True)[1])
+        ranked = np.sort(self.score)[::-1]
         sizes = {first, *np.linspace(0, total, NUM_THRESHOLDS + 1).astype(int), total}
         for size in sorted(size for size in sizes if first <= size <= total):
-            threshold = float(ranked[appears[size - 1]] if size < total else ranked[-1])
-            rows, errors = self.take(self.score >= threshold).count_evidence()
-            yield TestedThreshold(threshold, rows, errors)
+            threshold = float(ranked[size - 1])
+            yield TestedThreshold(threshold, *self.take(self.score >= threshold).count())
 
 
 def _first_size(total: int, target: Target) -> int:
@@ -91,7 +79,7 @@ def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rul
     ``total`` counts the labeled rows of every kind, as the denominator of the coverage. The
     returned rule has no threshold if not even the first one keeps the target.
 
-    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool), np.arange(200))
+    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool))
     >>> find_threshold(sample, 200, Target()).errors
     0
     """
@@ -99,7 +87,7 @@ def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rul
     passed = fixed_sequence(sample.thresholds(target), target)
     if passed is None:
         first = next(sample.thresholds(target), None)
-        rows, errors = (first.rows, first.errors) if first else sample.count_evidence()
+        rows, errors = (first.rows, first.errors) if first else sample.count()
         missing = max(0, rows_needed(target, errors) - rows)
         bound = error_upper_bound(errors, rows, level)
         return Rule(None, len(sample.wrong), rows, errors, 0.0, bound, missing)
@@ -132,7 +120,7 @@ def category_guarantees(
     refuting = _corrected(target, len(np.unique(first_choice[automatic]))).confidence_level
     guarantees = []
     for category, name in enumerate(names):
-        rows, errors = sample.take(automatic & (first_choice == category)).count_evidence()
+        rows, errors = sample.take(automatic & (first_choice == category)).count()
         asked = outside if few[category] else target
         proven = error_upper_bound(errors, rows, asked.confidence_level) <= target.max_error_rate
         refuted = error_lower_bound(errors, rows, refuting) > target.max_error_rate
