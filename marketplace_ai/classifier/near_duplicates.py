@@ -8,32 +8,68 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import normalize
 
-from marketplace_ai.classifier.ngrams import NgramFeatures
+from marketplace_ai.text.normalize import same_text_key
+
+from .ngrams import count_ngrams
 
 #: Texts with a higher cosine of their n-grams are one text, retyped or with a new date.
 NEAR_DUPLICATE = 0.9
+#: Distinct texts from which on frequent n-grams count as boilerplate: among fewer, what all share
+#: may be what they say.
+_ENOUGH_TEXTS = 10
 _BLOCK = 512
 
 
 def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
-    """Number the groups of near-duplicate texts: intp (n,), equal numbers for one group."""
-    grams = NgramFeatures.fit(texts).transform(texts)
+    """Number the groups of near-duplicate texts: intp (n,), equal numbers for one group.
+
+    Boilerplate (templates, footers, legal lines, HTML) says nothing, and is known by its frequency:
+    an n-gram weighs the logarithm of how rare it is among the distinct texts, hence next to
+    nothing where most have it. A group is a text and those near to *it*, the text with most of them
+    first: no chain joins what is not alike.
+    """
+    if not len(texts):
+        return np.zeros(0, dtype=np.intp)
+    keys = {key: number for number, key in enumerate(dict.fromkeys(map(same_text_key, texts)))}
+    of = np.array([keys[same_text_key(text)] for text in texts], dtype=np.intp)
+    distinct = [texts[row] for row in np.unique(of, return_index=True)[1]]
+    links = _links(_rarity_weighted(distinct))
+    groups = np.full(len(distinct), -1, dtype=np.intp)
+    for text in np.argsort(-np.diff(links.indptr), kind="stable"):
+        if groups[text] < 0:
+            near = links.indices[links.indptr[text] : links.indptr[text + 1]]
+            groups[near[groups[near] < 0]] = text
+            groups[text] = text
+    return groups[of]
+
+
+def _links(grams: sp.csr_matrix) -> sp.csr_matrix:
+    """Which rows are near-duplicates of each other, bool csr (n, n)."""
     others = grams.T.tocsr()
     links = []
-    for start in range(0, len(texts), _BLOCK):
+    for start in range(0, grams.shape[0], _BLOCK):
         block = grams[start : start + _BLOCK] @ others
         block.data = block.data > NEAR_DUPLICATE
         block.eliminate_zeros()
         links.append(block)
-    # Texts without any n-gram (empty, only spaces) are alike too, and link to nothing above.
-    empty = np.flatnonzero(np.diff(grams.indptr) == 0)
-    graph = sp.vstack(links).tolil() if links else sp.lil_matrix((0, 0))
-    if len(empty):
-        graph[empty, empty[0]] = True
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
+    return sp.vstack(links).tocsr()
+
+
+def _rarity_weighted(texts: Sequence[str]) -> sp.csr_matrix:
+    """Unit rows of n-grams weighted by rarity, float32 csr; empty where a text has none.
+
+    The whole text alike, not its title twice: a template may be what the title is.
+    """
+    counts = count_ngrams([" ".join(text.split()) for text in texts])
+    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
+    rarity = np.log((1 + len(texts)) / (1 + frequency)) + min(1.0, _ENOUGH_TEXTS / len(texts))
+    # Sublinear: an n-gram said five times is not five times the text.
+    weights = (1 + np.log(counts.data)) * rarity[counts.indices]
+    rows = sp.csr_matrix((weights.astype(np.float32), counts.indices, counts.indptr), counts.shape)
+    return normalize(rows, copy=False)
 
 
 def group_folds(

@@ -71,7 +71,7 @@ class NgramFeatures:
         """Learn how rare each n-gram is: log((1 + n) / (1 + texts that have it)) + 1."""
         if not len(texts):
             return cls(np.ones(BUCKETS, dtype=np.float32))
-        fitted = TfidfTransformer().fit(_count(texts).astype(np.float64))
+        fitted = TfidfTransformer().fit(count_ngrams(texts).astype(np.float64))
         return cls(fitted.idf_.astype(np.float32))
 
     def transform(self, texts: Sequence[str]) -> sp.csr_matrix:
@@ -83,7 +83,7 @@ class NgramFeatures:
         if not len(texts):
             return sp.csr_matrix((0, BUCKETS), dtype=np.float32)
         titles, bodies = zip(*map(_title_and_body, texts), strict=True)
-        return self._rows(_count(titles), _count(bodies) if any(bodies) else None)
+        return self._rows(count_ngrams(titles), count_ngrams(bodies) if any(bodies) else None)
 
     def split_features(
         self, texts: Sequence[str], split: Callable[[str], Sequence[str]]
@@ -99,7 +99,7 @@ class NgramFeatures:
             return ClauseFeatures(nothing, nothing, nothing, np.zeros(0, dtype=np.intp))
         sections = [split(section) for text in texts for section in _title_and_body(text)]
         owner = np.repeat(np.arange(len(sections)), [len(parts) for parts in sections])
-        counts = _count([part for parts in sections for part in parts])
+        counts = count_ngrams([part for parts in sections for part in parts])
         each = np.ones(len(owner), dtype=np.float32), (owner, np.arange(len(owner)))
         said = sp.csr_matrix(each, shape=(len(sections), len(owner))) @ counts
         said.sort_indices()  # so that both sums below have their values in the same places
@@ -124,7 +124,8 @@ class NgramFeatures:
         return self._tfidf.transform(counts)
 
 
-def _count(texts: Sequence[str]) -> sp.csr_matrix:
+def count_ngrams(texts: Sequence[str]) -> sp.csr_matrix:
+    """How often each text says each n-gram: float32 csr (len(texts), BUCKETS)."""
     if not len(texts):
         return sp.csr_matrix((0, BUCKETS), dtype=np.float32)
     # One form for "å" however it was typed; and a lone surrogate has no bytes to hash.
