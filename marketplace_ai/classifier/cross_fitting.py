@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
-from .families import find_families, one_of_each
+from .families import find_families
 from .labeled import LabeledTexts
 from .linear_heads import to_class_ids
 from .near_duplicates import group_folds
@@ -17,6 +17,9 @@ from .opinion_pool import ModelScores, exemplar_prior
 from .second_category import SecondCategories
 
 FOLDS = 5
+#: The same if exemplars stand in for postings. Each fold takes as many exemplars away from those
+#: that score it as will be there in production, so it should be a small one.
+FOLDS_OF_EXEMPLARS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,21 +39,15 @@ class OutOfFold:
     probability: npt.NDArray[np.float64]
     second_categories: SecondCategories
 
-    def take(self, rows: npt.NDArray[np.intp]) -> OutOfFold:
-        """The same of the row numbers ``rows``."""
-        return OutOfFold(
-            self.model_scores.take(rows),
-            self.y_true[rows],
-            self.families[rows],
-            self.pooled[rows],
-            self.first_choice[rows],
-            self.probability[rows],
-            self.second_categories.take(rows),
-        )
+    @property
+    def weight(self) -> npt.NDArray[np.float64]:
+        """For each row 1 divided by the number of rows of its family, float64 (b,)."""
+        _, family, sizes = np.unique(self.families, return_inverse=True, return_counts=True)
+        return np.asarray(1 / sizes[family])
 
-    def one_of_each_family(self) -> OutOfFold:
-        """A row of each family, drawn at random: rows that are independent of each other."""
-        return self.take(one_of_each(self.families))
+    @property
+    def num_families(self) -> int:
+        return len(np.unique(self.families))
 
 
 def cross_fit(
@@ -72,12 +69,18 @@ def cross_fit(
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
     everything = exemplars if calibration is None else exemplars.extended(rows)
-    families = find_families(everything.texts, everything.vectors, everything.families)
-    exemplar_families, families = families[: len(exemplars)], families[-len(rows) :]
+    families = find_families(everything.texts, given=everything.families)
+    kin, count = families, FOLDS
+    if calibration is None:
+        # Exemplars are nearer to each other than to the postings to come: also what means the same
+        # must not teach. Postings are as near to exemplars as the postings to come will be.
+        kin = find_families(exemplars.texts, exemplars.vectors, exemplars.families)
+        count = FOLDS_OF_EXEMPLARS
+    exemplar_kin, kin = kin[: len(exemplars)], kin[-len(rows) :]
     y_true = to_class_ids(rows.labels, classes)
-    folds = group_folds(families, y_true, FOLDS, seed)
+    folds = group_folds(kin, y_true, count, seed)
     model_scores, models = _score_folds(
-        exemplar_model, exemplars, descriptions, exemplar_families, rows, families, folds, seed
+        exemplar_model, exemplars, descriptions, exemplar_kin, rows, kin, folds, seed
     )
 
     pooled = np.zeros((len(rows), len(classes)))
@@ -105,7 +108,7 @@ def cross_fit(
     return OutOfFold(
         model_scores,
         y_true,
-        families,
+        families[-len(rows) :],
         pooled,
         first_choice,
         probability,
@@ -117,20 +120,20 @@ def _score_folds(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
     descriptions: LabeledTexts | None,
-    exemplar_families: npt.NDArray[np.intp],
+    exemplar_kin: npt.NDArray[np.intp],
     rows: LabeledTexts,
-    families: npt.NDArray[np.intp],
+    kin: npt.NDArray[np.intp],
     folds: list[npt.NDArray[np.intp]],
     seed: int,
 ) -> tuple[ModelScores, list[ExemplarModel]]:
     """The rows' model scores, and for each fold the exemplar model that gave them."""
-    if not np.isin(exemplar_families, families).any():
+    if not np.isin(exemplar_kin, kin).any():
         index = exemplar_model.index(exemplars, descriptions)
         return exemplar_model.score_rows(index, rows), [exemplar_model] * len(folds)
     parts: list[ModelScores] = []
     models: list[ExemplarModel] = []
     for fold in folds:
-        kept = exemplars.take(np.flatnonzero(~np.isin(exemplar_families, families[fold])))
+        kept = exemplars.take(np.flatnonzero(~np.isin(exemplar_kin, kin[fold])))
         model = ExemplarModel.fit(kept, exemplar_model.classes, seed, descriptions)
         parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
         models.append(model)

@@ -43,12 +43,6 @@ def find_families(
     return join_by_meaning(vectors, families, MAX_BY_MEANING, names >= 0)
 
 
-def one_of_each(families: Codes, seed: int = 0) -> Codes:
-    """A row number of each of the ``families`` (n,), drawn at random: intp (f,), ascending."""
-    order = np.random.default_rng(seed).permutation(len(families))
-    return np.sort(order[np.unique(families[order], return_index=True)[1]])
-
-
 def _numbered(given: Sequence[str], rows: int) -> Codes:
     """A number for each name, -1 for "" and where nothing is given."""
     numbers: dict[str, int] = {}

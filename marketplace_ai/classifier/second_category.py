@@ -120,18 +120,22 @@ def split_strengths(clause_scores: Floats, owner: Codes, texts: int) -> Floats:
 
 
 def find_threshold(
-    seconds: SecondCategories, y_true: Codes, confidence_level: float
+    seconds: SecondCategories, y_true: Codes, families: Codes, confidence_level: float
 ) -> SecondCategoryRule:
     """Find the loosest threshold at which few labeled rows get a wrong second category.
 
-    The b rows are independent of each other: one of each family. ``y_true`` (b,): the single label
-    of each row (-1: unknown here); any other category given as a second counts as an error, though
-    some rows do have two jobs. The lower the threshold, the more errors on
+    ``y_true`` (b,): the single label of each row (-1: unknown here); any other
+    category given as a second counts as an error, though some rows do have two jobs.
+    A family, equal numbers in
+    ``families`` (b,), counts once. The lower the threshold, the more errors on
     the same rows: so the loosest that passes may be taken without paying for the search
     (as Bates et al. 2021 do with monotone losses).
     """
     wrong = np.where(seconds.codes != y_true, seconds.strengths, 0.0)
-    rows, allowed = len(wrong), -1
+    names, of = np.unique(families, return_inverse=True)
+    worst = np.zeros(len(names))
+    np.maximum.at(worst, of, wrong)
+    rows, allowed = len(names), -1
     while (
         allowed + 1 < rows
         and error_upper_bound(allowed + 1, rows, confidence_level) <= MAX_FALSE_RATE
@@ -139,8 +143,8 @@ def find_threshold(
         allowed += 1
     if allowed < 0:
         return SecondCategoryRule(None, rows, 0, error_upper_bound(0, rows, confidence_level))
-    threshold = float(np.sort(wrong)[::-1][allowed])
-    errors = int((wrong > threshold).sum())
+    threshold = float(np.sort(worst)[::-1][allowed])
+    errors = int((worst > threshold).sum())
     return SecondCategoryRule(
         threshold, rows, errors, error_upper_bound(errors, rows, confidence_level)
     )

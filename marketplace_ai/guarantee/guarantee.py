@@ -12,11 +12,12 @@ from .target import Target
 class Rule:
     """One way to decide without a person, and what it showed on the labeled rows.
 
-    Rows are families here: one labeled row of each counts. ``eligible_rows`` are those that the
-    rule may decide. ``rows`` and ``errors`` are those at the threshold, and ``error_bound`` is the upper bound that follows.
-    ``threshold`` is None if nothing could be proven; then they count the first threshold that was
-    tested. ``coverage`` is the share of all labeled rows that the rule decides, without those of
-    categories that are not automated. ``rows_needed`` are the labeled rows still missing if no
+    Rows are families here: the labeled rows of one family count as one. ``eligible_rows`` are
+    those that the rule may decide. ``rows`` and ``errors`` are those at the threshold, and
+    ``error_bound`` is the upper bound that follows. ``threshold`` is None if nothing could be
+    proven; then they count the first threshold that was tested. ``coverage`` is the share of all
+    families that the rule decides, without those of categories that are not automated.
+    ``rows_needed`` are the families still missing if no
     further error is seen; 0 with a threshold.
     """
 

@@ -5,6 +5,7 @@ Fixed-sequence testing of exact binomial bounds (Angelopoulos et al. 2021, "Lear
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,39 +29,52 @@ NUM_THRESHOLDS = 40
 #: on resampled postings of the demo's catalogue end without a guarantee; with three or four, one
 #: of fifty.
 MAX_ERRORS_AT_FIRST = 4
+#: What sums of weights as 1/3 may lack.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class CalibrationSample:
-    """The labeled rows that one rule may decide, independent of each other: one of each family.
+    """The labeled rows that one rule may decide.
 
     ``score`` float (r,) is what the threshold is compared with, ``wrong`` bool (r,) whether the
-    rule would be wrong.
+    rule would be wrong, ``weight`` float (r,): 1 divided by the number of labeled rows of the
+    row's family, so that each family counts as one.
     """
 
     score: npt.NDArray[np.float64]
     wrong: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64]
 
     def take(self, rows: npt.NDArray[np.bool_]) -> CalibrationSample:
-        return CalibrationSample(self.score[rows], self.wrong[rows])
+        return CalibrationSample(self.score[rows], self.wrong[rows], self.weight[rows])
 
     def count(self) -> tuple[int, int]:
-        """Rows, and how many of them are errors."""
-        return len(self.wrong), int(self.wrong.sum())
+        """Families, and how many of them are errors: a family of which a third is decided and a
+        sixth is wrong is a third of a family and a sixth of an error.
+
+        Rounded to the safe side, the sum of the families down and that of the errors up. Then the
+        binomial bound is exact where the rows of a family agree, and holds where they do not: a
+        share of a family varies less than the one posting that would be drawn from it.
+        """
+        errors = math.ceil(self.weight[self.wrong].sum() - _ROUNDING)
+        return max(math.floor(self.weight.sum() + _ROUNDING), errors), errors
 
     def thresholds(self, target: Target) -> Iterator[TestedThreshold]:
-        """Thresholds from strict to loose, fixed by how many rows reach them.
+        """Thresholds from strict to loose, fixed by how many families reach them.
 
-        Sizes depend on the number of rows and the target alone, never on which rows are wrong.
+        Sizes depend on the number of families and the target alone, never on which rows are wrong.
         The first survives as many errors as it can: one that allows none, or only one, would end
         most searches by bad luck. The last includes every row.
         """
-        total = len(self.score)
+        total = math.floor(self.weight.sum() + _ROUNDING)
         first = _first_size(total, target)
-        ranked = np.sort(self.score)[::-1]
+        order = np.argsort(-self.score, kind="stable")
+        ranked, reached = self.score[order], np.cumsum(self.weight[order]) + _ROUNDING
         sizes = {first, *np.linspace(0, total, NUM_THRESHOLDS + 1).astype(int), total}
-        for size in sorted(size for size in sizes if first <= size <= total):
-            threshold = float(ranked[size - 1])
+        for size in sorted(size for size in sizes if 0 < first <= size <= total):
+            row = int(np.searchsorted(reached, size)) if size < total else -1
+            threshold = float(ranked[row])
             yield TestedThreshold(threshold, *self.take(self.score >= threshold).count())
 
 
@@ -76,10 +90,10 @@ def _first_size(total: int, target: Target) -> int:
 def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rule:
     """Find the loosest threshold that keeps the target.
 
-    ``total`` counts the labeled rows of every kind, as the denominator of the coverage. The
+    ``total`` counts the families of all labeled rows, as the denominator of the coverage. The
     returned rule has no threshold if not even the first one keeps the target.
 
-    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool))
+    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool), np.ones(200))
     >>> find_threshold(sample, 200, Target()).errors
     0
     """
@@ -93,7 +107,7 @@ def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rul
         return Rule(None, len(sample.wrong), rows, errors, 0.0, bound, missing)
     rows, errors = passed.rows, passed.errors
     bound = error_upper_bound(errors, rows, level)
-    coverage = int((sample.score >= passed.threshold).sum()) / max(total, 1)
+    coverage = float(sample.weight[sample.score >= passed.threshold].sum()) / max(total, 1)
     return Rule(passed.threshold, len(sample.wrong), rows, errors, coverage, bound, 0)
 
 
