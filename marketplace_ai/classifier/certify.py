@@ -37,13 +37,9 @@ def certify(
     ``exemplars`` (k,) counts each class's. The overall guarantee is proven on rows whose first
     choice had enough of them, and covers those; another category is decided at the same threshold
     if its own rows prove the target.
-
-    The estimand is the precision over families: of one posting drawn from each, how many are right.
-    How large the families of a collection are says nothing on how large they are in the stream, and
-    only families are independent of each other, as the bounds need it.
     """
     none_index = classes.index(None)
-    total = out_of_fold.num_families
+    total = len(out_of_fold.y_true)
     sample = leaf_sample(out_of_fold)
     is_leaf = out_of_fold.first_choice != none_index
 
@@ -64,13 +60,13 @@ def certify(
     # test: the counts and the bound stay those that were proven, with them included.
     left_out = [classes.index(row.label) for row in categories if not row.automated]
     decided = reaches & ~np.isin(out_of_fold.first_choice, left_out)
-    automatic = replace(automatic, coverage=float(sample.weight[decided].sum()) / max(total, 1))
+    automatic = replace(automatic, coverage=int(decided.sum()) / max(total, 1))
 
     return Guarantee(
         target=target,
         calibrated_on=calibrated_on,
-        rows=len(out_of_fold.y_true),
-        families=total,
+        rows=total,
+        groups=len(np.unique(out_of_fold.groups)),
         unknown_labels=int((out_of_fold.y_true < 0).sum()),
         first_choice=_first_choice_accuracy(out_of_fold, none_index),
         automatic=automatic,
@@ -79,7 +75,7 @@ def certify(
         second_category=second_category.find_threshold(
             out_of_fold.second_categories,
             out_of_fold.y_true,
-            out_of_fold.families,
+            out_of_fold.groups,
             target.confidence_level,
         ),
         categories=categories,
@@ -87,9 +83,9 @@ def certify(
 
 
 def leaf_sample(out_of_fold: OutOfFold) -> CalibrationSample:
-    """The rows, each with the calibrated probability of its first choice as the score."""
+    """Every labeled row, with the calibrated probability of its first choice as the score."""
     wrong = out_of_fold.first_choice != out_of_fold.y_true
-    return CalibrationSample(out_of_fold.probability, wrong, out_of_fold.weight)
+    return CalibrationSample(out_of_fold.probability, wrong, out_of_fold.groups)
 
 
 def _first_choice_accuracy(out_of_fold: OutOfFold, none_index: int) -> float | None:
@@ -115,5 +111,5 @@ def _parent_rule(
     sums = sum_by_parent(out_of_fold.pooled, columns, max(len(parent_names), 1))
     best = sums.argmax(axis=1)
     true_parent = np.where(y_true >= 0, columns[y_true], -1)
-    sample = CalibrationSample(sums.max(axis=1), best != true_parent, out_of_fold.weight)
-    return find_threshold(sample.take(eligible), out_of_fold.num_families, target)
+    sample = CalibrationSample(sums.max(axis=1), best != true_parent, out_of_fold.groups)
+    return find_threshold(sample.take(eligible), len(y_true), target)

@@ -26,28 +26,19 @@ FOLDS_OF_EXEMPLARS = 10
 class OutOfFold:
     """Out-of-fold predictions for b labeled rows.
 
-    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), the ``families`` that
-    the rows belong to, and what fits without the row's family predicted: ``pooled`` scores (b, k),
-    the ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
+    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), the ``groups``: the
+    families that the rows belong to, and what fits without the row's family predicted: ``pooled``
+    scores (b, k), the ``first_choice`` (b,), its calibrated ``probability`` and the second
+    categories.
     """
 
     model_scores: ModelScores
     y_true: npt.NDArray[np.intp]
-    families: npt.NDArray[np.intp]
+    groups: npt.NDArray[np.intp]
     pooled: npt.NDArray[np.float64]
     first_choice: npt.NDArray[np.intp]
     probability: npt.NDArray[np.float64]
     second_categories: SecondCategories
-
-    @property
-    def weight(self) -> npt.NDArray[np.float64]:
-        """For each row 1 divided by the number of rows of its family, float64 (b,)."""
-        _, family, sizes = np.unique(self.families, return_inverse=True, return_counts=True)
-        return np.asarray(1 / sizes[family])
-
-    @property
-    def num_families(self) -> int:
-        return len(np.unique(self.families))
 
 
 def cross_fit(

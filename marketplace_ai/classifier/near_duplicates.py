@@ -19,7 +19,7 @@ from .ngrams import count_ngrams
 NEAR_DUPLICATE = 0.9
 #: Distinct texts from which on frequent n-grams count as boilerplate: among fewer, what all share
 #: may be what they say.
-_ENOUGH_TEXTS = 10
+_ENOUGH_TEXTS = 3
 _BLOCK = 512
 
 

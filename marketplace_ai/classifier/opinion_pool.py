@@ -27,7 +27,7 @@ PRIOR_WEIGHTS_EXEMPLARS = np.array([0.15, 1.0, 0.7, 0.8])
 PRIOR_ROWS, PRIOR_ROWS_EXEMPLARS = 10.0, 300.0
 #: Without exemplars of "none", a posting is taken to be far from everything if its density over all
 #: categories is below this quantile of the known ones.
-NONE_QUANTILE = 0.02
+NONE_QUANTILE = 0.01
 #: How fast a posting beyond that distance turns into "none". One that is ambiguous between
 #: categories but near enough must not: a person wants to see those.
 NONE_STEEPNESS = 4.0

@@ -120,19 +120,18 @@ def split_strengths(clause_scores: Floats, owner: Codes, texts: int) -> Floats:
 
 
 def find_threshold(
-    seconds: SecondCategories, y_true: Codes, families: Codes, confidence_level: float
+    seconds: SecondCategories, y_true: Codes, groups: Codes, confidence_level: float
 ) -> SecondCategoryRule:
     """Find the loosest threshold at which few labeled rows get a wrong second category.
 
     ``y_true`` (b,): the single label of each row (-1: unknown here); any other
     category given as a second counts as an error, though some rows do have two jobs.
-    A family, equal numbers in
-    ``families`` (b,), counts once. The lower the threshold, the more errors on
+    ``groups`` (b,) of near-duplicates count once. The lower the threshold, the more errors on
     the same rows: so the loosest that passes may be taken without paying for the search
     (as Bates et al. 2021 do with monotone losses).
     """
     wrong = np.where(seconds.codes != y_true, seconds.strengths, 0.0)
-    names, of = np.unique(families, return_inverse=True)
+    names, of = np.unique(groups, return_inverse=True)
     worst = np.zeros(len(names))
     np.maximum.at(worst, of, wrong)
     rows, allowed = len(names), -1

@@ -42,8 +42,8 @@ def compare_encoders(
     ``slices.text_kinds``. Raises ValueError for classifiers that were not just fitted on these
     rows.
     """
-    groups = out_of_fold(new, rows).families
-    if not np.array_equal(groups, out_of_fold(old, rows).families):
+    groups = out_of_fold(new, rows).groups
+    if not np.array_equal(groups, out_of_fold(old, rows).groups):
         raise ValueError("the two were not fitted on the same texts")
     if kinds is None:
         kinds = [slices.text_kinds(text) for text in rows.texts]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from marketplace_ai.classifier.certify import leaf_sample
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.cross_fitting import FOLDS
 from marketplace_ai.classifier.near_duplicates import group_folds
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.guarantee.bounds import error_lower_bound
-from marketplace_ai.guarantee.threshold_search import find_threshold
+from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 
 from .report import HeldOutCheck
 
@@ -33,17 +32,19 @@ def check_held_out(classifier: Classifier, seed: int = 0) -> HeldOutCheck:
     eligible = np.array(
         [classifier.classes[code] in covered for code in scores.first_choice], dtype=bool
     )
-    sample = leaf_sample(scores)
+    sample = CalibrationSample(
+        scores.probability, scores.first_choice != scores.y_true, scores.groups
+    )
     automatic = np.zeros(len(scores.first_choice), dtype=bool)
     target = guarantee.target
-    for fold in group_folds(scores.families, scores.y_true, FOLDS, seed):
+    for fold in group_folds(scores.groups, scores.y_true, FOLDS, seed):
         in_fold = np.zeros(len(automatic), dtype=bool)
         in_fold[fold] = True
-        others = scores.num_families - len(np.unique(scores.families[fold]))
+        others = len(automatic) - len(fold)
         rule = find_threshold(sample.take(eligible & ~in_fold), others, target)
         if rule.threshold is not None:
             automatic |= eligible & in_fold & (scores.probability >= rule.threshold)
-    rows, errors = sample.take(automatic).count()
+    rows, errors = sample.take(automatic).count_evidence()
     return HeldOutCheck(
         rows,
         errors,

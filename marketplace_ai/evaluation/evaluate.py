@@ -143,7 +143,7 @@ def _setting(
         "exemplars": len(train),
         "categories": len(known),
         "calibration_rows": guarantee.rows,
-        "calibration_groups": guarantee.families,
+        "calibration_groups": guarantee.groups,
         "promised_coverage": guarantee.automatic.coverage,
         "several_answers": train.rows.num_multi_label
         + (calibration.rows.num_multi_label if calibration else 0),

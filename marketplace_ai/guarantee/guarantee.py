@@ -12,12 +12,11 @@ from .target import Target
 class Rule:
     """One way to decide without a person, and what it showed on the labeled rows.
 
-    Rows are families here: the labeled rows of one family count as one. ``eligible_rows`` are
-    those that the rule may decide. ``rows`` and ``errors`` are those at the threshold, and
-    ``error_bound`` is the upper bound that follows. ``threshold`` is None if nothing could be
-    proven; then they count the first threshold that was tested. ``coverage`` is the share of all
-    families that the rule decides, without those of categories that are not automated.
-    ``rows_needed`` are the families still missing if no
+    ``eligible_rows`` are those that the rule may decide. ``rows`` and ``errors`` (near-duplicates
+    count once) are those at the threshold, and ``error_bound`` is the upper bound that follows.
+    ``threshold`` is None if nothing could be proven; then they count the first threshold that was
+    tested. ``coverage`` is the share of all labeled rows that the rule decides, without those of
+    categories that are not automated. ``rows_needed`` are the labeled rows still missing if no
     further error is seen; 0 with a threshold.
     """
 
@@ -55,7 +54,7 @@ class CategoryGuarantee:
 class SecondCategoryRule:
     """The strength above which a second category is given, and what that showed.
 
-    ``threshold`` (to be exceeded) is None if too few ``rows`` (one of each family) prove
+    ``threshold`` (to be exceeded) is None if too few ``rows`` (near-duplicates count once) prove
     anything. ``errors`` are rows given a second category other than their label, and
     ``error_bound`` is the upper bound that follows.
     """
@@ -72,8 +71,7 @@ class Guarantee:
     every category.
 
     ``calibrated_on`` is "postings", or "exemplars" if there were no labeled postings and
-    cross-validation on the exemplars stood in. The ``rows`` are of so many ``families``.
-    ``unknown_labels`` counts labeled postings of a
+    cross-validation on the exemplars stood in. ``unknown_labels`` counts labeled postings of a
     category without exemplars; each is an error if tagged. ``first_choice`` is the share of rows
     with a category whose best category is right (None: no such row).
     """
@@ -81,7 +79,7 @@ class Guarantee:
     target: Target
     calibrated_on: str
     rows: int
-    families: int
+    groups: int
     unknown_labels: int
     first_choice: float | None
     automatic: Rule

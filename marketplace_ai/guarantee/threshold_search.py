@@ -5,7 +5,6 @@ Fixed-sequence testing of exact binomial bounds (Angelopoulos et al. 2021, "Lear
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,8 +28,6 @@ NUM_THRESHOLDS = 40
 #: on resampled postings of the demo's catalogue end without a guarantee; with three or four, one
 #: of fifty.
 MAX_ERRORS_AT_FIRST = 4
-#: What sums of weights as 1/3 may lack.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,44 +35,45 @@ class CalibrationSample:
     """The labeled rows that one rule may decide.
 
     ``score`` float (r,) is what the threshold is compared with, ``wrong`` bool (r,) whether the
-    rule would be wrong, ``weight`` float (r,): 1 divided by the number of labeled rows of the
-    row's family, so that each family counts as one.
+    rule would be wrong, ``groups`` intp (r,) number the near-duplicates.
     """
 
     score: npt.NDArray[np.float64]
     wrong: npt.NDArray[np.bool_]
-    weight: npt.NDArray[np.float64]
+    groups: npt.NDArray[np.intp]
 
     def take(self, rows: npt.NDArray[np.bool_]) -> CalibrationSample:
-        return CalibrationSample(self.score[rows], self.wrong[rows], self.weight[rows])
+        return CalibrationSample(self.score[rows], self.wrong[rows], self.groups[rows])
 
-    def count(self) -> tuple[int, int]:
-        """Families, and how many of them are errors: a family of which a third is decided and a
-        sixth is wrong is a third of a family and a sixth of an error.
+    def count_evidence(self) -> tuple[int, int]:
+        """Independent rows, and how many of them are errors.
 
-        Rounded to the safe side, the sum of the families down and that of the errors up. Then the
-        binomial bound is exact where the rows of a family agree, and holds where they do not: a
-        share of a family varies less than the one posting that would be drawn from it.
+        Near-duplicates that are right are one row: they could not have come out differently. Each
+        wrong row counts, because the guarantee is about postings, and a template that is tagged
+        wrongly sixty times is sixty wrong postings.
         """
-        errors = math.ceil(self.weight[self.wrong].sum() - _ROUNDING)
-        return max(math.floor(self.weight.sum() + _ROUNDING), errors), errors
+        errors = int(self.wrong.sum())
+        right = len(np.unique(self.groups)) - len(np.unique(self.groups[self.wrong]))
+        return right + errors, errors
 
     def thresholds(self, target: Target) -> Iterator[TestedThreshold]:
-        """Thresholds from strict to loose, fixed by how many families reach them.
+        """Thresholds from strict to loose, fixed by how many groups reach them.
 
-        Sizes depend on the number of families and the target alone, never on which rows are wrong.
+        Sizes depend on the number of rows and the target alone, never on which rows are wrong.
         The first survives as many errors as it can: one that allows none, or only one, would end
         most searches by bad luck. The last includes every row.
         """
-        total = math.floor(self.weight.sum() + _ROUNDING)
+        total = len(np.unique(self.groups))
         first = _first_size(total, target)
         order = np.argsort(-self.score, kind="stable")
-        ranked, reached = self.score[order], np.cumsum(self.weight[order]) + _ROUNDING
+        ranked = self.score[order]
+        # A group counts from its surest row on, so the k-th group to appear makes size k.
+        appears = np.sort(np.unique(self.groups[order], return_index=True)[1])
         sizes = {first, *np.linspace(0, total, NUM_THRESHOLDS + 1).astype(int), total}
-        for size in sorted(size for size in sizes if 0 < first <= size <= total):
-            row = int(np.searchsorted(reached, size)) if size < total else -1
-            threshold = float(ranked[row])
-            yield TestedThreshold(threshold, *self.take(self.score >= threshold).count())
+        for size in sorted(size for size in sizes if first <= size <= total):
+            threshold = float(ranked[appears[size - 1]] if size < total else ranked[-1])
+            rows, errors = self.take(self.score >= threshold).count_evidence()
+            yield TestedThreshold(threshold, rows, errors)
 
 
 def _first_size(total: int, target: Target) -> int:
@@ -90,10 +88,10 @@ def _first_size(total: int, target: Target) -> int:
 def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rule:
     """Find the loosest threshold that keeps the target.
 
-    ``total`` counts the families of all labeled rows, as the denominator of the coverage. The
+    ``total`` counts the labeled rows of every kind, as the denominator of the coverage. The
     returned rule has no threshold if not even the first one keeps the target.
 
-    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool), np.ones(200))
+    >>> sample = CalibrationSample(np.linspace(1, 0, 200), np.zeros(200, bool), np.arange(200))
     >>> find_threshold(sample, 200, Target()).errors
     0
     """
@@ -101,13 +99,13 @@ def find_threshold(sample: CalibrationSample, total: int, target: Target) -> Rul
     passed = fixed_sequence(sample.thresholds(target), target)
     if passed is None:
         first = next(sample.thresholds(target), None)
-        rows, errors = (first.rows, first.errors) if first else sample.count()
+        rows, errors = (first.rows, first.errors) if first else sample.count_evidence()
         missing = max(0, rows_needed(target, errors) - rows)
         bound = error_upper_bound(errors, rows, level)
         return Rule(None, len(sample.wrong), rows, errors, 0.0, bound, missing)
     rows, errors = passed.rows, passed.errors
     bound = error_upper_bound(errors, rows, level)
-    coverage = float(sample.weight[sample.score >= passed.threshold].sum()) / max(total, 1)
+    coverage = int((sample.score >= passed.threshold).sum()) / max(total, 1)
     return Rule(passed.threshold, len(sample.wrong), rows, errors, coverage, bound, 0)
 
 
@@ -134,7 +132,7 @@ def category_guarantees(
     refuting = _corrected(target, len(np.unique(first_choice[automatic]))).confidence_level
     guarantees = []
     for category, name in enumerate(names):
-        rows, errors = sample.take(automatic & (first_choice == category)).count()
+        rows, errors = sample.take(automatic & (first_choice == category)).count_evidence()
         asked = outside if few[category] else target
         proven = error_upper_bound(errors, rows, asked.confidence_level) <= target.max_error_rate
         refuted = error_lower_bound(errors, rows, refuting) > target.max_error_rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 
@@ -21,7 +22,7 @@ def test_the_same_text_retyped_is_one_group_and_others_are_not() -> None:
     assert len(set(groups)) == 3
 
 
-def test_a_chain_of_near_duplicates_is_one_group_across_blocks() -> None:
+def test_near_duplicates_find_each_other_across_blocks() -> None:
     texts = [f"oppdrag nummer {n} i rekken {n * 7919}" for n in range(600)]
     texts += [texts[0], texts[599]]
     groups = near_duplicate_groups(texts)
@@ -57,3 +58,30 @@ def test_folds_spread_every_answer_evenly() -> None:
     for fold in group_folds(np.arange(len(answers)), answers, 5, seed=0):
         counts = np.bincount(answers[fold], minlength=6)
         np.testing.assert_allclose(counts, [10, 4, 2, 1, 1, 0.4], atol=1)
+
+
+FORM = """Forespørsel fra nettskjema
+Jobb: {}
+Skjemaet er sendt inn fra nettsiden.
+Kunden har godtatt vilkårene.
+Svar kunden innen to virkedager.
+Med vennlig hilsen kundesenteret"""
+FOOTER = "{}\n" + "Personopplysninger behandles i samsvar med vilkårene på nettsidene. " * 6
+HTML = '<div class="job"><h1>{}</h1><p style="margin:0">&nbsp;</p></div>'
+
+
+@pytest.mark.parametrize("template", [FORM, FOOTER, HTML])
+def test_what_a_template_says_joins_nothing(template: str) -> None:
+    things = ["stue", "kran", "hekk", "tak", "bod", "dør", "flis", "ovn", "gulv", "port"]
+    titles = [f"{what} {thing}" for what in ("Male", "Bytte", "Fjerne") for thing in things]
+    groups = near_duplicate_groups([template.format(title) for title in titles])
+    assert len(set(groups)) == len(titles)
+    assert len(set(near_duplicate_groups([template.format("Male stue!"), *titles]))) == 31
+
+
+def test_no_chain_joins_what_is_not_alike() -> None:
+    words = [f"ord{n * 7919 % 1009}" for n in range(80)]
+    chain = [" ".join(words[start : start + 40]) for start in range(40)]
+    groups = near_duplicate_groups(chain)
+    assert groups[0] != groups[-1]
+    assert len(set(groups)) < len(chain)
