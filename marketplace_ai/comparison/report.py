@@ -78,7 +78,7 @@ class Counts:
 class PairedDifference:
     """How many rows have a property by each of two classifiers, and whether they differ.
 
-    ``new`` and ``old`` count rows. ``gained`` and ``lost`` count groups of near-duplicates that
+    ``new`` and ``old`` count rows. ``gained`` and ``lost`` count families that
     have it more often by the new or by the old classifier; ``p_value`` is the probability of at
     least ``lost`` losses if both were equally good. ``difference`` is new minus old as a share of
     the rows, with its 95% interval from ``low`` to ``high``.
@@ -203,7 +203,7 @@ class ChangedRow:
 
 @dataclass(frozen=True, slots=True)
 class EncoderComparison:
-    """The classifiers of two encoders on the same ``rows`` (``groups`` of near-duplicates).
+    """The classifiers of two encoders on the same ``rows`` (``groups``: families).
 
     ``first_choice``: the first choice is correct ("none" is one). ``parent``: its parent is, of the
     ``rows_with_parent``. ``none_recognized``: "none" was the first choice, of the ``none_rows``.

@@ -63,14 +63,12 @@ def evaluate(
     answers stands for the first of them. Raises ValueError if no training row has a category.
     """
     tree = dict(parents or {})
-    exemplars = LabeledTexts(train.rows.texts, train.vectors, train.rows.labels)
+    exemplars = train.labeled
     start = time.perf_counter()
     with progress("Fitting", None) as advance:
         classifier = Classifier.fit(
             exemplars,
-            None
-            if calibration is None
-            else LabeledTexts(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
+            None if calibration is None else calibration.labeled,
             target=target,
             parents=tree,
             seed=0,

@@ -64,6 +64,12 @@ class Command(DatabaseCommand):
         if counts.restored:
             again = "would vote again" if options["dry_run"] else "vote again"
             self.stdout.write(f"{counts.restored} {again}: their category exists again.")
+        if counts.new_family:
+            verb = "would have" if options["dry_run"] else "have"
+            self.stdout.write(
+                f"{counts.new_family} that were there already {verb} the family now that the "
+                "import names."
+            )
         if counts.quarantined:
             self.stdout.write(
                 f"{counts.quarantined} were there already and do not vote: quarantined, or of a "
