@@ -98,7 +98,7 @@ class PairedDifference:
 class HeldOutCheck:
     """Rows decided automatically by thresholds that were found without them, and their errors.
 
-    Correct near-duplicates count once. ``refuted``: more errors than the guarantee allows.
+    Correct rows of one family count once. ``refuted``: more errors than the guarantee allows.
     """
 
     rows: int
@@ -279,10 +279,10 @@ class EncoderComparison:
 class VersionComparison:
     """A refit and an older version on the same ``rows``.
 
-    ``left_out`` more rows were not compared, because the older version was fitted on their
-    near-duplicates. ``gained`` and ``lost`` count where only the new or only the old first choice
+    ``left_out`` more rows were not compared, because the older version was fitted on others of
+    their families. ``gained`` and ``lost`` count where only the new or only the old first choice
     is correct; ``automatic_gained`` and ``automatic_lost`` where only the new or only the old one
-    needs no person. Near-duplicates count once in these four. The p-values are the probabilities of
+    needs no person. A family counts once in these four. The p-values are the probabilities of
     so many losses if both were equally good.
     """
 

@@ -18,6 +18,7 @@ from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.family_cells import FAMILY, family_cells
+from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.text.normalize import digest, is_blank
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class ExemplarCounts:
         restored: those that were there already, did not vote because their category was deleted,
             and vote again because it exists again.
         new_family: those that were there already, and now have the family that the import names.
+        families: how many families the texts count as, if it is a dry run.
     """
 
     added: int
@@ -47,6 +49,7 @@ class ExemplarCounts:
     quarantined: int = 0
     restored: int = 0
     new_family: int = 0
+    families: FamilySizes | None = None
 
 
 def import_exemplars(
@@ -106,6 +109,7 @@ def import_exemplars(
                 for key, text, family in zip(keys, texts, families, strict=True)
             ),
             restored,
+            with_families=dry_run,
         )
         transaction.set_rollback(dry_run, using=alias())
     return replace(counts, categories_created=len(missing))
@@ -142,7 +146,7 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
                         _exemplar(text, category, key, ExemplarSource.POSTING, family, posting.pk)
                     )
                     labeled.append((text, key, f"posting {posting.pk}"))
-        counts = _add(exemplars, restored)
+        counts = _add(exemplars, restored, with_families=dry_run)
         transaction.set_rollback(dry_run, using=alias())
     tell_contradictions("Your postings", labeled)
     return counts
@@ -197,15 +201,18 @@ def _exemplar(
     )
 
 
-def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCounts:
+def _add(
+    exemplars: Iterable[Exemplar], restored: frozenset[int], *, with_families: bool
+) -> ExemplarCounts:
     """Add the exemplars that do not exist yet; ``restored`` are ids of those that vote again.
 
-    Those that exist get the families that the new ones name.
+    Those that exist get the families that the new ones name. ``with_families``: count them.
     """
     unique: dict[tuple[Any, str, Any], Exemplar] = {}
     for new in exemplars:
         one = unique.setdefault((new.text_digest, new.category_key, new.posting_id), new)
         one.family = one.family or new.family
+    sizes = _family_sizes(list(unique.values())) if with_families else None
     known: Counter[str] = Counter()
     renamed: list[Exemplar] = []
     rows = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
@@ -227,4 +234,14 @@ def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCou
         quarantined=known[ExemplarState.QUARANTINED] + known[ExemplarState.ORPHANED],
         restored=known["restored"],
         new_family=len(renamed),
+        families=sizes,
     )
+
+
+def _family_sizes(exemplars: list[Exemplar]) -> FamilySizes:
+    from marketplace_ai.classifier.families import (
+        find_families,  # numeric libraries, for this alone
+    )
+
+    texts, given = [each.text for each in exemplars], [each.family for each in exemplars]
+    return FamilySizes.count(find_families(texts, given=given).tolist())
