@@ -40,7 +40,7 @@ class ExemplarCounts:
         restored: those that were there already, did not vote because their category was deleted,
             and vote again because it exists again.
         new_family: those that were there already, and now have the family that the import names.
-        families: how many families the texts count as, if it is a dry run.
+        family_sizes: how many families the texts count as, if it is a dry run.
     """
 
     added: int
@@ -49,7 +49,7 @@ class ExemplarCounts:
     quarantined: int = 0
     restored: int = 0
     new_family: int = 0
-    families: FamilySizes | None = None
+    family_sizes: FamilySizes | None = None
 
 
 def import_exemplars(
@@ -234,7 +234,7 @@ def _add(
         quarantined=known[ExemplarState.QUARANTINED] + known[ExemplarState.ORPHANED],
         restored=known["restored"],
         new_family=len(renamed),
-        families=sizes,
+        family_sizes=sizes,
     )
 
 

@@ -220,16 +220,15 @@ class TestTold:
         path = table("text,category,family\nMale stue,maling,1\nKlippe gress,plen,1\n")
         assert call_json("import_exemplars", path, dry_run=True) == {
             "added": 2, "existing": 0, "categories_created": 0, "quarantined": 0, "restored": 0,
-            "new_family": 0, "families": {"rows": 2, "families": 1, "largest": 2},
+            "new_family": 0, "family_sizes": {"rows": 2, "families": 1, "largest": 2},
         }  # fmt: skip
-        assert call_json("import_exemplars", path)["families"] is None
+        assert call_json("import_exemplars", path)["family_sizes"] is None
 
     def test_a_fit(self, exemplars: None, catalog: Any, table: Any) -> None:
         words = ("aa vegg", "ab tak", "ba list", "bb dør", "cx gulv")
         rows = "".join(f"Male {word},maling,{word[0]}\n" for word in words)
         path = table(f"text,category,family\n{rows}")
         found = call_json("fit_classifier", calibration=path, dry_run=True)
-        assert found["families"] == {"rows": 5, "families": 3, "largest": 2}
-        assert found["groups"] == 3
+        assert found["family_sizes"] == {"rows": 5, "families": 3, "largest": 2}
         told = call("fit_classifier", calibration=path, dry_run=True)
         assert "The 5 labeled rows count as 3 families, the largest of 2:" in told
