@@ -13,6 +13,7 @@ from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.audit import audited_postings
 from marketplace_ai.exemplars.rescrub import scrub_exemplars
 from marketplace_ai.fitting import labeled_postings
+from marketplace_ai.fitting.train_test_overlap import without_exemplar_families
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.models import (
     AuditedPosting,
@@ -157,6 +158,17 @@ def test_the_fit_gets_them(exemplars: None, catalog: dict[str, Category]) -> Non
         if label == str(catalog["maling"].pk)
     } == {"k"}  # fmt: skip
     assert {*labels.families} == {"k", ""}
+
+
+def test_a_trained_encoder_is_asked_about_other_families(catalog: dict[str, Category]) -> None:
+    add("Male hele stua", catalog["maling"], "maling", family="k")
+    labels = [(text, None) for text in ("Klippe plenen", "MALE hele stua!", "Bytte kran", "Hei du")]
+    postings = labeled_postings.LabeledPostings(
+        labels, kinds=[*"abcd"], families=["k", "", "l", ""]
+    )
+    left = without_exemplar_families(postings)
+    assert [text for text, _ in left.rows] == ["Bytte kran", "Hei du"]
+    assert (left.kinds, left.families) == (["c", "d"], ["l", ""])
 
 
 class TestMerged:
