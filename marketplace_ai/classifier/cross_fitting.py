@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
-from .families import find_families
-from .labeled import LabeledTexts
+from .labeled import LabeledTexts, families_of, kin_of
 from .linear_heads import to_class_ids
 from .near_duplicates import group_folds
 from .opinion_pool import ModelScores, exemplar_prior
@@ -26,10 +25,9 @@ FOLDS_OF_EXEMPLARS = 10
 class OutOfFold:
     """Out-of-fold predictions for b labeled rows.
 
-    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), the ``groups``: the
-    families that the rows belong to, and what fits without the row's family predicted: ``pooled``
-    scores (b, k), the ``first_choice`` (b,), its calibrated ``probability`` and the second
-    categories.
+    ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), ``groups`` of
+    one family each, and what fits without the row predicted: ``pooled`` scores (b, k), the
+    ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
     """
 
     model_scores: ModelScores
@@ -51,22 +49,18 @@ def cross_fit(
     """Predict ``calibration`` (None: the exemplars themselves), each row by a fit without it.
 
     Folds keep families whole. An exemplar in the family of a row leaves the index and the fit that
-    score it; if there is none such, ``exemplar_model`` serves every fold, because
-    labeled postings are never fitted by it. Weights, prior correction and calibration are fitted
-    on the other folds; the prior counts all exemplars. ``descriptions`` vote in every fold, as
-    they do in production.
+    score it; if there is none such, ``exemplar_model`` serves every fold, because labeled postings
+    are never fitted by it. Weights, prior correction and calibration are fitted on the other folds;
+    the prior counts all exemplars. ``descriptions`` vote in every fold, as they do in production.
     """
     classes = exemplar_model.classes
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
-    everything = exemplars if calibration is None else exemplars.extended(rows)
-    families = find_families(everything.texts, given=everything.families)
-    kin, count = families, FOLDS
-    if calibration is None:
-        # Exemplars are nearer to each other than to the postings to come: also what means the same
-        # must not teach. Postings are as near to exemplars as the postings to come will be.
-        kin = find_families(exemplars.texts, exemplars.vectors, exemplars.families)
-        count = FOLDS_OF_EXEMPLARS
+    families = families_of(exemplars) if calibration is None else families_of(exemplars, rows)
+    # Who is judged, and the families of exemplars that must not teach it.
+    kin, count = (
+        (kin_of(exemplars), FOLDS_OF_EXEMPLARS) if calibration is None else (families, FOLDS)
+    )
     exemplar_kin, kin = kin[: len(exemplars)], kin[-len(rows) :]
     y_true = to_class_ids(rows.labels, classes)
     folds = group_folds(kin, y_true, count, seed)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .families import find_families
+
 
 @dataclass(frozen=True, eq=False)
 class LabeledTexts:
@@ -50,14 +52,29 @@ class LabeledTexts:
             [self.families[i] for i in rows] if self.families else (),
         )
 
-    def extended(self, others: LabeledTexts) -> LabeledTexts:
-        """These texts, followed by ``others``."""
-        known = bool(self.families) or bool(others.families)
-        return LabeledTexts(
-            [*self.texts, *others.texts],
-            np.vstack([self.vectors, others.vectors]),
-            [*self.labels, *others.labels],
-            [name for each in (self, others) for name in each.families or [""] * len(each)]
-            if known
-            else (),
-        )
+
+def given_families(*parts: LabeledTexts) -> list[str]:
+    """The families of all ``parts`` in turn, as people know them; empty where they know none."""
+    if not any(part.families for part in parts):
+        return []
+    return [name for part in parts for name in (part.families or [""] * len(part))]
+
+
+def families_of(*parts: LabeledTexts) -> npt.NDArray[np.intp]:
+    """Number the families of all texts of ``parts`` in turn: intp, equal numbers for one family.
+
+    Those that people gave, and near-duplicate texts. Families are looked for across the parts, and
+    names mean the same in all of them.
+    """
+    texts = [text for part in parts for text in part.texts]
+    return find_families(texts, given=given_families(*parts))
+
+
+def kin_of(exemplars: LabeledTexts) -> npt.NDArray[np.intp]:
+    """The same of exemplars, joined by meaning too.
+
+    Exemplars were collected, and are nearer to each other than to the postings to come; so what
+    judges an exemplar must not have seen what means the same. Postings are as near to exemplars as
+    the postings to come will be.
+    """
+    return find_families(exemplars.texts, exemplars.vectors, exemplars.families)
