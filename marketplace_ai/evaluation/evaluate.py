@@ -14,8 +14,8 @@ from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts, Predi
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
+from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.normalize import is_blank, same_text_key
-from marketplace_ai.text.parents import Parents
 
 from .baselines import baselines as simpler_rules
 from .figures import ScoredRow, figures

@@ -12,10 +12,12 @@ from marketplace_ai.guarantee.bounds import rows_needed
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.imports.common import categories_by_key, prepare_text
 from marketplace_ai.models import AuditedPosting
+from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.row_texts import text_to_learn, written_text
 
 #: Text and label of each posting; a label is the classifier's, None for "fits none".
 LabeledRows = list[tuple[str, str | None]]
@@ -26,57 +28,68 @@ class LabeledPostings:
     """Labeled postings that classifiers are calibrated on and compared on.
 
     Without any, the exemplars are cross-validated instead. ``kinds`` is the column of that name,
-    ``audited`` says that they are the audit sample.
+    ``audited`` says that they are the audit sample, ``left_out`` has the other rows of the file.
     """
 
     rows: LabeledRows = field(default_factory=list)
     kinds: list[str] | None = None
     audited: bool = False
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, numbers: list[int]) -> LabeledPostings:
         kinds = None if self.kinds is None else [self.kinds[n] for n in numbers]
-        return LabeledPostings([self.rows[n] for n in numbers], kinds, self.audited)
+        rows = [self.rows[n] for n in numbers]
+        return LabeledPostings(rows, kinds, self.audited, self.left_out)
 
 
-def read_file(path: str) -> LabeledPostings:
-    """Labeled postings from a CSV file; TableError names the row that cannot be used."""
-    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"))
-    if rows and "text" not in rows[0].values and "title" not in rows[0].values:
+def read_file(path: str, *, skip_bad: bool = False) -> LabeledPostings:
+    """Labeled postings from a CSV file; texts that are nothing after scrubbing are left out.
+
+    TableError names all rows that cannot be used, unless ``skip_bad`` leaves them out.
+    """
+    bad = BadRows(path, skip_bad)
+    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"), bad)
+    if not rows:
+        bad.check()
+        raise TableError(f"{path}: there is no row below the header.")
+    if "text" not in rows[0].values and "title" not in rows[0].values:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     categories = categories_by_key()
-    labeled: LabeledRows = []
-    keys: list[tuple[str, ...]] = []
-    for row, key in zip(rows, single_categories(path, rows, categories.keys()), strict=True):
+    labeled: list[tuple[Row, str | None, str]] = []
+    for row, key in single_categories(bad, rows, categories.keys()):
         if key is not None and key not in categories:
-            raise TableError(
-                f"{path}, line {row.line}: there is no category {key!r}. "
-                "Import the catalogue that has it first, or correct the row."
+            bad.add(
+                row.line,
+                f"there is no category {key!r}. Import the catalog that has it first, or correct "
+                "the row.",
             )
-        text = _posting_text(row)
-        if is_blank(text):
-            raise TableError(f"{path}, line {row.line}: the text is empty.")
-        labeled.append((text, None if key is None else str(categories[key].pk)))
-        keys.append(() if key is None else (key,))
-    if not rows:
-        raise TableError(f"{path}: there is no row below the header.")
-    tell_notes(path, [text for text, _ in labeled], keys, (f"line {row.line}" for row in rows))
-    kinds = [row["kind"] for row in rows] if "kind" in rows[0].values else None
-    return LabeledPostings(labeled, kinds)
+        elif (text := text_to_learn(bad, row, _posting_text)) is not None:
+            labeled.append((row, key, text))
+    left_out = bad.check()
+    if not labeled:
+        raise TableError(f"{path}: no row is left that something could be learned from.")
+    texts = [text for _, _, text in labeled]
+    keys = [() if key is None else (key,) for _, key, _ in labeled]
+    tell_notes(path, texts, keys, (f"line {row.line}" for row, _, _ in labeled))
+    return LabeledPostings(
+        [(text, key and str(categories[key].pk)) for _, key, text in labeled],
+        [row["kind"] for row, _, _ in labeled] if "kind" in rows[0].values else None,
+        left_out=left_out,
+    )
 
 
 def _posting_text(row: Row) -> str:
     """The text of a row, normalized as the same posting in the database would be."""
+    if "text" in row.values:
+        return prepare_text(row["text"])
     adapter = get_adapter()
-    text = row.values.get("text")
-    if text is None:
-        title, description = row["title"], row.values.get("description", "")
-        try:
-            text = adapter.text(adapter.make_job(title, description))
-        except ImproperlyConfigured:  # the project's own model, which such a row cannot fill
-            text = f"{title}\n{description}"
+    try:
+        text = adapter.text(adapter.make_job(row["title"], row.values.get("description", "")))
+    except ImproperlyConfigured:  # the project's own model, which such a row cannot fill
+        text = written_text(row)
     return prepare_text(text)
 
 

@@ -18,6 +18,7 @@ from marketplace_ai.management.console import (
     runtime_error,
     usage_error,
 )
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.models import (
     ClassifierVersion,
     EncoderState,
@@ -57,6 +58,7 @@ class Command(DatabaseCommand):
             "--force", action="store_true", help="activate it even if the comparison refuses it"
         )
         parser.add_argument("--dry-run", action="store_true", help="fit and compare, store nothing")
+        add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -84,7 +86,9 @@ class Command(DatabaseCommand):
         try:
             encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
-                postings = labeled_postings.read_file(options["calibration"])
+                postings = labeled_postings.read_file(
+                    options["calibration"], skip_bad=options["skip_bad"]
+                )
             else:
                 audits = labeled_postings.read_audits(target)
                 postings = audits.postings
@@ -121,9 +125,10 @@ class Command(DatabaseCommand):
                 "activated nothing. Run it again if it is still wanted."
             )
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            usage_error(str(error))
+            refuse(error, options)
         if options["json"]:
             found = {"in_force": version.is_active, "comparison": version.comparison}
+            found["left_out"] = postings.left_out.as_json()
             print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
         else:
             self._tell(version)

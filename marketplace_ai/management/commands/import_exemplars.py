@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +11,8 @@ from marketplace_ai.imports.exemplars import (
     exemplars_from_postings,
     import_exemplars,
 )
-from marketplace_ai.management.console import DatabaseCommand, usage_error
+from marketplace_ai.management.console import DatabaseCommand, print_json, usage_error
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -19,7 +21,8 @@ class Command(DatabaseCommand):
         "Load exemplars, the labeled texts that vote: from a table with the columns text and "
         "category (a category's key, or 'none' for a text that fits no category) or, with "
         "--from-jobs, from postings with a category that a person set. Exemplars that exist "
-        "already are left unchanged."
+        "already are left unchanged. A text that is nothing after scrubbing, such as an e-mail "
+        "address alone, is left out and counted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,6 +39,8 @@ class Command(DatabaseCommand):
             help="create categories that the file names and the catalog lacks",
         )  # fmt: skip
         parser.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
+        add_skip_bad(parser)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["from_jobs"]:
@@ -46,16 +51,22 @@ class Command(DatabaseCommand):
             counts: ExemplarCounts
             if options["from_jobs"]:
                 counts = exemplars_from_postings(
-                    per_category=options["per_category"], dry_run=options["dry_run"]
+                    per_category=options["per_category"],
+                    dry_run=options["dry_run"],
+                    skip_bad=options["skip_bad"],
                 )
             else:
                 counts = import_exemplars(
                     options["file"],
                     create_categories=options["create_categories"],
                     dry_run=options["dry_run"],
+                    skip_bad=options["skip_bad"],
                 )
         except (TableError, ImproperlyConfigured) as error:
-            usage_error(str(error))
+            refuse(error, options)
+        if options["json"]:
+            print_json(self, {**asdict(counts), "left_out": counts.left_out.as_json()})
+            return
         verb = "would be added" if options["dry_run"] else "added"
         self.stdout.write(
             f"{counts.added} exemplars {verb}, {counts.existing} were there already, "
