@@ -77,8 +77,8 @@ def _with_ancestors(category: Any | None) -> list[Any]:
     return ancestors
 
 
-def labeled_texts() -> list[tuple[str, str | None]]:
-    """(text, label) of each answered audited posting whose text has not changed.
+def labeled_texts() -> list[tuple[str, str | None, str]]:
+    """(text, label, family) of each answered audited posting whose text has not changed.
 
     Labels are the classifier's, None for "fits no category". In the order of the draw.
     """
@@ -89,7 +89,7 @@ def labeled_texts() -> list[tuple[str, str | None]]:
         .exclude(answer__isnull=True, answer_key__gt="")  # its category was deleted
         .order_by("drawn_at", "pk")
     )
-    labeled: list[tuple[str, str | None]] = []
+    labeled: list[tuple[str, str | None, str]] = []
     answered = list(rows.values_list("posting_id", "answer_id", "text_digest"))
     postings: Any = get_job_model()._base_manager.using(alias())
     for start in range(0, len(answered), BATCH_SIZE):
@@ -99,5 +99,6 @@ def labeled_texts() -> list[tuple[str, str | None]]:
             posting = postings_by_pk.get(posting_id)
             text = adapter.encoder_input(posting) if posting is not None else ""
             if text and digest(text) == bytes(text_digest):
-                labeled.append((text, None if answer is None else str(answer)))
+                family = adapter.prepared_family(adapter.posting_family(posting))
+                labeled.append((text, None if answer is None else str(answer), family))
     return labeled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +16,7 @@ from marketplace_ai.models import AuditedPosting
 from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank
 from marketplace_ai.text.row_texts import text_to_learn, written_text
@@ -28,12 +30,14 @@ class LabeledPostings:
     """Labeled postings that classifiers are calibrated on and compared on.
 
     Without any, the exemplars are cross-validated instead. ``kinds`` is the column of that name,
-    ``audited`` says that they are the audit sample, ``left_out`` has the other rows of the file.
+    ``audited`` says that they are the audit sample. ``families`` (empty: unknown) are compared with
+    those of the exemplars. ``left_out`` has the other rows of the file.
     """
 
     rows: LabeledRows = field(default_factory=list)
     kinds: list[str] | None = None
     audited: bool = False
+    families: list[str] = field(default_factory=list)
     left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
@@ -41,8 +45,9 @@ class LabeledPostings:
 
     def take(self, numbers: list[int]) -> LabeledPostings:
         kinds = None if self.kinds is None else [self.kinds[n] for n in numbers]
+        families = [self.families[n] for n in numbers] if self.families else []
         rows = [self.rows[n] for n in numbers]
-        return LabeledPostings(rows, kinds, self.audited, self.left_out)
+        return LabeledPostings(rows, kinds, self.audited, families, self.left_out)
 
 
 def read_file(path: str, *, skip_bad: bool = False) -> LabeledPostings:
@@ -51,7 +56,7 @@ def read_file(path: str, *, skip_bad: bool = False) -> LabeledPostings:
     TableError names all rows that cannot be used, unless ``skip_bad`` leaves them out.
     """
     bad = BadRows(path, skip_bad)
-    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"), bad)
+    rows = read_csv(path, ("category",), ("text", "title", "description", "kind", FAMILY), bad)
     if not rows:
         bad.check()
         raise TableError(f"{path}: there is no row below the header.")
@@ -68,7 +73,9 @@ def read_file(path: str, *, skip_bad: bool = False) -> LabeledPostings:
             )
         elif (text := text_to_learn(bad, row, _posting_text)) is not None:
             labeled.append((row, key, text))
+    families = family_cells(bad, [row for row, _, _ in labeled])
     left_out = bad.check()
+    labeled = [each for each in labeled if each[0].line not in bad]
     if not labeled:
         raise TableError(f"{path}: no row is left that something could be learned from.")
     texts = [text for _, _, text in labeled]
@@ -77,8 +84,15 @@ def read_file(path: str, *, skip_bad: bool = False) -> LabeledPostings:
     return LabeledPostings(
         [(text, key and str(categories[key].pk)) for _, key, text in labeled],
         [row["kind"] for row, _, _ in labeled] if "kind" in rows[0].values else None,
+        families=_families(families[row.line] for row, _, _ in labeled),
         left_out=left_out,
     )
+
+
+def _families(names: Iterable[str]) -> list[str]:
+    """The names as the adapter has those of postings; empty where no row names one."""
+    families = [*map(get_adapter().prepared_family, names)]
+    return families if any(families) else []
 
 
 def _posting_text(row: Row) -> str:
@@ -105,15 +119,19 @@ class AuditSample:
     answered: int
     needed: int
     waiting: int
+    families: list[str]
 
     @property
     def postings(self) -> LabeledPostings:
-        return LabeledPostings(self.rows, audited=bool(self.rows))
+        return LabeledPostings(self.rows, audited=bool(self.rows), families=self.families)
 
 
 def read_audits(target: Target) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
-    rows = [row for row in audited_postings.labeled_texts() if not is_blank(row[0])]
+    answers = [row for row in audited_postings.labeled_texts() if not is_blank(row[0])]
     needed = rows_needed(target)
     waiting = AuditedPosting.objects.unanswered().count()
-    return AuditSample(rows if len(rows) >= needed else [], len(rows), needed, waiting)
+    enough = answers if len(answers) >= needed else []
+    rows = [(text, label) for text, label, _ in enough]
+    families = [family for _, _, family in enough]
+    return AuditSample(rows, len(answers), needed, waiting, families)

@@ -18,6 +18,8 @@ from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, read_csv
+from marketplace_ai.text.family_cells import FAMILY, family_cells
+from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.text.normalize import digest, is_blank
 from marketplace_ai.text.row_texts import text_to_learn
 
@@ -39,6 +41,8 @@ class ExemplarCounts:
             their category was deleted and several have its key now.
         restored: those that were there already, did not vote because their category was deleted,
             and vote again because it exists again.
+        new_family: those that were there already, and now have the family that the import names.
+        families: how many families the texts count as, if it is a dry run.
         left_out: the rows or postings that were bad, or are nothing after scrubbing.
     """
 
@@ -47,6 +51,8 @@ class ExemplarCounts:
     categories_created: int
     quarantined: int = 0
     restored: int = 0
+    new_family: int = 0
+    families: FamilySizes | None = None
     left_out: LeftOut = NOTHING_LEFT_OUT
 
 
@@ -56,8 +62,8 @@ def import_exemplars(
     """Add the labeled texts of a CSV file as exemplars.
 
     Parameters:
-        path: a file with the columns text and category; the category is a category's key, or
-            ``none`` for a text that fits no category.
+        path: a file with the columns text, category and, if known, family; the category is a
+            category's key, or ``none`` for a text that fits no category.
         create_categories: create categories that do not exist; otherwise they are errors.
         dry_run: check and count, write nothing.
         skip_bad: leave bad rows out instead of refusing the file.
@@ -71,7 +77,7 @@ def import_exemplars(
     """
     adapter = get_adapter()
     bad = BadRows(path, skip_bad)
-    rows = read_csv(path, ("text", "category"), bad=bad)
+    rows = read_csv(path, ("text", "category"), (FAMILY,), bad)
     categories = categories_by_key()
     learned: list[tuple[Row, str | None, str]] = []
     missing: dict[str, list[Row]] = {}
@@ -88,6 +94,7 @@ def import_exemplars(
         text = text_to_learn(bad, row, lambda row: prepare_text(row["text"]))
         if text is not None:
             learned.append((row, key, text))
+    families = family_cells(bad, [row for row, _, _ in learned])
     with transaction.atomic(using=alias()):
         lock_taxonomy()
         categories = categories_by_key()  # again: another import may have made some meanwhile
@@ -108,10 +115,12 @@ def import_exemplars(
                     categories[key] if key else None,
                     key or "",
                     ExemplarSource.IMPORTED,
+                    adapter.prepared_family(families[row.line]),
                 )
-                for _, key, text in learned
+                for row, key, text in learned
             ),
             restored,
+            with_families=dry_run,
         )
         transaction.set_rollback(dry_run, using=alias())
     return replace(counts, categories_created=created, left_out=left_out)
@@ -146,37 +155,39 @@ def exemplars_from_postings(
             postings: Any = adapter.jobs().filter(**{field: category})
             postings = postings.exclude(Exists(set_by_machine)).order_by(*newest_first)
             for posting in postings[:per_category]:
-                bad.total += 1
-                text = _posting_text(bad, adapter, posting)
+                text, family = _text_and_family(bad, adapter, posting)
                 if text is None:
                     continue
+                bad.total += 1
                 if is_blank(text):
                     bad.blank.append(posting.pk)
                 else:
                     exemplars.append(
-                        _exemplar(text, category, key, ExemplarSource.POSTING, posting.pk)
+                        _exemplar(text, category, key, ExemplarSource.POSTING, family, posting.pk)
                     )
                     labeled.append((text, key, f"posting {posting.pk}"))
         left_out = bad.check()
-        counts = _add(exemplars, restored)
+        counts = _add(exemplars, restored, with_families=dry_run)
         transaction.set_rollback(dry_run, using=alias())
     tell_contradictions(bad.source, labeled)
     return replace(counts, left_out=left_out)
 
 
-def _posting_text(bad: BadRows, adapter: JobAdapter, posting: Any) -> str | None:
-    """The posting's prepared text; None if it is not eligible, or bad."""
+def _text_and_family(bad: BadRows, adapter: JobAdapter, posting: Any) -> tuple[str | None, str]:
+    """The posting's prepared text, None if it is not eligible or bad, and its family."""
     try:
-        return adapter.encoder_input(posting) if adapter.eligible(posting) else None
+        text = adapter.encoder_input(posting) if adapter.eligible(posting) else None
+        return text, adapter.prepared_family(adapter.posting_family(posting))
     except (OperationalError, ProgrammingError):
         raise  # an error of the database, not of the posting
     except Exception as error:  # noqa: BLE001 (the project's own code)
+        bad.total += 1
         bad.add(
             posting.pk,
             f"the adapter fails on it: {type(error).__name__}: {error}. Correct its eligible(), "
-            "text() or clean().",
+            "text(), clean() or posting_family().",
         )
-        return None
+        return None, ""
 
 
 def _exemplar(
@@ -184,6 +195,7 @@ def _exemplar(
     category: Any | None,
     key: str,
     source: ExemplarSource,
+    family: str,
     posting_id: Any | None = None,
 ) -> Exemplar:
     return Exemplar(
@@ -192,22 +204,37 @@ def _exemplar(
         category_id=category.pk if category is not None else None,
         category_key=key[:200],
         is_none=not key,
+        family=family,
         source=source,
         posting_id=posting_id,
     )
 
 
-def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCounts:
-    """Add the exemplars that do not exist yet; ``restored`` are ids of those that vote again."""
-    unique = {(e.text_digest, e.category_key, e.posting_id): e for e in exemplars}
+def _add(
+    exemplars: Iterable[Exemplar], restored: frozenset[int], *, with_families: bool
+) -> ExemplarCounts:
+    """Add the exemplars that do not exist yet; ``restored`` are ids of those that vote again.
+
+    Those that exist get the families that the new ones name. ``with_families``: count them.
+    """
+    unique: dict[tuple[Any, str, Any], Exemplar] = {}
+    for new in exemplars:
+        one = unique.setdefault((new.text_digest, new.category_key, new.posting_id), new)
+        one.family = one.family or new.family
+    sizes = _family_sizes(list(unique.values())) if with_families else None
     known: Counter[str] = Counter()
+    renamed: list[Exemplar] = []
     rows = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
     rows = rows.filter(text_digest__in=[text_digest for text_digest, _, _ in unique])
-    for pk, text_digest, key, posting_id, state in rows.values_list(
-        "pk", "text_digest", "category_key", "posting_id", "state"
+    for pk, text_digest, key, posting_id, state, family in rows.values_list(
+        "pk", "text_digest", "category_key", "posting_id", "state", "family"
     ):
-        if unique.pop((bytes(text_digest), key, posting_id), None) is not None:
+        again = unique.pop((bytes(text_digest), key, posting_id), None)
+        if again is not None:
             known["restored" if pk in restored else state] += 1
+            if again.family not in ("", family):
+                renamed.append(Exemplar(pk=pk, family=again.family))
+    Exemplar.objects.using(alias()).bulk_update(renamed, ["family"], batch_size=1000)
     Exemplar.objects.bulk_create(unique.values(), ignore_conflicts=True, batch_size=1000)
     return ExemplarCounts(
         added=len(unique),
@@ -215,4 +242,15 @@ def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCou
         categories_created=0,
         quarantined=known[ExemplarState.QUARANTINED] + known[ExemplarState.ORPHANED],
         restored=known["restored"],
+        new_family=len(renamed),
+        families=sizes,
     )
+
+
+def _family_sizes(exemplars: list[Exemplar]) -> FamilySizes:
+    from marketplace_ai.classifier.families import (
+        find_families,  # numeric libraries, for this alone
+    )
+
+    texts, given = [each.text for each in exemplars], [each.family for each in exemplars]
+    return FamilySizes.count(find_families(texts, given=given).tolist())

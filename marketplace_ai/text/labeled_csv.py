@@ -13,6 +13,7 @@ from marketplace_ai.text.category_cells import NONE, category_cells
 from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import normalize
 from marketplace_ai.text.parents import check_categories, parent_column
@@ -43,7 +44,8 @@ class LabeledRows:
 
     ``answers``: the right categories of each, empty where the text fits none; ``kinds`` the
     column kind, None where there is none; ``parents`` what the column parent says of each
-    category; ``lines`` where each row ends in the file; ``left_out`` the file's other rows.
+    category; ``lines`` where each row ends in the file. ``families`` is the column family, "" where
+    a row's is unknown, and empty where all are. ``left_out`` has the file's other rows.
     """
 
     path: str
@@ -52,6 +54,7 @@ class LabeledRows:
     true_labels: Sequence[tuple[str, ...]]
     kinds: Sequence[str] | None
     parents: Parents
+    families: Sequence[str] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
@@ -82,6 +85,7 @@ class LabeledRows:
             [self.true_labels[i] for i in kept],
             None if self.kinds is None else [self.kinds[i] for i in kept],
             self.parents,
+            [self.families[i] for i in kept] if self.families else (),
             self.left_out,
         )
 
@@ -116,7 +120,10 @@ def read_rows(
     wanted = ("category",) if where is None else ("category", where.column)
     bad = BadRows(path, skip_bad)
     table = read_csv(
-        path, tuple(dict.fromkeys(wanted)), ("text", "title", "description", "parent", "kind"), bad
+        path,
+        tuple(dict.fromkeys(wanted)),
+        ("text", "title", "description", "parent", "kind", FAMILY),
+        bad,
     )
     if not table:
         bad.check()
@@ -137,9 +144,12 @@ def read_rows(
         if row.line not in bad
         and (text := read_text(bad, row, lambda row: prepared(written_text(row)))) is not None
     ]
+    families = family_cells(bad, [row for row, _, _ in found])
     left_out = bad.check()
+    found = [each for each in found if each[0].line not in bad]
     if not found:
         raise TableError(f"{path}: no row is left that something could be learned from.")
+    names = [families[row.line] for row, _, _ in found]
     rows = LabeledRows(
         path,
         [row.line for row, _, _ in found],
@@ -147,6 +157,7 @@ def read_rows(
         [labels for _, _, labels in found],
         [row["kind"] for row, _, _ in found] if "kind" in columns else None,
         parents,
+        names if any(names) else [],
         left_out,
     )
     tell_notes(path, rows.texts, rows.true_labels, (f"line {line}" for line in rows.lines))
@@ -156,7 +167,9 @@ def read_rows(
 def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
     """``shots`` rows of each category (and of ``none``), drawn at random, in the file's order.
 
-    A category with fewer keeps all. The draw hangs on the rows, ``shots`` and ``seed`` alone.
+    Families are drawn first, each with the same probability, and then a row of each; a second row
+    of a family only where a category has no more families. A category with fewer rows keeps all.
+    The draw hangs on the rows, ``shots`` and ``seed`` alone.
     """
     random = np.random.default_rng(seed)
     members: dict[str, list[int]] = {}
@@ -166,8 +179,27 @@ def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
     for label in sorted(members):
         numbers = members[label]
         size = min(shots, len(numbers))
-        drawn += random.choice(numbers, size=size, replace=False).tolist()
+        if rows.families:
+            drawn += _families_first(numbers, rows.families, random)[:size]
+        else:
+            drawn += random.choice(numbers, size=size, replace=False).tolist()
     return rows.take(sorted(drawn))
+
+
+def _families_first(
+    numbers: Sequence[int], families: Sequence[str], random: np.random.Generator
+) -> list[int]:
+    """The row numbers in random order: a row of each family, then a second one of each, ..."""
+    kin: dict[str | int, list[int]] = {}
+    for number in numbers:
+        kin.setdefault(families[number] or number, []).append(number)
+    shuffled = [random.permutation(of_family).tolist() for of_family in kin.values()]
+    turns = [
+        (turn, number)
+        for place in random.permutation(len(shuffled))
+        for turn, number in enumerate(shuffled[place])
+    ]
+    return [number for _, number in sorted(turns, key=lambda each: each[0])]
 
 
 def _matching(path: str, table: list[Row], where: Filter) -> list[Row]:

@@ -19,9 +19,10 @@ from marketplace_ai.text.csv_files import TableError
 class Command(DatabaseCommand):
     help = (
         "Load exemplars, the labeled texts that vote: from a table with the columns text and "
-        "category (a category's key, or 'none' for a text that fits no category) or, with "
-        "--from-jobs, from postings with a category that a person set. Exemplars that exist "
-        "already are left unchanged. A text that is nothing after scrubbing, such as an e-mail "
+        "category (a category's key, or 'none' for a text that fits no category) and, if known, "
+        "family (what texts of one origin share) or, with --from-jobs, from postings with a "
+        "category that a person set. Exemplars that exist already are left unchanged, but for a "
+        "family that the table names. A text that is nothing after scrubbing, such as an e-mail "
         "address alone, is left out and counted."
     )
 
@@ -38,7 +39,10 @@ class Command(DatabaseCommand):
             "--create-categories", action="store_true",
             help="create categories that the file names and the catalog lacks",
         )  # fmt: skip
-        parser.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true",
+            help="check and count, also the families that the texts count as; write nothing",
+        )  # fmt: skip
         add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -75,6 +79,14 @@ class Command(DatabaseCommand):
         if counts.restored:
             again = "would vote again" if options["dry_run"] else "vote again"
             self.stdout.write(f"{counts.restored} {again}: their category exists again.")
+        if counts.new_family:
+            verb = "would have" if options["dry_run"] else "have"
+            self.stdout.write(
+                f"{counts.new_family} that were there already {verb} the family now that the "
+                "import names."
+            )
+        if counts.families:
+            self.stdout.write(counts.families.sentence("texts"))
         if counts.quarantined:
             self.stdout.write(
                 f"{counts.quarantined} were there already and do not vote: quarantined, or of a "

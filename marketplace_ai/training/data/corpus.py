@@ -27,8 +27,9 @@ class LabeledCorpus:
 
     A label is the key of a category, or None for a text that fits none. ``ambiguous`` texts were
     left out because they, or texts that differ only in case, blanks and punctuation, have several
-    labels: they are no example of a difference. ``left_out`` are the rows of a file that were bad,
-    or nothing after scrubbing.
+    labels: they are no example of a difference. ``families`` are what texts of one origin share, ""
+    where it is unknown; empty where no text has one. ``left_out`` are the rows of a file that were
+    bad, or nothing after scrubbing.
     """
 
     texts: Sequence[str]
@@ -37,6 +38,7 @@ class LabeledCorpus:
     confusions: ConfusionCounts
     source: str
     ambiguous: Sequence[str]
+    families: Sequence[str] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
@@ -44,10 +46,11 @@ class LabeledCorpus:
 
     @property
     def sha256(self) -> str:
-        """Hash of all texts and labels: equal for equal corpora."""
+        """Hash of all texts, labels and known families: equal for equal corpora."""
         content = sha256()
-        for text, label in zip(self.texts, self.labels, strict=True):
-            for part in (label or "", text):
+        families = self.families or [""] * len(self)
+        for text, label, family in zip(self.texts, self.labels, families, strict=True):
+            for part in (label or "", text, *([family] if self.families else [])):
                 content.update(part.encode() + b"\x00")
         return content.hexdigest()
 
@@ -58,6 +61,7 @@ class LabeledCorpus:
             self,
             texts=[self.texts[row] for row in rows],
             labels=[self.labels[row] for row in rows],
+            families=[self.families[row] for row in rows] if self.families else (),
         )
 
 
@@ -67,11 +71,17 @@ class CorpusBuilder:
 
     source: str
     labels: dict[str, set[str | None]] = field(default_factory=dict)
+    families: dict[str, str] = field(default_factory=dict)
 
-    def add(self, text: str, *labels: str | None) -> None:
-        """Add a text; without labels it fits no category. Blank texts are skipped."""
+    def add(self, text: str, *labels: str | None, family: str = "") -> None:
+        """Add a text; without labels it fits no category. Blank texts are skipped.
+
+        A text that is added with several families is of the first by the alphabet.
+        """
         if not is_blank(text):
             self.labels.setdefault(text, set()).update(labels or (None,))
+            if family:
+                self.families[text] = min(family, self.families.get(text, family))
 
     def build(self, parents: Parents, confusions: ConfusionCounts | None = None) -> LabeledCorpus:
         """The corpus; MiningError if fewer than two categories have a text."""
@@ -99,6 +109,7 @@ class CorpusBuilder:
             dict(confusions or {}),
             self.source,
             ambiguous,
+            [self.families.get(text, "") for _, text in rows] if self.families else (),
         )
 
 
@@ -110,7 +121,7 @@ def read_corpus(
     prepared: Callable[[str], str] = labeled_csv.prepared,
     skip_bad: bool = False,
 ) -> LabeledCorpus:
-    """The corpus of a CSV file ``text,category[,parent]``, as for ``evaluate_classifier --train``.
+    """The corpus of a CSV file ``text,category[,parent,family]``, as for ``evaluate_classifier``.
 
     Parents come from the catalog file; without one from the column ``parent``, without that from
     ``parents()``. ``prepared`` turns a text into what a worker would encode. Bad rows are left
@@ -128,6 +139,7 @@ def read_corpus(
     )
     known_parents = categories or rows.parents or parents()
     builder = CorpusBuilder(path)
-    for text, labels in zip(rows.texts, rows.true_labels, strict=True):
-        builder.add(text, *labels)
+    families = rows.families or [""] * len(rows)
+    for text, labels, family in zip(rows.texts, rows.true_labels, families, strict=True):
+        builder.add(text, *labels, family=family)
     return replace(builder.build(known_parents), left_out=rows.left_out)
