@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from marketplace_ai.classifier.ngrams import NgramFeatures
+from marketplace_ai.text.normalize import same_text_key
 
 #: Texts with a higher cosine of their n-grams are one text, retyped or with a new date.
 NEAR_DUPLICATE = 0.9
@@ -34,6 +35,24 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     if len(empty):
         graph[empty, empty[0]] = True
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
+
+
+def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whether each of ``texts`` is a near-duplicate of one of ``others``: bool (n,).
+
+    Directly, not by way of a third text, and whatever its capitals, blanks and punctuation.
+    """
+    same = set(map(same_text_key, others))
+    found = np.array([same_text_key(text) in same for text in texts], dtype=np.bool_)
+    features = NgramFeatures.fit([*others, *texts])
+    columns = features.transform(others).T.tocsr()
+    rows = features.transform(texts)
+    for start in range(0, len(texts), _BLOCK):
+        cosines = rows[start : start + _BLOCK] @ columns
+        if cosines.shape[1]:
+            nearest = cosines.max(axis=1).toarray().ravel()
+            found[start : start + _BLOCK] |= nearest > NEAR_DUPLICATE
+    return found
 
 
 def group_folds(

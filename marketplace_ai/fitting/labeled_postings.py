@@ -12,9 +12,11 @@ from marketplace_ai.audit import audited_postings
 from marketplace_ai.guarantee.bounds import rows_needed
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.imports.common import categories_by_key, prepare_text
+from marketplace_ai.imports.contradictions import tell_other_labels
 from marketplace_ai.models import AuditedPosting
 from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
+from marketplace_ai.text.contradictions import find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
@@ -42,6 +44,13 @@ class LabeledPostings:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def num_contradictory(self) -> int:
+        """How many texts have several labels."""
+        texts, labels = [text for text, _ in self.rows], [label for _, label in self.rows]
+        sets = [() if label is None else (label,) for label in labels]
+        return len(find_contradictions(texts, sets, range(len(texts))))
 
     def take(self, numbers: list[int]) -> LabeledPostings:
         kinds = None if self.kinds is None else [self.kinds[n] for n in numbers]
@@ -81,6 +90,7 @@ def read_file(path: str, *, skip_bad: bool = False) -> LabeledPostings:
     texts = [text for _, _, text in labeled]
     keys = [() if key is None else (key,) for _, key, _ in labeled]
     tell_notes(path, texts, keys, (f"line {row.line}" for row, _, _ in labeled))
+    tell_other_labels(path, [(text, key, f"line {row.line}") for row, key, text in labeled])
     return LabeledPostings(
         [(text, key and str(categories[key].pk)) for _, key, text in labeled],
         [row["kind"] for row, _, _ in labeled] if "kind" in rows[0].values else None,

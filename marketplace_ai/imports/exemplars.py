@@ -43,6 +43,7 @@ class ExemplarCounts:
             and vote again because it exists again.
         new_family: those that were there already, and now have the family that the import names.
         families: how many families the texts count as, if it is a dry run.
+        contradictory_texts: texts with several labels, also in exemplars that there were.
         left_out: the rows or postings that were bad, or are nothing after scrubbing.
     """
 
@@ -53,6 +54,7 @@ class ExemplarCounts:
     restored: int = 0
     new_family: int = 0
     families: FamilySizes | None = None
+    contradictory_texts: int = 0
     left_out: LeftOut = NOTHING_LEFT_OUT
 
 
@@ -106,7 +108,9 @@ def import_exemplars(
                     created += 1
         left_out = bad.check()
         learned = [each for each in learned if each[0].line not in bad]
-        tell_contradictions(path, ((text, key, f"line {row.line}") for row, key, text in learned))
+        contradictory = tell_contradictions(
+            path, ((text, key, f"line {row.line}") for row, key, text in learned)
+        )
         restored = follow_keys().restored
         counts = _add(
             (
@@ -123,7 +127,12 @@ def import_exemplars(
             with_families=dry_run,
         )
         transaction.set_rollback(dry_run, using=alias())
-    return replace(counts, categories_created=created, left_out=left_out)
+    return replace(
+        counts,
+        categories_created=created,
+        contradictory_texts=contradictory,
+        left_out=left_out,
+    )
 
 
 def exemplars_from_postings(
@@ -169,8 +178,8 @@ def exemplars_from_postings(
         left_out = bad.check()
         counts = _add(exemplars, restored, with_families=dry_run)
         transaction.set_rollback(dry_run, using=alias())
-    tell_contradictions(bad.source, labeled)
-    return replace(counts, left_out=left_out)
+    contradictory = tell_contradictions(bad.source, labeled)
+    return replace(counts, contradictory_texts=contradictory, left_out=left_out)
 
 
 def _text_and_family(bad: BadRows, adapter: JobAdapter, posting: Any) -> tuple[str | None, str]:

@@ -26,6 +26,8 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 # feed, as most blanks of a text are, needs no replacement and is not matched.
 _BLANK_RUN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]{2,}|[\x00-\x09\x0b-\x1f\x7f-\x9f]|[^\S \n]")
 _JOINER = "\u200d"
+#: Between the names of a category in its description.
+NAME_SEPARATOR = " / "
 _WEB_ADDRESS = re.compile(r"(?:\bhttps?://|\bwww\.)\S+", re.IGNORECASE)
 
 
@@ -118,4 +120,4 @@ def description(names: Iterable[str], scope: str) -> str:
     """The description of a category: its distinct names on one line, then its scope; "" for
     nothing."""
     distinct = dict.fromkeys(name for name in names if name)
-    return "\n".join(filter(None, [" / ".join(distinct), scope]))
+    return "\n".join(filter(None, [NAME_SEPARATOR.join(distinct), scope]))

@@ -129,6 +129,9 @@ class Command(DatabaseCommand):
             refuse(error, options)
         if options["json"]:
             found = {"in_force": version.is_active, "comparison": version.comparison}
+            found["contradictory_texts"] = {
+                "exemplars": len(contradictions), "calibration": postings.num_contradictory,
+            }  # fmt: skip
             found["left_out"] = postings.left_out.as_json()
             print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
         else:
