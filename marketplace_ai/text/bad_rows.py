@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from marketplace_ai.text.reading_notes import tell
 from marketplace_ai.text.table_error import TableError
 
-#: Bad rows that a message names, and lines without a text to go by.
+#: Reasons that a message names, and places for each.
 MAX_NAMED = 20
 #: The same for programs (``--json``).
 MAX_LISTED = 1000
@@ -64,8 +64,8 @@ class LeftOut:
         """Say how many were left out, where the first of them stand, and why."""
         if self.bad:
             tell(
-                f"{self.source}: {len(self.bad):,} of {self.total:,} rows are skipped, since they "
-                f"cannot be used:\n{_listed(self.unit, self.bad)}"
+                f"{self.source}: {len(self.bad):,} of {self.total:,} rows are skipped:\n"
+                f"{_sentences(self.source, self.unit, self.bad, self.total)}"
             )
         if self.blank:
             tell(
@@ -115,19 +115,10 @@ class BadRows:
         """
         bad = sorted(self.reasons.items(), key=lambda item: _order(item[0]))
         if bad and (not self.skip or len(bad) >= self.total):
-            raise BadRowsError(self._refusal(bad))
+            raise BadRowsError(_sentences(self.source, self.unit, bad, self.total))
         found = LeftOut(self.source, self.total, bad, self.blank, self.unit)
         found.tell()
         return found
-
-    def _refusal(self, bad: Sequence[tuple[Any, str]]) -> str:
-        if len(bad) == 1:
-            [(place, reason)] = bad
-            return f"{self.source}, {self.unit} {place}: {reason}"
-        return (
-            f"{self.source}: {len(bad):,} of {self.total:,} rows cannot be used:\n"
-            f"{_listed(self.unit, bad)}"
-        )
 
 
 def places(unit: str, numbers: Sequence[Any]) -> str:
@@ -141,10 +132,19 @@ def places(unit: str, numbers: Sequence[Any]) -> str:
     return f"{unit}{plural} {', '.join(map(str, numbers[:MAX_NAMED]))}{more}"
 
 
-def _listed(unit: str, bad: Sequence[tuple[Any, str]]) -> str:
-    lines = [f"  {unit} {place}: {reason}" for place, reason in bad[:MAX_NAMED]]
-    if len(bad) > MAX_NAMED:
-        lines.append(f"  and {len(bad) - MAX_NAMED:,} more")
+def _sentences(source: str, unit: str, bad: Sequence[tuple[Any, str]], total: int) -> str:
+    """One line for each reason, with the place of its first row and those of the others."""
+    by_reason: dict[str, list[Any]] = {}
+    for place, reason in bad:
+        by_reason.setdefault(reason, []).append(place)
+    lines = []
+    for reason, at in list(by_reason.items())[:MAX_NAMED]:
+        rows = f" So in {len(at):,} of {total:,} rows: {places(unit, at)}." if len(at) > 1 else ""
+        lines.append(f"{source}, {unit} {at[0]}: {reason}{rows}")
+    if len(by_reason) > 1:
+        named = sum(map(len, list(by_reason.values())[:MAX_NAMED]))
+        more = f", {len(bad) - named:,} more than named here" if named < len(bad) else ""
+        lines.append(f"{source}: {len(bad):,} of {total:,} rows cannot be used{more}.")
     return "\n".join(lines)
 
 

@@ -60,30 +60,41 @@ def test_all_bad_rows_of_all_kinds_are_named_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + "first,a,p\n" + "".join(f"{row}\n" for row, _ in BAD.values()))
     with pytest.raises(BadRowsError) as caught:
         read(path)
-    head, *lines = str(caught.value).split("\n")
-    assert head == f"{path}: {len(BAD)} of {len(BAD) + 1} rows cannot be used:"
+    *lines, last = str(caught.value).split("\n")
+    assert last == f"{path}: {len(BAD)} of {len(BAD) + 1} rows cannot be used."
     for line, (number, (_, reason)) in zip(lines, enumerate(BAD.values(), start=3), strict=True):
-        assert line.startswith(f"  line {number}: {reason}")
+        assert line.startswith(f"{path}, line {number}: {reason}")
     assert read(path, skip_bad=True)[0] == ["first"]
 
 
+def test_rows_with_one_fault_are_one_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + "first,a,p\n" + "x,,p\n" * (MAX_NAMED + 7))
+    with pytest.raises(BadRowsError) as caught:
+        read(path)
+    [line] = str(caught.value).split("\n")
+    assert line.startswith(f"{path}, line 3: the category is empty; write 'none'")
+    assert f"So in {MAX_NAMED + 7} of {MAX_NAMED + 8} rows: lines 3, 4, 5, " in line
+    assert line.endswith(", 21, 22 and 7 more.")
+
+
 def test_the_message_is_bounded(tmp_path: Path) -> None:
-    long = "x" * 5000
-    path = write(tmp_path, HEADER + "first,a,p\n" + f"x,{long},p\n" * (MAX_NAMED + 7))
+    cells = (f"x,{'x' * 5000}{number},p\ny,unknown{number},p\n" for number in range(MAX_NAMED))
+    path = write(tmp_path, f"{HEADER}first,a,p\n{''.join(cells)}")
     with pytest.raises(BadRowsError) as caught:
         read(path)
     lines = str(caught.value).split("\n")
-    assert len(lines) == MAX_NAMED + 2
-    assert lines[-1] == "  and 7 more"
-    assert max(map(len, lines)) < MAX_REASON + 40
+    assert len(lines) == MAX_NAMED + 1
+    assert max(map(len, lines)) < MAX_REASON + len(path) + 20 * MAX_NAMED
+    # The long cells are cut before their numbers, so they are one fault.
+    assert lines[-1] == f"{path}: 40 of 41 rows cannot be used, 1 more than named here."
     listed = read(path, skip_bad=True)[1].as_json()["bad"]
-    assert (listed["n"], len(listed["lines"])) == (MAX_NAMED + 7, MAX_NAMED + 7)
+    assert (listed["n"], len(listed["lines"])) == (40, 40)
 
 
 def test_a_file_of_bad_rows_alone_is_refused_in_any_case(tmp_path: Path) -> None:
     path = write(tmp_path, f"{HEADER}x,,\ny,\n")
     for skip_bad in (False, True):
-        with pytest.raises(BadRowsError, match="2 of 2 rows cannot be used"):
+        with pytest.raises(BadRowsError, match="2 of 2 rows"):
             read(path, skip_bad=skip_bad)
 
 
@@ -93,7 +104,7 @@ def test_what_is_skipped_is_told(tmp_path: Path) -> None:
     with told_to(told.append):
         read(path, skip_bad=True)
     assert told[0].startswith(
-        f"{path}: 1 of 4 rows are skipped, since they cannot be used:\n  line 3: the category is"
+        f"{path}: 1 of 4 rows are skipped:\n{path}, line 3: the category is empty"
     )
     assert told[1] == (
         f"{path}: 2 of 4 texts are left out: they are nothing to go by, without a letter or digit "
@@ -118,15 +129,18 @@ def test_rows_below_a_skipped_category_are_skipped_too(tmp_path: Path) -> None:
     path = write(tmp_path, "slug,parent\na,\nb,nowhere\nc,b\nd,c\ne,a\na,\nnone,\n")
     with pytest.raises(BadRowsError) as caught:
         read_catalog(path)
-    assert [line.split(":")[0] for line in str(caught.value).split("\n")[1:]] == [
-        "  line 3", "  line 7", "  line 8",
+    lines = str(caught.value).split("\n")[:-1]
+    assert [line.split(":")[0].removeprefix(path) for line in lines] == [
+        ", line 3", ", line 7", ", line 8",
     ]  # fmt: skip
     assert read_catalog(path, skip_bad=True) == {"a": None, "e": "a"}
 
 
 def test_readers_without_a_collector_name_all_bad_rows(tmp_path: Path) -> None:
     path = write(tmp_path, "text,category\nx\ny,a\nz,b,c\n")
-    with pytest.raises(BadRowsError, match="2 of 3 rows cannot be used:\n  line 2: 1 cells"):
+    with pytest.raises(BadRowsError, match=r"line 2: 1 cells(.|\n)*line 4: 3 cells(.|\n)*2 of 3 rows"):
+        BadRowsError, match=r"line 2: 1 cells(.|\n)*line 4: 3 cells(.|\n)*2 of 3 rows cannot"
+    ):
         read_csv(path, ("text", "category"))
 
 
