@@ -138,10 +138,10 @@ def test_rows_below_a_skipped_category_are_skipped_too(tmp_path: Path) -> None:
 
 def test_readers_without_a_collector_name_all_bad_rows(tmp_path: Path) -> None:
     path = write(tmp_path, "text,category\nx\ny,a\nz,b,c\n")
-    with pytest.raises(BadRowsError, match=r"line 2: 1 cells(.|\n)*line 4: 3 cells(.|\n)*2 of 3 rows"):
-        BadRowsError, match=r"line 2: 1 cells(.|\n)*line 4: 3 cells(.|\n)*2 of 3 rows cannot"
-    ):
+    with pytest.raises(BadRowsError, match="2 of 3 rows") as caught:
         read_csv(path, ("text", "category"))
+    assert "line 2: 1 cells" in str(caught.value)
+    assert "line 4: 3 cells" in str(caught.value)
 
 
 @pytest.mark.parametrize(
