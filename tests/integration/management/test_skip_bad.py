@@ -1,4 +1,4 @@
-"""Bad rows, and texts that are nothing after scrubbing, in every command that learns from a file."""
+"""Bad rows, and texts that are nothing after scrubbing, in every command that learns of a file."""
 
 from __future__ import annotations
 
