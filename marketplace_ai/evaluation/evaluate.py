@@ -155,7 +155,7 @@ def _setting(
         "categories": len(known),
         "calibration_rows": guarantee.rows,
         "calibration_groups": guarantee.groups,
-        "calibration_families": asdict(FamilySizes.count(_families(classifier))),
+        "calibration_family_sizes": asdict(FamilySizes.count(_families(classifier))),
         "promised_coverage": guarantee.automatic.coverage,
         "several_answers": train.rows.num_multi_label
         + (calibration.rows.num_multi_label if calibration else 0),

@@ -35,7 +35,7 @@ def notes(figures: Figures) -> Iterator[str]:
             "Probabilities and thresholds were cross-fitted on the training rows, for want of "
             "--calibration: they hold for postings that look like those, and for no others."
         )
-    sizes = FamilySizes(**figures["calibration_families"])
+    sizes = FamilySizes(**figures["calibration_family_sizes"])
     if sizes.families < sizes.rows:
         yield sizes.sentence(_kind(figures))
     if figures["categories"] == 1:

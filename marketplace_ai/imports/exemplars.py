@@ -42,7 +42,7 @@ class ExemplarCounts:
         restored: those that were there already, did not vote because their category was deleted,
             and vote again because it exists again.
         new_family: those that were there already, and now have the family that the import names.
-        families: how many families the texts count as, if it is a dry run.
+        family_sizes: how many families the texts count as, if it is a dry run.
         contradictory_texts: texts with several labels, also in exemplars that there were.
         left_out: the rows or postings that were bad, or are nothing after scrubbing.
     """
@@ -53,7 +53,7 @@ class ExemplarCounts:
     quarantined: int = 0
     restored: int = 0
     new_family: int = 0
-    families: FamilySizes | None = None
+    family_sizes: FamilySizes | None = None
     contradictory_texts: int = 0
     left_out: LeftOut = NOTHING_LEFT_OUT
 
@@ -252,7 +252,7 @@ def _add(
         quarantined=known[ExemplarState.QUARANTINED] + known[ExemplarState.ORPHANED],
         restored=known["restored"],
         new_family=len(renamed),
-        families=sizes,
+        family_sizes=sizes,
     )
 
 

@@ -190,10 +190,10 @@ def _families_first(
     numbers: Sequence[int], families: Sequence[str], random: np.random.Generator
 ) -> list[int]:
     """The row numbers in random order: a row of each family, then a second one of each, ..."""
-    kin: dict[str | int, list[int]] = {}
+    by_family: dict[str | int, list[int]] = {}
     for number in numbers:
-        kin.setdefault(families[number] or number, []).append(number)
-    shuffled = [random.permutation(of_family).tolist() for of_family in kin.values()]
+        by_family.setdefault(families[number] or number, []).append(number)
+    shuffled = [random.permutation(rows).tolist() for rows in by_family.values()]
     turns = [
         (turn, number)
         for place in random.permutation(len(shuffled))

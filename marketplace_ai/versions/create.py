@@ -96,7 +96,7 @@ def _figures(classifier: Classifier) -> dict[str, Any]:
     name."""
     figures = classifier.guarantee.as_dict()
     if classifier.out_of_fold is not None:
-        figures["families"] = asdict(FamilySizes.count(classifier.out_of_fold.groups.tolist()))
+        figures["family_sizes"] = asdict(FamilySizes.count(classifier.out_of_fold.groups.tolist()))
     names = category_names(row["label"] for row in figures["categories"])
     for row in figures["categories"]:
         row["key"], row["name"] = names[row["label"]]

@@ -197,8 +197,9 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             f"First choice right on {figures['first_choice']:.1%} of the labeled rows that "
             f"have a category ({figures['rows']} rows, out-of-fold)."
         )
-    if figures["groups"] < figures["rows"]:
-        yield FamilySizes(**figures["families"]).sentence("labeled rows")
+    sizes = FamilySizes(**figures["family_sizes"])
+    if sizes.families < sizes.rows:
+        yield sizes.sentence("labeled rows")
     if len(figures["categories"]) == 1:
         yield "All exemplars with a category have the same one: there is nothing to tell apart."
     if figures["unknown_labels"]:

@@ -13,6 +13,7 @@ from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.audit import audited_postings
 from marketplace_ai.exemplars.rescrub import scrub_exemplars
 from marketplace_ai.fitting import labeled_postings
+from marketplace_ai.fitting.train_test_overlap import without_exemplar_families
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.models import (
     AuditedPosting,
@@ -28,7 +29,7 @@ from marketplace_ai.taxonomy.follow_keys import follow_keys
 from marketplace_ai.text.normalize import digest
 from marketplace_ai.versions.exemplar_set import load_exemplars
 from tests.integration.audit.factories import text_digest
-from tests.integration.command_calls import call, refused
+from tests.integration.command_calls import call, call_json, refused
 from tests.integration.worker_runs import fit
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +160,17 @@ def test_the_fit_gets_them(exemplars: None, catalog: dict[str, Category]) -> Non
     assert {*labels.families} == {"k", ""}
 
 
+def test_a_trained_encoder_is_asked_about_other_families(catalog: dict[str, Category]) -> None:
+    add("Male hele stua", catalog["maling"], "maling", family="k")
+    labels = [(text, None) for text in ("Klippe plenen", "MALE hele stua!", "Bytte kran", "Hei du")]
+    postings = labeled_postings.LabeledPostings(
+        labels, kinds=[*"abcd"], families=["k", "", "l", ""]
+    )
+    left = without_exemplar_families(postings)
+    assert [text for text, _ in left.rows] == ["Bytte kran", "Hei du"]
+    assert (left.kinds, left.families) == (["c", "d"], ["l", ""])
+
+
 class TestMerged:
     def test_by_a_renamed_category(self, catalog: dict[str, Category]) -> None:
         old = add("Male", catalog["maling"], "gammel")
@@ -206,3 +218,29 @@ class TestAdmin:
         add_page = reverse("admin:marketplace_ai_exemplar_add")
         assert admin_client.post(add_page, data).status_code == 302
         assert families() == {"Male": "k"}
+
+
+class TestTold:
+    def test_a_dry_run_says_what_the_texts_count_as(self, catalog: Any, table: Any) -> None:
+        rows = "Male stue,maling,1\nKlippe gress,plen,1\nBytte kran,rorlegger,\nBYTTE KRAN,none,"
+        path = table(f"text,category,family\n{rows}\n")
+        told = call("import_exemplars", path, dry_run=True)
+        assert "The 4 texts count as 2 families, the largest of 2:" in told
+        assert "count as" not in call("import_exemplars", path)
+
+    def test_as_json(self, catalog: Any, table: Any) -> None:
+        path = table("text,category,family\nMale stue,maling,1\nKlippe gress,plen,1\n")
+        assert call_json("import_exemplars", path, dry_run=True) == {
+            "added": 2, "existing": 0, "categories_created": 0, "quarantined": 0, "restored": 0,
+            "new_family": 0, "family_sizes": {"rows": 2, "families": 1, "largest": 2},
+        }  # fmt: skip
+        assert call_json("import_exemplars", path)["family_sizes"] is None
+
+    def test_a_fit(self, exemplars: None, catalog: Any, table: Any) -> None:
+        words = ("aa vegg", "ab tak", "ba list", "bb dør", "cx gulv")
+        rows = "".join(f"Male {word},maling,{word[0]}\n" for word in words)
+        path = table(f"text,category,family\n{rows}")
+        found = call_json("fit_classifier", calibration=path, dry_run=True)
+        assert found["family_sizes"] == {"rows": 5, "families": 3, "largest": 2}
+        told = call("fit_classifier", calibration=path, dry_run=True)
+        assert "The 5 labeled rows count as 3 families, the largest of 2:" in told

@@ -113,8 +113,9 @@ def test_encoders_that_see_other_families_are_compared_by_both() -> None:
     exemplars = world(12, 4, 1)
     one = Classifier.fit(exemplars, in_families(rows, 3), target=Target(0.9))
     other = Classifier.fit(exemplars, rows, target=Target(0.9))
-    compared = compare_encoders(one, other, rows)
-    assert (compared.rows, compared.groups) == (len(rows), len(rows) // 3)
+    for pair in ((one, other), (other, one)):
+        compared = compare_encoders(*pair, rows)
+        assert (compared.rows, compared.groups) == (len(rows), len(rows) // 3)
     assert compare_encoders(other, other, rows).groups == len(rows)
 
 

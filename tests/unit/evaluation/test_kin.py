@@ -77,7 +77,7 @@ def test_the_comparison_runs_in_blocks_and_over_nothing() -> None:
 def test_the_note_has_the_figures_without_them() -> None:
     figures = {
         "calibrated_on": "postings", "calibration_groups": 1, "calibration_rows": 1,
-        "calibration_families": {"rows": 1, "families": 1, "largest": 1},
+        "calibration_family_sizes": {"rows": 1, "families": 1, "largest": 1},
         "categories": 2, "unknown_categories": 0, "several_answers": 0, "seen_in_training": 0,
         "near_duplicates_of_training": 36, "families_of_training": 2, "contradictory_texts": {},
         "without_them": {
