@@ -68,9 +68,12 @@ def read_inputs(
     read = partial(read_rows, known=(categories or {}).keys(), prepared=prepared, skip_bad=skip_bad)
     learn = partial(read, for_fitting=True, catalog=catalog)
     exemplars = learn(train.path, train.where)
-    postings = read(test.path, test.where)
-    labeled = None if calibration is None else learn(calibration.path, calibration.where)
+    labeled = None
+    if calibration is not None:
+        before = () if catalog else (exemplars,)
+        labeled = learn(calibration.path, calibration.where, before=before)
     learnt = [exemplars, *([labeled] if labeled else [])]
+    postings = read(test.path, test.where, before=() if catalog else learnt)
     if not any(exemplars.true_labels):
         raise TableError(
             f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "

@@ -103,6 +103,7 @@ def read_rows(
     known: Collection[str] = (),
     catalog: str | None = None,
     prepared: Callable[[str], str] = prepared,
+    before: Sequence[LabeledRows] = (),
     skip_bad: bool = False,
 ) -> LabeledRows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
@@ -113,6 +114,7 @@ def read_rows(
         known: the keys of a catalog, categories whatever they look like.
         catalog: the file that must have every category; None: any category is taken.
         prepared: makes of a text what a worker would encode of it.
+        before: files that were read before, whose parents this one must not contradict.
         skip_bad: leave bad rows out (``left_out`` has them) instead of refusing the file.
 
     Raises TableError that names the file, all bad lines and the cure.
@@ -136,7 +138,7 @@ def read_rows(
     labeled = category_cells(bad, kept, known)
     if catalog is not None:
         check_categories(bad, labeled, known, catalog)
-    parents = parent_column(bad, labeled) if "parent" in columns else {}
+    parents = parent_column(bad, labeled, before) if "parent" in columns else {}
     read_text = text_to_learn if for_fitting else text_to_decide
     found = [
         (row, text, () if labels == (NONE,) else labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from marketplace_ai.text.bad_rows import BadRows
@@ -49,8 +49,17 @@ def check_categories(
                 )
 
 
-def parent_column(bad: BadRows, rows: Sequence[tuple[Row, tuple[str, ...]]]) -> Parents:
-    """What the column ``parent`` says of each category; rows that contradict it are noted."""
+def parent_column(
+    bad: BadRows,
+    rows: Sequence[tuple[Row, tuple[str, ...]]],
+    before: Sequence[LabeledRows] = (),
+) -> Parents:
+    """What the column ``parent`` says of each category; rows that contradict it are noted, or
+    contradict the files that were read ``before``."""
+    said: dict[str, tuple[str | None, str]] = {}
+    for earlier in before:
+        for label, parent in earlier.parents.items():
+            said.setdefault(label, (parent, f"{earlier.path} (or give --catalog)"))
     parents: dict[str, str | None] = {}
     lines: dict[str, list[int]] = {}
     labeled = [(row, labels) for row, labels in rows if labels != (NONE,)]
@@ -67,18 +76,14 @@ def parent_column(bad: BadRows, rows: Sequence[tuple[Row, tuple[str, ...]]]) -> 
                 "one for each.",
             )
             continue
-        said = dict(zip(labels, cells, strict=True))
-        other = [label for label in labels if parents.get(label, said[label]) != said[label]]
-        for label in other[:1]:
-            bad.add(
-                row.line,
-                f"the category {label!r} is under {said[label]!r} here and under "
-                f"{parents[label]!r} in line {lines[label][0]}. Correct one.",
-            )
-        if not other:
-            parents.update(said)
-            for label in labels:
-                lines.setdefault(label, []).append(row.line)
+        here = dict(zip(labels, cells, strict=True))
+        if problem := _contradiction(here, said):
+            bad.add(row.line, problem)
+            continue
+        parents.update(here)
+        for label, parent in here.items():
+            said.setdefault(label, (parent, f"line {row.line}"))
+            lines.setdefault(label, []).append(row.line)
     while circle := find_circle(parents):
         for line in lines[circle[0]]:
             bad.add(line, circle_sentence(circle))
@@ -86,17 +91,30 @@ def parent_column(bad: BadRows, rows: Sequence[tuple[Row, tuple[str, ...]]]) -> 
     return parents
 
 
+def _contradiction(
+    here: Mapping[str, str | None], said: Mapping[str, tuple[str | None, str]]
+) -> str:
+    """What is wrong with the parents that a row names; "" for nothing."""
+    for label, parent in here.items():
+        other, where = said.get(label, (parent, ""))
+        if other != parent:
+            return (
+                f"the category {label!r} is under {parent!r} here and under {other!r} in {where}. "
+                "Correct one."
+            )
+    return ""
+
+
 def merge_parents(*files: LabeledRows) -> dict[str, str | None]:
-    """What the files' parent columns say together; TableError where two of them disagree."""
+    """What the parent columns of files say together that were read one after another (``before``).
+
+    TableError where the parents of all go in a circle.
+    """
     joined: dict[str, str | None] = {}
     said_by: dict[str, str] = {}
     for rows in files:
         for label, parent in rows.parents.items():
-            if joined.setdefault(label, parent) != parent:
-                raise TableError(
-                    f"{rows.path}: the category {label!r} is under {parent!r} here and under "
-                    f"{joined[label]!r} in {said_by[label]}. Make both agree, or give --catalog."
-                )
+            joined.setdefault(label, parent)
             said_by.setdefault(label, rows.path)
     if circle := find_circle(joined):
         paths = " and ".join(dict.fromkeys(said_by[label] for label in circle))

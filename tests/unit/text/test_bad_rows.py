@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from marketplace_ai.evaluation.inputs import Source, read_inputs
 from marketplace_ai.text.bad_rows import MAX_NAMED, MAX_REASON, BadRows, BadRowsError, LeftOut
 from marketplace_ai.text.csv_files import TableError, read_csv
 from marketplace_ai.text.labeled_csv import Filter, read_rows
@@ -167,3 +168,21 @@ def test_a_posting_is_named_by_its_key() -> None:
         "bad": {"n": 1, "postings": [{"posting": "b-2", "reason": "no"}]},
         "blank": {"n": 1, "postings": ["a-1"]},
     }
+
+
+def test_a_parent_that_another_file_contradicts_is_a_bad_row(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text(f"{HEADER}x,a,p\ny,b,\n", encoding="utf-8")
+    test.write_text(f"{HEADER}z,a,p\nv,a,q\nw,b,p\n", encoding="utf-8")
+    files = Source(str(train)), Source(str(test))
+    with pytest.raises(BadRowsError) as caught:
+        read_inputs(*files)
+    assert (
+        f"{test}, line 3: the category 'a' is under 'q' here and under 'p' in {train} (or"
+        in str(caught.value)
+    )
+    assert f"{test}, line 4: the category 'b' is under 'p' here and under None in" in str(
+        caught.value
+    )
+    inputs = read_inputs(*files, skip_bad=True)
+    assert (list(inputs.test.texts), inputs.parents) == (["z"], {"a": "p", "b": None})
