@@ -129,7 +129,7 @@ class AuditSample:
     answered: int
     needed: int
     waiting: int
-    families: list[str]
+    families: list[str] = field(default_factory=list)
 
     @property
     def postings(self) -> LabeledPostings:

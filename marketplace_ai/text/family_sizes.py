@@ -23,8 +23,10 @@ class FamilySizes:
 
     def sentence(self, rows: str) -> str:
         """What the sizes mean; ``rows`` says what was counted."""
-        largest = f", the largest of {self.largest:,}" if self.largest > 1 else ""
+        counted = f"The {self.rows:,} {rows} count as {self.families:,} families"
+        if self.families == self.rows:
+            return f"{counted}: no two are of one origin or near-duplicates."
         return (
-            f"The {self.rows:,} {rows} count as {self.families:,} families{largest}: rows of one "
-            "origin and near-duplicates count once."
+            f"{counted}, the largest of {self.largest:,}: those of one origin and near-duplicates "
+            "count once."
         )

@@ -85,10 +85,10 @@ class Command(DatabaseCommand):
                 f"{counts.new_family} that were there already {verb} the family now that the "
                 "import names."
             )
-        if counts.family_sizes:
-            self.stdout.write(counts.family_sizes.sentence("texts"))
         if counts.quarantined:
             self.stdout.write(
                 f"{counts.quarantined} were there already and do not vote: quarantined, or of a "
                 "deleted category whose key several have now. See Exemplars in the admin."
             )
+        if counts.family_sizes:
+            self.stdout.write(counts.family_sizes.sentence("texts"))

@@ -192,7 +192,7 @@ class TestDeletedAndBack:
             "several have now. See Exemplars in the admin.\n"
         )
         told = call("import_exemplars", csv(), dry_run=True)
-        assert told == f"0 exemplars would be added, {expected.format('would vote again')}"
+        assert told.startswith(f"0 exemplars would be added, {expected.format('would vote again')}")
         assert not Exemplar.objects.filter(category__slug="maling").exists()
         assert call("import_exemplars", csv()) == (
             f"0 exemplars added, {expected.format('vote again')}"
