@@ -8,10 +8,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import audited_postings
-from marketplace_ai.guarantee.bounds import rows_needed
+from marketplace_ai.audit.evidence import AuditState, audit_state
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.imports.common import categories_by_key, prepare_text
-from marketplace_ai.models import AuditedPosting
+from marketplace_ai.models import AuditedPosting, ClassifierVersion, Encoder
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.labeled_notes import tell_notes
@@ -84,14 +84,16 @@ def _posting_text(row: Row) -> str:
 class AuditSample:
     """The answered audits as labeled postings; ``rows`` is empty where they are too few.
 
-    ``answered`` audits still have the text that was answered for; ``needed`` is the smallest number
-    that could find_threshold the guarantee, without a single error; ``waiting`` have no answer yet.
+    ``answered`` answers count and still have their text; ``needed`` is the smallest number about
+    automatic postings that could prove the target, without a single error; ``waiting`` have no
+    answer yet. ``state`` is what was counted and what was left out.
     """
 
     rows: LabeledRows
     answered: int
     needed: int
     waiting: int
+    state: AuditState | None = None
 
     @property
     def postings(self) -> LabeledPostings:
@@ -100,7 +102,9 @@ class AuditSample:
 
 def read_audits(target: Target) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
-    rows = [row for row in audited_postings.labeled_texts() if not is_blank(row[0])]
-    needed = rows_needed(target)
+    state = audit_state(target, ClassifierVersion.objects.active(Encoder.objects.active()))
+    labeled = audited_postings.labeled_texts(state.counted)
+    rows = [row for row in labeled if not is_blank(row[0])]
+    enough = state.enough and len(rows) >= state.needed
     waiting = AuditedPosting.objects.unanswered().count()
-    return AuditSample(rows if len(rows) >= needed else [], len(rows), needed, waiting)
+    return AuditSample(rows if enough else [], len(rows), state.needed, waiting, state)
