@@ -22,7 +22,7 @@ Random = np.random.Generator
 
 #: The public set, the exemplars of each category, and which part of the categories is left out:
 #: postings of those fit nothing.
-PUBLIC, SHOTS, LEFT_OUT = "massive_sv-SE", 24, 6
+PUBLIC, SHOTS, LEFT_OUT = "banking77", 24, 6
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ def lines(audits: AuditSample) -> Iterator[str]:
     """Whether the answered audits can serve as labeled postings where no file is given."""
     if not audits.rows:
         yield (
-            f"{audits.answered} audited postings are answered, {audits.needed} are needed to "
-            "calibrate on them: cross-validation on the exemplars is used instead."
+            f"{audits.answered} answers about audited postings count, {audits.needed} are needed "
+            "to calibrate on them: cross-validation on the exemplars is used instead."
         )
     elif audits.waiting:
         yield f"{audits.waiting} audited postings still wait for an answer."
@@ -23,8 +23,8 @@ def lines(audits: AuditSample) -> Iterator[str]:
     counted = audits.state.counted
     if not audits.rows and audits.answered >= audits.needed > audits.state.automatic:
         yield (
-            f"Of the answered ones {audits.state.automatic} were decided without a person, and so "
-            "few cannot prove the target."
+            f"Only {audits.state.automatic} of them are about automatic postings, and so few "
+            "cannot prove the target."
         )
     if counted.too_early:
         yield (
