@@ -84,7 +84,7 @@ def labeled_texts(counted: CountedAnswers) -> list[tuple[str, str | None]]:
     Labels are the classifier's, None for "fits no category". In the order of the draw.
     """
     adapter = get_adapter()
-    rows = answered_rows().filter(pk__in=counted.kept)
+    rows = answered_rows().filter(pk__in=[row.pk for row in counted.kept])
     labeled: list[tuple[str, str | None]] = []
     answered = list(rows.values_list("posting_id", "answer_id", "text_digest"))
     postings: Any = get_job_model()._base_manager.using(alias())

@@ -3,6 +3,7 @@ programs."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from django.utils.formats import number_format
@@ -36,7 +37,7 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
     if basis is None:
         return None
     target = Target(version.target_precision, version.confidence_level)
-    state = audit_state(target, ClassifierVersion.objects.active(version.encoder))
+    state = audit_state(target, version if version.is_active else None)
     counted = len(state.counted.kept)
     evidence = audit_evidence(state.counted, version)
     missing = answers_missing(evidence, target)
@@ -123,4 +124,5 @@ def out_of_scope_sentence(found: OutOfScope) -> str:
 
 
 def _percent(share: float) -> str:
-    return number_format(100 * share, 1) + "%"
+    """Rounded down: it never says more than was proven."""
+    return _("%(number)s%%") % {"number": number_format(math.floor(1000 * share) / 10, 1)}

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marketplace_ai.db.alias import alias
 from marketplace_ai.guarantee.thinning import thin
-from marketplace_ai.models import AuditedPosting
+from marketplace_ai.models import AuditedPosting, Outcome
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
+class Answer(NamedTuple):
+    """An answered audited posting: its draw, what was decided about it, and whether rightly."""
+
+    drawn_at: dt.datetime
+    pk: int
+    posting: Any
+    draw_probability: float | None
+    outcome: str
+    classifier: int | None
+    is_correct: bool | None
+
+
 @dataclass(frozen=True, slots=True)
 class CountedAnswers:
-    """``kept`` are the keys of the audited postings whose answers count, in the order of the draw.
+    """``kept`` are the answers that count, in the order of the draw.
 
     ``answered`` have an answer and their posting. Of these, ``too_early`` were drawn after
     a posting that still waits: people answer what is easy, or what a customer complained about,
@@ -23,11 +36,20 @@ class CountedAnswers:
     higher share than others (``guarantee.thinning``), and ``unknown`` with no recorded probability.
     """
 
-    kept: tuple[int, ...]
+    kept: tuple[Answer, ...]
     answered: int
     too_early: int
     thinned: int
     unknown: int
+
+    @property
+    def automatic(self) -> list[Answer]:
+        """Those about postings that were given a category without a person, and judged."""
+        return [
+            row
+            for row in self.kept
+            if row.outcome == Outcome.AUTOMATIC and row.is_correct is not None
+        ]
 
 
 def answered_rows() -> QuerySet[AuditedPosting]:
@@ -48,12 +70,15 @@ def counted_answers() -> CountedAnswers:
     """Choose the answers that count; two queries, and no text is read."""
     waiting = AuditedPosting.objects.using(alias()).unanswered().order_by("drawn_at", "pk")
     first = waiting.values_list("drawn_at", "pk").first()
-    rows = list(answered_rows().values_list("drawn_at", "pk", "posting_id", "draw_probability"))
-    in_time = [row for row in rows if first is None or row[:2] < first]
-    known = [row for row in in_time if row[3] is not None]
-    kept = thin([str(row[2]) for row in known], [row[3] or 0.0 for row in known])
+    columns = answered_rows().values_list(
+        "drawn_at", "pk", "posting_id", "draw_probability", "outcome", "classifier_id", "is_correct"
+    )
+    rows = [Answer(*row) for row in columns]
+    in_time = [row for row in rows if first is None or (row.drawn_at, row.pk) < first]
+    known = [row for row in in_time if row.draw_probability is not None]
+    kept = thin([str(row.posting) for row in known], [row.draw_probability or 0.0 for row in known])
     return CountedAnswers(
-        kept=tuple(row[1] for row, keep in zip(known, kept, strict=True) if keep),
+        kept=tuple(row for row, keep in zip(known, kept, strict=True) if keep),
         answered=len(rows),
         too_early=len(rows) - len(in_time),
         thinned=len(known) - sum(kept),

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from marketplace_ai.db.alias import alias
 from marketplace_ai.guarantee.rows_needed import AuditEvidence, rows_needed
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.models import AuditedPosting, ClassifierVersion, Outcome
+from marketplace_ai.models import ClassifierVersion, Outcome
 
 from .counted_answers import CountedAnswers, counted_answers
 from .stops import load_stops
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +29,9 @@ class AuditState:
 
 
 def audit_state(target: Target, version: ClassifierVersion | None) -> AuditState:
-    """Count the answers. ``version`` is the active one; None: nothing decides."""
+    """Count the answers. ``version`` is the active one; None: no stop is asked for."""
     counted = counted_answers()
-    automatic = _automatic(counted).count()
+    automatic = len(counted.automatic)
     needed = rows_needed(target)
     stopped = version is not None and Outcome.AUTOMATIC in load_stops(version.pk).rules
     deciding = len(counted.kept) if stopped or not automatic else automatic
@@ -47,12 +42,5 @@ def audit_evidence(counted: CountedAnswers, version: ClassifierVersion) -> Audit
     """What the counted answers say about the postings that ``version`` decided by itself."""
     if version.pk is None:  # it is not stored, and has decided nothing
         return AuditEvidence(0, 0)
-    judged = _automatic(counted).filter(classifier=version).values_list("is_correct", flat=True)
-    answers = list(judged)
-    return AuditEvidence(len(answers), answers.count(False))
-
-
-def _automatic(counted: CountedAnswers) -> QuerySet[AuditedPosting]:
-    return AuditedPosting.objects.using(alias()).filter(
-        pk__in=counted.kept, outcome=Outcome.AUTOMATIC, is_correct__isnull=False
-    )
+    own = [row.is_correct for row in counted.automatic if row.classifier == version.pk]
+    return AuditEvidence(len(own), own.count(False))
