@@ -13,6 +13,7 @@ from marketplace_ai.evaluation.vectors import EncodedRows
 from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.labeled_csv import read_rows
+from marketplace_ai.text.parents import Parents
 
 from .catalogue import TARGET
 from .inputs import ROOT, catalogue, encoded, encoded_rows, labeled, out_of_fold, public_split
@@ -67,7 +68,9 @@ def catalogue_rows(*, by_postings: bool) -> JudgedRows:
     """calibration_nb, and strangers.csv among what fits nothing."""
     train, _, postings = encoded(catalogue())
     strangers = encoded_rows(read_rows(str(ROOT / "strangers.csv")))
-    return _judged(labeled(train), labeled(postings), labeled(strangers), by_postings)
+    return _judged(
+        labeled(train), labeled(postings), labeled(strangers), by_postings, catalogue().parents
+    )
 
 
 @cache
@@ -77,7 +80,7 @@ def public_rows(*, by_postings: bool) -> JudgedRows:
     left_out = set(sorted(set(train.rows.labels) - {None}, key=str)[::LEFT_OUT])
     taught = labeled(train)
     taught = taught.take(np.flatnonzero([label not in left_out for label in taught.labels]))
-    return _judged(taught, _as_none(test, left_out), None, by_postings)
+    return _judged(taught, _as_none(test, left_out), None, by_postings, {})
 
 
 def _as_none(rows: EncodedRows, left_out: set[str | None]) -> LabeledTexts:
@@ -86,14 +89,18 @@ def _as_none(rows: EncodedRows, left_out: set[str | None]) -> LabeledTexts:
 
 
 def _judged(
-    taught: LabeledTexts, postings: LabeledTexts, strangers: LabeledTexts | None, by_postings: bool
+    taught: LabeledTexts,
+    postings: LabeledTexts,
+    strangers: LabeledTexts | None,
+    by_postings: bool,
+    parents: Parents,
 ) -> JudgedRows:
     """``by_postings``: calibrated on labeled postings, of which each is scored by a fit without
     it; else on the exemplars alone, so that every posting is new to the classifier."""
     say(f"Fitting {len(taught):,} exemplars …")
     with progress("Fitting", None):
         classifier = Classifier.fit(
-            taught, postings if by_postings else None, target=TARGET, parents=catalogue().parents
+            taught, postings if by_postings else None, target=TARGET, parents=parents
         )
     index = classifier.exemplar_model.index(taught)
     if not by_postings:
