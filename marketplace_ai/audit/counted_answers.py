@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marketplace_ai.db.alias import alias
-from marketplace_ai.guarantee.thinning import thin
+from marketplace_ai.guarantee.thinning import start_of_sample, thin
 from marketplace_ai.models import AuditedPosting, Outcome
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ class CountedAnswers:
 
     ``answered`` have an answer and their posting. Of these, ``too_early`` were drawn after
     a posting that still waits: people answer what is easy, or what a customer complained about,
-    first, so only what was drawn before is a random sample. ``thinned`` were drawn at a time of a
-    higher share than others (``guarantee.thinning``), and ``unknown`` with no recorded probability.
+    first, so only what was drawn before is a random sample. ``older`` were drawn at a lower share,
+    before the time that the sample is about, ``thinned`` at a higher one than others
+    (``guarantee.thinning``), and ``unknown`` with no recorded probability.
     """
 
     kept: tuple[Answer, ...]
     answered: int
     too_early: int
+    older: int
     thinned: int
     unknown: int
 
@@ -76,11 +78,15 @@ def counted_answers() -> CountedAnswers:
     rows = [Answer(*row) for row in columns]
     in_time = [row for row in rows if first is None or (row.drawn_at, row.pk) < first]
     known = [row for row in in_time if row.draw_probability is not None]
-    kept = thin([str(row.posting) for row in known], [row.draw_probability or 0.0 for row in known])
+    shares = [row.draw_probability or 0.0 for row in known]
+    start = start_of_sample(shares)
+    sample = known[start:]
+    kept = thin([str(row.posting) for row in sample], shares[start:])
     return CountedAnswers(
-        kept=tuple(row for row, keep in zip(known, kept, strict=True) if keep),
+        kept=tuple(row for row, keep in zip(sample, kept, strict=True) if keep),
         answered=len(rows),
         too_early=len(rows) - len(in_time),
-        thinned=len(known) - sum(kept),
+        older=start,
+        thinned=len(sample) - sum(kept),
         unknown=len(in_time) - len(known),
     )

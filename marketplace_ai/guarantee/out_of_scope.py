@@ -32,7 +32,7 @@ def out_of_scope(inside: Decided, outside: Decided, target: Target) -> OutOfScop
 
     >>> found = out_of_scope(Decided(1000, 700, 7), Decided(0, 0, 0), Target())
     >>> found.precision, round(found.worst_precision, 3)
-    (None, 0.838)
+    (None, 0.839)
     """
     level = 1 - (1 - target.confidence_level) / 3
     worst = 1.0

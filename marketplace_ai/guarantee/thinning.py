@@ -6,6 +6,10 @@ raw counts are about the time of the higher share. A bound for weighted rows (Ho
 with the lowest probability divided by its own (rejection sampling, von Neumann 1951): all postings
 are then in the sample with the same probability, independently of each other, and exact binomial
 bounds hold as for any random sample. What it leaves out teaches; it is only not counted.
+
+A short time of a tiny share, as during a backfill of old postings, would leave next to nothing of
+all other answers. So the sample is about the postings since some moment: the one that keeps the
+most rows. It is chosen by probabilities alone, never by an answer.
 """
 
 from __future__ import annotations
@@ -34,6 +38,24 @@ def thin(keys: Sequence[str], probabilities: Sequence[float]) -> list[bool]:
         _uniform(key) < lowest / probability
         for key, probability in zip(keys, probabilities, strict=True)
     ]
+
+
+def start_of_sample(probabilities: Sequence[float]) -> int:
+    """From which row on ``thin`` is expected to keep the most, in the order of the draw; the first
+    such row.
+
+    >>> start_of_sample([0.001, 0.01, 0.01]), start_of_sample([0.2, 0.02, 0.02])
+    (1, 0)
+    """
+    start, most = 0, 0.0
+    lowest, postings = 1.0, 0.0
+    for row in reversed(range(len(probabilities))):
+        lowest = min(lowest, probabilities[row])
+        postings += 1 / probabilities[row]
+        # Equal numbers that were added up in another order are equal.
+        if lowest * postings >= most * (1 - 1e-9):
+            start, most = row, lowest * postings
+    return start
 
 
 def _uniform(key: str) -> float:

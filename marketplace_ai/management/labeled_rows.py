@@ -31,6 +31,11 @@ def lines(audits: AuditSample) -> Iterator[str]:
             f"{counted.too_early} answers do not count yet: they are about postings drawn after "
             "one that still waits. Answer the oldest first, then fit again."
         )
+    if counted.older:
+        yield (
+            f"{counted.older} older answers are left out: a smaller share was audited then, and "
+            "the larger sample is about the time since."
+        )
     if counted.thinned:
         yield (
             f"{counted.thinned} answers are left out at random, because the audited share was "

@@ -97,7 +97,7 @@ class TestWhatCounts:
         AuditedPosting.objects.bulk_create(
             AuditedPosting(
                 posting=job, outcome=Outcome.AUTOMATIC, text_digest=b"x", drawn_at=now,
-                draw_probability=0.02 if n < 40 else 0.2, answered_at=now, is_correct=n >= 4,
+                draw_probability=0.2 if n < 360 else 0.02, answered_at=now, is_correct=n >= 4,
                 answer=catalog["maling"],
             )
             for n, job in enumerate(jobs)
@@ -108,6 +108,22 @@ class TestWhatCounts:
         assert 10 <= len(counted.kept) - 40 <= 70  # a tenth of 360
         assert counted.thinned == 400 - len(counted.kept)
         assert counted_answers() == counted
+
+    def test_a_backfill_at_a_tiny_share_leaves_the_later_answers(
+        self, catalog: dict[str, Category]
+    ) -> None:
+        now = timezone.now()
+        jobs = JobPosting.objects.bulk_create([JobPosting(title=f"Male {n}") for n in range(50)])
+        AuditedPosting.objects.bulk_create(
+            AuditedPosting(
+                posting=job, outcome=Outcome.AUTOMATIC, text_digest=b"x", drawn_at=now,
+                draw_probability=0.0001 if n < 10 else 0.01, answered_at=now, is_correct=True,
+                answer=catalog["maling"],
+            )
+            for n, job in enumerate(jobs)
+        )  # fmt: skip
+        counted = counted_answers()
+        assert (len(counted.kept), counted.older, counted.thinned) == (40, 10, 0)
 
 
 class TestTheProbabilityOfTheDraw:

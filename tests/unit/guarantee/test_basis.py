@@ -12,7 +12,7 @@ from marketplace_ai.guarantee.bounds import error_upper_bound
 from marketplace_ai.guarantee.out_of_scope import TENTH, Decided, out_of_scope
 from marketplace_ai.guarantee.rows_needed import MAX_ANSWERS, AuditEvidence, answers_missing
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.guarantee.thinning import thin
+from marketplace_ai.guarantee.thinning import start_of_sample, thin
 
 
 class TestMissingAnswers:
@@ -107,6 +107,28 @@ class TestThinning:
             errors = int((random.random(len(rate)) < rate).sum())
             missed += error_upper_bound(errors, len(rate), 0.95) < 0.055
         assert missed / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+
+
+class TestTheStartOfTheSample:
+    def test_one_share_takes_all(self) -> None:
+        assert start_of_sample([0.01] * 500) == 0
+        assert start_of_sample([]) == 0
+
+    def test_a_backfill_at_a_tiny_share_does_not_thin_what_comes_after(self) -> None:
+        assert start_of_sample([0.0001] * 20 + [0.01] * 300) == 20
+
+    def test_a_higher_share_at_first_is_thinned_and_not_left_out(self) -> None:
+        assert start_of_sample([0.2] * 400 + [0.02] * 160) == 0
+
+    @given(st.lists(st.sampled_from([0.01, 0.02, 0.2, 1.0]), min_size=1, max_size=60))
+    def test_no_other_start_keeps_more(self, shares: list[float]) -> None:
+        def kept(start: int) -> float:
+            return sum(min(shares[start:]) / share for share in shares[start:])
+
+        start = start_of_sample(shares)
+        most = max(map(kept, range(len(shares))))
+        assert kept(start) == pytest.approx(most)
+        assert all(kept(before) < most - 1e-9 for before in range(start))
 
 
 counts = st.integers(0, 300).flatmap(
