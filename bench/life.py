@@ -21,7 +21,7 @@ from marketplace_ai.guarantee.sequential_test import largest_e_value, log_thresh
 from marketplace_ai.management.console import progress
 
 from .catalogue import TARGET
-from .judged import PUBLIC, JudgedRows, Random, catalogue_rows, public_rows
+from .stream_rows import PUBLIC, StreamRows, Random, catalogue_rows, public_rows
 from .rows import Benchmark, NotMeasured, say
 
 RUNS, POSTINGS, SOON = 1000, 10_000, 2_000
@@ -38,11 +38,11 @@ Test = Callable[[npt.NDArray[np.bool_]], int | None]
 class Life:
     """Shares of all runs, where a run in which nothing is automatic keeps every guarantee.
 
-    ``promised``: something was automatic. ``automatic``: mean share of the postings in those.
+    ``guaranteed``: something was automatic. ``automatic``: mean share of the postings in those.
     ``worst_error``: the highest true error rate. ``answers``: mean number of audited postings.
     """
 
-    promised: float
+    guaranteed: float
     automatic: float
     broken: float
     unnoticed_soon: float
@@ -55,14 +55,14 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a life is lived on: a set of judged rows, and what calibrated the classifier."""
+    """What a life is lived on: a set of rows, and what calibrated the classifier."""
 
     name: str
-    rows: Callable[..., JudgedRows]
+    rows: Callable[..., StreamRows]
     by_postings: bool
     public: bool = False
 
-    def judged(self) -> JudgedRows:
+    def stream(self) -> StreamRows:
         return self.rows(by_postings=self.by_postings)
 
 
@@ -96,7 +96,7 @@ def figure(setting: Setting, name: str) -> float:
 @cache
 def lives(setting: Setting) -> Life:
     """What ``AUDITED`` of all postings shows, by the test that the product uses."""
-    life = simulate(setting.judged(), np.full(POSTINGS, AUDITED), sequential_test)
+    life = simulate(setting.stream(), np.full(POSTINGS, AUDITED), sequential_test)
     say(str(life))
     return life
 
@@ -115,7 +115,7 @@ def sequential_test(wrong: npt.NDArray[np.bool_]) -> int | None:
 
 
 def simulate(
-    rows: JudgedRows,
+    rows: StreamRows,
     shares: Shares,
     test: Test,
     *,
@@ -137,7 +137,7 @@ def simulate(
         raise NotMeasured("nothing was automatic in any run")
     broken, noticed, error, automatic, answers = map(np.array, zip(*found, strict=True))
     return Life(
-        promised=len(found) / runs,
+        guaranteed=len(found) / runs,
         automatic=float(automatic.mean()),
         broken=float(broken.sum() / runs),
         unnoticed_soon=float((broken & (noticed > SOON)).sum() / runs),
@@ -150,7 +150,7 @@ def simulate(
 
 
 def _live(
-    rows: JudgedRows,
+    rows: StreamRows,
     decided: npt.NDArray[np.bool_],
     weights: npt.NDArray[np.float64],
     shares: Shares,
@@ -169,7 +169,7 @@ def _live(
     return error > TARGET.max_error_rate, noticed, error, automatic, int(audited.sum())
 
 
-def _weights(rows: JudgedRows, outside: float, random: Random) -> npt.NDArray[np.float64]:
+def _weights(rows: StreamRows, outside: float, random: Random) -> npt.NDArray[np.float64]:
     """How probable each row is as the next posting, float (r,), summing to 1."""
     factor = np.exp(random.normal(0, SHIFT, size=int(rows.category.max()) + 2))
     inside = rows.category >= 0

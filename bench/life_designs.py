@@ -69,13 +69,13 @@ def figure(name: str, field: str) -> float:
 
 @cache
 def lived(name: str) -> Life:
-    life = simulate(SETTING.judged(), *_designs()[name])
+    life = simulate(SETTING.stream(), *_designs()[name])
     say(str(life))
     return life
 
 
 def in_scope() -> float:
-    life = simulate(SETTING.judged(), np.full(POSTINGS, AUDITED), sequential_test, outside=0.0)
+    life = simulate(SETTING.stream(), np.full(POSTINGS, AUDITED), sequential_test, outside=0.0)
     say(str(life))
     return life.unnoticed_soon
 

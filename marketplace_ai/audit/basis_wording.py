@@ -30,7 +30,7 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
     """The basis of a version as keys for ``--json``; None for one that has none.
 
     Beside the stored ones: ``answers_counted`` of the random audit, ``answers_missing`` about
-    automatic postings to prove the target in production (0: enough; None: the error rate seen is
+    automatic postings to prove the target in production (0: suffices; None: the error rate seen is
     too high), ``sentence`` and ``out_of_scope_sentence``.
     """
     basis = stored_basis(version)
@@ -41,7 +41,7 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
     counted = len(state.counted.kept)
     evidence = audit_evidence(state.counted, version)
     missing = answers_missing(evidence, target)
-    if basis.kind is BasisKind.AUDIT or state.enough:
+    if basis.kind is BasisKind.AUDIT or state.suffices:
         missing = 0
     sentence = _what(basis)
     if basis.source is not BasisKind.AUDIT:
@@ -58,7 +58,7 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
 def _what(basis: Basis) -> str:
     if basis.kind is BasisKind.EXEMPLARS:
         text = _(
-            "The guarantee rests on %(rows)s exemplars, each judged by a fit without its family: "
+            "The guarantee rests on %(rows)s exemplars, each decided by a fit without its family: "
             "it holds for texts like them, and they are no sample of what comes in"
         )
     elif basis.kind is BasisKind.FILE:
@@ -83,7 +83,7 @@ def _missing(missing: int | None, counted: int, evidence: AuditEvidence) -> str:
         ) % {"answers": evidence.answers, "errors": evidence.errors}
     if not missing:
         return _(
-            "%(counted)d answers of the random audit are enough for one that holds in production: "
+            "%(counted)d answers of the random audit suffice for one that holds in production: "
             "run fit_classifier"
         ) % {"counted": counted}
     if evidence.errors:

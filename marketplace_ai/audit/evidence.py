@@ -17,7 +17,7 @@ class AuditState:
     """The counted answers, and what the next fit does with them.
 
     ``automatic`` of them are about postings that some version decided without a person. ``needed``
-    is the smallest number that could prove the target, without a single error. ``enough``: a fit
+    is the smallest number that could prove the target, without a single error. ``suffices``: a fit
     without a file calibrates on them. Fewer answers about automatic postings would prove nothing,
     and all automation would end; where nothing is automatic, all answers serve.
     """
@@ -25,7 +25,7 @@ class AuditState:
     counted: CountedAnswers
     automatic: int
     needed: int
-    enough: bool
+    suffices: bool
 
 
 def audit_state(target: Target, version: ClassifierVersion | None) -> AuditState:

@@ -52,7 +52,7 @@ class TestTheSentence:
     def test_exemplars_are_no_sample(self, catalog: dict[str, Category]) -> None:
         sentence, missing = said(resting_on(BasisKind.EXEMPLARS, catalog["maling"]))
         assert sentence == (
-            "The guarantee rests on 1,730 exemplars, each judged by a fit without its family: it "
+            "The guarantee rests on 1,730 exemplars, each decided by a fit without its family: it "
             "holds for texts like them, and they are no sample of what comes in; 99 more answers "
             "of the random audit about automatic postings, none of them wrong, make it one that "
             "holds in production."

@@ -176,12 +176,12 @@ class TestWhenAFitCalibratesOnThem:
         """99 answers, most about postings in review, would prove nothing and end automation."""
         current, target = version(catalog["maling"]), Target(0.8, 0.8)  # 8 without an error
         self.answers(catalog["maling"], Outcome.REVIEW, 20)
-        assert audit_state(target, current).enough  # nothing is automatic: all answers serve
+        assert audit_state(target, current).suffices  # nothing is automatic: all answers serve
         self.answers(catalog["maling"], Outcome.AUTOMATIC, 7)
         state = audit_state(target, current)
-        assert (state.automatic, state.needed, state.enough) == (7, 8, False)
+        assert (state.automatic, state.needed, state.suffices) == (7, 8, False)
         self.answers(catalog["maling"], Outcome.AUTOMATIC, 1)
-        assert audit_state(target, current).enough
+        assert audit_state(target, current).suffices
 
     def test_after_a_stop_all_answers_serve(self, catalog: dict[str, Category]) -> None:
         from marketplace_ai.audit import stops
@@ -189,6 +189,6 @@ class TestWhenAFitCalibratesOnThem:
         current = version(catalog["maling"])
         self.answers(catalog["maling"], Outcome.REVIEW, 8)
         self.answers(catalog["maling"], Outcome.AUTOMATIC, 1)
-        assert not audit_state(Target(0.8, 0.8), current).enough
+        assert not audit_state(Target(0.8, 0.8), current).suffices
         stops.stop(current, Outcome.AUTOMATIC, reason="Trouble")
-        assert audit_state(Target(0.8, 0.8), current).enough
+        assert audit_state(Target(0.8, 0.8), current).suffices

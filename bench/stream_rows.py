@@ -27,7 +27,7 @@ PUBLIC, SHOTS, LEFT_OUT = "banking77", 24, 6
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedRows:
+class StreamRows:
     """r rows: ``score`` float (r,), what a threshold is compared with (-inf: never automatic);
     ``wrong`` bool (r,), what the first choice is; ``category`` intp (r,), -1 for a row that fits
     nothing; ``groups`` intp (r,), the near-duplicates.
@@ -42,13 +42,13 @@ class JudgedRows:
     groups: npt.NDArray[np.intp]
     threshold: float | None = None
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> JudgedRows:
-        return JudgedRows(
+    def take(self, rows: npt.NDArray[np.bool_]) -> StreamRows:
+        return StreamRows(
             self.score[rows], self.wrong[rows], self.category[rows], self.groups[rows],
             self.threshold,
         )  # fmt: skip
 
-    def calibrated(self, random: Random) -> JudgedRows:
+    def calibrated(self, random: Random) -> StreamRows:
         """The rows that come in after a fit, with its threshold (inf: nothing is automatic)."""
         if self.threshold is not None:
             return self
@@ -64,23 +64,23 @@ class JudgedRows:
 
 
 @cache
-def catalogue_rows(*, by_postings: bool) -> JudgedRows:
+def catalogue_rows(*, by_postings: bool) -> StreamRows:
     """calibration_nb, and strangers.csv among what fits nothing."""
     train, _, postings = encoded(catalogue())
     strangers = encoded_rows(read_rows(str(ROOT / "strangers.csv")))
-    return _judged(
+    return _scored(
         labeled(train), labeled(postings), labeled(strangers), by_postings, catalogue().parents
     )
 
 
 @cache
-def public_rows(*, by_postings: bool) -> JudgedRows:
+def public_rows(*, by_postings: bool) -> StreamRows:
     """The test rows of the public set; those of every sixth category fit nothing."""
     train, test = encoded(public_split(PUBLIC, "train", "test", SHOTS))
     left_out = set(sorted(set(train.rows.labels) - {None}, key=str)[::LEFT_OUT])
     taught = labeled(train)
     taught = taught.take(np.flatnonzero([label not in left_out for label in taught.labels]))
-    return _judged(taught, _as_none(test, left_out), None, by_postings, {})
+    return _scored(taught, _as_none(test, left_out), None, by_postings, {})
 
 
 def _as_none(rows: EncodedRows, left_out: set[str | None]) -> LabeledTexts:
@@ -88,13 +88,13 @@ def _as_none(rows: EncodedRows, left_out: set[str | None]) -> LabeledTexts:
     return LabeledTexts(rows.rows.texts, rows.vectors, labels)
 
 
-def _judged(
+def _scored(
     taught: LabeledTexts,
     postings: LabeledTexts,
     strangers: LabeledTexts | None,
     by_postings: bool,
     parents: Parents,
-) -> JudgedRows:
+) -> StreamRows:
     """``by_postings``: calibrated on labeled postings, of which each is scored by a fit without
     it; else on the exemplars alone, so that every posting is new to the classifier."""
     say(f"Fitting {len(taught):,} exemplars …")
@@ -110,7 +110,7 @@ def _judged(
     none = classifier.classes.index(None)
     score = np.where(scored.first_choice == none, -np.inf, scored.probability)
     category = np.where(scored.y_true == none, -1, scored.y_true)
-    own = JudgedRows(score, scored.first_choice != scored.y_true, category, scored.groups + 1)
+    own = StreamRows(score, scored.first_choice != scored.y_true, category, scored.groups + 1)
     if strangers is None:
         return own
     predictions = classifier.predict(index, strangers.vectors, strangers.texts)
@@ -118,7 +118,7 @@ def _judged(
     return _concatenated([own, _strangers(score)])
 
 
-def _decided(classifier: Classifier, index: object, rows: LabeledTexts) -> JudgedRows:
+def _decided(classifier: Classifier, index: object, rows: LabeledTexts) -> StreamRows:
     """1.0 for what the classifier decides by itself, -inf for all else."""
     predictions = classifier.predict(index, rows.vectors, rows.texts)  # type: ignore[arg-type]
     score = np.array([1.0 if one.outcome == "automatic" else -np.inf for one in predictions])
@@ -127,15 +127,15 @@ def _decided(classifier: Classifier, index: object, rows: LabeledTexts) -> Judge
     )
     names = list(classifier.classes)
     category = np.array([-1 if label is None else names.index(label) for label in rows.labels])
-    return JudgedRows(score, wrong, category, np.zeros(len(score), dtype=np.intp))
+    return StreamRows(score, wrong, category, np.zeros(len(score), dtype=np.intp))
 
 
-def _strangers(score: npt.NDArray[np.float64]) -> JudgedRows:
+def _strangers(score: npt.NDArray[np.float64]) -> StreamRows:
     zeros = np.zeros(len(score), dtype=np.intp)
-    return JudgedRows(score, np.ones(len(score), dtype=bool), zeros - 1, zeros)
+    return StreamRows(score, np.ones(len(score), dtype=bool), zeros - 1, zeros)
 
 
-def _concatenated(parts: list[JudgedRows]) -> JudgedRows:
+def _concatenated(parts: list[StreamRows]) -> StreamRows:
     names = ("score", "wrong", "category", "groups")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return JudgedRows(joined["score"], joined["wrong"], joined["category"], joined["groups"])
+    return StreamRows(joined["score"], joined["wrong"], joined["category"], joined["groups"])
