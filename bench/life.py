@@ -21,8 +21,8 @@ from marketplace_ai.guarantee.sequential_test import largest_e_value, log_thresh
 from marketplace_ai.management.console import progress
 
 from .catalogue import TARGET
-from .stream_rows import PUBLIC, StreamRows, Random, catalogue_rows, public_rows
 from .rows import Benchmark, NotMeasured, say
+from .stream_rows import PUBLIC, Random, StreamRows, catalogue_rows, public_rows
 
 RUNS, POSTINGS, SOON = 1000, 10_000, 2_000
 OUT_OF_SCOPE, AUDITED = 0.10, 0.02

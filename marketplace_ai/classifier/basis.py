@@ -18,9 +18,9 @@ def find_basis(classifier: Classifier, source: BasisKind) -> Basis:
 
     Raises ValueError for a stored classifier, which no longer knows how its rows were scored.
     """
-    scored, guarantee = classifier.out_of_fold, classifier.guarantee
-    if scored is None:
+    if classifier.out_of_fold is None:
         raise ValueError("a stored classifier no longer knows how its rows were scored")
+    scored, guarantee = classifier.out_of_fold.counted_rows(), classifier.guarantee
     none = classifier.classes.index(None)
     rules = (guarantee.automatic, guarantee.parent, guarantee.none)
     threshold = np.inf if guarantee.automatic.threshold is None else guarantee.automatic.threshold
@@ -38,6 +38,7 @@ def find_basis(classifier: Classifier, source: BasisKind) -> Basis:
         source=source,
         rows=guarantee.rows,
         counted=guarantee.groups,
+        only_teach=len(classifier.out_of_fold.y_true) - len(scored.y_true),
         proves=any(rule.threshold is not None for rule in rules),
         out_of_scope=out_of_scope(
             _decided(scored.groups, inside, automatic, wrong),

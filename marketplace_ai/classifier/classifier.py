@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -76,12 +76,15 @@ class Classifier:
         descriptions: LabeledTexts | None = None,
         target: Target = DEFAULT_TARGET,
         parents: Mapping[str, str | None] | None = None,
+        counted: npt.NDArray[np.bool_] | None = None,
         seed: int = 0,
     ) -> Classifier:
         """Fit on exemplars, calibrate on labeled postings and certify the guarantee.
 
         Without ``calibration`` (None or no row) cross-validation on the exemplars stands in, and
-        ``calibrated_on`` is "exemplars". ``parents`` maps a label to its parent's.
+        ``calibrated_on`` is "exemplars". ``counted`` bool (n,) are the exemplars that may then
+        count toward the guarantee (None: all); those chosen because they were uncertain may not.
+        ``parents`` maps a label to its parent's.
 
         ``descriptions`` of categories vote while the labeled rows are scored, but nothing is
         fitted on them: they are no sample of postings. One whose label has no exemplar is left
@@ -115,6 +118,7 @@ class Classifier:
                 descriptions,
                 target,
                 dict(parents or {}),
+                None if calibration else counted,
                 seed,
             )
 
@@ -126,12 +130,15 @@ class Classifier:
         descriptions: LabeledTexts | None,
         target: Target,
         tree: dict[str, str | None],
+        counted: npt.NDArray[np.bool_] | None,
         seed: int,
     ) -> Classifier:
         names = sorted({label for label in exemplars.labels if label is not None})
         classes: Classes = (*names, None)
         exemplar_model = ExemplarModel.fit(exemplars, classes, seed, descriptions)
-        out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, descriptions)
+        out_of_fold = replace(
+            cross_fit(exemplar_model, exemplars, calibration, seed, descriptions), counted=counted
+        )
         class_ids = to_class_ids(exemplars.labels, classes)
         prior = exemplar_prior(class_ids, has_description(descriptions, classes))
         fitted = Calibration.fit(
@@ -142,7 +149,7 @@ class Classifier:
             stream=calibration is not None,
         )
         guarantee = certify(
-            out_of_fold,
+            out_of_fold.counted_rows(),
             classes,
             tree,
             np.bincount(class_ids, minlength=len(classes)),

@@ -105,6 +105,6 @@ def read_audits(target: Target) -> AuditSample:
     state = audit_state(target, ClassifierVersion.objects.active(Encoder.objects.active()))
     labeled = audited_postings.labeled_texts(state.counted)
     rows = [row for row in labeled if not is_blank(row[0])]
-    enough = state.suffices and len(rows) >= state.needed
+    usable = state.suffices and len(rows) >= state.needed
     waiting = AuditedPosting.objects.unanswered().count()
-    return AuditSample(rows if enough else [], len(rows), state.needed, waiting, state)
+    return AuditSample(rows if usable else [], len(rows), state.needed, waiting, state)

@@ -54,14 +54,16 @@ class OutOfScope:
 class Basis:
     """What the guarantee of one classifier version rests on.
 
-    ``rows`` are the labeled rows that were judged, out of fold, and ``counted`` how many they are
-    once kin count once. ``proves``: some rule has a threshold. ``out_of_scope`` is what is known
-    about postings that fit no category.
+    ``rows`` are the labeled rows it is proven on, predicted out of fold; ``counted`` is how many
+    they are when a family counts once. ``only_teach`` are exemplars that are people's answers:
+    chosen because the machine was uncertain or wrong, they are none of the rows. ``proves``: some
+    rule has a threshold. ``out_of_scope`` is what is known about postings that fit no category.
     """
 
     source: BasisKind
     rows: int
     counted: int
+    only_teach: int
     proves: bool
     out_of_scope: OutOfScope
 
@@ -81,6 +83,7 @@ class Basis:
     def from_dict(cls, values: Mapping[str, Any]) -> Basis:
         """Read what ``as_dict`` returned. Raises KeyError or TypeError for anything else."""
         return cls(
-            BasisKind(values["source"]), values["rows"], values["counted"], values["proves"],
+            BasisKind(values["source"]), values["rows"], values["counted"], values["only_teach"],
+            values["proves"],
             OutOfScope.from_dict(values["out_of_scope"]),
         )  # fmt: skip

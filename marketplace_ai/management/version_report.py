@@ -34,6 +34,11 @@ def basis_lines(version: ClassifierVersion) -> Iterator[str]:
     """What the guarantee rests on, and what it is worth where postings fit no category."""
     if report := basis_report(version):
         yield report["sentence"]
+        if report["only_teach"]:
+            yield (
+                f"{report['only_teach']} exemplars are people's answers: they teach, and are not "
+                "counted."
+            )
         yield report["out_of_scope_sentence"]
 
 

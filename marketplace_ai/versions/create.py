@@ -70,6 +70,7 @@ def train_classifier(
         descriptions=exemplars.descriptions,
         target=target,
         parents=category_parents(),
+        counted=exemplars.counted,
     )
 
 

@@ -14,7 +14,8 @@ from marketplace_ai.doctor.audit import guarantee
 from marketplace_ai.guarantee.basis import Basis, BasisKind
 from marketplace_ai.guarantee.out_of_scope import Decided, out_of_scope
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.models import AuditedPosting, Category, ClassifierVersion, Outcome
+from marketplace_ai.models import AuditedPosting, Category, ClassifierVersion, JobPosting, Outcome
+from marketplace_ai.review.answers import answer
 from tests.integration.command_calls import call, call_json
 
 from .factories import judged, version
@@ -26,7 +27,7 @@ SCOPE = out_of_scope(Decided(900, 600, 2), Decided(100, 1, 1), Target())
 
 def resting_on(source: BasisKind, *categories: Category, proves: bool = True) -> ClassifierVersion:
     made = version(*categories, calibrated_on=source.value)
-    made.figures["basis"] = Basis(source, 1730, 1730, proves, SCOPE).as_dict()
+    made.figures["basis"] = Basis(source, 1730, 1730, 0, proves, SCOPE).as_dict()
     made.save()
     return made
 
@@ -39,8 +40,6 @@ def said(made: ClassifierVersion) -> tuple[str, int | None]:
 
 def answered(made: ClassifierVersion, category: Category, right: int, wrong: int) -> None:
     """Counted answers; the test needs no posting behind them, only that it exists."""
-    from marketplace_ai.models import JobPosting
-
     before = AuditedPosting.objects.count()
     judged(made, category, right, wrong, draw_probability=0.01, answer=category)
     for row in AuditedPosting.objects.order_by("pk")[before:]:
@@ -125,6 +124,19 @@ class TestWhereItIsSaid:
         assert found["answers_missing"] == 8
         assert found["out_of_scope"]["rows"] >= 0
         assert found["sentence"] in output
+
+    @pytest.mark.slow
+    def test_exemplars_that_are_answers_only_teach(
+        self, exemplars: None, catalog: dict[str, Category]
+    ) -> None:
+        before = call_json("fit_classifier", dry_run=True)
+        for n in range(5):
+            job = JobPosting.objects.create(title=f"Male gjerde {n}")
+            answer(job.pk, catalog["maling"].pk, None)
+        found = call_json("fit_classifier", dry_run=True)
+        assert found["rows"] == found["basis"]["rows"] == before["rows"]
+        assert found["basis"]["only_teach"] == 5
+        assert "5 exemplars are people's answers: they teach" in call("fit_classifier")
 
     def test_by_the_doctor(self, catalog: dict[str, Category]) -> None:
         assert list(guarantee()) == []

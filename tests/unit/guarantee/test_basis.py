@@ -186,7 +186,7 @@ class TestOutOfScope:
 @given(st.sampled_from([BasisKind.EXEMPLARS, BasisKind.FILE, BasisKind.AUDIT]), st.booleans())
 def test_a_basis_survives_json(source: BasisKind, proves: bool) -> None:
     basis = Basis(
-        source, 100, 90, proves, out_of_scope(Decided(9, 5, 0), Decided(3, 0, 0), Target())
+        source, 100, 90, 3, proves, out_of_scope(Decided(9, 5, 0), Decided(3, 0, 0), Target())
     )
     assert Basis.from_dict(basis.as_dict()) == basis
     assert basis.kind is (source if proves else BasisKind.NOTHING)
