@@ -9,6 +9,7 @@ from marketplace_ai.guarantee.basis import Basis, BasisKind
 from marketplace_ai.guarantee.out_of_scope import Decided, out_of_scope
 
 from .classifier import Classifier
+from .counted_rows import counted_rows
 
 Bools = npt.NDArray[np.bool_]
 
@@ -20,7 +21,8 @@ def find_basis(classifier: Classifier, source: BasisKind) -> Basis:
     """
     if classifier.out_of_fold is None:
         raise ValueError("a stored classifier no longer knows how its rows were scored")
-    scored, guarantee = classifier.out_of_fold.counted_rows(), classifier.guarantee
+    scored = counted_rows(classifier.out_of_fold, classifier.counted)
+    guarantee = classifier.guarantee
     none = classifier.classes.index(None)
     rules = (guarantee.automatic, guarantee.parent, guarantee.none)
     threshold = np.inf if guarantee.automatic.threshold is None else guarantee.automatic.threshold

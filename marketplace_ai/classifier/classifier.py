@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
 from .certify import certify
+from .counted_rows import counted_rows
 from .cross_fitting import OutOfFold, cross_fit
 from .exemplar_model import Classes, ExemplarModel, has_description
 from .labeled import LabeledTexts
@@ -47,6 +48,8 @@ class Classifier:
     parents: Mapping[str, str | None]
     #: Predictions for the labeled rows by fits without them; set by ``fit`` only, never stored.
     out_of_fold: OutOfFold | None = None
+    #: Which of these rows count toward the guarantee, bool (b,); None: all. Set by ``fit`` only.
+    counted: npt.NDArray[np.bool_] | None = None
 
     @property
     def classes(self) -> Classes:
@@ -136,9 +139,7 @@ class Classifier:
         names = sorted({label for label in exemplars.labels if label is not None})
         classes: Classes = (*names, None)
         exemplar_model = ExemplarModel.fit(exemplars, classes, seed, descriptions)
-        out_of_fold = replace(
-            cross_fit(exemplar_model, exemplars, calibration, seed, descriptions), counted=counted
-        )
+        out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, descriptions)
         class_ids = to_class_ids(exemplars.labels, classes)
         prior = exemplar_prior(class_ids, has_description(descriptions, classes))
         fitted = Calibration.fit(
@@ -149,14 +150,14 @@ class Classifier:
             stream=calibration is not None,
         )
         guarantee = certify(
-            out_of_fold.counted_rows(),
+            counted_rows(out_of_fold, counted),
             classes,
             tree,
             np.bincount(class_ids, minlength=len(classes)),
             target=target,
             calibrated_on="postings" if calibration else "exemplars",
         )
-        return cls(exemplar_model, fitted, guarantee, tree, out_of_fold)
+        return cls(exemplar_model, fitted, guarantee, tree, out_of_fold, counted)
 
     def predict(
         self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]

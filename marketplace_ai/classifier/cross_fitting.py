@@ -24,8 +24,7 @@ class OutOfFold:
 
     ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), ``groups`` of
     near-duplicates, and what fits without the row predicted: ``pooled`` scores (b, k), the
-    ``first_choice`` (b,), its calibrated ``probability`` and the second categories. ``counted``
-    bool (b,): the row may count toward a guarantee (None: all may); any other one only teaches.
+    ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
     """
 
     model_scores: ModelScores
@@ -35,22 +34,6 @@ class OutOfFold:
     first_choice: npt.NDArray[np.intp]
     probability: npt.NDArray[np.float64]
     second_categories: SecondCategories
-    counted: npt.NDArray[np.bool_] | None = None
-
-    def counted_rows(self) -> OutOfFold:
-        """The rows that a guarantee may be proven on."""
-        if self.counted is None or self.counted.all():
-            return self
-        rows = np.flatnonzero(self.counted)
-        return OutOfFold(
-            self.model_scores.take(rows),
-            self.y_true[rows],
-            self.groups[rows],
-            self.pooled[rows],
-            self.first_choice[rows],
-            self.probability[rows],
-            self.second_categories.take(rows),
-        )
 
 
 def cross_fit(
