@@ -16,10 +16,10 @@ def counted_rows(out_of_fold: OutOfFold, counted: npt.NDArray[np.bool_] | None) 
     if counted is None or counted.all():
         return out_of_fold
     rows = np.flatnonzero(counted)
-    columns: list[Any] = [getattr(out_of_fold, field.name) for field in fields(OutOfFold)]
     return OutOfFold(
-        *(
-            column[rows] if isinstance(column, np.ndarray) else column.take(rows)
-            for column in columns
-        )
+        *(_take(getattr(out_of_fold, field.name), rows) for field in fields(OutOfFold))
     )
+
+
+def _take(column: Any, rows: npt.NDArray[np.intp]) -> Any:
+    return column[rows] if isinstance(column, np.ndarray) else column.take(rows)
