@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier, LabeledTexts
+from marketplace_ai.classifier.labeled import given_families
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.labeled_csv import LabeledRows
@@ -194,4 +195,5 @@ def joined(first: LabeledTexts, second: LabeledTexts) -> LabeledTexts:
         [*first.texts, *second.texts],
         np.concatenate([first.vectors, second.vectors]),
         [*first.labels, *second.labels],
+        given_families(first, second),
     )

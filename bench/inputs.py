@@ -77,7 +77,7 @@ def encoder() -> TextEncoder:
 
 
 def labeled(rows: EncodedRows) -> LabeledTexts:
-    return LabeledTexts(rows.rows.texts, rows.vectors, rows.rows.labels)
+    return rows.labeled
 
 
 def out_of_fold(classifier: Classifier) -> OutOfFold:

@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from statistics import median
 
@@ -132,7 +133,7 @@ def _first_choice(rows: EncodedRows) -> float:
 
 
 def _with(rows: LabeledRows, texts: list[str]) -> LabeledRows:
-    return LabeledRows(rows.path, rows.lines, texts, rows.true_labels, rows.kinds, rows.parents)
+    return replace(rows, texts=texts)
 
 
 def _has(text: str, item: str) -> bool:

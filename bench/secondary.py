@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier, Prediction
+from marketplace_ai.classifier.labeled import families_of
 from marketplace_ai.classifier.linear_heads import to_class_ids
-from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
+from marketplace_ai.classifier.near_duplicates import group_folds
 from marketplace_ai.classifier.second_category import MAX_FALSE_RATE
 from marketplace_ai.text.labeled_csv import LabeledRows
 
@@ -84,10 +85,10 @@ class Judged:
 
 @cache
 def measured() -> Judged:
-    """Five fits, each on the exemplars and rows that are no near-duplicates of its fold's."""
+    """Five fits, each on the exemplars and rows of other families than its fold's."""
     train, _, calibration = encoded(catalogue())
     exemplars, rows = labeled(train), labeled(calibration)
-    groups = near_duplicate_groups([*exemplars.texts, *rows.texts])
+    groups = families_of(exemplars, rows)
     own, groups = groups[: len(exemplars)], groups[len(exemplars) :]
     names = sorted({label for label in rows.labels if label is not None})
     codes = to_class_ids(rows.labels, names)

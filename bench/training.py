@@ -19,7 +19,7 @@ import numpy as np
 from django.apps import apps
 from django.core.management import call_command
 
-from marketplace_ai.classifier import Classifier, LabeledTexts
+from marketplace_ai.classifier import Classifier
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.sources import find_directory
@@ -136,7 +136,7 @@ def classifier_accuracy(setup: Setup | None) -> float:
     text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
     files = [read_rows(str(mined / "train_rows.csv"), for_fitting=True), inputs.calibration]
     exemplars, labeled = (
-        LabeledTexts(encoded.rows.texts, encoded.vectors, encoded.rows.labels)
+        encoded.labeled
         for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
     )
     classifier = Classifier.fit(exemplars, labeled, parents=inputs.parents)

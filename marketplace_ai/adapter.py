@@ -29,7 +29,8 @@ from django.utils.module_loading import import_string
 from marketplace_ai.conf import conf
 from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
 from marketplace_ai.scrub import LONGEST_ITEM, scrub
-from marketplace_ai.text.normalize import description, normalize
+from marketplace_ai.text.family_cells import LONGEST_FAMILY
+from marketplace_ai.text.normalize import description, digest, normalize
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
@@ -105,6 +106,18 @@ class JobAdapter:
         return normalize(self.scrub(self.clean(longer)), self.max_chars)
 
     @final
+    def prepared_family(self, name: object) -> str:
+        """A family's name as it is stored and compared, from a posting, a file or a form.
+
+        A name that holds personal data, or is longer than its column, becomes a digest, equal for
+        equal names. None is no family.
+        """
+        text = " ".join(normalize("" if name is None else str(name)).split())
+        if len(text) <= LONGEST_FAMILY and self.scrub(text) == text:
+            return text
+        return f"family-{digest(text).hex()}"
+
+    @final
     def encoder_input(self, job: Any) -> str:
         """The text of a posting exactly as the encoder gets it, and as digests are made of it."""
         return self.prepared(self.text(job))
@@ -112,6 +125,24 @@ class JobAdapter:
     def eligible(self, job: Any) -> bool:
         """Whether this posting should be decided now: False for drafts and deleted ones."""
         return True
+
+    def posting_family(self, job: Any) -> str:
+        """What this posting shares with others of one origin, in any words; "" if it has none.
+
+        Postings of one customer, or one that was posted again, say the same in the same words. What
+        decides about one of them must not have learned another one, or it would look better than it
+        is. It is asked when a posting becomes an exemplar or a labeled posting. Files of labeled
+        texts name families in a column ``family``: equal names are one family there and here.
+
+        The name is stored with the exemplar, so return a number rather than a name or an address.
+        A name that holds personal data, or is long, is stored as a digest.
+
+        Example::
+
+            def posting_family(self, job):
+                return f"customer-{job.customer_id}"
+        """
+        return ""
 
     # -- categories ----------------------------------------------------------------------
 

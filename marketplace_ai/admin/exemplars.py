@@ -29,7 +29,7 @@ else:
 class ExemplarForm(ExemplarModelForm):
     class Meta:
         model = Exemplar
-        fields = ("text", "category", "is_none", "state")
+        fields = ("text", "category", "is_none", "family", "state")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,6 +44,9 @@ class ExemplarForm(ExemplarModelForm):
         if is_blank(text):
             raise forms.ValidationError(gettext("Enter a text with at least one letter or digit."))
         return text
+
+    def clean_family(self) -> str:
+        return get_adapter().prepared_family(self.cleaned_data["family"])
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -84,11 +87,18 @@ def key_of(category: Any | None) -> str:
 @admin.register(Exemplar)
 class ExemplarAdmin(OwnAdmin):
     form = ExemplarForm
-    list_display = ("text_shown", "category_shown", "source", "state_shown", "created_at")
-    list_filter = ("state", "source", "is_none")
+    list_display = (
+        "text_shown",
+        "category_shown",
+        "family",
+        "source",
+        "state_shown",
+        "created_at",
+    )
+    list_filter = ("state", "source", "is_none", ("family", admin.EmptyFieldListFilter))
     list_select_related = ("category",)
-    search_fields = ("text", "=category_key")
-    search_help_text = _("By text or category key.")
+    search_fields = ("text", "=category_key", "family__exact")
+    search_help_text = _("By text, category key or family.")
     ordering = ("-pk",)
     sortable_by = ()
     actions = ("quarantine", "restore")
@@ -96,6 +106,7 @@ class ExemplarAdmin(OwnAdmin):
         "text",
         "category",
         "is_none",
+        "family",
         "state",
         "source",
         "made_of",
@@ -108,11 +119,13 @@ class ExemplarAdmin(OwnAdmin):
         if obj is None:
             return self.readonly_fields
         # A description is its category's: it follows what the category is called.
-        own = ("category", "is_none") if obj.source == ExemplarSource.DESCRIPTION else ()
+        own = ("category", "is_none", "family") if obj.source == ExemplarSource.DESCRIPTION else ()
         return ("text", *own, *self.readonly_fields)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return self.fields if obj is not None else ("text", "category", "is_none", "state")
+        return (
+            self.fields if obj is not None else ("text", "category", "is_none", "family", "state")
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A description would come back at once: it is quarantined instead."""

@@ -78,14 +78,15 @@ def _with_ancestors(category: Any | None) -> list[Any]:
     return ancestors
 
 
-def labeled_texts(counted: CountedAnswers) -> list[tuple[str, str | None]]:
-    """(text, label) of each audited posting whose answer counts and whose text has not changed.
+def labeled_texts(counted: CountedAnswers) -> list[tuple[str, str | None, str]]:
+    """(text, label, family) of each audited posting whose answer counts and whose text has not
+    changed.
 
     Labels are the classifier's, None for "fits no category". In the order of the draw.
     """
     adapter = get_adapter()
     rows = answered_rows().filter(pk__in=[row.pk for row in counted.kept])
-    labeled: list[tuple[str, str | None]] = []
+    labeled: list[tuple[str, str | None, str]] = []
     answered = list(rows.values_list("posting_id", "answer_id", "text_digest"))
     postings: Any = get_job_model()._base_manager.using(alias())
     for start in range(0, len(answered), BATCH_SIZE):
@@ -95,5 +96,6 @@ def labeled_texts(counted: CountedAnswers) -> list[tuple[str, str | None]]:
             posting = postings_by_pk.get(posting_id)
             text = adapter.encoder_input(posting) if posting is not None else ""
             if text and digest(text) == bytes(text_digest):
-                labeled.append((text, None if answer is None else str(answer)))
+                family = adapter.prepared_family(adapter.posting_family(posting))
+                labeled.append((text, None if answer is None else str(answer), family))
     return labeled

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
-from .labeled import LabeledTexts
+from .labeled import LabeledTexts, families_of
 from .linear_heads import to_class_ids
-from .near_duplicates import group_folds, near_duplicate_groups
+from .near_duplicates import group_folds
 from .opinion_pool import ModelScores, exemplar_prior
 from .second_category import SecondCategories
 
@@ -23,7 +23,7 @@ class OutOfFold:
     """Out-of-fold predictions for b labeled rows.
 
     ``model_scores`` and ``y_true`` (class ids; -1: a label that is no class), ``groups`` of
-    near-duplicates, and what fits without the row predicted: ``pooled`` scores (b, k), the
+    one family each, and what fits without the row predicted: ``pooled`` scores (b, k), the
     ``first_choice`` (b,), its calibrated ``probability`` and the second categories.
     """
 
@@ -45,17 +45,15 @@ def cross_fit(
 ) -> OutOfFold:
     """Predict ``calibration`` (None: the exemplars themselves), each row by a fit without it.
 
-    Folds keep groups of near-duplicates whole. An exemplar in the group of a row leaves the index
-    and the fit that score it; if there is none such, ``exemplar_model`` serves every fold, because
-    labeled postings are never fitted by it. Weights, prior correction and calibration are fitted
-    on the other folds; the prior counts all exemplars. ``descriptions`` vote in every fold, as
-    they do in production.
+    Folds keep families whole. An exemplar in the family of a row leaves the index and the fit that
+    score it; if there is none such, ``exemplar_model`` serves every fold, because labeled postings
+    are never fitted by it. Weights, prior correction and calibration are fitted on the other folds;
+    the prior counts all exemplars. ``descriptions`` vote in every fold, as they do in production.
     """
     classes = exemplar_model.classes
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
-    texts = [*exemplars.texts] if calibration is None else [*exemplars.texts, *rows.texts]
-    groups = near_duplicate_groups(texts)
+    groups = families_of(exemplars) if calibration is None else families_of(exemplars, rows)
     exemplar_groups, groups = groups[: len(exemplars)], groups[-len(rows) :]
     y_true = to_class_ids(rows.labels, classes)
     folds = group_folds(groups, y_true, FOLDS, seed)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .families import find_families
+
 
 @dataclass(frozen=True, eq=False)
 class LabeledTexts:
@@ -49,3 +51,20 @@ class LabeledTexts:
             [self.labels[i] for i in rows],
             [self.families[i] for i in rows] if self.families else (),
         )
+
+
+def given_families(*parts: LabeledTexts) -> list[str]:
+    """The families of all ``parts`` in turn, as people know them; empty where they know none."""
+    if not any(part.families for part in parts):
+        return []
+    return [name for part in parts for name in (part.families or [""] * len(part))]
+
+
+def families_of(*parts: LabeledTexts) -> npt.NDArray[np.intp]:
+    """Number the families of all texts of ``parts`` in turn: intp, equal numbers for one family.
+
+    Families are looked for across the parts, and names mean the same in all of them.
+    """
+    texts = [text for part in parts for text in part.texts]
+    vectors = np.concatenate([part.vectors for part in parts])
+    return find_families(texts, vectors, given_families(*parts))

@@ -32,7 +32,7 @@ class SignTest(NamedTuple):
 
 
 def sign_test(new: Bools, old: Bools, groups: Groups) -> SignTest:
-    """Exact one-sided sign test; its unit is a group of near-duplicates.
+    """Exact one-sided sign test; its unit is a group, a family.
 
     ``gained`` counts the groups where ``new`` holds more often, ``lost`` those where ``old`` does;
     the p-value is the probability of at least so many losses if both were equally good. With one
@@ -47,7 +47,7 @@ def sign_test(new: Bools, old: Bools, groups: Groups) -> SignTest:
 
 def paired_difference(new: Bools, old: Bools, groups: Groups, seed: int = 0) -> PairedDifference:
     """Test and interval for a property of b rows: ``new`` and ``old`` bool (b,) say which rows have
-    it by each classifier; ``groups`` (b,) number near-duplicates."""
+    it by each classifier; ``groups`` (b,) number families."""
     gained, lost, p_value = sign_test(new, old, groups)
     difference = float(new.mean() - old.mean()) if len(new) else 0.0
     low, high = bootstrap_interval(new, old, groups, seed)
@@ -61,7 +61,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """95% interval of the difference of two shares: percentile bootstrap (Efron and Tibshirani
     1993, chapter 13) that draws whole groups (Davison and Hinkley 1997, section 3.8), because
-    near-duplicates are not independent. The same seed gives the same interval.
+    rows of one family are not independent. The same seed gives the same interval.
 
     If no row differs, the interval has zero width.
     """

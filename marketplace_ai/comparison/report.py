@@ -78,7 +78,7 @@ class Counts:
 class PairedDifference:
     """How many rows have a property by each of two classifiers, and whether they differ.
 
-    ``new`` and ``old`` count rows. ``gained`` and ``lost`` count groups of near-duplicates that
+    ``new`` and ``old`` count rows. ``gained`` and ``lost`` count families that
     have it more often by the new or by the old classifier; ``p_value`` is the probability of at
     least ``lost`` losses if both were equally good. ``difference`` is new minus old as a share of
     the rows, with its 95% interval from ``low`` to ``high``.
@@ -98,7 +98,7 @@ class PairedDifference:
 class HeldOutCheck:
     """Rows decided automatically by thresholds that were found without them, and their errors.
 
-    Correct near-duplicates count once. ``refuted``: more errors than the guarantee allows.
+    Correct rows of one family count once. ``refuted``: more errors than the guarantee allows.
     """
 
     rows: int
@@ -203,7 +203,7 @@ class ChangedRow:
 
 @dataclass(frozen=True, slots=True)
 class EncoderComparison:
-    """The classifiers of two encoders on the same ``rows`` (``groups`` of near-duplicates).
+    """The classifiers of two encoders on the same ``rows`` (``groups``: families).
 
     ``first_choice``: the first choice is correct ("none" is one). ``parent``: its parent is, of the
     ``rows_with_parent``. ``none_recognized``: "none" was the first choice, of the ``none_rows``.
@@ -279,10 +279,10 @@ class EncoderComparison:
 class VersionComparison:
     """A refit and an older version on the same ``rows``.
 
-    ``left_out`` more rows were not compared, because the older version was fitted on their
-    near-duplicates. ``gained`` and ``lost`` count where only the new or only the old first choice
+    ``left_out`` more rows were not compared, because the older version was fitted on others of
+    their families. ``gained`` and ``lost`` count where only the new or only the old first choice
     is correct; ``automatic_gained`` and ``automatic_lost`` where only the new or only the old one
-    needs no person. Near-duplicates count once in these four. The p-values are the probabilities of
+    needs no person. A family counts once in these four. The p-values are the probabilities of
     so many losses if both were equally good.
     """
 

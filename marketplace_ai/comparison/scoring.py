@@ -68,8 +68,8 @@ def replay_current(
 ) -> Scored:
     """Score ``rows`` by an older classifier with the exemplars and descriptions of today.
 
-    ``exemplar_groups`` (n,) and ``groups`` (b,) number near-duplicates. As in cross-fitting, the
-    exemplars in the group of a row leave the index while its fold is scored.
+    ``exemplar_groups`` (n,) and ``groups`` (b,) number families. As in cross-fitting, the exemplars
+    of the family of a row leave the index while its fold is scored.
     """
     index = old.new_index()
     _add(index, exemplars, np.arange(len(exemplars)))
@@ -77,15 +77,15 @@ def replay_current(
         add_descriptions(index, descriptions, len(exemplars))
     correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for fold in group_folds(groups, to_class_ids(rows.labels, old.classes), FOLDS, seed):
-        near_duplicates = np.flatnonzero(np.isin(exemplar_groups, groups[fold]))
-        _remove(index, near_duplicates)
+        of_family = np.flatnonzero(np.isin(exemplar_groups, groups[fold]))
+        _remove(index, of_family)
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
             block = fold[start : start + _BLOCK]
             part = rows.take(block)
             verdicts = old.predict(index, part.vectors, part.texts)
             correct[block] = _correct([verdict.label for verdict in verdicts], part)
             automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
-        _add(index, exemplars, near_duplicates)
+        _add(index, exemplars, of_family)
     return Scored(correct, automatic)
 
 

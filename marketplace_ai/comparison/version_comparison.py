@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import LabeledTexts
-from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
+from marketplace_ai.classifier.labeled import LabeledTexts, families_of
 from marketplace_ai.guarantee.guarantee import Guarantee
 
 from .paired_tests import SIGNIFICANCE, Bools, sign_test
@@ -37,15 +36,14 @@ def compare_versions(
     ``old`` was fitted.
 
     The new classifier is scored out of fold. The old one is scored as it would decide today: its
-    fitted parts with today's exemplars, except those that nearly repeat a row of the fold, which
-    would give it the label (the new one does without them too). Rows that nearly repeat an exemplar
-    which the old one was fitted on are left out for both. Raises ValueError for a ``new`` that was
+    fitted parts with today's exemplars, except those of the family of a row of the fold, which
+    would give it the label (the new one does without them too). Rows of the family of an exemplar
+    that the old one was fitted on are left out for both. Raises ValueError for a ``new`` that was
     not just fitted.
     """
     labeled = exemplars if rows is None else rows
-    texts = [*exemplars.texts] if rows is None else [*exemplars.texts, *rows.texts]
-    all_groups = near_duplicate_groups(texts)
-    exemplar_groups, row_groups = all_groups[: len(exemplars)], all_groups[-len(labeled) :]
+    families = families_of(exemplars) if rows is None else families_of(exemplars, rows)
+    exemplar_groups, row_groups = families[: len(exemplars)], families[-len(labeled) :]
     unseen = np.flatnonzero(~np.isin(row_groups, exemplar_groups[seen]))
     groups = row_groups[unseen]
     new_scored = score_out_of_fold(new, labeled).take(unseen)

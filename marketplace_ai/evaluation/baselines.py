@@ -10,8 +10,9 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from marketplace_ai.classifier import LabeledTexts
+from marketplace_ai.classifier.labeled import families_of
 from marketplace_ai.classifier.learned_metric import Metric
-from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
+from marketplace_ai.classifier.near_duplicates import group_folds
 from marketplace_ai.classifier.ngrams import NgramFeatures
 from marketplace_ai.classifier.vote import TEXT_WEIGHT, vote
 from marketplace_ai.encoding.progress import Progress, silent
@@ -41,7 +42,7 @@ def baselines(
 
     ``accuracy`` is over rows that have an answer, of the best category with none left out
     (None: no such row). Whatever is tuned is chosen by cross-validation on the exemplars
-    alone, in folds of whole groups of near-duplicates.
+    alone, in folds of whole families.
     """
     features = NgramFeatures.fit(exemplars.texts)
     known, asked = features.transform(exemplars.texts), features.transform(rows.texts)
@@ -72,7 +73,7 @@ def baselines(
     # These are thousands of small products: on a machine that others use as well, threads that
     # wait for one another make them ten times slower.
     with progress("Baselines: logistic regressions", None) as advance, threadpool_limits(1):
-        held_out = held_out_folds(exemplars.texts, codes, seed)
+        held_out = held_out_folds(exemplars, codes, seed)
         machines = Logistic(exemplars.vectors, known, codes, held_out)
         scores = machines.scores(vectors, asked)
         choices = (machines.chosen, machines.chosen_both)
@@ -87,14 +88,14 @@ def baselines(
 
 
 def held_out_folds(
-    texts: Sequence[str], codes: npt.NDArray[np.intp], seed: int
+    exemplars: LabeledTexts, codes: npt.NDArray[np.intp], seed: int
 ) -> list[npt.NDArray[np.intp]]:
     """Row numbers of each fold; one fifth alone where a set is large (``ONE_FOLD_FROM``).
 
-    None where all texts are near-duplicates: then nothing is left to fit on.
+    None where all texts are of one family: then nothing is left to fit on.
     """
-    groups = near_duplicate_groups(texts)
-    if len(texts) > ONE_FOLD_FROM:
+    groups = families_of(exemplars)
+    if len(exemplars) > ONE_FOLD_FROM:
         return group_folds(groups, codes, 5, seed)[:1]
     folds = group_folds(groups, codes, FOLDS, seed)
     return folds if len(folds) > 1 else []

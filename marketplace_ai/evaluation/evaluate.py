@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts, Prediction
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
+from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.text.normalize import is_blank, same_text_key
 from marketplace_ai.text.parents import Parents
 
@@ -63,14 +64,12 @@ def evaluate(
     answers stands for the first of them. Raises ValueError if no training row has a category.
     """
     tree = dict(parents or {})
-    exemplars = LabeledTexts(train.rows.texts, train.vectors, train.rows.labels)
+    exemplars = train.labeled
     start = time.perf_counter()
     with progress("Fitting", None) as advance:
         classifier = Classifier.fit(
             exemplars,
-            None
-            if calibration is None
-            else LabeledTexts(calibration.rows.texts, calibration.vectors, calibration.rows.labels),
+            None if calibration is None else calibration.labeled,
             target=target,
             parents=tree,
             seed=0,
@@ -124,6 +123,11 @@ def _scored_rows(test: EncodedRows, predictions: list[Prediction]) -> list[Score
     ]
 
 
+def _families(classifier: Classifier) -> list[int]:
+    """The family of each labeled row of a classifier that was just fitted."""
+    return [] if classifier.out_of_fold is None else classifier.out_of_fold.groups.tolist()
+
+
 def _setting(
     train: EncodedRows,
     test: EncodedRows,
@@ -144,6 +148,7 @@ def _setting(
         "categories": len(known),
         "calibration_rows": guarantee.rows,
         "calibration_groups": guarantee.groups,
+        "calibration_family_sizes": asdict(FamilySizes.count(_families(classifier))),
         "promised_coverage": guarantee.automatic.coverage,
         "several_answers": train.rows.num_multi_label
         + (calibration.rows.num_multi_label if calibration else 0),

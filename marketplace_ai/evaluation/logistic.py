@@ -70,7 +70,7 @@ class Logistic:
     """Two regressions on the same rows: ``chosen`` on vectors, ``chosen_both`` on text, too.
 
     ``vectors`` float32 (n, d), ``grams`` csr (n, g) of unit rows, ``codes`` (n,) the labels,
-    ``held_out`` folds of row numbers (whole groups of near-duplicates).
+    ``held_out`` folds of row numbers (whole families).
     """
 
     def __init__(

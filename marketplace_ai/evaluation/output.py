@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from marketplace_ai.guarantee import minimum_counts
+from marketplace_ai.text.family_sizes import FamilySizes
 
 Figures = Mapping[str, Any]
 
@@ -35,12 +35,9 @@ def notes(figures: Figures) -> Iterator[str]:
             "Probabilities and thresholds were cross-fitted on the training rows, for want of "
             "--calibration: they hold for postings that look like those, and for no others."
         )
-    share = figures["calibration_groups"] / max(figures["calibration_rows"], 1)
-    if share < minimum_counts.TOLD_SHARE_COUNTED:
-        yield (
-            f"The {_rows(figures)} count as {figures['calibration_groups']:,} for the guarantee: "
-            "near-duplicates count once."
-        )
+    sizes = FamilySizes(**figures["calibration_family_sizes"])
+    if sizes.families < sizes.rows:
+        yield sizes.sentence(_kind(figures))
     if figures["categories"] == 1:
         yield "All training rows with a category have the same one: there is nothing to tell apart."
     if count := figures["unknown_categories"]:
@@ -76,8 +73,11 @@ def guarantee_sentence(figures: Figures) -> str:
 
 
 def _rows(figures: Figures) -> str:
-    kind = "labeled postings" if figures["calibrated_on"] == "postings" else "training rows"
-    return f"{figures['calibration_rows']:,} {kind}"
+    return f"{figures['calibration_rows']:,} {_kind(figures)}"
+
+
+def _kind(figures: Figures) -> str:
+    return "labeled postings" if figures["calibrated_on"] == "postings" else "training rows"
 
 
 def summary(figures: Figures, *, width: int = 88) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.encoding import TextEncoder, encode_each
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.text.csv_files import TableError
@@ -37,6 +38,11 @@ class EncodedRows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def labeled(self) -> LabeledTexts:
+        """The rows as a classifier takes them: each with the first of its labels."""
+        return LabeledTexts(self.rows.texts, self.vectors, self.rows.labels, self.rows.families)
 
     def take(self, numbers: Sequence[int]) -> EncodedRows:
         return EncodedRows(self.rows.take(numbers), self.vectors[list(numbers)])

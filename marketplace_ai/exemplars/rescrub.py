@@ -96,6 +96,7 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
         text_digest=digest(text), category_key=old.category_key, posting_id=old.posting_id
     )
     if same.exists():
+        same.filter(family="").update(family=old.family)
         return None
     is_empty = is_blank(text) and not old.is_none
     new = Exemplar(
@@ -104,6 +105,7 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
         category_id=old.category_id,
         category_key=old.category_key,
         is_none=old.is_none,
+        family=old.family,
         source=old.source,
         state=ExemplarState.QUARANTINED if is_empty else old.state,
         posting_id=old.posting_id,

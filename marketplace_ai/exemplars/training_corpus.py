@@ -54,14 +54,14 @@ def read_exemplars() -> LabeledCorpus:
         Exemplar.objects.using(alias())
         .filter(state=ExemplarState.ACTIVE)
         .exclude(source=ExemplarSource.DESCRIPTION)  # not labeled by a person
-        .values_list("text", "category_id", "is_none")
+        .values_list("text", "category_id", "is_none", "family")
     )
     builder = CorpusBuilder(SOURCE)
-    for text, category, is_none in exemplars.iterator():
+    for text, category, is_none, family in exemplars.iterator():
         if is_none:
-            builder.add(text)
+            builder.add(text, family=family)
         elif category in keys:
-            builder.add(text, keys[category])
+            builder.add(text, keys[category], family=family)
     parents = _parents(keys)
     return builder.build(parents, _confusions(keys, CategoryTree(parents)))
 

@@ -50,7 +50,8 @@ LEFT JOIN marketplace_ai_exemplarembedding AS embedding
 # Category keys come as text: to the classifier, a label is an opaque string.
 ROWS = f"""
 SELECT exemplar.id, exemplar.text, exemplar.category_id::text, embedding.vector,
-       exemplar.source = 'description', greatest(exemplar.generation, embedding.generation)
+       exemplar.source = 'description', greatest(exemplar.generation, embedding.generation),
+       exemplar.family
 FROM marketplace_ai_exemplar AS exemplar
 JOIN marketplace_ai_exemplarembedding AS embedding
     ON embedding.exemplar_id = exemplar.id AND embedding.encoder_id = %(encoder)s
@@ -85,6 +86,7 @@ class Changes:
         generation: what the index has then taken in; None where more is left to be read.
         ids, texts, labels, vectors: n exemplars that vote from now on; a label of None means
             "fits no category"; vectors are float32 (n, dimension).
+        families: of each, "" where it is unknown.
         described: bool (n,), whether each is its category's description.
         numbers: by which each is recognized, n.
         gone: ids of exemplars that no longer vote.
@@ -95,6 +97,7 @@ class Changes:
     texts: list[str]
     labels: list[str | None]
     vectors: NDArray[np.float32]
+    families: list[str]
     described: NDArray[np.bool_]
     numbers: list[int]
     gone: list[int]
@@ -151,6 +154,7 @@ def changes(
         texts=[row[1] for row in rows],
         labels=[row[2] for row in rows],
         vectors=vectors.from_database([row[3] for row in rows], dimension),
+        families=[row[6] for row in rows],
         described=np.array([row[4] for row in rows], dtype=np.bool_),
         numbers=[row[5] for row in rows],
         gone=sorted(gone),

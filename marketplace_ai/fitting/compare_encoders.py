@@ -30,7 +30,7 @@ from marketplace_ai.promotion.checks import failed_checks
 from marketplace_ai.versions import activation, create
 from marketplace_ai.versions.exemplar_set import intersect, load_exemplars
 
-from .train_test_overlap import is_fine_tuned, without_exemplar_texts
+from .train_test_overlap import is_fine_tuned, without_exemplar_families
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ def evaluate_candidate(
     active = Encoder.objects.active()
     version_before = activation.active_version_id(encoder)
     serving = None if active is None else activation.active_version_id(active)
-    unseen = without_exemplar_texts(postings) if is_fine_tuned(encoder, active) else postings
+    unseen = without_exemplar_families(postings) if is_fine_tuned(encoder, active) else postings
 
     labeled = _encode(encoder, unseen, progress, smoke_test=True)
     active_labeled = None if active is None else _encode(active, unseen, progress)

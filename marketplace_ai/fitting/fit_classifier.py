@@ -98,4 +98,5 @@ def encode(
                 raise TableError(f"This text cannot be encoded ({vector}): {text[:80]!r}")
             vectors.append(vector)
         progress(len(step))
-    return LabeledTexts(texts, np.stack(vectors), [label for _, label in postings.rows])
+    labels = [label for _, label in postings.rows]
+    return LabeledTexts(texts, np.stack(vectors), labels, postings.families)

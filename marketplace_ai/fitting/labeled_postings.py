@@ -14,6 +14,7 @@ from marketplace_ai.imports.common import categories_by_key, prepare_text
 from marketplace_ai.models import AuditedPosting, ClassifierVersion, Encoder
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank
 
@@ -26,24 +27,27 @@ class LabeledPostings:
     """Labeled postings that classifiers are calibrated on and compared on.
 
     Without any, the exemplars are cross-validated instead. ``kinds`` is the column of that name,
-    ``audited`` says that they are the audit sample.
+    ``audited`` says that they are the audit sample. ``families`` (empty: unknown) are compared with
+    those of the exemplars.
     """
 
     rows: LabeledRows = field(default_factory=list)
     kinds: list[str] | None = None
     audited: bool = False
+    families: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, numbers: list[int]) -> LabeledPostings:
         kinds = None if self.kinds is None else [self.kinds[n] for n in numbers]
-        return LabeledPostings([self.rows[n] for n in numbers], kinds, self.audited)
+        families = [self.families[n] for n in numbers] if self.families else []
+        return LabeledPostings([self.rows[n] for n in numbers], kinds, self.audited, families)
 
 
 def read_file(path: str) -> LabeledPostings:
     """Labeled postings from a CSV file; TableError names the row that cannot be used."""
-    rows = read_csv(path, ("category",), ("text", "title", "description", "kind"))
+    rows = read_csv(path, ("category",), ("text", "title", "description", "kind", FAMILY))
     if rows and "text" not in rows[0].values and "title" not in rows[0].values:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     categories = categories_by_key()
@@ -64,7 +68,8 @@ def read_file(path: str) -> LabeledPostings:
         raise TableError(f"{path}: there is no row below the header.")
     tell_notes(path, [text for text, _ in labeled], keys, (f"line {row.line}" for row in rows))
     kinds = [row["kind"] for row in rows] if "kind" in rows[0].values else None
-    return LabeledPostings(labeled, kinds)
+    families = [*map(get_adapter().prepared_family, family_cells(path, rows))]
+    return LabeledPostings(labeled, kinds, families=families)
 
 
 def _posting_text(row: Row) -> str:
@@ -93,18 +98,21 @@ class AuditSample:
     answered: int
     needed: int
     waiting: int
+    families: list[str]
     state: AuditState | None = None
 
     @property
     def postings(self) -> LabeledPostings:
-        return LabeledPostings(self.rows, audited=bool(self.rows))
+        return LabeledPostings(self.rows, audited=bool(self.rows), families=self.families)
 
 
 def read_audits(target: Target) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
     state = audit_state(target, ClassifierVersion.objects.active(Encoder.objects.active()))
     labeled = audited_postings.labeled_texts(state.counted)
-    rows = [row for row in labeled if not is_blank(row[0])]
-    usable = state.suffices and len(rows) >= state.needed
+    answers = [row for row in labeled if not is_blank(row[0])]
+    usable = answers if state.suffices and len(answers) >= state.needed else []
     waiting = AuditedPosting.objects.unanswered().count()
-    return AuditSample(rows if usable else [], len(rows), state.needed, waiting, state)
+    rows = [(text, label) for text, label, _ in usable]
+    families = [family for _, _, family in usable]
+    return AuditSample(rows, len(answers), state.needed, waiting, families, state)

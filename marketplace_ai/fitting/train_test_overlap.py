@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marketplace_ai.classifier.families import find_families
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Encoder, Exemplar, ExemplarSource
 from marketplace_ai.text.normalize import same_text_key
@@ -17,14 +18,24 @@ def is_fine_tuned(*encoders: Encoder | None) -> bool:
     return any(each is not None and bool(each.metrics.get("training")) for each in encoders)
 
 
-def without_exemplar_texts(postings: LabeledPostings) -> LabeledPostings:
-    """The labeled postings whose text is not an exemplar.
+def without_exemplar_families(postings: LabeledPostings) -> LabeledPostings:
+    """The labeled postings that are of no exemplar's family, and have no exemplar's text.
 
     A fine-tuned encoder was most likely trained on the exemplars, and answered audits become
-    exemplars. Rows that repeat one would flatter it, as the candidate or as the active encoder.
+    exemplars. Rows of their families would flatter it, as the candidate or as the active encoder.
     """
     exemplars = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
-    seen = {same_text_key(text) for text in exemplars.values_list("text", flat=True).iterator()}
+    rows = list(exemplars.values_list("text", "family"))
+    texts = [text for text, _ in rows]
+    asked = [text for text, _ in postings.rows]
+    given = [*(name for _, name in rows), *(postings.families or [""] * len(asked))]
+    families = find_families([*texts, *asked], given=given).tolist()
+    taught = set(families[: len(texts)])
+    seen = set(map(same_text_key, texts))
     return postings.take(
-        [n for n, (text, _) in enumerate(postings.rows) if same_text_key(text) not in seen]
+        [
+            number
+            for number, (text, family) in enumerate(zip(asked, families[len(texts) :], strict=True))
+            if family not in taught and same_text_key(text) not in seen
+        ]
     )

@@ -7,5 +7,3 @@ from __future__ import annotations
 MIN_EXEMPLARS_FOR_HEAD = 12
 #: A category with fewer exemplars at the fit is not covered by the overall guarantee.
 MIN_EXEMPLARS_FOR_GUARANTEE = 3
-#: Where near-duplicates leave a smaller share of the labeled rows that count, it is said.
-TOLD_SHARE_COUNTED = 0.9

@@ -17,6 +17,8 @@ from marketplace_ai.models import Decision, Exemplar, ExemplarSource, ExemplarSt
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.family_cells import FAMILY, family_cells
+from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.text.normalize import digest, is_blank
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class ExemplarCounts:
             their category was deleted and several have its key now.
         restored: those that were there already, did not vote because their category was deleted,
             and vote again because it exists again.
+        new_family: those that were there already, and now have the family that the import names.
+        family_sizes: how many families the texts count as, if it is a dry run.
     """
 
     added: int
@@ -44,6 +48,8 @@ class ExemplarCounts:
     categories_created: int
     quarantined: int = 0
     restored: int = 0
+    new_family: int = 0
+    family_sizes: FamilySizes | None = None
 
 
 def import_exemplars(
@@ -52,8 +58,8 @@ def import_exemplars(
     """Add the labeled texts of a CSV file as exemplars.
 
     Parameters:
-        path: a file with the columns text and category; the category is a category's key, or
-            ``none`` for a text that fits no category.
+        path: a file with the columns text, category and, if known, family; the category is a
+            category's key, or ``none`` for a text that fits no category.
         create_categories: create categories that do not exist; otherwise they are errors.
         dry_run: check and count, write nothing.
 
@@ -63,10 +69,12 @@ def import_exemplars(
 
         counts = import_exemplars("exemplars.csv", create_categories=True)
     """
-    rows = read_csv(path, ("text", "category"))
+    rows = read_csv(path, ("text", "category"), (FAMILY,))
     categories = categories_by_key()
     keys = single_categories(path, rows, categories.keys())
     texts = [_checked_text(path, row, key) for row, key in zip(rows, keys, strict=True)]
+    adapter = get_adapter()
+    families = [*map(adapter.prepared_family, family_cells(path, rows))] or [""] * len(rows)
     missing: dict[str, Row] = {}
     for row, key in zip(rows, keys, strict=True):
         if key is not None and key not in categories:
@@ -77,7 +85,6 @@ def import_exemplars(
             f"{path}, line {row.line}: there is no category {key!r}. Import the catalog that "
             "has it first, correct the row, or use --create-categories."
         )
-    adapter = get_adapter()
     tell_contradictions(
         path,
         ((text, key, f"line {row.line}") for text, key, row in zip(texts, keys, rows, strict=True)),
@@ -97,10 +104,12 @@ def import_exemplars(
                     categories[key] if key else None,
                     key or "",
                     ExemplarSource.IMPORTED,
+                    family,
                 )
-                for key, text in zip(keys, texts, strict=True)
+                for key, text, family in zip(keys, texts, families, strict=True)
             ),
             restored,
+            with_families=dry_run,
         )
         transaction.set_rollback(dry_run, using=alias())
     return replace(counts, categories_created=len(missing))
@@ -131,13 +140,13 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
             postings: Any = adapter.jobs().filter(**{field: category})
             postings = postings.exclude(Exists(set_by_machine)).order_by(*newest_first)
             for posting in postings[:per_category]:
-                text = _posting_text(adapter, posting)
+                text, family = _text_and_family(adapter, posting)
                 if not is_blank(text):
                     exemplars.append(
-                        _exemplar(text, category, key, ExemplarSource.POSTING, posting.pk)
+                        _exemplar(text, category, key, ExemplarSource.POSTING, family, posting.pk)
                     )
                     labeled.append((text, key, f"posting {posting.pk}"))
-        counts = _add(exemplars, restored)
+        counts = _add(exemplars, restored, with_families=dry_run)
         transaction.set_rollback(dry_run, using=alias())
     tell_contradictions("Your postings", labeled)
     return counts
@@ -158,16 +167,17 @@ def _checked_text(path: str, row: Row, key: str | None) -> str:
     return text
 
 
-def _posting_text(adapter: JobAdapter, posting: Any) -> str:
-    """The posting's prepared text, "" if it is not eligible."""
+def _text_and_family(adapter: JobAdapter, posting: Any) -> tuple[str, str]:
+    """The posting's prepared text, "" if it is not eligible, and its family."""
     try:
-        return adapter.encoder_input(posting) if adapter.eligible(posting) else ""
+        text = adapter.encoder_input(posting) if adapter.eligible(posting) else ""
+        return text, adapter.prepared_family(adapter.posting_family(posting))
     except (OperationalError, ProgrammingError):
         raise  # an error of the database, not of the posting
     except Exception as error:
         raise TableError(
             f"The adapter fails on the posting {posting.pk}: {type(error).__name__}: {error}. "
-            "Correct its eligible(), text() or clean()."
+            "Correct its eligible(), text(), clean() or posting_family()."
         ) from error
 
 
@@ -176,6 +186,7 @@ def _exemplar(
     category: Any | None,
     key: str,
     source: ExemplarSource,
+    family: str,
     posting_id: Any | None = None,
 ) -> Exemplar:
     return Exemplar(
@@ -184,22 +195,37 @@ def _exemplar(
         category_id=category.pk if category is not None else None,
         category_key=key[:200],
         is_none=not key,
+        family=family,
         source=source,
         posting_id=posting_id,
     )
 
 
-def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCounts:
-    """Add the exemplars that do not exist yet; ``restored`` are ids of those that vote again."""
-    unique = {(e.text_digest, e.category_key, e.posting_id): e for e in exemplars}
+def _add(
+    exemplars: Iterable[Exemplar], restored: frozenset[int], *, with_families: bool
+) -> ExemplarCounts:
+    """Add the exemplars that do not exist yet; ``restored`` are ids of those that vote again.
+
+    Those that exist get the families that the new ones name. ``with_families``: count them.
+    """
+    unique: dict[tuple[Any, str, Any], Exemplar] = {}
+    for new in exemplars:
+        one = unique.setdefault((new.text_digest, new.category_key, new.posting_id), new)
+        one.family = one.family or new.family
+    sizes = _family_sizes(list(unique.values())) if with_families else None
     known: Counter[str] = Counter()
+    renamed: list[Exemplar] = []
     rows = Exemplar.objects.using(alias()).exclude(source=ExemplarSource.DESCRIPTION)
     rows = rows.filter(text_digest__in=[text_digest for text_digest, _, _ in unique])
-    for pk, text_digest, key, posting_id, state in rows.values_list(
-        "pk", "text_digest", "category_key", "posting_id", "state"
+    for pk, text_digest, key, posting_id, state, family in rows.values_list(
+        "pk", "text_digest", "category_key", "posting_id", "state", "family"
     ):
-        if unique.pop((bytes(text_digest), key, posting_id), None) is not None:
+        again = unique.pop((bytes(text_digest), key, posting_id), None)
+        if again is not None:
             known["restored" if pk in restored else state] += 1
+            if again.family not in ("", family):
+                renamed.append(Exemplar(pk=pk, family=again.family))
+    Exemplar.objects.using(alias()).bulk_update(renamed, ["family"], batch_size=1000)
     Exemplar.objects.bulk_create(unique.values(), ignore_conflicts=True, batch_size=1000)
     return ExemplarCounts(
         added=len(unique),
@@ -207,4 +233,15 @@ def _add(exemplars: Iterable[Exemplar], restored: frozenset[int]) -> ExemplarCou
         categories_created=0,
         quarantined=known[ExemplarState.QUARANTINED] + known[ExemplarState.ORPHANED],
         restored=known["restored"],
+        new_family=len(renamed),
+        family_sizes=sizes,
     )
+
+
+def _family_sizes(exemplars: list[Exemplar]) -> FamilySizes:
+    from marketplace_ai.classifier.families import (
+        find_families,  # numeric libraries, for this alone
+    )
+
+    texts, given = [each.text for each in exemplars], [each.family for each in exemplars]
+    return FamilySizes.count(find_families(texts, given=given).tolist())

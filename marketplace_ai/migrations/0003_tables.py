@@ -134,6 +134,7 @@ class Migration(migrations.Migration):
                 ('text_digest', models.BinaryField(verbose_name='digest of the text')),
                 ('category_key', models.CharField(blank=True, editable=False, help_text='Kept when the category is deleted.', max_length=200, verbose_name='category key')),
                 ('is_none', models.BooleanField(default=False, verbose_name='fits no category')),
+                ('family', models.CharField(blank=True, db_default='', default='', help_text="What texts of one origin share, such as a customer's number. None of them is ever judged by a classifier that learned another one.", max_length=200, verbose_name='family')),
                 ('source', models.CharField(choices=[('imported', 'imported'), ('posting', "posting's category"), ('reviewed', 'reviewed'), ('description', "category description")], max_length=11, verbose_name='source')),
                 ('state', models.CharField(choices=[('active', 'active'), ('quarantined', 'quarantined'), ('orphaned', 'category deleted')], default='active', max_length=12, verbose_name='state')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),

@@ -29,8 +29,8 @@ class Exemplar(models.Model):
 
     A trigger makes an active exemplar *orphaned* when its category is deleted, because an empty
     category alone must never mean "fits none", and active again when it gets one. The text is
-    scrubbed and never changes. A category with few exemplars has one made of its name and scope
-    (``exemplars.descriptions``).
+    scrubbed and never changes. ``family`` is empty where it is unknown. A category with few
+    exemplars has one made of its name and scope (``exemplars.descriptions``).
     """
 
     text = models.TextField(_("text"))
@@ -49,6 +49,13 @@ class Exemplar(models.Model):
         help_text=_("Kept when the category is deleted."),
     )  # fmt: skip
     is_none = models.BooleanField(_("fits no category"), default=False)
+    family = models.CharField(
+        _("family"), max_length=200, blank=True, default="", db_default="",
+        help_text=_(
+            "What texts of one origin share, such as a customer's number. None of them is ever "
+            "judged by a classifier that learned another one."
+        ),
+    )  # fmt: skip
     source = models.CharField(_("source"), max_length=11, choices=ExemplarSource.choices)
     state = models.CharField(
         _("state"), max_length=12, choices=ExemplarState.choices, default=ExemplarState.ACTIVE

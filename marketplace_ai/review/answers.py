@@ -79,7 +79,7 @@ def answer(
 
         key = adapter.category_key(category)[:200] if category is not None else ""
         is_confirmed = previous is not None and previous.category_id == category_id
-        text = adapter.encoder_input(posting)
+        text, family = _text_and_family(adapter, posting)
         if previous is not None:
             Decision.objects.filter(pk=previous.pk).update(is_current=False)
         decision = Decision.objects.create(
@@ -100,9 +100,25 @@ def answer(
         )
         _apply(adapter, posting_id, category_id)
         if not is_blank(text):
-            _add_exemplar(posting_id, text, category_id, key, user)
+            _add_exemplar(posting_id, text, category_id, key, family, user)
     decision.refresh_from_db(fields=["decided_at"])
     return decision
+
+
+def _text_and_family(adapter: JobAdapter, posting: Any) -> tuple[str, str]:
+    """What the posting's exemplar will hold. Raises AnswerError where the adapter fails on it."""
+    try:
+        return (
+            adapter.encoder_input(posting),
+            adapter.prepared_family(adapter.posting_family(posting)),
+        )
+    except DatabaseError:
+        raise
+    except Exception as error:
+        raise AnswerError(
+            gettext("Your project's adapter fails on this posting: %s")
+            % f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _lock_categories(
@@ -148,7 +164,9 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 """
 
 
-def _add_exemplar(posting_id: Any, text: str, category_id: Any | None, key: str, user: Any) -> None:
+def _add_exemplar(
+    posting_id: Any, text: str, category_id: Any | None, key: str, family: str, user: Any
+) -> None:
     """Make the posting an exemplar, replacing the one of an earlier answer."""
     Exemplar.objects.filter(posting_id=posting_id).delete()
     exemplar = Exemplar.objects.create(
@@ -157,6 +175,7 @@ def _add_exemplar(posting_id: Any, text: str, category_id: Any | None, key: str,
         category_id=category_id,
         category_key=key,
         is_none=category_id is None,
+        family=family,
         source=ExemplarSource.REVIEWED,
         posting_id=posting_id,
         created_by=user,

@@ -117,6 +117,7 @@ def _follow(wanted: dict[Any, str], lock_timeout: str | None = None) -> Followed
         values = {"categories": [c for c, _ in still], "keys": [key for _, key in still]}
         _execute(cursor, sql.LOCK_EXEMPLARS, values)
         renamed = _execute(cursor, sql.PARK_OLD_KEYS, values)
+        _execute(cursor, sql.PASS_FAMILIES_ON, values)
         merged = _execute(cursor, sql.DELETE_DUPLICATES, values)
         _execute(cursor, sql.WRITE_KEYS, values)
         _execute(cursor, sql.RELINK, values)

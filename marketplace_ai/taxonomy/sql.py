@@ -52,7 +52,7 @@ WHERE exemplar.category_id = wanted.category AND exemplar.category_key <> wanted
 )
 
 # Of the same text and category only one stays: the one that a person quarantined, else the oldest.
-DELETE_DUPLICATES = (
+PLACED = (
     WANTED  # noqa: S608 (a constant of ours)
     + """
 , belonging AS (
@@ -64,13 +64,32 @@ DELETE_DUPLICATES = (
       ON exemplar.category_id IS NULL AND NOT exemplar.is_none
          AND exemplar.category_key = wanted.key
 ), placed AS (
-    SELECT exemplar.id, row_number() OVER (
-        PARTITION BY belonging.category, exemplar.text_digest, exemplar.posting_id
-        ORDER BY exemplar.state = 'quarantined' DESC, exemplar.category_id IS NULL, exemplar.id
-    ) AS place
+    SELECT exemplar.id, exemplar.family, row_number() OVER same AS place,
+        first_value(exemplar.id) OVER same AS stays
     FROM belonging JOIN marketplace_ai_exemplar AS exemplar ON exemplar.id = belonging.id
     WHERE exemplar.source <> 'description'
+    WINDOW same AS (
+        PARTITION BY belonging.category, exemplar.text_digest, exemplar.posting_id
+        ORDER BY exemplar.state = 'quarantined' DESC, exemplar.category_id IS NULL, exemplar.id
+    )
 )
+"""
+)
+
+# The one that stays is of the family of those that go, unless it is of its own.
+PASS_FAMILIES_ON = (
+    PLACED  # noqa: S608 (a constant of ours)
+    + """
+UPDATE marketplace_ai_exemplar AS exemplar SET family = gone.family
+FROM (SELECT stays, min(family) AS family FROM placed
+      WHERE place > 1 AND family <> '' GROUP BY stays) AS gone
+WHERE exemplar.id = gone.stays AND exemplar.family = ''
+"""
+)
+
+DELETE_DUPLICATES = (
+    PLACED  # noqa: S608 (a constant of ours)
+    + """
 DELETE FROM marketplace_ai_exemplar WHERE id IN (SELECT id FROM placed WHERE place > 1)
 """
 )

@@ -11,6 +11,7 @@ from marketplace_ai.scrub import scrub
 from marketplace_ai.text.category_cells import NONE, category_cells
 from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import is_blank, normalize
 from marketplace_ai.text.parents import Parents, parent_column
@@ -40,7 +41,8 @@ class LabeledRows:
 
     ``answers``: the right categories of each, empty where the text fits none; ``kinds`` the
     column kind, None where there is none; ``parents`` what the column parent says of each
-    category; ``lines`` where each row ends in the file.
+    category; ``lines`` where each row ends in the file. ``families`` is the column family, "" where
+    a row's is unknown, and empty where all are.
     """
 
     path: str
@@ -49,6 +51,7 @@ class LabeledRows:
     true_labels: Sequence[tuple[str, ...]]
     kinds: Sequence[str] | None
     parents: Parents
+    families: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -78,6 +81,7 @@ class LabeledRows:
             [self.true_labels[i] for i in kept],
             None if self.kinds is None else [self.kinds[i] for i in kept],
             self.parents,
+            [self.families[i] for i in kept] if self.families else (),
         )
 
 
@@ -102,7 +106,9 @@ def read_rows(
     """
     wanted = ("category",) if where is None else ("category", where.column)
     table = read_csv(
-        path, tuple(dict.fromkeys(wanted)), ("text", "title", "description", "parent", "kind")
+        path,
+        tuple(dict.fromkeys(wanted)),
+        ("text", "title", "description", "parent", "kind", FAMILY),
     )
     if not table:
         raise TableError(f"{path}: there is no row below the header.")
@@ -125,6 +131,7 @@ def read_rows(
         answers,
         [row["kind"] for row in kept] if "kind" in columns else None,
         parent_column(path, kept, answers) if "parent" in columns else {},
+        family_cells(path, kept),
     )
     tell_notes(path, texts, answers, (f"line {line}" for line in rows.lines))
     return rows
@@ -133,7 +140,9 @@ def read_rows(
 def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
     """``shots`` rows of each category (and of ``none``), drawn at random, in the file's order.
 
-    A category with fewer keeps all. The draw hangs on the rows, ``shots`` and ``seed`` alone.
+    Families are drawn first, each with the same probability, and then a row of each; a second row
+    of a family only where a category has no more families. A category with fewer rows keeps all.
+    The draw hangs on the rows, ``shots`` and ``seed`` alone.
     """
     random = np.random.default_rng(seed)
     members: dict[str, list[int]] = {}
@@ -143,8 +152,27 @@ def sample_shots(rows: LabeledRows, shots: int, seed: int) -> LabeledRows:
     for label in sorted(members):
         numbers = members[label]
         size = min(shots, len(numbers))
-        drawn += random.choice(numbers, size=size, replace=False).tolist()
+        if rows.families:
+            drawn += _families_first(numbers, rows.families, random)[:size]
+        else:
+            drawn += random.choice(numbers, size=size, replace=False).tolist()
     return rows.take(sorted(drawn))
+
+
+def _families_first(
+    numbers: Sequence[int], families: Sequence[str], random: np.random.Generator
+) -> list[int]:
+    """The row numbers in random order: a row of each family, then a second one of each, ..."""
+    by_family: dict[str | int, list[int]] = {}
+    for number in numbers:
+        by_family.setdefault(families[number] or number, []).append(number)
+    shuffled = [random.permutation(rows).tolist() for rows in by_family.values()]
+    turns = [
+        (turn, number)
+        for place in random.permutation(len(shuffled))
+        for turn, number in enumerate(shuffled[place])
+    ]
+    return [number for _, number in sorted(turns, key=lambda each: each[0])]
 
 
 def _matching(path: str, table: list[Row], where: Filter) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from marketplace_ai.adapter import get_adapter
@@ -10,6 +11,7 @@ from marketplace_ai.classifier.basis import find_basis
 from marketplace_ai.guarantee.basis import BasisKind
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
+from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.versions import activation, compare_with_active
 
 from .exemplar_set import ExemplarSet, load_exemplars
@@ -94,8 +96,11 @@ def build_version(
 
 
 def _figures(classifier: Classifier) -> dict[str, Any]:
-    """The figures of its guarantee, with the key and the name of each category."""
+    """The figures of its guarantee, the families of the labeled rows, and each category's key and
+    name."""
     figures = classifier.guarantee.as_dict()
+    if classifier.out_of_fold is not None:
+        figures["family_sizes"] = asdict(FamilySizes.count(classifier.out_of_fold.groups.tolist()))
     names = category_names(row["label"] for row in figures["categories"])
     for row in figures["categories"]:
         row["key"], row["name"] = names[row["label"]]

@@ -50,7 +50,7 @@ def load_exemplars(encoder: Encoder) -> ExemplarSet:
     """The exemplars that have a vector of ``encoder``."""
     stored = vector_store.changes(encoder.pk, encoder.dimension)
     assert stored.generation is not None  # noqa: S101 (all were read)
-    rows = LabeledTexts(stored.texts, stored.vectors, stored.labels)
+    rows = LabeledTexts(stored.texts, stored.vectors, stored.labels, stored.families)
     ids = np.array(stored.ids, dtype=np.int64)
     train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)
     answers = Exemplar.objects.using(alias()).filter(source=ExemplarSource.REVIEWED)
@@ -61,7 +61,7 @@ def load_exemplars(encoder: Encoder) -> ExemplarSet:
 
 
 def intersect(one: ExemplarSet, other: ExemplarSet) -> tuple[ExemplarSet, ExemplarSet]:
-    """The exemplars that are in both sets, in the same order and with the labels of ``one``.
+    """The exemplars that are in both sets, in the same order, with labels and families of ``one``.
 
     The sets are of two encoders and were loaded one after the other, so an exemplar may have been
     added or relabeled in between.
@@ -73,7 +73,7 @@ def intersect(one: ExemplarSet, other: ExemplarSet) -> tuple[ExemplarSet, Exempl
     second = other.take(other_train, other_descriptions)
     return first, replace(
         second,
-        train=replace(second.train, labels=first.train.labels),
+        train=replace(second.train, labels=first.train.labels, families=first.train.families),
         descriptions=replace(second.descriptions, labels=first.descriptions.labels),
         generation=generation,
     )

@@ -26,6 +26,7 @@ from marketplace_ai.models import (
     ExemplarSource,
     ExemplarState,
 )
+from marketplace_ai.text.family_sizes import FamilySizes
 
 
 class Command(DatabaseCommand):
@@ -191,11 +192,9 @@ def summary(figures: dict[str, Any]) -> Iterator[str]:
             f"First choice right on {figures['first_choice']:.1%} of the labeled rows that "
             f"have a category ({figures['rows']} rows, out-of-fold)."
         )
-    if figures["groups"] < minimum_counts.TOLD_SHARE_COUNTED * figures["rows"]:
-        yield (
-            f"The {figures['rows']} labeled rows count as {figures['groups']} for the guarantee: "
-            "near-duplicates count once."
-        )
+    sizes = FamilySizes(**figures["family_sizes"])
+    if sizes.families < sizes.rows:
+        yield sizes.sentence("labeled rows")
     if len(figures["categories"]) == 1:
         yield "All exemplars with a category have the same one: there is nothing to tell apart."
     if figures["unknown_labels"]:

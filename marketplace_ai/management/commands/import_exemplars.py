@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,16 +11,17 @@ from marketplace_ai.imports.exemplars import (
     exemplars_from_postings,
     import_exemplars,
 )
-from marketplace_ai.management.console import DatabaseCommand, usage_error
+from marketplace_ai.management.console import DatabaseCommand, print_json, usage_error
 from marketplace_ai.text.csv_files import TableError
 
 
 class Command(DatabaseCommand):
     help = (
         "Load exemplars, the labeled texts that vote: from a table with the columns text and "
-        "category (a category's key, or 'none' for a text that fits no category) or, with "
-        "--from-jobs, from postings with a category that a person set. Exemplars that exist "
-        "already are left unchanged."
+        "category (a category's key, or 'none' for a text that fits no category) and, if known, "
+        "family (what texts of one origin share) or, with --from-jobs, from postings with a "
+        "category that a person set. Exemplars that exist already are left unchanged, but for a "
+        "family that the table names."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,7 +37,11 @@ class Command(DatabaseCommand):
             "--create-categories", action="store_true",
             help="create categories that the file names and the catalog lacks",
         )  # fmt: skip
-        parser.add_argument("--dry-run", action="store_true", help="check and count, write nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true",
+            help="check and count, also the families that the texts count as; write nothing",
+        )  # fmt: skip
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["from_jobs"]:
@@ -56,6 +62,9 @@ class Command(DatabaseCommand):
                 )
         except (TableError, ImproperlyConfigured) as error:
             usage_error(str(error))
+        if options["json"]:
+            print_json(self, asdict(counts))
+            return
         verb = "would be added" if options["dry_run"] else "added"
         self.stdout.write(
             f"{counts.added} exemplars {verb}, {counts.existing} were there already, "
@@ -64,6 +73,14 @@ class Command(DatabaseCommand):
         if counts.restored:
             again = "would vote again" if options["dry_run"] else "vote again"
             self.stdout.write(f"{counts.restored} {again}: their category exists again.")
+        if counts.new_family:
+            verb = "would have" if options["dry_run"] else "have"
+            self.stdout.write(
+                f"{counts.new_family} that were there already {verb} the family now that the "
+                "import names."
+            )
+        if counts.family_sizes:
+            self.stdout.write(counts.family_sizes.sentence("texts"))
         if counts.quarantined:
             self.stdout.write(
                 f"{counts.quarantined} were there already and do not vote: quarantined, or of a "

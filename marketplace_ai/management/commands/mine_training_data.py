@@ -35,7 +35,7 @@ DIR gets
   test_rows.csv        the same of the held-out side
   README.md            the data card: counts, samples, and how each file was made
 
-No held-out text, nor a near-duplicate of one, gets into a training file; the files are checked for
+No held-out text, nor another of its family, gets into a training file; the files are checked for
 that, and nothing is written if the check fails. The same texts and --seed give the same files.
 """
 

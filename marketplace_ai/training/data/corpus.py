@@ -25,7 +25,8 @@ class LabeledCorpus:
 
     A label is the key of a category, or None for a text that fits none. ``ambiguous`` texts were
     left out because they, or texts that differ only in case, blanks and punctuation, have several
-    labels: they are no example of a difference.
+    labels: they are no example of a difference. ``families`` are what texts of one origin share, ""
+    where it is unknown; empty where no text has one.
     """
 
     texts: Sequence[str]
@@ -34,16 +35,18 @@ class LabeledCorpus:
     confusions: ConfusionCounts
     source: str
     ambiguous: Sequence[str]
+    families: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
     def sha256(self) -> str:
-        """Hash of all texts and labels: equal for equal corpora."""
+        """Hash of all texts, labels and known families: equal for equal corpora."""
         content = sha256()
-        for text, label in zip(self.texts, self.labels, strict=True):
-            for part in (label or "", text):
+        families = self.families or [""] * len(self)
+        for text, label, family in zip(self.texts, self.labels, families, strict=True):
+            for part in (label or "", text, *([family] if self.families else [])):
                 content.update(part.encode() + b"\x00")
         return content.hexdigest()
 
@@ -54,6 +57,7 @@ class LabeledCorpus:
             self,
             texts=[self.texts[row] for row in rows],
             labels=[self.labels[row] for row in rows],
+            families=[self.families[row] for row in rows] if self.families else (),
         )
 
 
@@ -63,11 +67,17 @@ class CorpusBuilder:
 
     source: str
     labels: dict[str, set[str | None]] = field(default_factory=dict)
+    families: dict[str, str] = field(default_factory=dict)
 
-    def add(self, text: str, *labels: str | None) -> None:
-        """Add a text; without labels it fits no category. Blank texts are skipped."""
+    def add(self, text: str, *labels: str | None, family: str = "") -> None:
+        """Add a text; without labels it fits no category. Blank texts are skipped.
+
+        A text that is added with several families is of the first by the alphabet.
+        """
         if not is_blank(text):
             self.labels.setdefault(text, set()).update(labels or (None,))
+            if family:
+                self.families[text] = min(family, self.families.get(text, family))
 
     def build(self, parents: Parents, confusions: ConfusionCounts | None = None) -> LabeledCorpus:
         """The corpus; MiningError if fewer than two categories have a text."""
@@ -95,6 +105,7 @@ class CorpusBuilder:
             dict(confusions or {}),
             self.source,
             ambiguous,
+            [self.families.get(text, "") for _, text in rows] if self.families else (),
         )
 
 
@@ -105,7 +116,7 @@ def read_corpus(
     parents: Callable[[], Parents] = dict,
     prepared: Callable[[str], str] = labeled_csv.prepared,
 ) -> LabeledCorpus:
-    """The corpus of a CSV file ``text,category[,parent]``, as for ``evaluate_classifier --train``.
+    """The corpus of a CSV file ``text,category[,parent,family]``, as for ``evaluate_classifier``.
 
     Parents come from the catalog file; without one from the column ``parent``, without that from
     ``parents()``. ``prepared`` turns a text into what a worker would encode. Raises TableError
@@ -119,6 +130,7 @@ def read_corpus(
         check_categories(categories, rows, catalog)
     known_parents = categories or rows.parents or parents()
     builder = CorpusBuilder(path)
-    for text, labels in zip(rows.texts, rows.true_labels, strict=True):
-        builder.add(text, *labels)
+    families = rows.families or [""] * len(rows)
+    for text, labels, family in zip(rows.texts, rows.true_labels, families, strict=True):
+        builder.add(text, *labels, family=family)
     return builder.build(known_parents)

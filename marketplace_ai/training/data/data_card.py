@@ -41,10 +41,10 @@ def render_data_card(
             TRIPLETS_FILE,
             ("anchor", "positive", "negative"),
             dataset.triplets,
-            "Anchor and positive are two texts of one category, never near-duplicates of each "
-            "other. Every second negative of a category is of a category that it is confused "
-            "with, sampled by how often (below); the others are sampled evenly from all other "
-            "categories. `category` is that of anchor and positive.",
+            "Anchor and positive are two texts of one category, never of one family (of one "
+            "origin, or near-duplicates). Every second negative of a category is of a category "
+            "that it is confused with, sampled by how often (below); the others are sampled evenly "
+            "from all other categories. `category` is that of anchor and positive.",
         ),
         *_file(
             PAIRS_FILE,
@@ -136,13 +136,13 @@ def _split(dataset: MinedDataset, test_share: float, num_compared: int) -> Itera
     yield (
         f"{len(dataset.corpus) - num_held_out:,} texts are for training (`train_rows.csv`), "
         f"{num_held_out:,} are held out (`test_rows.csv`): {test_share:.0%} of each category with "
-        "four or more different texts, in whole groups of near-duplicates, so that no text has a "
-        "near-duplicate on the other side."
+        "four or more families, in whole families (texts of one origin, and near-duplicates), so "
+        "that no text has another of its family on the other side."
     )
     yield ""
     yield (
         f"Leak check: {num_compared:,} texts of the written files were compared; no held-out text "
-        "or near-duplicate of one is in a training file."
+        "and no other text of its family is in a training file."
     )
     yield ""
 
@@ -194,7 +194,7 @@ def _unpaired(dataset: MinedDataset) -> Iterator[str]:
         yield "## Categories without a pair"
         yield ""
         yield (
-            "They have one text, or only near-duplicates of one, and are negatives only: "
+            "They have one text, or texts of only one family, and are negatives only: "
             f"{', '.join(map(_escape, unpaired))}."
         )
         yield ""

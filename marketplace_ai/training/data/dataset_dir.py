@@ -83,10 +83,16 @@ def _write_texts(path: Path, dataset: MinedDataset, *, held_out: bool) -> None:
     """Write the labeled texts of one side of the split, as ``evaluate_classifier`` reads them."""
     corpus = dataset.corpus
     parents = corpus.parents
+    families = corpus.families or [""] * len(corpus)
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["text", "category", *(["parent"] if parents else [])])
-        for text, label, is_out in zip(corpus.texts, corpus.labels, dataset.held_out, strict=True):
+        header = [*(["parent"] if parents else []), *(["family"] if corpus.families else [])]
+        table.writerow(["text", "category", *header])
+        for text, label, family, is_out in zip(
+            corpus.texts, corpus.labels, families, dataset.held_out, strict=True
+        ):
             if is_out == held_out:
                 parent = [parents.get(label or "") or ""] if parents else []
-                table.writerow([text, label or "none", *parent])
+                table.writerow(
+                    [text, label or "none", *parent, *([family] if corpus.families else [])]
+                )

@@ -1,4 +1,4 @@
-"""The leak check: no held-out text, nor a near-duplicate of one, is in a training file."""
+"""The leak check: no held-out text, nor another of its family, is in a training file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .row_files import (
 
 
 class LeakError(Exception):
-    """A held-out text, or a near-duplicate of one, is in a training file."""
+    """A held-out text, or another of its family, is in a training file."""
 
 
 def check_leaks(directory: Path, dataset: MinedDataset) -> int:
@@ -37,9 +37,9 @@ def check_leaks(directory: Path, dataset: MinedDataset) -> int:
         # Nothing is known about a text that is not in the corpus.
         if text in held_out or text not in group or group[text] in held_out_groups:
             raise LeakError(
-                f"A training file contains this text, and it or a near-duplicate is held out: "
-                f"{text[:80]!r}. Nothing was written; this is a bug in mine_training_data, please "
-                "report it."
+                "A training file contains this text, and it or another text of its family is held "
+                f"out: {text[:80]!r}. Nothing was written; this is a bug in mine_training_data, "
+                "please report it."
             )
     return len(training) + len(held_out)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
+from marketplace_ai.classifier.families import find_families
 from marketplace_ai.encoding.progress import Progress, silent
 
 from .category_tree import CategoryTree
@@ -33,8 +33,8 @@ Rows = npt.NDArray[np.intp]
 class MinedDataset:
     """What was mined from ``corpus``.
 
-    ``groups`` (n,) are equal for near-duplicates, ``held_out`` bool (n,) is the split. ``notes``
-    say why there is less than was asked for.
+    ``groups`` (n,) are equal for texts of one family, ``held_out`` bool (n,) is the split.
+    ``notes`` say why there is less than was asked for.
     """
 
     corpus: LabeledCorpus
@@ -58,7 +58,7 @@ def mine_dataset(
 ) -> MinedDataset:
     """Up to ``each`` triplets, pairs and scored pairs; the same for equal corpus and seed.
 
-    ``test_share`` of each category's texts is held out for the test triplets. Raises MiningError
+    ``test_share`` of each category's families is held out for the test triplets. Raises MiningError
     if no category has two distinct texts.
     """
     notes = []
@@ -66,7 +66,7 @@ def mine_dataset(
         notes.append(f"The corpus was sampled: {MAX_TEXTS:,} of {len(corpus):,} texts.")
         corpus = _sample(corpus, seed)
     with progress("Comparing texts", None) as advance:
-        groups = near_duplicate_groups(corpus.texts)
+        groups = find_families(corpus.texts, given=corpus.families)
         held_out = held_out_mask(groups, corpus.labels, test_share, seed)
         training_rows = np.flatnonzero(~held_out)
         pool = TextPool(training_rows, corpus.labels, groups)

@@ -38,7 +38,7 @@ class TextPool:
         return [label for label in self.rows_by_label if label is not None]
 
     def are_distinct(self, *rows: int) -> bool:
-        """Whether no two of these texts are near-duplicates."""
+        """Whether no two of these texts are of one family."""
         return len({int(self.groups[row]) for row in rows}) == len(rows)
 
     def pairs(self, label: Label, random: np.random.Generator) -> Iterator[tuple[int, int]]:
@@ -71,7 +71,7 @@ class TextSampler:
         self._decks: dict[Label, list[int]] = {label: [] for label in pool.rows_by_label}
 
     def draw(self, label: Label, *others: int) -> int | None:
-        """A text of the category that is no near-duplicate of ``others``; None if there is none."""
+        """A text of the category of no family of ``others``; None if there is none."""
         deck = self._decks[label]
         position = self._last_distinct(deck, others)
         if position is None:

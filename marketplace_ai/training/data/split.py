@@ -1,4 +1,4 @@
-"""The held-out split: whole groups of near-duplicates, the same share of each category."""
+"""The held-out split: whole families, the same share of each category."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-#: A category with fewer different texts has none held out: the test needs two (a text and its
+#: A category with fewer families has none held out: the test needs two (a text and its
 #: positive), and so does the training.
 MIN_GROUPS = 4
 
@@ -17,7 +17,7 @@ def held_out_mask(
 ) -> npt.NDArray[np.bool_]:
     """Hold out about ``share`` of the groups of each label: bool (n,), True for held-out texts.
 
-    ``groups`` intp (n,) are equal for near-duplicates; a group has the label of its first row.
+    ``groups`` intp (n,) are equal for texts of one family; a group has the label of its first row.
     """
     random = np.random.default_rng(seed)
     group_ids, first_rows = np.unique(groups, return_index=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
+from marketplace_ai.classifier.families import find_families
 
 from .pair_batches import category_batches, connected_categories
 from .row_checks import row_texts
@@ -64,7 +64,7 @@ class TrainingData:
             text for rows in self.sets.values() for row in rows for text in row_texts(row)
         )
         test = dict.fromkeys(text for row in self.test for text in row_texts(row))
-        groups = near_duplicate_groups([*training, *test]).tolist()
+        groups = find_families([*training, *test]).tolist()
         training_groups = set(groups[: len(training)])
         test_groups = zip(test, groups[len(training) :], strict=True)
         return [text for text, group in test_groups if group in training_groups]

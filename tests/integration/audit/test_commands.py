@@ -54,9 +54,9 @@ class TestFittingOnAudits:
         found = labeled_postings.read_audits(Target())
         assert (found.rows, found.answered, found.needed) == ([], 3, 99)
         assert audited_postings.labeled_texts(counted_answers()) == [
-            ("Male rom 3", str(catalog["maling"].pk)),
-            ("Bytte kran 4", str(catalog["rorlegger"].pk)),
-            ("Hei 5", None),
+            ("Male rom 3", str(catalog["maling"].pk), ""),
+            ("Bytte kran 4", str(catalog["rorlegger"].pk), ""),
+            ("Hei 5", None, ""),
         ]
 
     def test_a_fit_calibrates_on_enough_of_them(

@@ -46,7 +46,8 @@ def corpora(draw: st.DrawFn) -> LabeledCorpus:
     labels = [label for label, size in zip("abcde", sizes, strict=True) for _ in range(size)]
     for label in [*labels, *[None] * draw(st.integers(0, 4))]:
         words = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4))
-        builder.add(" ".join(words), *([label] if label else []))
+        family = draw(st.sampled_from(["", "", "", *"klmnop"]))
+        builder.add(" ".join(words), *([label] if label else []), family=family)
         if draw(st.booleans()):  # a near-duplicate
             builder.add(" ".join(reversed(words)), *([label] if label else []))
     people = draw(
@@ -94,8 +95,9 @@ def test_no_held_out_text_is_in_the_training_data(
     tested = {text for row in dataset.test_triplets for text in row[:3]}
     tested |= {text for text, is_out in zip(corpus.texts, dataset.held_out, strict=True) if is_out}
     learnt = training_texts(dataset)
-    group = dict(zip(corpus.texts, near_duplicate_groups(corpus.texts).tolist(), strict=True))
-    assert not {group[text] for text in tested} & {group[text] for text in learnt}
+    for kin in (near_duplicate_groups(corpus.texts).tolist(), corpus.families):
+        group = dict(zip(corpus.texts, kin or corpus.texts, strict=True))
+        assert not ({group[text] for text in tested} & {group[text] for text in learnt}) - {""}
     dataset_dir.save_dataset(dataset, tmp_path / "out", seed=seed, test_share=0.2)
 
 
@@ -382,3 +384,42 @@ def test_neither_torch_nor_django_is_imported() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_a_family_is_on_one_side_of_the_split(tmp_path: Path) -> None:
+    words = ["male", "vegger", "stue", "hvit", "tapet", "tak", "list", "dør"]
+    builder = CorpusBuilder("x")
+    for label in "ab":
+        for number, (one, other) in enumerate(combinations(words, 2)):
+            builder.add(f"{one} og {other} {label * 9}", label, family=f"{label}{number // 3}")
+    corpus = builder.build({})
+    dataset = mined(corpus)
+    out = tmp_path / "out"
+    dataset_dir.save_dataset(dataset, out, seed=0, test_share=0.2)
+    train, test = (read_corpus(str(out / name)) for name in ("train_rows.csv", "test_rows.csv"))
+    assert len(train) + len(test) == len(corpus)
+    assert train.families
+    assert not {*train.families} & {*test.families}
+    family = dict(zip(corpus.texts, corpus.families, strict=True))
+    assert all(family[row.anchor] != family[row.positive] for row in dataset.pairs)
+
+
+def test_equal_corpora_of_other_families_differ() -> None:
+    def corpus(*families: str) -> LabeledCorpus:
+        builder = CorpusBuilder("x")
+        for text, label, family in zip(("male", "klippe"), "ab", families, strict=True):
+            builder.add(text, label, family=family)
+        return builder.build({})
+
+    assert corpus("", "").families == ()
+    assert corpus("", "").sha256 != corpus("k", "").sha256 == corpus("k", "").sha256
+    assert corpus("k", "").take([1, 0]).families == ["", "k"]
+
+
+def test_a_text_of_several_families_is_of_one_whatever_the_order() -> None:
+    for families in (("k", "l"), ("l", "k")):
+        builder = CorpusBuilder("x")
+        builder.add("klippe", "b")
+        for family in families:
+            builder.add("male", "a", family=family)
+        assert builder.build({}).families == ["k", ""]
