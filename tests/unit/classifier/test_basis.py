@@ -9,7 +9,9 @@ import pytest
 
 from marketplace_ai.classifier import Classifier
 from marketplace_ai.classifier.basis import find_basis
+from marketplace_ai.comparison.held_out_check import check_held_out
 from marketplace_ai.guarantee.basis import BasisKind
+from marketplace_ai.guarantee.target import Target
 
 from .factories import world
 
@@ -40,10 +42,11 @@ def test_exemplars_that_only_teach_prove_nothing() -> None:
     """A third of the exemplars is wrong, and only teaches: they are learned from all the same."""
     exemplars = world(40, 20, 1)
     counted = np.arange(len(exemplars)) % 3 > 0
-    fit = Classifier.fit(exemplars, counted=counted)
+    fit = Classifier.fit(exemplars, counted=counted, target=Target(0.8, 0.8))
     assert fit.guarantee.rows == counted.sum()
     basis = find_basis(fit, BasisKind.EXEMPLARS)
     assert (basis.rows, basis.only_teach) == (counted.sum(), (~counted).sum())
+    assert 0 < check_held_out(fit).rows <= counted.sum()
     everything = Classifier.fit(exemplars)
     assert everything.guarantee.rows == len(exemplars)
     assert fit.out_of_fold is not None
@@ -53,11 +56,13 @@ def test_exemplars_that_only_teach_prove_nothing() -> None:
 
 def test_where_all_exemplars_only_teach_nothing_is_guaranteed() -> None:
     exemplars = world(40, 20, 1)
-    fit = Classifier.fit(exemplars, counted=np.zeros(len(exemplars), dtype=bool))
+    nothing = np.zeros(len(exemplars), dtype=bool)
+    fit = Classifier.fit(exemplars, counted=nothing, target=Target(0.8, 0.8))
     basis = find_basis(fit, BasisKind.EXEMPLARS)
     assert (basis.rows, basis.kind) == (0, BasisKind.NOTHING)
     assert fit.guarantee.automatic.threshold is None
     assert fit.guarantee.first_choice is None
+    assert check_held_out(fit).rows == 0
 
 
 def test_labeled_postings_always_count() -> None:
