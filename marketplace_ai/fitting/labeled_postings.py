@@ -98,7 +98,7 @@ class AuditSample:
     answered: int
     needed: int
     waiting: int
-    families: list[str]
+    families: list[str] = field(default_factory=list)
     state: AuditState | None = None
 
     @property
