@@ -9,11 +9,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.audit import audited_postings
-from marketplace_ai.guarantee.bounds import rows_needed
+from marketplace_ai.audit.evidence import AuditState, audit_state
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.imports.common import categories_by_key, prepare_text
 from marketplace_ai.imports.contradictions import tell_other_labels
-from marketplace_ai.models import AuditedPosting
+from marketplace_ai.models import AuditedPosting, ClassifierVersion, Encoder
 from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
 from marketplace_ai.text.contradictions import find_contradictions
@@ -121,8 +121,9 @@ def _posting_text(row: Row) -> str:
 class AuditSample:
     """The answered audits as labeled postings; ``rows`` is empty where they are too few.
 
-    ``answered`` audits still have the text that was answered for; ``needed`` is the smallest number
-    that could find_threshold the guarantee, without a single error; ``waiting`` have no answer yet.
+    ``answered`` answers count and still have their text; ``needed`` is the smallest number about
+    automatic postings that could prove the target, without a single error; ``waiting`` have no
+    answer yet. ``state`` is what was counted and what was left out.
     """
 
     rows: LabeledRows
@@ -130,6 +131,7 @@ class AuditSample:
     needed: int
     waiting: int
     families: list[str] = field(default_factory=list)
+    state: AuditState | None = None
 
     @property
     def postings(self) -> LabeledPostings:
@@ -138,10 +140,11 @@ class AuditSample:
 
 def read_audits(target: Target) -> AuditSample:
     """The answers about audited postings, to calibrate on where no file is given."""
-    answers = [row for row in audited_postings.labeled_texts() if not is_blank(row[0])]
-    needed = rows_needed(target)
+    state = audit_state(target, ClassifierVersion.objects.active(Encoder.objects.active()))
+    labeled = audited_postings.labeled_texts(state.counted)
+    answers = [row for row in labeled if not is_blank(row[0])]
+    usable = answers if state.suffices and len(answers) >= state.needed else []
     waiting = AuditedPosting.objects.unanswered().count()
-    enough = answers if len(answers) >= needed else []
-    rows = [(text, label) for text, label, _ in enough]
-    families = [family for _, _, family in enough]
-    return AuditSample(rows, len(answers), needed, waiting, families)
+    rows = [(text, label) for text, label, _ in usable]
+    families = [family for _, _, family in usable]
+    return AuditSample(rows, len(answers), state.needed, waiting, families, state)

@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.comparison.report import VersionReport
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
@@ -133,7 +134,8 @@ class Command(DatabaseCommand):
                 "exemplars": len(contradictions), "calibration": postings.num_contradictory,
             }  # fmt: skip
             found["left_out"] = postings.left_out.as_json()
-            print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
+            figures = {**with_aliases(version.figures), "basis": basis_report(version)}
+            print_json(self, {"version": version.pk, **found, **figures})
         else:
             self._tell(version)
         if version.comparison["failed_checks"] and not options["force"]:
@@ -150,6 +152,7 @@ class Command(DatabaseCommand):
         )
         for line in (
             *version_report.lines(VersionReport.from_dict(version.comparison)),
+            *version_report.basis_lines(version),
             *summary(version.figures),
         ):
             self.stdout.write(line)
