@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.audit import monitor, stops
+from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.models import AutomationStop, ClassifierVersion, Encoder
 
 from .automation_table import all_of, automation_rows, stop_reason, stop_subject
@@ -99,6 +100,7 @@ class AutomationStopAdmin(ReadOnlyAdmin):
             )
             context["may_stop"] = self.has_stop_permission(request)
             context["stopped"] = len(standing)
+            context["basis"] = basis_report(version)
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def resume_view(self, request: HttpRequest, pk: int) -> Any:

@@ -12,7 +12,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from marketplace_ai.models import Decision, get_job_model
+from marketplace_ai.models import Decision, Exemplar, get_job_model
 from marketplace_ai.models.decision import PERSONS
 from marketplace_ai.review.answers import AnswerError, answer
 
@@ -32,6 +32,7 @@ class Tally:
     recorded: list[Any] = field(default_factory=list)
     already: int = 0
     nothing: int = 0
+    blank: int = 0
     persons: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -56,6 +57,16 @@ class Tally:
                     "%(n)d postings were skipped: no category is proposed for them. "
                     "Open them and choose a category.",
                     self.nothing,
+                ),
+            ),
+            (
+                self.blank,
+                ngettext(
+                    "%(n)d posting has nothing to learn from (no letter or digit outside of "
+                    "personal data and web addresses), so it became no exemplar.",
+                    "%(n)d postings have nothing to learn from (no letter or digit outside of "
+                    "personal data and web addresses), so they became no exemplars.",
+                    self.blank,
                 ),
             ),
             (
@@ -155,5 +166,7 @@ def _finish(request: HttpRequest, tally: Tally) -> None:
     if tally.recorded:
         jobs: Any = get_job_model()._base_manager.filter(pk__in=tally.recorded)
         user: Any = request.user
+        exemplars = Exemplar.objects.filter(posting_id__in=tally.recorded)
+        tally.blank = len(tally.recorded) - exemplars.values("posting_id").distinct().count()
         LogEntry.objects.log_actions(user.pk, jobs, CHANGE, _("Answered: category."))
     tally.tell(request)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.models import Category
-from marketplace_ai.text.parents import find_circle
+from marketplace_ai.text.circles import find_circle
 
 from .base import OwnAdmin
 from .category_admin import CategoryAdminMixin

@@ -14,6 +14,7 @@ from marketplace_ai.models import (
     Exemplar,
     ExemplarSource,
     ExemplarState,
+    Outcome,
     get_category_model,
 )
 
@@ -66,6 +67,8 @@ class Explanation:
     bar: str
     threshold: str
     certain: bool
+    #: Why there are no matches.
+    without_matches: str
     #: Names of the second categories.
     second_categories: list[Any] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
@@ -86,6 +89,7 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
         bar=bar_value(probability or 0.0),
         threshold=percent(threshold),
         certain=probability is not None and threshold is not None and probability >= threshold,
+        without_matches=_without_matches(decision),
         second_categories=[
             adapter.category_name(categories[key]) if key in categories else key
             for key in decision.second_category_keys
@@ -94,6 +98,15 @@ def explain(site: AdminSite, decision: Decision, adapter: JobAdapter | None = No
         matches=_matches(site, decision, adapter),
         made_with=_made_with(decision.encoder, decision.classifier_id),
     )
+
+
+def _without_matches(decision: Decision) -> str:
+    if decision.outcome == Outcome.NONE and decision.probability is None:
+        return _(
+            "The text has nothing to go by: no letter or digit outside of personal data and web "
+            "addresses. So it fits no category."
+        )
+    return _("No exemplars voted: there were none when this was decided.")
 
 
 def _categories(decision: Decision, adapter: JobAdapter) -> dict[str, Any]:

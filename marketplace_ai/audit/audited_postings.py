@@ -12,6 +12,7 @@ from marketplace_ai.models import AuditedPosting, Outcome, get_category_model, g
 from marketplace_ai.text.normalize import digest
 
 from . import stops
+from .counted_answers import CountedAnswers, answered_rows
 
 #: Levels looked at above an answer; bounds the loop if the tree has a cycle.
 MAX_DEPTH = 20
@@ -77,18 +78,14 @@ def _with_ancestors(category: Any | None) -> list[Any]:
     return ancestors
 
 
-def labeled_texts() -> list[tuple[str, str | None, str]]:
-    """(text, label, family) of each answered audited posting whose text has not changed.
+def labeled_texts(counted: CountedAnswers) -> list[tuple[str, str | None, str]]:
+    """(text, label, family) of each audited posting whose answer counts and whose text has not
+    changed.
 
     Labels are the classifier's, None for "fits no category". In the order of the draw.
     """
     adapter = get_adapter()
-    rows = (
-        AuditedPosting.objects.using(alias())
-        .filter(answered_at__isnull=False, posting__isnull=False)
-        .exclude(answer__isnull=True, answer_key__gt="")  # its category was deleted
-        .order_by("drawn_at", "pk")
-    )
+    rows = answered_rows().filter(pk__in=[row.pk for row in counted.kept])
     labeled: list[tuple[str, str | None, str]] = []
     answered = list(rows.values_list("posting_id", "answer_id", "text_digest"))
     postings: Any = get_job_model()._base_manager.using(alias())

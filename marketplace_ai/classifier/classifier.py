@@ -19,6 +19,7 @@ from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from .artifact import Arrays, ArtifactError, pack, unpack
 from .calibration import Calibration
 from .certify import certify
+from .counted_rows import counted_rows
 from .cross_fitting import OutOfFold, cross_fit
 from .exemplar_model import Classes, ExemplarModel, has_description
 from .labeled import LabeledTexts
@@ -47,6 +48,8 @@ class Classifier:
     parents: Mapping[str, str | None]
     #: Predictions for the labeled rows by fits without them; set by ``fit`` only, never stored.
     out_of_fold: OutOfFold | None = None
+    #: Which of these rows count toward the guarantee, bool (b,); None: all. Set by ``fit`` only.
+    counted: npt.NDArray[np.bool_] | None = None
 
     @property
     def classes(self) -> Classes:
@@ -76,12 +79,15 @@ class Classifier:
         descriptions: LabeledTexts | None = None,
         target: Target = DEFAULT_TARGET,
         parents: Mapping[str, str | None] | None = None,
+        counted: npt.NDArray[np.bool_] | None = None,
         seed: int = 0,
     ) -> Classifier:
         """Fit on exemplars, calibrate on labeled postings and certify the guarantee.
 
         Without ``calibration`` (None or no row) cross-validation on the exemplars stands in, and
-        ``calibrated_on`` is "exemplars". ``parents`` maps a label to its parent's.
+        ``calibrated_on`` is "exemplars". ``counted`` bool (n,) are the exemplars that may then
+        count toward the guarantee (None: all); those chosen because they were uncertain may not.
+        ``parents`` maps a label to its parent's.
 
         ``descriptions`` of categories vote while the labeled rows are scored, but nothing is
         fitted on them: they are no sample of postings. One whose label has no exemplar is left
@@ -115,6 +121,7 @@ class Classifier:
                 descriptions,
                 target,
                 dict(parents or {}),
+                None if calibration else counted,
                 seed,
             )
 
@@ -126,6 +133,7 @@ class Classifier:
         descriptions: LabeledTexts | None,
         target: Target,
         tree: dict[str, str | None],
+        counted: npt.NDArray[np.bool_] | None,
         seed: int,
     ) -> Classifier:
         names = sorted({label for label in exemplars.labels if label is not None})
@@ -142,14 +150,14 @@ class Classifier:
             stream=calibration is not None,
         )
         guarantee = certify(
-            out_of_fold,
+            counted_rows(out_of_fold, counted),
             classes,
             tree,
             np.bincount(class_ids, minlength=len(classes)),
             target=target,
             calibrated_on="postings" if calibration else "exemplars",
         )
-        return cls(exemplar_model, fitted, guarantee, tree, out_of_fold)
+        return cls(exemplar_model, fitted, guarantee, tree, out_of_fold, counted)
 
     def predict(
         self, index: ExemplarIndex, vectors: Floats, texts: Sequence[str]

@@ -72,6 +72,23 @@ def _rarity_weighted(texts: Sequence[str]) -> sp.csr_matrix:
     return normalize(rows, copy=False)
 
 
+def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whether each of ``texts`` is a near-duplicate of one of ``others``: bool (n,).
+
+    Directly, not by way of a third text, and whatever its capitals, blanks and punctuation.
+    """
+    same = set(map(same_text_key, others))
+    found = np.array([same_text_key(text) in same for text in texts], dtype=np.bool_)
+    grams = _rarity_weighted([*others, *texts])
+    columns, rows = grams[: len(others)].T.tocsr(), grams[len(others) :]
+    for start in range(0, len(texts), _BLOCK):
+        cosines = rows[start : start + _BLOCK] @ columns
+        if cosines.shape[1]:
+            nearest = cosines.max(axis=1).toarray().ravel()
+            found[start : start + _BLOCK] |= nearest > NEAR_DUPLICATE
+    return found
+
+
 def group_folds(
     groups: npt.NDArray[np.intp], labels: npt.NDArray[np.intp], count: int, seed: int
 ) -> list[npt.NDArray[np.intp]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
+from marketplace_ai.classifier.counted_rows import counted_rows
 from marketplace_ai.classifier.cross_fitting import FOLDS
 from marketplace_ai.classifier.near_duplicates import group_folds
 from marketplace_ai.guarantee import minimum_counts
@@ -24,6 +25,7 @@ def check_held_out(classifier: Classifier, seed: int = 0) -> HeldOutCheck:
     scores, guarantee = classifier.out_of_fold, classifier.guarantee
     if scores is None:
         raise ValueError("the classifier was not just fitted")
+    scores = counted_rows(scores, classifier.counted)
     covered = {
         row.label
         for row in guarantee.categories

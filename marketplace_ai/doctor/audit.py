@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from django.utils import timezone
 
 from marketplace_ai.audit import stops
+from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.conf import conf
 from marketplace_ai.doctor.classifier import active_version
 from marketplace_ai.doctor.finding import Finding
@@ -55,4 +56,14 @@ def automation() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-CHECKS = [audit, automation]
+def guarantee() -> Iterator[Finding]:
+    """What the guarantee of the active version rests on, and what would make it hold in
+    production."""
+    version = active_version()
+    report = None if version is None else basis_report(version)
+    if report is not None:
+        message = f"{report['sentence']} {report['out_of_scope_sentence']}"
+        yield Finding("guarantee", True, message, details=report)
+
+
+CHECKS = [audit, automation, guarantee]

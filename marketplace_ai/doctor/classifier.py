@@ -21,8 +21,8 @@ from marketplace_ai.models import (
     ExemplarState,
     Outcome,
 )
+from marketplace_ai.text.circles import find_circle
 from marketplace_ai.text.contradictions import contradiction_sentence
-from marketplace_ai.text.parents import find_circle
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

@@ -14,12 +14,15 @@ from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts, Predi
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
+from marketplace_ai.text.circles import Parents
+from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.family_sizes import FamilySizes
+from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.normalize import is_blank, same_text_key
-from marketplace_ai.text.parents import Parents
 
 from .baselines import baselines as simpler_rules
 from .figures import ScoredRow, figures
+from .kin import kin_figures
 from .vectors import EncodedRows
 
 #: A posting without a letter or digit never reaches the classifier: it fits nothing.
@@ -86,6 +89,11 @@ def evaluate(
             "encode": encode_seconds, "fit": fitted - start, "predict": decided - fitted,
         },
         **_setting(train, test, calibration, classifier),
+        **kin_figures(
+            test.rows,
+            [train.rows, *([calibration.rows] if calibration else [])],
+            rows, tree, target,
+        ),
     }  # fmt: skip
     if with_baselines:
         found["baselines"] = simpler_rules(
@@ -137,9 +145,8 @@ def _setting(
     """The setting of the evaluation, so that a stored result stays interpretable."""
     known = {label for label in train.rows.labels if label is not None}
     unknown = [row for row in test.rows.true_labels if row and not known.intersection(row)]
-    learnt = set(map(same_text_key, train.rows.texts))
-    learnt.update(map(same_text_key, calibration.rows.texts if calibration else ()))
     files = {"train": train, "test": test, "calibration": calibration}
+    contradictory = {name: each.rows.contradictions() for name, each in files.items() if each}
     guarantee = classifier.guarantee
     return {
         "confidence": classifier.guarantee.target.confidence_level,
@@ -153,8 +160,21 @@ def _setting(
         "several_answers": train.rows.num_multi_label
         + (calibration.rows.num_multi_label if calibration else 0),
         "unknown_categories": len(unknown),
-        "seen_in_training": sum(same_text_key(text) in learnt for text in test.rows.texts),
         "contradictory_texts": {
-            name: len(each.rows.contradictions()) for name, each in files.items() if each
+            **{name: len(found) for name, found in contradictory.items()},
+            "across": len(_across([each.rows for each in files.values() if each], contradictory)),
         },
     }
+
+
+def _across(
+    files: Sequence[LabeledRows], within: Mapping[str, Sequence[Contradiction]]
+) -> list[Contradiction]:
+    """The texts that one file labels otherwise than another, and none of them contradicts alone."""
+    known = {same_text_key(each.text) for found in within.values() for each in found}
+    found = find_contradictions(
+        [text for rows in files for text in rows.texts],
+        [labels for rows in files for labels in rows.true_labels],
+        [f"{rows.path}, line {line}" for rows in files for line in rows.lines],
+    )
+    return [each for each in found if same_text_key(each.text) not in known]

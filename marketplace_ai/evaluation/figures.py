@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from marketplace_ai.classifier import Prediction
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.text.parents import Parents
+from marketplace_ai.text.circles import Parents
 
 from .metrics import among_first, brier_score, expected_calibration_error, share
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.labeled_csv import (
     Filter,
@@ -14,7 +15,7 @@ from marketplace_ai.text.labeled_csv import (
     read_rows,
     sample_shots,
 )
-from marketplace_ai.text.parents import Parents, check_categories, merge_parents, read_catalog
+from marketplace_ai.text.parents import merge_parents, read_catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Inputs:
         """In the order of ``evaluate``'s first parameters."""
         return [self.train, self.test, *([self.calibration] if self.calibration else [])]
 
+    def by_name(self) -> dict[str, LabeledRows]:
+        """The files by the names of the command's options."""
+        return dict(zip(("train", "test", "calibration"), self.files, strict=False))
+
 
 def read_inputs(
     train: Source,
@@ -49,30 +54,31 @@ def read_inputs(
     shots: int | None = None,
     seed: int = 0,
     prepared: Callable[[str], str] = prepared,
+    skip_bad: bool = False,
 ) -> Inputs:
-    """Read all files; TableError names file, line and cure of the first thing that is wrong.
+    """Read all files; TableError names the lines and the cure of the first file with bad rows.
 
-    ``prepared`` makes of a text what a worker would encode of it.
+    ``prepared`` makes of a text what a worker would encode of it; with ``skip_bad`` the bad rows
+    are left out instead. Test rows without anything to go by stay: they too must be decided.
 
     With a ``catalog`` the categories that are learnt from must be in it, and it alone says
     what the parents are; else the files' columns ``parent`` do.
     """
-    categories = None if catalog is None else read_catalog(catalog)
-    read = partial(read_rows, known=(categories or {}).keys(), prepared=prepared)
-    exemplars = read(train.path, train.where, for_fitting=True)
-    postings = read(test.path, test.where)
+    categories = None if catalog is None else read_catalog(catalog, skip_bad=skip_bad)
+    read = partial(read_rows, known=(categories or {}).keys(), prepared=prepared, skip_bad=skip_bad)
+    learn = partial(read, for_fitting=True, catalog=catalog)
+    exemplars = learn(train.path, train.where)
     labeled = None
     if calibration is not None:
-        labeled = read(calibration.path, calibration.where, for_fitting=True)
+        before = () if catalog else (exemplars,)
+        labeled = learn(calibration.path, calibration.where, before=before)
     learnt = [exemplars, *([labeled] if labeled else [])]
+    postings = read(test.path, test.where, before=() if catalog else learnt)
     if not any(exemplars.true_labels):
         raise TableError(
             f"{train.path}: every row is 'none', so there is no category to choose. Add rows of "
             "the categories."
         )
-    if catalog is not None and categories is not None:
-        for rows in learnt:
-            check_categories(categories, rows, catalog)
     parents = merge_parents(*learnt, postings) if categories is None else categories
     if shots is not None:
         exemplars = sample_shots(exemplars, shots, seed)

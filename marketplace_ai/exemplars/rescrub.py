@@ -98,7 +98,7 @@ def _replace(old: Exemplar, text: str) -> Exemplar | None:
     if same.exists():
         same.filter(family="").update(family=old.family)
         return None
-    is_empty = is_blank(text) and not old.is_none
+    is_empty = is_blank(text)
     new = Exemplar(
         text=text,
         text_digest=digest(text),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from django.db import connections
@@ -12,6 +13,8 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.imports.common import categories_by_key
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.models.decision import PERSONS
+from marketplace_ai.text.bad_rows import BadRows
+from marketplace_ai.text.normalize import is_blank
 from marketplace_ai.training.data.category_tree import CategoryTree
 from marketplace_ai.training.data.corpus import ConfusionCounts, CorpusBuilder, LabeledCorpus
 
@@ -54,16 +57,22 @@ def read_exemplars() -> LabeledCorpus:
         Exemplar.objects.using(alias())
         .filter(state=ExemplarState.ACTIVE)
         .exclude(source=ExemplarSource.DESCRIPTION)  # not labeled by a person
-        .values_list("text", "category_id", "is_none", "family")
+        .values_list("pk", "text", "category_id", "is_none", "family")
     )
     builder = CorpusBuilder(SOURCE)
-    for text, category, is_none, family in exemplars.iterator():
-        if is_none:
+    bad = BadRows(SOURCE, unit="exemplar")
+    for pk, text, category, is_none, family in exemplars.iterator():
+        bad.total += 1
+        if is_blank(text):
+            bad.blank.append(pk)
+        elif is_none:
             builder.add(text, family=family)
         elif category in keys:
             builder.add(text, keys[category], family=family)
     parents = _parents(keys)
-    return builder.build(parents, _confusions(keys, CategoryTree(parents)))
+    left_out = bad.check()
+    corpus = builder.build(parents, _confusions(keys, CategoryTree(parents)))
+    return replace(corpus, left_out=left_out)
 
 
 def category_parents() -> dict[str, str | None]:

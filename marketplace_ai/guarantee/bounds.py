@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scipy.stats import beta
 
+from .rows_needed import rows_needed as rows_needed
 from .target import Target
 
 
@@ -32,25 +33,6 @@ def error_lower_bound(errors: int, rows: int, confidence_level: float) -> float:
     if errors == 0:
         return 0.0
     return float(beta.ppf(1 - confidence_level, errors, rows - errors + 1))
-
-
-def rows_needed(target: Target, errors: int = 0) -> int:
-    """Fewest rows that prove ``target`` in spite of ``errors`` errors.
-
-    >>> rows_needed(Target()), rows_needed(Target(), 1)
-    (99, 157)
-    """
-    level, allowed = target.confidence_level, target.max_error_rate
-    low, high = errors, errors + 1
-    while error_upper_bound(errors, high, level) > allowed:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if error_upper_bound(errors, middle, level) > allowed:
-            low = middle
-        else:
-            high = middle
-    return high
 
 
 @dataclass(frozen=True, slots=True)

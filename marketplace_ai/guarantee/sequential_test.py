@@ -100,12 +100,13 @@ def _log_e(errors: int, rows: int, allowed: float, b: int) -> float:
     numbers is a binomial tail (Abramowitz and Stegun, 26.5.24)."""
     right = rows - errors
     log_beta = math.lgamma(errors + 1) + math.lgamma(right + b) - math.lgamma(rows + b + 1)
-    mixture = log_beta + _log_at_most(errors, rows + b, allowed) + math.log(b)
+    mixture = log_beta + log_at_most(errors, rows + b, allowed) + math.log(b)
     return mixture - errors * math.log(allowed) - (right + b) * math.log1p(-allowed)
 
 
-def _log_at_most(errors: int, rows: int, rate: float) -> float:
-    """Logarithm of the probability of at most ``errors`` errors in ``rows`` at ``rate``."""
+def log_at_most(errors: int, rows: int, rate: float) -> float:
+    """Logarithm of the probability of at most ``errors`` errors in ``rows`` rows, if each is wrong
+    with the probability ``rate``, in (0, 1)."""
     top = min(errors, int((rows + 1) * rate))  # the likeliest of 0 to errors
     log_top = (
         math.lgamma(rows + 1) - math.lgamma(top + 1) - math.lgamma(rows - top + 1)

@@ -1,4 +1,4 @@
-"""Import of categories from CSV: all rows, or none."""
+"""Import of categories from CSV: all good rows, or none where a row is bad."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.db import transaction
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
-from marketplace_ai.imports.common import categories_by_key, errors_name_row
+from marketplace_ai.imports.common import categories_by_key, noting_errors
 from marketplace_ai.models import get_category_model
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
-from marketplace_ai.text.category_cells import parent_cell, tell_parents
-from marketplace_ai.text.csv_files import Row, TableError, read_csv
-from marketplace_ai.text.parents import check_slug, circle_sentence, find_circle
+from marketplace_ai.text.bad_rows import BadRows, LeftOut
+from marketplace_ai.text.catalog_rows import catalog_rows
+from marketplace_ai.text.csv_files import Row, read_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,92 +24,67 @@ class CatalogCounts:
     Attributes:
         loaded: categories created or updated.
         restored: exemplars that vote again, because their category was deleted and exists again.
+        left_out: the rows that were skipped.
     """
 
     loaded: int
     restored: int
+    left_out: LeftOut
 
 
-def import_catalog(path: str, *, dry_run: bool = False) -> CatalogCounts:
+def import_catalog(path: str, *, dry_run: bool = False, skip_bad: bool = False) -> CatalogCounts:
     """Create or update categories from a CSV file. One that was deleted gets its exemplars back.
 
     Parameters:
         path: a file with the columns slug, parent, name_nb and, optionally, name_en and
             scope_nb. Rows may come in any order; a parent may also be an existing category.
         dry_run: check everything, write nothing.
+        skip_bad: skip bad rows, and those below a category that a bad row would make.
 
-    Raises ``TableError`` with the line of the first wrong row; then nothing was written.
+    Raises ``TableError`` with the lines of all bad rows; then nothing was written.
 
     Example::
 
         import_catalog("demo/data/home_services.csv")
     """
-    rows = read_csv(path, ("slug", "parent", "name_nb"), ("name_en", "scope_nb"))
-    existing = categories_by_key()
-    rows_by_slug = _check(path, rows, existing)
-    ordered = _parents_first(path, rows_by_slug, _parent_keys(existing))
+    bad = BadRows(path, skip_bad)
+    rows = read_csv(path, ("slug", "parent", "name_nb"), ("name_en", "scope_nb"), bad)
+    categories = categories_by_key()
+    for row in rows:
+        if not row["slug"] or not row["name_nb"]:
+            bad.add(row.line, "slug and name_nb must not be empty.")
+    parents = _parent_keys(categories)
+    rows_by_slug = catalog_rows(bad, rows, parents)
     adapter = get_adapter()
-    categories = dict(existing)
+    loaded = 0
     with transaction.atomic(using=alias()):
         lock_taxonomy()
-        for row in ordered:
-            parent = categories.get(row["parent"]) if row["parent"] else None
-            with errors_name_row(path, row):
-                category = adapter.create_category(row["slug"], parent, row.values)
-            categories[row["slug"]] = category
+        for row in _parents_first(rows_by_slug):
+            above = row["parent"]
+            if above and above not in categories:  # its row is bad
+                if skip_bad:
+                    bad.add(row.line, f"the row of its parent {above!r} is skipped.")
+                continue
+            with noting_errors(bad, row):
+                parent = categories[above] if above else None
+                categories[row["slug"]] = adapter.create_category(row["slug"], parent, row.values)
+                loaded += 1
+        left_out = bad.check()
         followed = follow_keys()
         # A dry run writes too and rolls back, so that the models and the database check the rows.
         transaction.set_rollback(dry_run, using=alias())
-    return CatalogCounts(len(rows), len(followed.restored))
+    return CatalogCounts(loaded, len(followed.restored), left_out)
 
 
-def _check(path: str, rows: list[Row], existing: dict[str, Any]) -> dict[str, Row]:
-    """The rows by slug; TableError for an empty, reserved or repeated slug or unknown parent."""
-    by_slug: dict[str, Row] = {}
-    for row in rows:
-        if not row["slug"] or not row["name_nb"]:
-            raise TableError(f"{path}, line {row.line}: slug and name_nb must not be empty.")
-        if row["slug"] not in existing:
-            check_slug(path, row)
-        if row["slug"] in by_slug:
-            raise TableError(
-                f"{path}, line {row.line}: the slug {row['slug']!r} stands in line "
-                f"{by_slug[row['slug']].line} already."
-            )
-        by_slug[row["slug"]] = row
-    known = {*by_slug, *existing}
-    tell_parents(path, (row["parent"] for row in rows), known)
-    for row in rows:
-        parent = parent_cell(row["parent"], known) or ""
-        if parent and parent not in known:
-            raise TableError(
-                f"{path}, line {row.line}: the parent {parent!r} is neither in the file "
-                "nor in the catalog."
-            )
-        by_slug[row["slug"]] = Row(row.line, {**row.values, "parent": parent})
-    return by_slug
-
-
-def _parents_first(path: str, rows: dict[str, Row], existing: dict[str, str]) -> list[Row]:
-    """Sort the rows so that each parent comes before its children.
-
-    ``existing`` maps the keys of existing categories to those of their parents: a row that
-    moves a category below one of them may close a circle. TableError names such a row.
-    """
-    parents = {**existing, **{slug: row["parent"] for slug, row in rows.items()}}
-    circle = find_circle({slug: parent or None for slug, parent in parents.items()}, rows)
-    if circle:
-        # From a row of the file on: the categories that it leads to may exist already.
-        turn = next((place for place, slug in enumerate(circle) if slug in rows), 0)
-        where = f", line {rows[circle[turn]].line}" if circle[turn] in rows else ""
-        raise TableError(f"{path}{where}: {circle_sentence((*circle[turn:], *circle[:turn]))}")
+def _parents_first(rows: dict[str, Row]) -> list[Row]:
+    """Sort the rows so that each parent comes before its children."""
     ordered: dict[str, Row] = {}
     for start in rows:
         chain: list[str] = []
         slug = start
         while slug in rows and slug not in ordered:
             chain.append(slug)
-            slug = parents[slug]
+            slug = rows[slug]["parent"]
         ordered.update((slug, rows[slug]) for slug in reversed(chain))
     return list(ordered.values())
 
@@ -118,7 +93,7 @@ def _parent_keys(categories: dict[str, Any]) -> dict[str, str]:
     """The key of each category's parent, "" for none, by the category's key."""
     adapter = get_adapter()
     if adapter.category_parent_field is None:
-        return {}
+        return dict.fromkeys(categories, "")
     parents = dict(
         get_category_model()._base_manager.values_list("pk", adapter.category_parent_field)
     )

@@ -1,4 +1,4 @@
-"""What the imports share: categories by key, prepared texts, errors that name the row."""
+"""What the imports share: categories by key, prepared texts, rows that the database refuses."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, transaction
 
 from marketplace_ai.adapter import get_adapter
+from marketplace_ai.db.alias import alias
 from marketplace_ai.models import get_category_model
-from marketplace_ai.text.csv_files import Row, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from marketplace_ai.text.bad_rows import BadRows
+    from marketplace_ai.text.csv_files import Row
 
 
 def categories_by_key() -> dict[str, Any]:
@@ -29,18 +32,22 @@ def prepare_text(text: str) -> str:
 
 
 @contextmanager
-def errors_name_row(path: str, row: Row) -> Iterator[None]:
-    """Turn errors of the models or the database into a ``TableError`` that names the row."""
+def noting_errors(bad: BadRows, *rows: Row) -> Iterator[None]:
+    """Note in ``bad`` what the models or the database have against rows; the rest of a transaction
+    goes on."""
     try:
-        yield
+        with transaction.atomic(using=alias()):
+            yield
     except ValidationError as error:
-        problems = "; ".join(
+        problem = "; ".join(
             f"{name}: {' '.join(messages)}" for name, messages in _by_field(error).items()
         )
-        raise TableError(f"{path}, line {row.line}: {problems}") from None
     except (DataError, IntegrityError) as error:
-        problem = " ".join(str(error).split())
-        raise TableError(f"{path}, line {row.line}: the database refuses it: {problem}") from None
+        problem = f"the database refuses it: {' '.join(str(error).split())}"
+    else:
+        return
+    for row in rows:
+        bad.add(row.line, problem)
 
 
 def _by_field(error: ValidationError) -> dict[str, list[str]]:

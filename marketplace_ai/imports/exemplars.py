@@ -1,4 +1,4 @@
-"""Import of exemplars, from CSV or from postings that a person labeled: all, or none."""
+"""Import of exemplars, from CSV or from postings that a person labeled."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from django.db.models import Exists, F, OuterRef
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
-from marketplace_ai.imports.common import categories_by_key, errors_name_row, prepare_text
+from marketplace_ai.imports.common import categories_by_key, noting_errors, prepare_text
 from marketplace_ai.imports.contradictions import ImportedText, tell_contradictions
 from marketplace_ai.models import Decision, Exemplar, ExemplarSource, ExemplarState
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
+from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
-from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.csv_files import Row, read_csv
 from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.text.normalize import digest, is_blank
+from marketplace_ai.text.row_texts import text_to_learn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +43,8 @@ class ExemplarCounts:
             and vote again because it exists again.
         new_family: those that were there already, and now have the family that the import names.
         family_sizes: how many families the texts count as, if it is a dry run.
+        contradictory_texts: texts with several labels, also in exemplars that there were.
+        left_out: the rows or postings that were bad, or are nothing after scrubbing.
     """
 
     added: int
@@ -50,10 +54,12 @@ class ExemplarCounts:
     restored: int = 0
     new_family: int = 0
     family_sizes: FamilySizes | None = None
+    contradictory_texts: int = 0
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
 def import_exemplars(
-    path: str, *, create_categories: bool = False, dry_run: bool = False
+    path: str, *, create_categories: bool = False, dry_run: bool = False, skip_bad: bool = False
 ) -> ExemplarCounts:
     """Add the labeled texts of a CSV file as exemplars.
 
@@ -62,40 +68,49 @@ def import_exemplars(
             category's key, or ``none`` for a text that fits no category.
         create_categories: create categories that do not exist; otherwise they are errors.
         dry_run: check and count, write nothing.
+        skip_bad: leave bad rows out instead of refusing the file.
 
-    Raises ``TableError`` with the line of the first wrong row; then nothing was written.
+    A text that is nothing after scrubbing is left out and counted. Raises ``TableError`` with the
+    lines of all bad rows; then nothing was written.
 
     Example::
 
         counts = import_exemplars("exemplars.csv", create_categories=True)
     """
-    rows = read_csv(path, ("text", "category"), (FAMILY,))
-    categories = categories_by_key()
-    keys = single_categories(path, rows, categories.keys())
-    texts = [_checked_text(path, row, key) for row, key in zip(rows, keys, strict=True)]
     adapter = get_adapter()
-    families = [*map(adapter.prepared_family, family_cells(path, rows))] or [""] * len(rows)
-    missing: dict[str, Row] = {}
-    for row, key in zip(rows, keys, strict=True):
+    bad = BadRows(path, skip_bad)
+    rows = read_csv(path, ("text", "category"), (FAMILY,), bad)
+    categories = categories_by_key()
+    learned: list[tuple[Row, str | None, str]] = []
+    missing: dict[str, list[Row]] = {}
+    for row, key in single_categories(bad, rows, categories.keys()):
         if key is not None and key not in categories:
-            missing.setdefault(key, row)
-    if missing and not create_categories:
-        key, row = next(iter(missing.items()))
-        raise TableError(
-            f"{path}, line {row.line}: there is no category {key!r}. Import the catalog that "
-            "has it first, correct the row, or use --create-categories."
-        )
-    tell_contradictions(
-        path,
-        ((text, key, f"line {row.line}") for text, key, row in zip(texts, keys, rows, strict=True)),
-    )
+            if not create_categories:
+                bad.add(
+                    row.line,
+                    f"there is no category {key!r}. Import the catalog that has it first, correct "
+                    "the row, or use --create-categories.",
+                )
+                continue
+            missing.setdefault(key, []).append(row)
+        text = text_to_learn(bad, row, lambda row: prepare_text(row["text"]))
+        if text is not None:
+            learned.append((row, key, text))
+    families = family_cells(bad, [row for row, _, _ in learned])
     with transaction.atomic(using=alias()):
         lock_taxonomy()
         categories = categories_by_key()  # again: another import may have made some meanwhile
-        missing = {key: row for key, row in missing.items() if key not in categories}
-        for key, row in missing.items():
-            with errors_name_row(path, row):
-                categories[key] = adapter.create_category(key, None, {"name_nb": key})
+        created = 0
+        for key in dict.fromkeys(key for row, key, _ in learned if row.line not in bad):
+            if key is not None and key not in categories:
+                with noting_errors(bad, *missing[key]):
+                    categories[key] = adapter.create_category(key, None, {"name_nb": key})
+                    created += 1
+        left_out = bad.check()
+        learned = [each for each in learned if each[0].line not in bad]
+        contradictory = tell_contradictions(
+            path, ((text, key, f"line {row.line}") for row, key, text in learned)
+        )
         restored = follow_keys().restored
         counts = _add(
             (
@@ -104,23 +119,31 @@ def import_exemplars(
                     categories[key] if key else None,
                     key or "",
                     ExemplarSource.IMPORTED,
-                    family,
+                    adapter.prepared_family(families[row.line]),
                 )
-                for key, text, family in zip(keys, texts, families, strict=True)
+                for row, key, text in learned
             ),
             restored,
             with_families=dry_run,
         )
         transaction.set_rollback(dry_run, using=alias())
-    return replace(counts, categories_created=len(missing))
+    return replace(
+        counts,
+        categories_created=created,
+        contradictory_texts=contradictory,
+        left_out=left_out,
+    )
 
 
-def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> ExemplarCounts:
+def exemplars_from_postings(
+    *, per_category: int, dry_run: bool = False, skip_bad: bool = False
+) -> ExemplarCounts:
     """Add postings with a category that a person set, never the machine's own, as exemplars.
 
     At most ``per_category`` of each category: the newest, if the adapter names a field with the
-    time of creation. Raises ``TableError`` naming the first posting that the adapter cannot
-    read; then nothing was written.
+    time of creation. Texts that are nothing after scrubbing are left out and counted. Raises
+    ``TableError`` naming the postings that the adapter cannot read, and then nothing was written;
+    with ``skip_bad`` those are left out.
     """
     adapter = get_adapter()
     newest_first = [F("pk").desc()]
@@ -134,51 +157,46 @@ def exemplars_from_postings(*, per_category: int, dry_run: bool = False) -> Exem
     )  # fmt: skip
     exemplars = []
     labeled: list[ImportedText] = []
+    bad = BadRows("Your postings", skip_bad, "posting")
     with transaction.atomic(using=alias()):
         restored = follow_keys().restored
         for key, category in categories_by_key().items():
             postings: Any = adapter.jobs().filter(**{field: category})
             postings = postings.exclude(Exists(set_by_machine)).order_by(*newest_first)
             for posting in postings[:per_category]:
-                text, family = _text_and_family(adapter, posting)
-                if not is_blank(text):
+                text, family = _text_and_family(bad, adapter, posting)
+                if text is None:
+                    continue
+                bad.total += 1
+                if is_blank(text):
+                    bad.blank.append(posting.pk)
+                else:
                     exemplars.append(
                         _exemplar(text, category, key, ExemplarSource.POSTING, family, posting.pk)
                     )
                     labeled.append((text, key, f"posting {posting.pk}"))
+        left_out = bad.check()
         counts = _add(exemplars, restored, with_families=dry_run)
         transaction.set_rollback(dry_run, using=alias())
-    tell_contradictions("Your postings", labeled)
-    return counts
+    contradictory = tell_contradictions(bad.source, labeled)
+    return replace(counts, contradictory_texts=contradictory, left_out=left_out)
 
 
-def _checked_text(path: str, row: Row, key: str | None) -> str:
-    """The row's prepared text; TableError if it says nothing about its category."""
+def _text_and_family(bad: BadRows, adapter: JobAdapter, posting: Any) -> tuple[str | None, str]:
+    """The posting's prepared text, None if it is not eligible or bad, and its family."""
     try:
-        text = prepare_text(row["text"])
-    except Exception as error:
-        raise TableError(
-            f"{path}, line {row.line}: the adapter's clean() fails on this text: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    # "..." is a good example of what fits no category, and of nothing else.
-    if not text or (key is not None and is_blank(text)):
-        raise TableError(f"{path}, line {row.line}: the text has no letter and no digit.")
-    return text
-
-
-def _text_and_family(adapter: JobAdapter, posting: Any) -> tuple[str, str]:
-    """The posting's prepared text, "" if it is not eligible, and its family."""
-    try:
-        text = adapter.encoder_input(posting) if adapter.eligible(posting) else ""
+        text = adapter.encoder_input(posting) if adapter.eligible(posting) else None
         return text, adapter.prepared_family(adapter.posting_family(posting))
     except (OperationalError, ProgrammingError):
         raise  # an error of the database, not of the posting
-    except Exception as error:
-        raise TableError(
-            f"The adapter fails on the posting {posting.pk}: {type(error).__name__}: {error}. "
-            "Correct its eligible(), text(), clean() or posting_family()."
-        ) from error
+    except Exception as error:  # noqa: BLE001 (the project's own code)
+        bad.total += 1
+        bad.add(
+            posting.pk,
+            f"the adapter fails on it: {type(error).__name__}: {error}. Correct its eligible(), "
+            "text(), clean() or posting_family().",
+        )
+        return None, ""
 
 
 def _exemplar(

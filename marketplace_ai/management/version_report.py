@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.comparison.report import NotCompared, VersionReport
+from marketplace_ai.models import ClassifierVersion
 from marketplace_ai.promotion import wording
 
 
@@ -26,6 +28,18 @@ def lines(report: VersionReport) -> Iterator[str]:
         f"Right where the other is wrong: new {results.gained}, active {results.lost} "
         f"(p = {results.p_value:.2g})."
     )
+
+
+def basis_lines(version: ClassifierVersion) -> Iterator[str]:
+    """What the guarantee rests on, and what it is worth where postings fit no category."""
+    if report := basis_report(version):
+        yield report["sentence"]
+        if report["only_teach"]:
+            yield (
+                f"{report['only_teach']} exemplars are people's answers: they teach, and are not "
+                "counted."
+            )
+        yield report["out_of_scope_sentence"]
 
 
 def _why_not_compared(report: VersionReport) -> str:

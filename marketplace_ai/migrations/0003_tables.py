@@ -109,6 +109,7 @@ class Migration(migrations.Migration):
                 ('probability', models.FloatField(null=True, verbose_name='probability')),
                 ('text_digest', models.BinaryField(verbose_name='digest of the text')),
                 ('drawn_at', models.DateTimeField(verbose_name='sampled')),
+                ('draw_probability', models.FloatField(null=True, verbose_name='probability of the draw')),
                 ('answered_at', models.DateTimeField(null=True, verbose_name='answered')),
                 ('answer_key', models.CharField(blank=True, db_default='', max_length=200)),
                 ('answer_name', models.CharField(blank=True, db_default='', max_length=300)),
@@ -354,6 +355,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='auditedposting',
             constraint=models.CheckConstraint(condition=models.Q(('is_correct__isnull', True), ('answered_at__isnull', False), _connector='OR'), name='marketplace_ai_audit_correct_by_answer'),
+        ),
+        migrations.AddConstraint(
+            model_name='auditedposting',
+            constraint=models.CheckConstraint(condition=models.Q(('draw_probability__gt', 0), ('draw_probability__lte', 1)), name='marketplace_ai_draw_probability'),
         ),
         migrations.AddConstraint(
             model_name='exemplar',

@@ -53,6 +53,9 @@ class AuditedPosting(models.Model):
     probability = models.FloatField(_("probability"), null=True)
     text_digest = models.BinaryField(_("digest of the text"))
     drawn_at = models.DateTimeField(_("sampled"))
+    # The share of postings that was audited when it was drawn. Empty: not known, so an answer
+    # counts toward no guarantee.
+    draw_probability = models.FloatField(_("probability of the draw"), null=True)
 
     answered_at = models.DateTimeField(_("answered"), null=True)
     answered_by = models.ForeignKey(
@@ -77,6 +80,10 @@ class AuditedPosting(models.Model):
             models.CheckConstraint(
                 condition=Q(is_correct__isnull=True) | Q(answered_at__isnull=False),
                 name="marketplace_ai_audit_correct_by_answer",
+            ),
+            models.CheckConstraint(
+                condition=Q(draw_probability__gt=0, draw_probability__lte=1),
+                name="marketplace_ai_draw_probability",
             ),
         ]
         indexes = [

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.db.alias import alias
+from marketplace_ai.guarantee.basis import BasisKind
 
 from .encoder import Encoder
 
@@ -33,9 +34,9 @@ class ClassifierVersion(models.Model):
     """A fitted classifier with its figures. At most one version of an encoder is active."""
 
     class Calibration(models.TextChoices):
-        POSTINGS = "postings", _("labeled postings")
-        AUDITS = "audits", _("audited postings")
-        EXEMPLARS = "exemplars", _("cross-validation on exemplars")
+        POSTINGS = BasisKind.FILE.value, _("labeled postings")
+        AUDITS = BasisKind.AUDIT.value, _("audited postings")
+        EXEMPLARS = BasisKind.EXEMPLARS.value, _("cross-validation on exemplars")
 
     encoder = models.ForeignKey(
         Encoder, verbose_name=_("encoder"), on_delete=models.PROTECT, related_name="classifiers"

@@ -55,7 +55,8 @@ def record_statements(posting_ids: Iterable[Any]) -> list[Statement]:
     For the transaction that writes the decisions, after them; none if no posting is sampled.
     """
     sampled = sample(posting_ids)
-    return [(sql.UPSERT_AUDITED, {"jobs": sampled})] if sampled else []
+    values = {"jobs": sampled, "share": conf.audit_sample_rate}
+    return [(sql.UPSERT_AUDITED, values)] if sampled else []
 
 
 def record(posting_ids: Iterable[Any]) -> None:

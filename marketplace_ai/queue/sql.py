@@ -341,13 +341,14 @@ FROM unnest(
 """
 
 # Copy the machine's new decisions about postings of the audit sample. A posting that a person has
-# answered about keeps the decision that was judged.
+# answered about keeps the decision that was judged. A larger share draws what a smaller one does,
+# so a text that was decided under several shares was drawn with the probability of the largest.
 UPSERT_AUDITED = """
 INSERT INTO marketplace_ai_auditedposting AS audit
     (posting_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
-     probability, text_digest, drawn_at)
+     probability, text_digest, drawn_at, draw_probability)
 SELECT posting_id, encoder_id, classifier_id, outcome, category_id, category_key, category_name,
-       probability, text_digest, decided_at
+       probability, text_digest, decided_at, %(share)s::double precision
 FROM marketplace_ai_decision
 WHERE posting_id = ANY(%(jobs)s::{job_key_type}[]) AND is_current
 ORDER BY posting_id
@@ -356,7 +357,10 @@ ON CONFLICT (posting_id) DO UPDATE SET
     outcome = excluded.outcome, category_id = excluded.category_id,
     category_key = excluded.category_key, category_name = excluded.category_name,
     probability = excluded.probability, text_digest = excluded.text_digest,
-    drawn_at = excluded.drawn_at
+    drawn_at = excluded.drawn_at,
+    draw_probability = CASE WHEN audit.text_digest = excluded.text_digest
+        THEN greatest(audit.draw_probability, excluded.draw_probability)
+        ELSE excluded.draw_probability END
 WHERE audit.answered_at IS NULL
 """
 

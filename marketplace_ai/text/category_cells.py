@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
+from marketplace_ai.text.bad_rows import BadRows
 from marketplace_ai.text.csv_files import Row
 from marketplace_ai.text.reading_notes import tell
-from marketplace_ai.text.table_error import TableError
 
 #: The category of a text that fits no category, in files.
 NONE = "none"
@@ -36,51 +36,53 @@ def is_none(cell: str) -> bool:
 
 
 def category_cells(
-    path: str, rows: Sequence[Row], known: Collection[str] = ()
-) -> list[tuple[str, ...]]:
-    """The categories that each row names, in order, none twice; ``(NONE,)`` for one that fits none.
+    bad: BadRows, rows: Sequence[Row], known: Collection[str] = ()
+) -> list[tuple[Row, tuple[str, ...]]]:
+    """The good rows, each with the categories that it names: in order, none twice, ``(NONE,)`` for
+    one that fits none.
 
-    ``known`` are keys of categories, whatever they look like. Tells of ``none`` in capitals.
-    Raises TableError with the line of the first row without a label, and how many there are.
+    ``known`` are keys of categories, whatever they look like. Rows without a label, and those that
+    name ``none`` beside a category, are noted in ``bad``. Tells of ``none`` in capitals.
     """
-    parts = [
-        (row["category"],)
-        if row["category"] in known
-        else tuple(dict.fromkeys(part.strip() for part in row["category"].split(LABEL_SEPARATOR)))
-        for row in rows
-    ]
-    nameless = [
-        number
-        for number, named in enumerate(parts)
-        if any(says_nothing(part) and part not in known for part in named)
-    ]
-    if nameless:
-        raise TableError(_nameless(path, rows, nameless))
-    _tell_capitals(path, (part for named in parts for part in named if part not in known))
-    found = [
-        tuple(dict.fromkeys(NONE if is_none(part) else part for part in named)) for named in parts
-    ]
-    for row, named in zip(rows, found, strict=True):
+    found = []
+    capitals: Counter[str] = Counter()
+    for row in rows:
+        parts = _parts(row["category"], known)
+        if any(says_nothing(part) and part not in known for part in parts):
+            bad.add(row.line, _nameless(row["category"]))
+            continue
+        capitals.update(part for part in parts if part not in known and _is_capital_none(part))
+        named = tuple(dict.fromkeys(NONE if is_none(part) else part for part in parts))
         if NONE in named and len(named) > 1:
-            raise TableError(
-                f"{path}, line {row.line}: 'none' stands beside a category; a text fits none or "
-                "it fits some. Keep one of the two."
+            bad.add(
+                row.line,
+                "'none' stands beside a category; a text fits none or it fits some. Keep one of "
+                "the two.",
             )
+            continue
+        found.append((row, named))
+    if capitals:
+        tell(
+            f"{bad.source}: {_counted(capitals)} in the column category, read as 'none': fits no "
+            "category."
+        )
     return found
 
 
 def single_categories(
-    path: str, rows: Sequence[Row], known: Collection[str] = ()
-) -> list[str | None]:
+    bad: BadRows, rows: Sequence[Row], known: Collection[str] = ()
+) -> list[tuple[Row, str | None]]:
     """As ``category_cells``, where a row has one category; None for one that fits none."""
-    found: list[str | None] = []
-    for row, named in zip(rows, category_cells(path, rows, known), strict=True):
-        if len(named) > 1:
-            raise TableError(
-                f"{path}, line {row.line}: {len(named)} categories ({row['category']!r}), where a "
-                "row has one. Keep one of them."
+    found: list[tuple[Row, str | None]] = []
+    for row, named in category_cells(bad, rows, known):
+        if len(named) == 1:
+            found.append((row, None if named[0] == NONE else named[0]))
+        else:
+            bad.add(
+                row.line,
+                f"{len(named)} categories ({row['category']!r}), where a row has one. Keep one of "
+                "them.",
             )
-        found.append(None if named[0] == NONE else named[0])
     return found
 
 
@@ -96,23 +98,24 @@ def tell_parents(path: str, cells: Iterable[str], known: Collection[str] = ()) -
         tell(f"{path}: {_counted(read)} in the column parent, read as no parent.")
 
 
-def _nameless(path: str, rows: Sequence[Row], numbers: Sequence[int]) -> str:
-    first = rows[numbers[0]]
-    cell = first["category"]
+def _parts(cell: str, known: Collection[str]) -> tuple[str, ...]:
+    if cell in known:
+        return (cell,)
+    return tuple(dict.fromkeys(part.strip() for part in cell.split(LABEL_SEPARATOR)))
+
+
+def _nameless(cell: str) -> str:
     problem = f"{cell!r}, which names none" if cell else "empty"
     if LABEL_SEPARATOR in cell:
         problem = f"empty or has an empty part ({cell!r})"
-    more = f" (so in {len(numbers):,} of {len(rows):,} rows)" if len(numbers) > 1 else ""
     return (
-        f"{path}, line {first.line}: the category is {problem}{more}; write 'none' for a text that "
-        "fits no category, and leave out a text without a label."
+        f"the category is {problem}; write 'none' for a text that fits no category, and leave out "
+        "a text without a label."
     )
 
 
-def _tell_capitals(path: str, parts: Iterable[str]) -> None:
-    read = Counter(part for part in parts if part != NONE and is_none(part))
-    if read:
-        tell(f"{path}: {_counted(read)} in the column category, read as 'none': fits no category.")
+def _is_capital_none(part: str) -> bool:
+    return part != NONE and is_none(part)
 
 
 def _counted(read: Counter[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from marketplace_ai.text import decoding
+from marketplace_ai.text.bad_rows import BadRows
 from marketplace_ai.text.delimiters import COMMA, NAMES, declared_delimiter, find_delimiter
 from marketplace_ai.text.reading_notes import tell
 from marketplace_ai.text.table_error import TableError
@@ -32,28 +33,47 @@ class Row:
 
 
 def read_csv(
-    path: str | Path, required: tuple[str, ...], optional: tuple[str, ...] = ()
+    path: str | Path,
+    required: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+    bad: BadRows | None = None,
 ) -> list[Row]:
-    """All rows of a table with a header line; cells are stripped, empty lines skipped.
+    """The rows of a table with a header line; cells are stripped, empty lines skipped.
 
     The table is CSV in UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs (or what a
     first line ``sep=;`` declares), or an .xlsx workbook. ``reading_notes`` tells of all but UTF-8
     with commas.
 
-    Raises TableError for a file that is missing, of another kind or encoding, holds NUL, lacks a
-    column, names a column twice, or has a row with more or fewer cells than the header.
+    A row that is no row (more or fewer cells than the header, NUL, a stray double quote, the error
+    value of a formula) is noted in ``bad``, which the caller checks when it has added its own.
+    Without ``bad`` it is an error here.
+
+    Raises TableError for a file that is missing, of another kind or encoding, lacks a column, names
+    a column twice, or whose quotes leave open where a row ends.
     """
     path = Path(path)
+    collected = BadRows(str(path)) if bad is None else bad
+    rows = _read(path, required, optional, collected)
+    collected.total = len(rows) + len(collected.reasons)
+    if bad is None:
+        collected.check()
+    return rows
+
+
+def _read(
+    path: Path, required: tuple[str, ...], optional: tuple[str, ...], bad: BadRows
+) -> list[Row]:
     data = decoding.read_bytes(path)
     if data.startswith(SIGNATURE):
-        sheet, numbered = read_workbook(path, data, required)
+        sheet, numbered = read_workbook(path, data, required, bad)
         tell(f"{path}: read from the sheet {sheet!r}.")
-        return _rows(path, iter(numbered), required, optional)
+        return _rows(path, iter(numbered), required, optional, bad)
     text, encoding = decoding.decode(path, data)
     delimiter, body = declared_delimiter(text)
     first_line = 1 if delimiter is None else 2
     delimiter = delimiter or find_delimiter(path, body, required)
-    rows = _rows(path, _records(path, body, delimiter, first_line), required, optional, delimiter)
+    records = _records(path, body, delimiter, first_line, bad)
+    rows = _rows(path, records, required, optional, bad, delimiter)
     _tell_form(path, encoding, delimiter)
     return rows
 
@@ -64,6 +84,9 @@ def read_text(path: Path) -> str:
     Raises TableError as ``read_csv`` does.
     """
     text, encoding = decoding.read_text(path)
+    if "\x00" in text:
+        line = text[: text.index("\x00")].count("\n") + 1
+        raise TableError(f"{path}, line {line}: a NUL character. Remove it.")
     _tell_form(path, encoding, COMMA)
     return text
 
@@ -77,20 +100,38 @@ def _tell_form(path: Path, encoding: str, delimiter: str) -> None:
         tell(f"{path}: read {', '.join(form)}.")
 
 
-def _records(path: Path, text: str, delimiter: str, first_line: int) -> Iterator[NumberedRow]:
-    """The rows with something in them, and where each ends in the file."""
+def _records(
+    path: Path, text: str, delimiter: str, first_line: int, bad: BadRows
+) -> Iterator[NumberedRow]:
+    """The rows with something in them, and where each ends in the file; the first is the header."""
     csv.field_size_limit(LARGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                yield reader.line_num + first_line - 1, stripped
-    except csv.Error as error:
-        raise TableError(
-            f"{path}, line {reader.line_num + first_line - 1}: not valid CSV: {error}. Inside a "
-            "cell in double quotes, a double quote is written twice."
-        ) from None
+    has_header = False
+    while True:
+        begin, stripped = reader.line_num + first_line, []
+        try:
+            stripped = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            return
+        except csv.Error as error:
+            end = reader.line_num + first_line - 1
+            problem = (
+                f"not valid CSV: {error}. Inside a cell in double quotes, a double quote is "
+                "written twice."
+            )
+            if end > begin or not has_header:
+                # Where the rows in between begin and end, nobody can tell.
+                since = f" (the row begins in line {begin})" if end > begin else ""
+                raise TableError(f"{path}, line {end}: {problem[:-1]}{since}.") from None
+            bad.add(end, problem)
+        line = reader.line_num + first_line - 1
+        if any("\x00" in cell for cell in stripped):
+            if not has_header:
+                raise TableError(f"{path}, line {line}: a NUL character. Remove it.")
+            bad.add(line, "a NUL character. Remove it.")
+        elif any(stripped):
+            has_header = True
+            yield line, stripped
 
 
 def _rows(
@@ -98,6 +139,7 @@ def _rows(
     records: Iterator[NumberedRow],
     required: tuple[str, ...],
     optional: tuple[str, ...],
+    bad: BadRows,
     delimiter: str = COMMA,
 ) -> list[Row]:
     header = _without_empty_end(next(records, (0, []))[1])
@@ -107,10 +149,12 @@ def _rows(
         if len(cells) > len(header):
             cells = [*cells[: len(header)], *_without_empty_end(cells[len(header) :])]
         if len(cells) != len(header):
-            raise TableError(
-                f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. "
-                f"{_cure(cells, header, delimiter)}"
+            bad.add(
+                line,
+                f"{len(cells)} cells where the header has {len(header)}. "
+                f"{_cure(cells, header, delimiter)}",
             )
+            continue
         values = dict(zip(header, cells, strict=True))
         rows.append(Row(line, {name: values[name] for name in wanted}))
     return rows

@@ -81,9 +81,6 @@ def decode(path: Path, data: bytes) -> Decoded:
         raise TableError(
             f"{path}, line {line}: not {encoding}, though it begins so. Save it again as UTF-8."
         ) from None
-    if "\x00" in text:
-        line = text[: text.index("\x00")].count("\n") + 1
-        raise TableError(f"{path}, line {line}: a NUL character. Remove it.")
     # The end-of-file mark of MS-DOS.
     return Decoded(text.removesuffix("\x1a"), encoding)
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from marketplace_ai.scrub import scrub
+from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import NONE, category_cells
+from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
-from marketplace_ai.text.normalize import is_blank, normalize
-from marketplace_ai.text.parents import Parents, parent_column
+from marketplace_ai.text.normalize import normalize
+from marketplace_ai.text.parents import check_categories, parent_column
+from marketplace_ai.text.row_texts import text_to_decide, text_to_learn, written_text
 
 _MAX_VALUES_NAMED = 12
 
@@ -42,7 +45,7 @@ class LabeledRows:
     ``answers``: the right categories of each, empty where the text fits none; ``kinds`` the
     column kind, None where there is none; ``parents`` what the column parent says of each
     category; ``lines`` where each row ends in the file. ``families`` is the column family, "" where
-    a row's is unknown, and empty where all are.
+    a row's is unknown, and empty where all are. ``left_out`` has the file's other rows.
     """
 
     path: str
@@ -52,6 +55,7 @@ class LabeledRows:
     kinds: Sequence[str] | None
     parents: Parents
     families: Sequence[str] = ()
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -82,6 +86,7 @@ class LabeledRows:
             None if self.kinds is None else [self.kinds[i] for i in kept],
             self.parents,
             [self.families[i] for i in kept] if self.families else (),
+            self.left_out,
         )
 
 
@@ -96,44 +101,68 @@ def read_rows(
     *,
     for_fitting: bool = False,
     known: Collection[str] = (),
+    catalog: str | None = None,
     prepared: Callable[[str], str] = prepared,
+    before: Sequence[LabeledRows] = (),
+    skip_bad: bool = False,
 ) -> LabeledRows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
 
-    ``for_fitting``: the rows will be fitted on, so a text of a category must say something.
-    ``known`` are the keys of a catalog, categories whatever they look like. ``prepared`` makes of a
-    text what a worker would encode of it. Raises TableError that names file and line, and the cure.
+    Parameters:
+        for_fitting: the rows will be fitted on, so a text must say something: one that is nothing
+            after scrubbing is left out, and an empty one is a bad row.
+        known: the keys of a catalog, categories whatever they look like.
+        catalog: the file that must have every category; None: any category is taken.
+        prepared: makes of a text what a worker would encode of it.
+        before: files that were read before, whose parents this one must not contradict.
+        skip_bad: leave bad rows out (``left_out`` has them) instead of refusing the file.
+
+    Raises TableError that names the file, all bad lines and the cure.
     """
     wanted = ("category",) if where is None else ("category", where.column)
+    bad = BadRows(path, skip_bad)
     table = read_csv(
         path,
         tuple(dict.fromkeys(wanted)),
         ("text", "title", "description", "parent", "kind", FAMILY),
+        bad,
     )
     if not table:
+        bad.check()
         raise TableError(f"{path}: there is no row below the header.")
     columns = table[0].values
     if "text" not in columns and "title" not in columns:
         raise TableError(f"{path}: it needs a column text, or title and description.")
     kept = table if where is None else _matching(path, table, where)
-    texts = [prepared(_text(row)) for row in kept]
-    answers = [() if named == (NONE,) else named for named in category_cells(path, kept, known)]
-    for row, text, right in zip(kept, texts, answers, strict=True):
-        if for_fitting and (not text or (right and is_blank(text))):
-            raise TableError(
-                f"{path}, line {row.line}: the text has no letter and no digit, so nothing can be "
-                "learnt from it. Correct or remove the row."
-            )
+    bad.total = len(kept) + len(bad.reasons)
+    labeled = category_cells(bad, kept, known)
+    if catalog is not None:
+        check_categories(bad, labeled, known, catalog)
+    parents = parent_column(bad, labeled, before) if "parent" in columns else {}
+    read_text = text_to_learn if for_fitting else text_to_decide
+    found = [
+        (row, text, () if labels == (NONE,) else labels)
+        for row, labels in labeled
+        if row.line not in bad
+        and (text := read_text(bad, row, lambda row: prepared(written_text(row)))) is not None
+    ]
+    families = family_cells(bad, [row for row, _, _ in found])
+    left_out = bad.check()
+    found = [each for each in found if each[0].line not in bad]
+    if not found:
+        raise TableError(f"{path}: no row is left that something could be learned from.")
+    names = [families[row.line] for row, _, _ in found]
     rows = LabeledRows(
         path,
-        [row.line for row in kept],
-        texts,
-        answers,
-        [row["kind"] for row in kept] if "kind" in columns else None,
-        parent_column(path, kept, answers) if "parent" in columns else {},
-        family_cells(path, kept),
+        [row.line for row, _, _ in found],
+        [text for _, text, _ in found],
+        [labels for _, _, labels in found],
+        [row["kind"] for row, _, _ in found] if "kind" in columns else None,
+        parents,
+        names if any(names) else [],
+        left_out,
     )
-    tell_notes(path, texts, answers, (f"line {line}" for line in rows.lines))
+    tell_notes(path, rows.texts, rows.true_labels, (f"line {line}" for line in rows.lines))
     return rows
 
 
@@ -189,9 +218,3 @@ def _matching(path: str, table: list[Row], where: Filter) -> list[Row]:
             f"{', '.join(value or '(empty)' for value in values[:_MAX_VALUES_NAMED])}{more}."
         )
     return kept
-
-
-def _text(row: Row) -> str:
-    if "text" in row.values:
-        return row["text"]
-    return f"{row['title']}\n{row.values.get('description', '')}"

@@ -26,6 +26,9 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 # feed, as most blanks of a text are, needs no replacement and is not matched.
 _BLANK_RUN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]{2,}|[\x00-\x09\x0b-\x1f\x7f-\x9f]|[^\S \n]")
 _JOINER = "\u200d"
+#: Between the names of a category in its description.
+NAME_SEPARATOR = " / "
+_WEB_ADDRESS = re.compile(r"(?:\bhttps?://|\bwww\.)\S+", re.IGNORECASE)
 
 
 def normalize(text: str, max_chars: int = 4000) -> str:
@@ -63,8 +66,16 @@ def digest(text: str) -> bytes:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text has no letter and no digit."""
-    return not any(map(str.isalnum, text))
+    """Whether a text has nothing to go by: no letter and no digit outside of web addresses.
+
+    >>> is_blank("…"), is_blank("https://example.com/ad?id=17"), is_blank("Male stue")
+    (True, True, False)
+    """
+    if not any(map(str.isalnum, text)):
+        return True
+    if _WEB_ADDRESS.search(text) is None:
+        return False
+    return not any(map(str.isalnum, _WEB_ADDRESS.sub(" ", text)))
 
 
 def same_text_key(text: str) -> str:
@@ -109,4 +120,4 @@ def description(names: Iterable[str], scope: str) -> str:
     """The description of a category: its distinct names on one line, then its scope; "" for
     nothing."""
     distinct = dict.fromkeys(name for name in names if name)
-    return "\n".join(filter(None, [" / ".join(distinct), scope]))
+    return "\n".join(filter(None, [NAME_SEPARATOR.join(distinct), scope]))

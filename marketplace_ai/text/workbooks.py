@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from marketplace_ai.text.bad_rows import BadRows
 from marketplace_ai.text.table_error import TableError
 
 SIGNATURE = b"PK\x03\x04"
@@ -18,16 +19,18 @@ _AS_CSV = "save the sheet as CSV UTF-8"
 
 #: The number of a row in its sheet, and its cells.
 NumberedRow = tuple[int, list[str]]
+#: The same, and what is wrong with its cells; "" for nothing.
+_CheckedRow = tuple[int, list[str], str]
 
 
 def read_workbook(
-    path: Path, data: bytes, required: Sequence[str]
+    path: Path, data: bytes, required: Sequence[str], bad: BadRows
 ) -> tuple[str, list[NumberedRow]]:
     """The name of the sheet whose first row has the required columns, and its rows.
 
     Cells are as people see them: whole numbers without a decimal point, dates in ISO format.
-    Raises TableError for a file that is no workbook, a package that is missing, several such
-    sheets, and for a formula that was never calculated or ends in an error.
+    A row with a formula that was never calculated or ends in an error is noted in ``bad``. Raises
+    TableError for a file that is no workbook, a package that is missing, and several such sheets.
     """
     _check_archive(path, data)
     try:
@@ -41,8 +44,7 @@ def read_workbook(
         values = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         formulas = load_workbook(io.BytesIO(data), read_only=True)
         sheets = {
-            sheet.title: list(_rows(path, sheet, formulas[sheet.title]))
-            for sheet in values.worksheets
+            sheet.title: list(_rows(sheet, formulas[sheet.title])) for sheet in values.worksheets
         }
     except TableError:
         raise
@@ -58,7 +60,13 @@ def read_workbook(
             f"{path}: the sheets {', '.join(map(repr, fitting))} all have the columns "
             f"{', '.join(required)}. Keep one of them in the workbook."
         )
-    return next(iter((fitting or filled or {"": []}).items()))
+    title, rows = next(iter((fitting or filled or {"": []}).items()))
+    if rows and rows[0][2]:
+        raise TableError(f"{path}, line {rows[0][0]}: {rows[0][2]}")
+    for number, _, problem in rows:
+        if problem:
+            bad.add(number, problem)
+    return title, [(number, row) for number, row, problem in rows if not problem]
 
 
 def _check_archive(path: Path, data: bytes) -> None:
@@ -79,25 +87,24 @@ def _check_archive(path: Path, data: bytes) -> None:
         raise TableError(f"{path}: the workbook unpacks to {unpacked:,} bytes. Split it.")
 
 
-def _rows(path: Path, sheet: Any, formulas: Any) -> Iterator[NumberedRow]:
+def _rows(sheet: Any, formulas: Any) -> Iterator[_CheckedRow]:
     """The rows of a sheet that have a cell with something in it; the first is the header."""
     for one in (sheet, formulas):
         one.reset_dimensions()  # some programs write wrong ones
     for number, (cells, written) in enumerate(zip(sheet.rows, formulas.rows, strict=True), start=1):
+        problem = ""
         for cell, source in zip(cells, written, strict=True):
+            where = f"the cell {cell.coordinate} of {sheet.title!r}"
             if source.data_type == "f" and cell.value is None:
-                raise TableError(
-                    f"{path}, line {number} of {sheet.title!r}: the cell {cell.coordinate} has a "
-                    "formula that was never calculated. Open the workbook in Excel and save it."
+                problem = problem or (
+                    f"{where} has a formula that was never calculated. Open the workbook in Excel "
+                    "and save it."
                 )
-            if cell.data_type == "e":
-                raise TableError(
-                    f"{path}, line {number} of {sheet.title!r}: the cell {cell.coordinate} shows "
-                    f"{cell.value}. Correct it."
-                )
+            elif cell.data_type == "e":
+                problem = problem or f"{where} shows {cell.value}. Correct it."
         row = [_as_text(cell.value) for cell in cells]
-        if any(row):
-            yield number, row
+        if any(row) or problem:
+            yield number, row, problem
 
 
 def _as_text(value: Any) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import Classifier
+from marketplace_ai.classifier.basis import find_basis
+from marketplace_ai.guarantee.basis import BasisKind
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
 from marketplace_ai.text.family_sizes import FamilySizes
@@ -70,6 +72,7 @@ def train_classifier(
         descriptions=exemplars.descriptions,
         target=target,
         parents=category_parents(),
+        counted=exemplars.counted,
     )
 
 
@@ -78,8 +81,9 @@ def build_version(
 ) -> ClassifierVersion:
     """The unsaved row of a fitted classifier, with its figures."""
     figures = _figures(classifier)
-    if audited:
-        figures["calibrated_on"] = ClassifierVersion.Calibration.AUDITS.value
+    source = BasisKind.AUDIT if audited else BasisKind(classifier.calibrated_on)
+    figures["calibrated_on"] = source.value
+    figures["basis"] = find_basis(classifier, source).as_dict()
     return ClassifierVersion(
         encoder=encoder,
         artifact=classifier.to_bytes(),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marketplace_ai.classifier import LabeledTexts
+from marketplace_ai.db.alias import alias
 from marketplace_ai.exemplars import vector_store
+from marketplace_ai.models import Exemplar, ExemplarSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 class ExemplarSet:
     """Active exemplars as of ``generation``.
 
-    ``train`` are the texts that people labeled, with their keys ``train_ids`` (n,);
+    ``train`` are the texts that people labeled, with their keys ``train_ids`` (n,); ``counted``
+    bool (n,) are those that may count toward a guarantee. Answers teach only: most were chosen
+    because the machine was uncertain or wrong, and those to drawn postings count as the audit.
     ``descriptions`` of categories vote, but nothing is fitted on them.
     """
 
@@ -29,6 +33,7 @@ class ExemplarSet:
     descriptions: LabeledTexts
     description_ids: NDArray[np.int64]
     generation: int
+    counted: NDArray[np.bool_]
 
     def take(self, train: NDArray[np.intp], descriptions: NDArray[np.intp]) -> ExemplarSet:
         return replace(
@@ -37,6 +42,7 @@ class ExemplarSet:
             train_ids=self.train_ids[train],
             descriptions=self.descriptions.take(descriptions),
             description_ids=self.description_ids[descriptions],
+            counted=self.counted[train],
         )
 
 
@@ -47,9 +53,11 @@ def load_exemplars(encoder: Encoder) -> ExemplarSet:
     rows = LabeledTexts(stored.texts, stored.vectors, stored.labels, stored.families)
     ids = np.array(stored.ids, dtype=np.int64)
     train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)
+    answers = Exemplar.objects.using(alias()).filter(source=ExemplarSource.REVIEWED)
     return ExemplarSet(
-        rows.take(train), ids[train], rows.take(descriptions), ids[descriptions], stored.generation
-    )
+        rows.take(train), ids[train], rows.take(descriptions), ids[descriptions], stored.generation,
+        ~np.isin(ids[train], list(answers.values_list("pk", flat=True))),
+    )  # fmt: skip
 
 
 def intersect(one: ExemplarSet, other: ExemplarSet) -> tuple[ExemplarSet, ExemplarSet]:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from marketplace_ai.audit import audited_postings, monitor, stops
+from marketplace_ai.audit.counted_answers import counted_answers
 from marketplace_ai.exemplars import training_corpus
 from marketplace_ai.fitting import fit_classifier, labeled_postings
 from marketplace_ai.models import (
@@ -387,7 +388,8 @@ def test_the_audit_knows_the_hosts_keys(
         answer(job.pk, section, None)
     rows = {row.posting_id: row for row in AuditedPosting.objects.all()}
     assert [rows[job.pk].is_correct for job in jobs] == [True, False, False]
-    assert ("Male 0", "s-maling", "") in audited_postings.labeled_texts()
+    labeled = audited_postings.labeled_texts(counted_answers())
+    assert ("Male 0", "s-maling", "") in labeled
     run(f"DELETE FROM {TABLE}")
     assert AuditedPosting.objects.filter(posting=None, is_correct=False).count() == 2
     Section.objects.all().delete()

@@ -177,7 +177,8 @@ class ClassifierVersionAdmin(ActivationMixin):
     sortable_by = ()
     fields = (
         "version", "encoder", "state_shown", "activated_at", "replaced_shown", "guarantee_shown",
-        "calibrated_on", "exemplar_generation", "created_at", "comparison_shown", "rules_shown",
+        "calibrated_on", "basis_shown", "exemplar_generation", "created_at", "comparison_shown",
+        "rules_shown",
     )  # fmt: skip
     readonly_fields = fields
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.admin.base import ReadOnlyAdmin
 from marketplace_ai.admin.display import NOTHING, badge, percent
+from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.models import ClassifierVersion, Encoder
 
 from .comparison import comparison_context
@@ -98,6 +99,7 @@ class ActivationMixin(ReadOnlyAdmin):
             (_("created"), lambda version: version.created_at),
             (_("guarantee"), self.guarantee_shown),
             (_("calibrated on"), lambda version: version.get_calibrated_on_display()),
+            (_("rests on"), self.basis_shown),
             (_("first choice correct"), self.first_choice),
             (_("automatic"), self.automatic_share),
         ]
@@ -156,6 +158,11 @@ class ActivationMixin(ReadOnlyAdmin):
             "target": percent(version.target_precision),
             "confidence": percent(version.confidence_level),
         }
+
+    @admin.display(description=_("rests on"), empty_value=NOTHING)
+    def basis_shown(self, version: ClassifierVersion) -> Any:
+        report = basis_report(version)
+        return report and f"{report['sentence']} {report['out_of_scope_sentence']}"
 
     @admin.display(description=_("first choice correct"), empty_value=NOTHING)
     def first_choice(self, version: ClassifierVersion) -> Any:

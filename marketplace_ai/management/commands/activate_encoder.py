@@ -16,6 +16,7 @@ from marketplace_ai.management.console import (
     usage_error,
 )
 from marketplace_ai.management.encoder_options import registered_name
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.models import EncoderState
 from marketplace_ai.promotion import wording
 
@@ -63,6 +64,7 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--reason", default="", metavar="TEXT", help="recorded with the promotion"
         )
+        add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -96,7 +98,7 @@ class Command(DatabaseCommand):
                 "Another change of the encoders came in between; nothing was changed by this one."
             )
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            usage_error(str(error))
+            refuse(error, options)
         self._report(candidate, promotion, options)
 
     def _compare_and_promote(
@@ -130,7 +132,7 @@ class Command(DatabaseCommand):
         if options["confidence"] is None:
             options["confidence"] = current.confidence_level
         if options["calibration"]:
-            return labeled_postings.read_file(options["calibration"])
+            return labeled_postings.read_file(options["calibration"], skip_bad=options["skip_bad"])
         audits = labeled_postings.read_audits(
             Target(options["target_precision"], options["confidence"])
         )

@@ -16,6 +16,7 @@ from marketplace_ai.management.console import (
     usage_error,
 )
 from marketplace_ai.management.encoder_options import load_named_encoder
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Command(HelpfulCommand):
             "--confidence", type=float, default=DEFAULT_TARGET.confidence_level, metavar="C",
             help="how sure that must be (default 0.95)",
         )  # fmt: skip
+        add_skip_bad(parser)
         add("--report", metavar="DIR", help="write report.html and results.json there")
         add("--vectors", metavar="DIR", help="keep the texts' vectors there for the next run")
         add("--json", action="store_true", help="print one JSON object with all figures")
@@ -100,7 +102,7 @@ class Command(HelpfulCommand):
             if folder is not None:
                 report.check(folder)
         except (TableError, report.ReportError) as error:
-            usage_error(str(error))
+            refuse(error, options)
         encoder = load_named_encoder(options["encoder"], self.say)
         try:
             start = time.perf_counter()
@@ -130,6 +132,9 @@ class Command(HelpfulCommand):
                 for name in (*given, "train_where", "test_where", "calibration_where")
                 if options[name] is not None
             },
+        }
+        figures["left_out"] = {
+            name: rows.left_out.as_json() for name, rows in inputs.by_name().items()
         }
         if folder is not None:
             try:
@@ -179,4 +184,5 @@ def _inputs(options: dict[str, Any]) -> Inputs:
         shots=options["shots"],
         seed=options["seed"],
         prepared=get_adapter().prepared,
+        skip_bad=options["skip_bad"],
     )

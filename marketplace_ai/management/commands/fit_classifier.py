@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
+from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.comparison.report import VersionReport
 from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
@@ -18,6 +19,7 @@ from marketplace_ai.management.console import (
     runtime_error,
     usage_error,
 )
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.models import (
     ClassifierVersion,
     EncoderState,
@@ -58,6 +60,7 @@ class Command(DatabaseCommand):
             "--force", action="store_true", help="activate it even if the comparison refuses it"
         )
         parser.add_argument("--dry-run", action="store_true", help="fit and compare, store nothing")
+        add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -85,7 +88,9 @@ class Command(DatabaseCommand):
         try:
             encoder = eligibility.find_encoder(options["encoder"]) if options["encoder"] else None
             if options["calibration"]:
-                postings = labeled_postings.read_file(options["calibration"])
+                postings = labeled_postings.read_file(
+                    options["calibration"], skip_bad=options["skip_bad"]
+                )
             else:
                 audits = labeled_postings.read_audits(target)
                 postings = audits.postings
@@ -122,10 +127,15 @@ class Command(DatabaseCommand):
                 "activated nothing. Run it again if it is still wanted."
             )
         except (TableError, ImproperlyConfigured, ValueError) as error:
-            usage_error(str(error))
+            refuse(error, options)
         if options["json"]:
             found = {"in_force": version.is_active, "comparison": version.comparison}
-            print_json(self, {"version": version.pk, **found, **with_aliases(version.figures)})
+            found["contradictory_texts"] = {
+                "exemplars": len(contradictions), "calibration": postings.num_contradictory,
+            }  # fmt: skip
+            found["left_out"] = postings.left_out.as_json()
+            figures = {**with_aliases(version.figures), "basis": basis_report(version)}
+            print_json(self, {"version": version.pk, **found, **figures})
         else:
             self._tell(version)
         if version.comparison["failed_checks"] and not options["force"]:
@@ -142,6 +152,7 @@ class Command(DatabaseCommand):
         )
         for line in (
             *version_report.lines(VersionReport.from_dict(version.comparison)),
+            *version_report.basis_lines(version),
             *summary(version.figures),
         ):
             self.stdout.write(line)

@@ -12,6 +12,7 @@ from marketplace_ai.imports.exemplars import (
     import_exemplars,
 )
 from marketplace_ai.management.console import DatabaseCommand, print_json, usage_error
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -21,7 +22,8 @@ class Command(DatabaseCommand):
         "category (a category's key, or 'none' for a text that fits no category) and, if known, "
         "family (what texts of one origin share) or, with --from-jobs, from postings with a "
         "category that a person set. Exemplars that exist already are left unchanged, but for a "
-        "family that the table names."
+        "family that the table names. A text that is nothing after scrubbing, such as an e-mail "
+        "address alone, is left out and counted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,6 +43,7 @@ class Command(DatabaseCommand):
             "--dry-run", action="store_true",
             help="check and count, also the families that the texts count as; write nothing",
         )  # fmt: skip
+        add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,18 +55,21 @@ class Command(DatabaseCommand):
             counts: ExemplarCounts
             if options["from_jobs"]:
                 counts = exemplars_from_postings(
-                    per_category=options["per_category"], dry_run=options["dry_run"]
+                    per_category=options["per_category"],
+                    dry_run=options["dry_run"],
+                    skip_bad=options["skip_bad"],
                 )
             else:
                 counts = import_exemplars(
                     options["file"],
                     create_categories=options["create_categories"],
                     dry_run=options["dry_run"],
+                    skip_bad=options["skip_bad"],
                 )
         except (TableError, ImproperlyConfigured) as error:
-            usage_error(str(error))
+            refuse(error, options)
         if options["json"]:
-            print_json(self, asdict(counts))
+            print_json(self, {**asdict(counts), "left_out": counts.left_out.as_json()})
             return
         verb = "would be added" if options["dry_run"] else "added"
         self.stdout.write(

@@ -14,6 +14,7 @@ from marketplace_ai.management.console import (
     runtime_error,
     usage_error,
 )
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.normalize import one_line
 
@@ -74,6 +75,7 @@ class Command(HelpfulCommand, DatabaseCommand):
         )  # fmt: skip
         add("--seed", type=int, default=0, metavar="S", help="of the sampling (default 0)")
         add("--force", action="store_true", help="replace an earlier dataset in DIR")
+        add_skip_bad(parser)
         add("--json", action="store_true", help="print one JSON object with the counts")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -95,7 +97,7 @@ class Command(HelpfulCommand, DatabaseCommand):
                 progress=lambda title, total: progress(title, total, quiet=quiet),
             )
         except (TableError, dataset_dir.DatasetDirError) as error:
-            usage_error(str(error))
+            refuse(error, options)
         except MiningError as error:
             (usage_error if options["file"] else runtime_error)(str(error))
         try:
@@ -122,6 +124,7 @@ class Command(HelpfulCommand, DatabaseCommand):
             catalog=options["catalog"],
             parents=self._parents,
             prepared=get_adapter().prepared,
+            skip_bad=options["skip_bad"],
         )
 
     def _parents(self) -> dict[str, str | None]:
@@ -167,6 +170,7 @@ def _figures(dataset: MinedDataset) -> dict[str, Any]:
         "categories": len(set(corpus.labels) - {None}),
         "corrections": sum(corpus.confusions.values()),
         "source_sha256": corpus.sha256,
+        "left_out": corpus.left_out.as_json(),
         "notes": list(dataset.notes),
     }
 

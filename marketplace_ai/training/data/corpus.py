@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from marketplace_ai.text import labeled_csv
+from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, LeftOut
+from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.normalize import is_blank, same_text_key
-from marketplace_ai.text.parents import Parents, check_categories, read_catalog
+from marketplace_ai.text.parents import read_catalog
 
 #: (right category, proposed category): how often people corrected the second to the first. None:
 #: fits no category.
@@ -26,7 +28,8 @@ class LabeledCorpus:
     A label is the key of a category, or None for a text that fits none. ``ambiguous`` texts were
     left out because they, or texts that differ only in case, blanks and punctuation, have several
     labels: they are no example of a difference. ``families`` are what texts of one origin share, ""
-    where it is unknown; empty where no text has one.
+    where it is unknown; empty where no text has one. ``left_out`` are the rows of a file that were
+    bad, or nothing after scrubbing.
     """
 
     texts: Sequence[str]
@@ -36,6 +39,7 @@ class LabeledCorpus:
     source: str
     ambiguous: Sequence[str]
     families: Sequence[str] = ()
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -115,22 +119,27 @@ def read_corpus(
     catalog: str | None = None,
     parents: Callable[[], Parents] = dict,
     prepared: Callable[[str], str] = labeled_csv.prepared,
+    skip_bad: bool = False,
 ) -> LabeledCorpus:
     """The corpus of a CSV file ``text,category[,parent,family]``, as for ``evaluate_classifier``.
 
     Parents come from the catalog file; without one from the column ``parent``, without that from
-    ``parents()``. ``prepared`` turns a text into what a worker would encode. Raises TableError
-    that names file and line, and MiningError if fewer than two categories have a text.
+    ``parents()``. ``prepared`` turns a text into what a worker would encode. Bad rows are left
+    out with ``skip_bad``. Raises TableError that names file and bad lines, and MiningError if fewer
+    than two categories have a text.
     """
-    categories = None if catalog is None else read_catalog(catalog)
+    categories = None if catalog is None else read_catalog(catalog, skip_bad=skip_bad)
     rows = labeled_csv.read_rows(
-        path, for_fitting=True, known=(categories or {}).keys(), prepared=prepared
+        path,
+        for_fitting=True,
+        known=(categories or {}).keys(),
+        catalog=catalog,
+        prepared=prepared,
+        skip_bad=skip_bad,
     )
-    if catalog is not None and categories is not None:
-        check_categories(categories, rows, catalog)
     known_parents = categories or rows.parents or parents()
     builder = CorpusBuilder(path)
     families = rows.families or [""] * len(rows)
     for text, labels, family in zip(rows.texts, rows.true_labels, families, strict=True):
         builder.add(text, *labels, family=family)
-    return builder.build(known_parents)
+    return replace(builder.build(known_parents), left_out=rows.left_out)

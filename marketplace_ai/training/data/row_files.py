@@ -7,14 +7,15 @@ them too, so each row is checked, and an error names file and line. Unknown keys
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from marketplace_ai.text.bad_rows import BadRows
 from marketplace_ai.text.category_cells import says_nothing
 from marketplace_ai.text.csv_files import TableError, read_csv, read_text
-from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.normalize import is_blank, normalize
 
 #: The files that ``mine_training_data`` writes.
 TRIPLETS_FILE, PAIRS_FILE, SCORED_FILE = "triplets.jsonl", "pairs.jsonl", "scored.jsonl"
@@ -23,6 +24,8 @@ TEST_TRIPLETS_FILE = "test_triplets.jsonl"
 #: Files that are tables, as ``read_csv`` reads them; others have JSON lines.
 _TABLES = (".csv", ".tsv", ".xlsx")
 _MAX_SHOWN = 40
+
+AnyRow = TypeVar("AnyRow")
 
 
 class Triplet(NamedTuple):
@@ -55,27 +58,35 @@ class ScoredPair(NamedTuple):
 
 
 def read_triplets(path: str | Path) -> list[Triplet]:
-    """Read rows of ``{"anchor", "positive", "negative"}``; TableError names the first bad line."""
-    return [
-        Triplet(line.text("anchor"), line.text("positive"), line.text("negative"), line.category())
-        for line in _lines(path, ("anchor", "positive", "negative"))
-    ]
+    """Read rows of ``{"anchor", "positive", "negative"}``; TableError names all bad lines.
+
+    Rows with a text that is nothing to go by are left out and told, as by the other readers here.
+    """
+    return _read(
+        path,
+        lambda bad: _lines(path, ("anchor", "positive", "negative"), bad),
+        lambda line: Triplet(
+            line.text("anchor"), line.text("positive"), line.text("negative"), line.category()
+        ),
+    )
 
 
 def read_pairs(path: str | Path) -> list[Pair]:
-    """Read rows of ``{"anchor", "positive"}``; TableError names the first bad line."""
-    return [
-        Pair(line.text("anchor"), line.text("positive"), line.category())
-        for line in _lines(path, ("anchor", "positive"))
-    ]
+    """Read rows of ``{"anchor", "positive"}``; TableError names all bad lines."""
+    return _read(
+        path,
+        lambda bad: _lines(path, ("anchor", "positive"), bad),
+        lambda line: Pair(line.text("anchor"), line.text("positive"), line.category()),
+    )
 
 
 def read_scored(path: str | Path) -> list[ScoredPair]:
-    """Read rows of ``{"sentence1", "sentence2", "score"}``; TableError names the first bad line."""
-    return [
-        ScoredPair(line.text("sentence1"), line.text("sentence2"), line.score())
-        for line in _json_lines(path)
-    ]
+    """Read rows of ``{"sentence1", "sentence2", "score"}``; TableError names all bad lines."""
+    return _read(
+        path,
+        lambda bad: _json_lines(path, bad),
+        lambda line: ScoredPair(line.text("sentence1"), line.text("sentence2"), line.score()),
+    )
 
 
 def write(path: Path, rows: Iterable[Triplet | Pair | ScoredPair]) -> None:
@@ -86,9 +97,36 @@ def write(path: Path, rows: Iterable[Triplet | Pair | ScoredPair]) -> None:
             file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
 
+class _BadLineError(ValueError):
+    """What is wrong with a line, and the cure."""
+
+
+class _NothingToGoBy(Exception):  # noqa: N818 (no error: the row is left out)
+    """A text of a row is nothing to go by."""
+
+
+def _read(
+    path: str | Path, read: Callable[[BadRows], list[_Line]], make: Callable[[_Line], AnyRow]
+) -> list[AnyRow]:
+    bad = BadRows(str(path))
+    lines = read(bad)
+    bad.total = len(lines) + len(bad.reasons)
+    rows = []
+    for line in lines:
+        try:
+            rows.append(make(line))
+        except _BadLineError as error:
+            bad.add(line.number, str(error))
+        except _NothingToGoBy:
+            bad.blank.append(line.number)
+    bad.check()
+    if not rows:
+        raise TableError(f"{path}: no row is left that something could be learned from.")
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
-    path: str | Path
     number: int
     values: dict[str, Any]
 
@@ -96,12 +134,14 @@ class _Line:
         value = self._value(key)
         if not isinstance(value, str):
             raise self._error(f"{key!r} must be a text in quotes, not {_short(value)}")
-        if is_blank(value):
-            raise self._error(f"the text of {key!r} has no letter and no digit")
         try:
             value.encode()
         except UnicodeEncodeError:
             raise self._error(f"the text of {key!r} has half a character (\\ud800)") from None
+        if not normalize(value):
+            raise self._error(f"the text of {key!r} is empty")
+        if is_blank(value):
+            raise _NothingToGoBy
         return value
 
     def score(self) -> float:
@@ -124,17 +164,17 @@ class _Line:
             raise self._error(f"the key {key!r} is missing; the line has {keys}")
         return self.values[key]
 
-    def _error(self, problem: str) -> TableError:
-        return TableError(f"{self.path}, line {self.number}: {problem}. Correct or remove it.")
+    def _error(self, problem: str) -> _BadLineError:
+        return _BadLineError(f"{problem}. Correct or remove it.")
 
 
-def _lines(path: str | Path, columns: tuple[str, ...]) -> list[_Line]:
+def _lines(path: str | Path, columns: tuple[str, ...], bad: BadRows) -> list[_Line]:
     if Path(path).suffix.lower() not in _TABLES:
-        return _json_lines(path)
-    rows = read_csv(path, columns, ("category",))
-    if not rows:
+        return _json_lines(path, bad)
+    rows = read_csv(path, columns, ("category",), bad)
+    if not rows and not bad.reasons:
         raise TableError(f"{path}: there is no row below the header.")
-    return [_Line(path, row.line, _with_null(row.values)) for row in rows]
+    return [_Line(row.line, _with_null(row.values)) for row in rows]
 
 
 def _with_null(values: dict[str, str]) -> dict[str, Any]:
@@ -145,7 +185,7 @@ def _with_null(values: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _json_lines(path: str | Path) -> list[_Line]:
+def _json_lines(path: str | Path, bad: BadRows) -> list[_Line]:
     lines = []
     # Not splitlines(): a text may contain a line separator that is none in JSON.
     for number, line in enumerate(read_text(Path(path)).split("\n"), start=1):
@@ -156,12 +196,10 @@ def _json_lines(path: str | Path) -> list[_Line]:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
-            raise TableError(
-                f"{path}, line {number}: not a JSON object, which every line must be: "
-                f"{_short(line)}."
-            )
-        lines.append(_Line(path, number, values))
-    if not lines:
+            bad.add(number, f"not a JSON object, which every line must be: {_short(line)}.")
+        else:
+            lines.append(_Line(number, values))
+    if not lines and not bad.reasons:
         raise TableError(f"{path}: the file is empty. It must have one JSON object per line.")
     return lines
 

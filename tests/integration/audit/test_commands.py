@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from marketplace_ai.audit import audited_postings, stops
+from marketplace_ai.audit.counted_answers import counted_answers
 from marketplace_ai.doctor.diagnose import examine
 from marketplace_ai.doctor.finding import Finding
 from marketplace_ai.fitting import fit_classifier, labeled_postings
@@ -37,7 +38,7 @@ class TestFittingOnAudits:
         for n in range(number):
             job = JobPosting.objects.create(title=f"{texts[n % 3]} {n}")
             AuditedPosting.objects.create(
-                posting=job, outcome=Outcome.REVIEW, text_digest=b"",
+                posting=job, outcome=Outcome.REVIEW, text_digest=b"", draw_probability=0.01,
                 drawn_at=timezone.now() - dt.timedelta(minutes=number - n),
             )  # fmt: skip
             AuditedPosting.objects.filter(posting=job).update(text_digest=text_digest(job))
@@ -52,7 +53,7 @@ class TestFittingOnAudits:
         AuditedPosting.objects.filter(pk=homeless.pk).update(answer=None, answer_key="slettet")
         found = labeled_postings.read_audits(Target())
         assert (found.rows, found.answered, found.needed) == ([], 3, 99)
-        assert audited_postings.labeled_texts() == [
+        assert audited_postings.labeled_texts(counted_answers()) == [
             ("Male rom 3", str(catalog["maling"].pk), ""),
             ("Bytte kran 4", str(catalog["rorlegger"].pk), ""),
             ("Hei 5", None, ""),
@@ -77,7 +78,7 @@ class TestFittingOnAudits:
     ) -> None:
         self.answered(catalog, 3)
         output = call("fit_classifier")
-        assert "3 audited postings are answered, 99 are needed" in output
+        assert "3 answers about audited postings count, 99 are needed" in output
         assert "calibrated on cross-validation on exemplars" in output
         assert call_json("fit_classifier")["calibrated_on"] == "exemplars"
 

@@ -48,7 +48,7 @@ class TestImportCatalog:
     @pytest.mark.parametrize(
         ("rows", "said"),
         [
-            ("ny,ukjent,Ny", "line 3: the parent 'ukjent' is neither in the file nor"),
+            ("ny,ukjent,Ny", "line 3: the parent 'ukjent' has no row of its own"),
             ("a,,A igjen", "line 3: the slug 'a' stands in line 2 already."),
             (",,Uten", "line 3: slug and name_nb must not be empty."),
             ("uten,,", "line 3: slug and name_nb must not be empty."),
@@ -118,15 +118,11 @@ class TestImportExemplars:
         assert call("import_exemplars", file).startswith("0 exemplars added, 2 were there")
         assert Exemplar.objects.count() == 2
 
-    @pytest.mark.parametrize("row", [",none", '"  ",none', "\u200b,none", "?!,maling"])
+    @pytest.mark.parametrize("row", [",none", '"  ",none', "\u200b,none"])
     def test_an_empty_text_is_refused(self, catalog: Any, table: Any, row: str) -> None:
         said = refused("import_exemplars", table(f"text,category\nMale,maling\n{row}\n"))
-        assert "line 3: the text has no letter and no digit." in said
+        assert "line 3: the text is empty. Fill it in, or remove the row." in said
         assert Exemplar.objects.count() == 0
-
-    def test_punctuation_may_show_what_fits_no_category(self, table: Any) -> None:
-        call("import_exemplars", table("text,category\n???,none\n"))
-        assert Exemplar.objects.get().is_none
 
     def test_an_empty_category_is_refused(self, catalog: Any, table: Any) -> None:
         said = refused("import_exemplars", table("text,category\nMale,\n"))
@@ -179,7 +175,7 @@ class TestImportExemplars:
         call("import_exemplars", file)
         assert Exemplar.objects.get().text == "Male stue"
         only_a_number = table("text,category\n12345678,maling\n")
-        assert "line 2: the text has no letter" in refused("import_exemplars", only_a_number)
+        assert call("import_exemplars", only_a_number).startswith("0 exemplars added")
 
     def test_a_row_that_the_adapter_cannot_clean_is_named(
         self, catalog: Any, table: Any, monkeypatch: Any
@@ -200,7 +196,7 @@ class TestImportExemplars:
         bad = JobPosting.objects.create(title="Klippe", category=catalog["plen"])
         monkeypatch.setattr(JobAdapter, "clean", lambda self, text: {"Male": text}[text])
         said = refused("import_exemplars", from_jobs=True)
-        assert f"The adapter fails on the posting {bad.pk}: KeyError: 'Klippe'" in said
+        assert f"posting {bad.pk}: the adapter fails on it: KeyError: 'Klippe'" in said
         assert Exemplar.objects.count() == 0
 
     def test_from_jobs_takes_postings_without_a_date_last(

@@ -29,7 +29,7 @@ GOOD = HEADER + "".join(
 #: What is said of a file where a command takes it, or why it does not.
 ONE_TEXT = "all 6 rows have one text, 'Male tak'"
 CONFLICT = "texts have several labels; the first: 'Male tak 0' is maling (line 2), plen (line 3)"
-PLACEHOLDER = "line 3: the category is 'n/a', which names none (so in 2 of 4 rows)"
+PLACEHOLDER = "line 3: the category is 'n/a', which names none; write 'none'"
 CIRCLE = "line 2: 'maling' would be its own ancestor"
 NOTHING = "there is no row below the header"
 FEW = "only one category has labeled texts"
@@ -99,8 +99,8 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "blank text": (
         f"{HEADER}...,maling\nLuke bed,plen\n",
-        "line 2: the text",
-        {"test": "2 test rows"},
+        "1 of 2 texts are left out: they are nothing to go by",
+        {"test": "2 test rows", "mine": "only one category"},
     ),
     "two categories in a row": (
         f"{HEADER}Male tak,maling|plen\nLuke bed,plen\n",

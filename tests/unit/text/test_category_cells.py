@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace_ai.text.bad_rows import BadRows
 from marketplace_ai.text.category_cells import category_cells, says_nothing, single_categories
+from marketplace_ai.text.circles import find_circle
 from marketplace_ai.text.csv_files import Row, TableError
 from marketplace_ai.text.labeled_csv import read_rows
-from marketplace_ai.text.parents import find_circle, merge_parents, read_catalog
+from marketplace_ai.text.parents import merge_parents, read_catalog
 from marketplace_ai.text.reading_notes import told_to
 from marketplace_ai.training.data.row_files import read_pairs
 
@@ -37,15 +39,17 @@ def rows(*cells: str) -> list[Row]:
 
 @pytest.mark.parametrize("cell", PLACEHOLDERS)
 def test_a_placeholder_is_no_category_and_all_are_counted(cell: str) -> None:
-    with pytest.raises(TableError) as caught:
-        category_cells("f.csv", rows("a", cell, "b", cell))
-    assert str(caught.value).startswith("f.csv, line 3: the category is ")
-    assert "(so in 2 of 4 rows)" in str(caught.value)
-    assert (repr(cell) if cell else "empty") in str(caught.value)
+    bad = BadRows("f.csv")
+    found = category_cells(bad, rows("a", cell, "b", cell))
+    assert [labels for _, labels in found] == [("a",), ("b",)]
+    assert list(bad.reasons) == [3, 5]
+    assert bad.reasons[3].startswith("the category is ")
+    assert (repr(cell) if cell else "empty") in bad.reasons[3]
 
 
 def test_a_category_may_look_like_a_placeholder() -> None:
-    assert category_cells("f.csv", rows("na", "a|na", "x|y"), {"na", "x|y"}) == [
+    found = category_cells(BadRows("f.csv"), rows("na", "a|na", "x|y"), {"na", "x|y"})
+    assert [labels for _, labels in found] == [
         ("na",),
         ("a", "na"),
         ("x|y",),
@@ -56,9 +60,8 @@ def test_a_category_may_look_like_a_placeholder() -> None:
 def test_none_in_capitals_fits_no_category_and_is_told() -> None:
     told: list[str] = []
     with told_to(told.append):
-        assert single_categories("f.csv", rows("None", "a", "NONE", "None", "none")) == [
-            None, "a", None, None, None,
-        ]  # fmt: skip
+        found = single_categories(BadRows("f.csv"), rows("None", "a", "NONE", "None", "none"))
+    assert [label for _, label in found] == [None, "a", None, None, None]
     assert told == [
         "f.csv: 2 times 'None', 1 times 'NONE' in the column category, read as 'none': fits no "
         "category."
@@ -66,8 +69,9 @@ def test_none_in_capitals_fits_no_category_and_is_told() -> None:
 
 
 def test_one_category_is_asked_for() -> None:
-    with pytest.raises(TableError, match="line 3: 2 categories"):
-        single_categories("f.csv", rows("a", "a|b"))
+    bad = BadRows("f.csv")
+    assert len(single_categories(bad, rows("a", "a|b"))) == 1
+    assert bad.reasons[3].startswith("2 categories")
 
 
 def test_a_placeholder_in_the_column_parent_is_no_parent(tmp_path: Path) -> None:

@@ -73,9 +73,14 @@ def test_bad_rows_are_named(tmp_path: Path, content: str, message: str) -> None:
 
 
 def test_what_is_learnt_from_must_say_something(tmp_path: Path) -> None:
-    content = "text,category\n...,none\n...,a\n"
-    assert refused(tmp_path, content, for_fitting=True).startswith(", line 3: the text has no")
-    assert len(read_rows(write(tmp_path, content))) == 2
+    content = "text,category\nHei,none\n...,none\nola@example.com,a\n"
+    rows = read_rows(write(tmp_path, content), for_fitting=True)
+    assert (list(rows.texts), list(rows.left_out.blank)) == (["Hei"], [3, 4])
+    assert len(read_rows(write(tmp_path, content))) == 3
+    nothing = "text,category\n...,none\n900 12 345,a\n"
+    assert "no row is left" in refused(tmp_path, nothing, for_fitting=True)
+    empty = "text,category\nHei,none\n,a\n"
+    assert refused(tmp_path, empty, for_fitting=True).startswith(", line 3: the text is empty")
 
 
 def test_a_bad_row_outside_the_filter_harms_nobody(tmp_path: Path) -> None:

@@ -144,8 +144,8 @@ def test_a_workbook_is_read_as_people_see_it(tmp_path: Path) -> None:
     ("sheets", "said"),
     [
         ([[["text", "category"]], [["text", "category"]]], "'Sheet', 'Sheet1' all have"),
-        ([[["text", "category"], ["=A1", "a"]]], "line 2 of 'Sheet': the cell A2 has a formula"),
-        ([[["text", "category"], ["#REF!", "a"]]], "the cell A2 shows #REF!"),
+        ([[["text", "category"], ["=A1", "a"]]], "line 2: the cell A2 of 'Sheet' has a formula"),
+        ([[["text", "category"], ["#REF!", "a"]]], "the cell A2 of 'Sheet' shows #REF!"),
         ([[["tekst", "category"]]], "'text' is missing"),
     ],
 )

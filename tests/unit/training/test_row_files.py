@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.text.normalize import is_blank
+from marketplace_ai.text.reading_notes import told_to
 from marketplace_ai.training.data.row_files import (
     Pair,
     ScoredPair,
@@ -82,7 +83,7 @@ def test_a_file_of_another_program_is_read(tmp_path: Path) -> None:
         ),
         ('{"sentence1": 3, "sentence2": "b", "score": 1}', "'sentence1' must be a text in quotes"),
         ('{"sentence1": "a", "sentence2": null, "score": 1}', "'sentence2' must be a text"),
-        ('{"sentence1": "a", "sentence2": " .\\n", "score": 1}', "'sentence2' has no letter"),
+        ('{"sentence1": "a", "sentence2": " \\n", "score": 1}', "'sentence2' is empty"),
         ('{"sentence1": "a\\ud800", "sentence2": "b", "score": 1}', "'sentence1' has half a"),
         ('{"sentence1": "a", "sentence2": "b"}', "the key 'score' is missing"),
         ('{"sentence1": "a", "sentence2": "b", "score": "1"}', "'score' must be a number"),
@@ -128,9 +129,43 @@ def test_triplets_and_pairs_are_read_from_csv_too(tmp_path: Path) -> None:
     file.write_text("anchor,positive,negative,category\na,b,c,\nd,e,f,g\n", encoding="utf-8")
     assert read_triplets(file) == [Triplet("a", "b", "c"), Triplet("d", "e", "f", "g")]
     assert read_pairs(file) == [Pair("a", "b"), Pair("d", "e", "g")]
-    file.write_text("anchor,positive,negative\na,b,c\na,...,c\n", encoding="utf-8")
-    with pytest.raises(TableError, match=r"rows\.csv, line 3: the text of 'positive' has no"):
+    file.write_text("anchor,positive,negative\na,b,c\na,,c\nd\n,b,c\n", encoding="utf-8")
+    with pytest.raises(TableError) as caught:
         read_triplets(file)
+    assert "line 3: the text of 'positive' is empty. Correct or remove it." in str(caught.value)
+    assert "line 4: 1 cells where the header has 3" in str(caught.value)
+    assert "line 5: the text of 'anchor' is empty" in str(caught.value)
+
+
+def test_rows_with_a_text_that_is_nothing_to_go_by_are_left_out_and_told(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("anchor,positive\na,b\n...,b\na,https://a.no/1\n", encoding="utf-8")
+    told: list[str] = []
+    with told_to(told.append):
+        assert read_pairs(file) == [Pair("a", "b")]
+    assert told == [
+        f"{file}: 2 of 3 texts are left out: they are nothing to go by, without a letter or digit "
+        "after scrubbing (lines 3, 4)."
+    ]
+
+
+def test_a_file_of_nothing_to_go_by_is_refused(tmp_path: Path) -> None:
+    message = error_message(tmp_path, read_pairs, '{"anchor": "...", "positive": "a"}\n')
+    assert message == ": no row is left that something could be learned from."
+
+
+def test_all_bad_lines_are_named_at_once(tmp_path: Path) -> None:
+    row = '{"anchor": "a", "positive": "b"}'
+    lines = f'{row}\nno\n{{"anchor": "a"}}\n{{"anchor": 1, "positive": "b"}}\n'
+    message = error_message(tmp_path, read_pairs, lines)
+    assert message.startswith(", line 2: not a JSON object, which every line must be: no.")
+    assert ", line 3: the key 'positive' is missing" in message
+    assert ", line 4: 'anchor' must be a text" in message
+    assert message.endswith("3 of 4 rows cannot be used.")
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
     file.write_text("anchor,positive,negative\n", encoding="utf-8")
     with pytest.raises(TableError, match="no row below the header"):
         read_triplets(file)
