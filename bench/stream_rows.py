@@ -12,8 +12,8 @@ from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.evaluation.vectors import EncodedRows
 from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
 from marketplace_ai.management.console import progress
+from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.labeled_csv import read_rows
-from marketplace_ai.text.parents import Parents
 
 from .catalogue import TARGET
 from .inputs import ROOT, catalogue, encoded, encoded_rows, labeled, out_of_fold, public_split

@@ -9,7 +9,13 @@ import numpy.typing as npt
 
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
-from .labeled import LabeledTexts, families_of, kin_of
+from .labeled import (
+    LabeledTexts,
+    families_of,
+    given_families,
+    kin_of,
+    near_duplicates_of,
+)
 from .linear_heads import to_class_ids
 from .near_duplicates import group_folds
 from .opinion_pool import ModelScores, exemplar_prior
@@ -56,16 +62,17 @@ def cross_fit(
     classes = exemplar_model.classes
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
-    families = families_of(exemplars) if calibration is None else families_of(exemplars, rows)
-    # Who is judged, and the families of exemplars that must not teach it.
-    kin, count = (
-        (kin_of(exemplars), FOLDS_OF_EXEMPLARS) if calibration is None else (families, FOLDS)
-    )
-    exemplar_kin, kin = kin[: len(exemplars)], kin[-len(rows) :]
+    parts = (exemplars,) if calibration is None else (exemplars, rows)
+    families = families_of(*parts)
+    # What of the exemplars must not teach a row is wider than what counts once as evidence: kin by
+    # meaning, and near-duplicates that people count to another family.
+    kin = kin_of(exemplars) if calibration is None else families
+    groupings = [kin, near_duplicates_of(*parts)] if given_families(*parts) else [kin]
     y_true = to_class_ids(rows.labels, classes)
-    folds = group_folds(kin, y_true, count, seed)
+    count = FOLDS_OF_EXEMPLARS if calibration is None else FOLDS
+    folds = group_folds(kin[-len(rows) :], y_true, count, seed)
     model_scores, models = _score_folds(
-        exemplar_model, exemplars, descriptions, exemplar_kin, rows, kin, folds, seed
+        exemplar_model, exemplars, descriptions, rows, groupings, folds, seed
     )
 
     pooled = np.zeros((len(rows), len(classes)))
@@ -105,20 +112,25 @@ def _score_folds(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
     descriptions: LabeledTexts | None,
-    exemplar_kin: npt.NDArray[np.intp],
     rows: LabeledTexts,
-    kin: npt.NDArray[np.intp],
+    groupings: list[npt.NDArray[np.intp]],
     folds: list[npt.NDArray[np.intp]],
     seed: int,
 ) -> tuple[ModelScores, list[ExemplarModel]]:
-    """The rows' model scores, and for each fold the exemplar model that gave them."""
-    if not np.isin(exemplar_kin, kin).any():
+    """The rows' model scores, and for each fold the exemplar model that gave them.
+
+    ``groupings``: numbers for the exemplars, and then the rows; an exemplar that is in the group of
+    a row by any of them does not teach it.
+    """
+    groups = [(each[: len(exemplars)], each[-len(rows) :]) for each in groupings]
+    if not any(np.isin(of_exemplars, of_rows).any() for of_exemplars, of_rows in groups):
         index = exemplar_model.index(exemplars, descriptions)
         return exemplar_model.score_rows(index, rows), [exemplar_model] * len(folds)
     parts: list[ModelScores] = []
     models: list[ExemplarModel] = []
     for fold in folds:
-        kept = exemplars.take(np.flatnonzero(~np.isin(exemplar_kin, kin[fold])))
+        near = [np.isin(of_exemplars, of_rows[fold]) for of_exemplars, of_rows in groups]
+        kept = exemplars.take(np.flatnonzero(~np.logical_or.reduce(near)))
         model = ExemplarModel.fit(kept, exemplar_model.classes, seed, descriptions)
         parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
         models.append(model)

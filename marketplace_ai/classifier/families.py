@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from .near_duplicates import near_duplicate_groups
 from .nearest_by_meaning import join_by_meaning
@@ -33,11 +31,11 @@ def find_families(
 
     ``vectors``: unit vectors (n, d) by which texts of one meaning are found; None where there are
     none. ``given``: the family of each text as people know it, "" where they do not; empty if they
-    know none. Texts of one given family belong together. Two given families are joined by nothing
-    but a text that both have: people know better than a comparison of vectors.
+    know none. Texts of one given family belong together, and two given families are never joined:
+    customers who ask for the same thing would otherwise be one family, and soon all of them.
     """
     names = _numbered(given, len(texts))
-    families = _joined(near_duplicate_groups(texts), names)
+    families = _with_names(near_duplicate_groups(texts), names)
     if vectors is None:
         return families
     return join_by_meaning(vectors, families, MAX_BY_MEANING, names >= 0)
@@ -50,11 +48,10 @@ def _numbered(given: Sequence[str], rows: int) -> Codes:
     return np.fromiter(codes, dtype=np.intp, count=rows) if len(given) else np.full(rows, -1)
 
 
-def _joined(groups: Codes, names: Codes) -> Codes:
-    """The groups (n,), joined where they have a text of one name (n,), -1 for none."""
+def _with_names(groups: Codes, names: Codes) -> Codes:
+    """The ``groups`` (n,), but what has a name, or is in a group with one, is of the first such."""
     known = np.flatnonzero(names >= 0)
-    first = int(groups.max(initial=-1)) + 1
-    size = first + int(names.max(initial=-1)) + 1
-    links = (np.ones(len(known)), (groups[known], first + names[known]))
-    joined = connected_components(sp.coo_matrix(links, (size, size)), directed=False)[1]
-    return np.asarray(joined[groups], dtype=np.intp)
+    first = np.full(int(groups.max(initial=-1)) + 1, -1)
+    first[groups[known[::-1]]] = names[known[::-1]]
+    named = np.where(names >= 0, names, first[groups])
+    return np.where(named >= 0, named, int(names.max(initial=-1)) + 1 + groups)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .families import find_families
+from .near_duplicates import near_duplicate_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,11 @@ def families_of(*parts: LabeledTexts) -> npt.NDArray[np.intp]:
     """
     texts = [text for part in parts for text in part.texts]
     return find_families(texts, given=given_families(*parts))
+
+
+def near_duplicates_of(*parts: LabeledTexts) -> npt.NDArray[np.intp]:
+    """Number the groups of near-duplicate texts of ``parts`` in turn: intp, whatever is given."""
+    return near_duplicate_groups([text for part in parts for text in part.texts])
 
 
 def kin_of(exemplars: LabeledTexts) -> npt.NDArray[np.intp]:

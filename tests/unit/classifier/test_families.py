@@ -53,9 +53,29 @@ def test_a_given_family_is_whole_and_two_are_never_joined_by_meaning() -> None:
     assert len(set(families[:4])) == 4
 
 
-def test_a_text_that_two_given_families_share_joins_them() -> None:
-    families = find_families(["Male stue", "Felle tre", "MALE stue!", "Bytte kran"], given="abcc")
-    assert families[0] == families[2] == families[3] != families[1]
+def test_customers_who_ask_for_the_same_are_not_one_family() -> None:
+    texts = ["Male stue", "Felle tre", "MALE stue!", "Bytte kran", "Male  stue", "Legge gulv"]
+    families = find_families(texts, given=["a", "a", "b", "b", "", ""])
+    assert families[0] == families[1] == families[4]
+    assert families[2] == families[3] != families[0]
+    assert families[5] not in families[:5]
+
+
+@pytest.mark.slow
+def test_a_near_duplicate_of_another_family_does_not_teach() -> None:
+    """Each text twice, by two customers; the labels mean nothing, so that only a copy tells."""
+    rows = world(24, 24, seed=3)
+    copies = np.tile(np.arange(len(rows)), 2)
+    labels = np.random.default_rng(4).permutation([f"k{n % 4}" for n in range(len(rows))])
+    twice = LabeledTexts(
+        [words(len(rows))[row] for row in copies],
+        rows.vectors[copies],
+        [labels[row] for row in copies],
+        [f"customer {n % 101}" for n in range(len(copies))],
+    )
+    scored = Classifier.fit(twice).out_of_fold
+    assert scored is not None
+    assert (scored.first_choice == scored.y_true).mean() < 0.5
 
 
 @settings(max_examples=30, deadline=None)

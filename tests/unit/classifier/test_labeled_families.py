@@ -72,7 +72,7 @@ def test_a_fold_is_scored_without_its_families(
     exemplars = in_families(world(12, 4, 1), 4)
     Classifier.fit(exemplars, target=Target(0.9))
     judged = [pair for pair in fitted_on if pair[1]]
-    assert len(judged) == cross_fitting.FOLDS
+    assert len(judged) == cross_fitting.FOLDS_OF_EXEMPLARS
     assert not any(taught & asked for taught, asked in judged)
 
 
