@@ -28,6 +28,7 @@ from . import (
     speed,
     strangers,
     training,
+    tuned,
 )
 from .rows import Benchmark, read, run, say, table
 
@@ -52,6 +53,7 @@ def benchmarks() -> list[Benchmark]:
         scrub,
         queue,
         training,
+        tuned,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

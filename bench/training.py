@@ -25,7 +25,7 @@ from marketplace_ai.encoding import load_encoder
 from marketplace_ai.encoding.sources import find_directory
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.inputs import Inputs
-from marketplace_ai.evaluation.vectors import encode
+from marketplace_ai.evaluation.vectors import encode, encode_inputs
 from marketplace_ai.management.console import progress
 from marketplace_ai.promotion.checks import NEGLIGIBLE_COVERAGE_DROP
 from marketplace_ai.text.labeled_csv import LabeledRows, read_rows
@@ -133,11 +133,15 @@ def classifier_accuracy(setup: Setup | None) -> float:
     The training texts vote, so this is about the most that can be learned from them.
     """
     mined, inputs = _mined(CATALOGUE_FILE), catalogue()
-    text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
+    text_encoder = encoder() if setup is None else load_trained(trained(CATALOGUE_FILE, setup)[0])
     files = [read_rows(str(mined / "train_rows.csv"), for_fitting=True), inputs.calibration]
+    rows, *postings = (part for part in files if part)
     exemplars, labeled = (
         encoded.labeled
-        for encoded in encode(text_encoder, [rows for rows in files if rows], progress=progress)
+        for encoded in (
+            *encode(text_encoder.reference_encoder, [rows], progress=progress),
+            *encode(text_encoder, postings, progress=progress),
+        )
     )
     classifier = Classifier.fit(exemplars, labeled, parents=inputs.parents)
     index = classifier.exemplar_model.index(exemplars)
@@ -161,7 +165,7 @@ def classifier_accuracy(setup: Setup | None) -> float:
 def paraphrase_accuracy(setup: Setup | None) -> float:
     """Accuracy on handwritten triplets that no training saw; ``setup`` None: untuned encoder."""
     rows = read_triplets(CATALOGUE / "paraphrases_nb.csv")
-    text_encoder = encoder() if setup is None else _load(trained(CATALOGUE_FILE, setup)[0])
+    text_encoder = encoder() if setup is None else load_trained(trained(CATALOGUE_FILE, setup)[0])
     return float(evaluate_triplets(text_encoder, rows)["cosine_accuracy"])
 
 
@@ -209,13 +213,15 @@ def _first(figures: dict[str, Any], name: str) -> float:
 def _figures(of: Callable[[], Inputs], file: str | None, setup: Setup | None) -> dict[str, Any]:
     """The figures of ``evaluate_classifier`` with the encoder trained on ``file``, or untuned."""
     inputs = of()
-    text_encoder = encoder() if file is None or setup is None else _load(trained(file, setup)[0])
-    encoded = encode(text_encoder, inputs.files, progress=progress)
+    text_encoder = (
+        encoder() if file is None or setup is None else load_trained(trained(file, setup)[0])
+    )
+    encoded = encode_inputs(text_encoder, inputs, progress=progress)
     return dict(evaluate(*encoded, parents=inputs.parents, progress=progress).figures)
 
 
 @cache
-def _load(directory: Path) -> Any:
+def load_trained(directory: Path) -> Any:
     return load_encoder(str(directory), cache_dir=conf.cache_dir)
 
 

@@ -29,6 +29,9 @@ class FailedCheck(StrEnum):
     GUARANTEE_REFUTED = "guarantee_refuted"
     COVERAGE_DROP = "coverage_drop"
     TRAIN_TEST_OVERLAP = "train_test_overlap"
+    UNLIKE_ACCURACY_DROP = "unlike_accuracy_drop"
+    UNLIKE_COVERAGE_DROP = "unlike_coverage_drop"
+    UNLIKE_ERRORS = "unlike_errors"
 
 
 class NotCompared(StrEnum):
@@ -202,13 +205,34 @@ class ChangedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlikeRows:
+    """Two classifiers on ``rows`` written unlike the exemplars, on which neither was calibrated.
+
+    ``left_out`` more nearly repeat an exemplar or a labeled posting, so they are not unlike.
+    ``harmless``: no wrong category is given without a person.
+    """
+
+    rows: int
+    left_out: int
+    first_choice: PairedDifference
+    automatic: PairedDifference
+    harmless: PairedDifference
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> UnlikeRows:
+        pairs = ("first_choice", "automatic", "harmless")
+        return cls(**{**values, **{name: PairedDifference(**values[name]) for name in pairs}})
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderComparison:
     """The classifiers of two encoders on the same ``rows`` (``groups``: families).
 
     ``first_choice``: the first choice is correct ("none" is one). ``parent``: its parent is, of the
     ``rows_with_parent``. ``none_recognized``: "none" was the first choice, of the ``none_rows``.
     ``automatic``: a category is given without a person. ``changed`` rows are decided differently;
-    ``changes`` has some of them, and none once the texts have been removed.
+    ``changes`` has some of them, and none once the texts have been removed. ``unlike``: the same
+    two on texts unlike the exemplars, where such were given.
     """
 
     rows: int
@@ -225,9 +249,11 @@ class EncoderComparison:
     kinds: tuple[Slice, ...]
     changed: int
     changes: tuple[ChangedRow, ...] = ()
+    unlike: UnlikeRows | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderComparison:
+        unlike = values["unlike"]
         pairs = ("first_choice", "parent", "none_recognized", "automatic")
         return cls(
             **{
@@ -238,6 +264,7 @@ class EncoderComparison:
                 "categories": tuple(map(CategorySlice.from_dict, values["categories"])),
                 "kinds": tuple(map(Slice.from_dict, values["kinds"])),
                 "changes": tuple(map(ChangedRow.from_dict, values.get("changes", ()))),
+                "unlike": None if unlike is None else UnlikeRows.from_dict(unlike),
             }
         )
 

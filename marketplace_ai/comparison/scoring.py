@@ -89,6 +89,24 @@ def replay_current(
     return Scored(correct, automatic)
 
 
+def score_new_rows(
+    classifier: Classifier,
+    exemplars: LabeledTexts,
+    descriptions: LabeledTexts | None,
+    rows: LabeledTexts,
+) -> Scored:
+    """Score rows that a classifier was neither fitted nor calibrated on, as a worker would."""
+    index = classifier.exemplar_model.index(exemplars, descriptions)
+    correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    for start in range(0, len(rows), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(rows)))
+        part = rows.take(block)
+        verdicts = classifier.predict(index, part.vectors, part.texts)
+        correct[block] = _correct([verdict.label for verdict in verdicts], part)
+        automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
+    return Scored(correct, automatic)
+
+
 def _add(index: ExemplarIndex, exemplars: LabeledTexts, rows: npt.NDArray[np.intp]) -> None:
     part = exemplars.take(rows)
     index.update(rows.tolist(), part.texts, part.labels, part.vectors)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from marketplace_ai.classifier import ArtifactError
 from marketplace_ai.comparison import encoder_comparison
 from marketplace_ai.comparison.report import ActiveEncoder, ComparisonReport, EncoderComparison
+from marketplace_ai.comparison.unlike_rows import Contender, compare_on_unlike
 from marketplace_ai.db.alias import alias
 from marketplace_ai.encoders import active as encoders
 from marketplace_ai.encoding import check_vectors
@@ -30,14 +31,13 @@ from marketplace_ai.promotion.checks import failed_checks
 from marketplace_ai.versions import activation, create
 from marketplace_ai.versions.exemplar_set import intersect, load_exemplars
 
+from .labeled_postings import LabeledPostings
 from .train_test_overlap import is_fine_tuned, without_exemplar_families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from marketplace_ai.classifier import Classifier, Guarantee, LabeledTexts
-
-    from .labeled_postings import LabeledPostings
 
 #: Characters kept of a text that is decided differently.
 MAX_TEXT_LENGTH = 500
@@ -58,11 +58,14 @@ class EvaluatedCandidate:
     report: ComparisonReport
 
 
-def texts_to_encode(encoder: Encoder, postings: LabeledPostings) -> int:
+def texts_to_encode(
+    encoder: Encoder, postings: LabeledPostings, unlike: LabeledPostings | None = None
+) -> int:
     """How many texts an evaluation will have to encode first."""
     active = Encoder.objects.active()
     both = [encoder] if active is None else [encoder, active]
-    return sum(fit_classifier.exemplars_without_vector(each) + len(postings) for each in both)
+    labeled = len(postings) + len(unlike or ())
+    return sum(fit_classifier.exemplars_without_vector(each) + labeled for each in both)
 
 
 def current_target(encoder: Encoder | None) -> Target:
@@ -79,6 +82,7 @@ def evaluate_candidate(
     *,
     target: Target,
     progress: Callable[[int], None],
+    unlike: LabeledPostings | None = None,
 ) -> EvaluatedCandidate:
     """Compare a ready encoder with the active one, and store its classifier and the report.
 
@@ -91,6 +95,8 @@ def evaluate_candidate(
         postings: labeled postings; without any, the exemplars are cross-validated.
         target: the precision and the confidence level asked for.
         progress: called with the number of texts encoded since the last call.
+        unlike: labeled texts unlike the exemplars; both are asked about them, and neither is
+            calibrated on them.
 
     Raises:
         VersionError: the encoder cannot become active.
@@ -105,8 +111,11 @@ def evaluate_candidate(
     serving = None if active is None else activation.active_version_id(active)
     unseen = without_exemplar_families(postings) if is_fine_tuned(encoder, active) else postings
 
-    labeled = _encode(encoder, unseen, progress, smoke_test=True)
-    active_labeled = None if active is None else _encode(active, unseen, progress)
+    further = unlike or LabeledPostings()
+    labeled, other = _encode(encoder, (unseen, further), progress, smoke_test=True)
+    active_labeled, active_other = (
+        (None, None) if active is None else _encode(active, (unseen, further), progress)
+    )
     exemplars = load_exemplars(encoder)
     if active is not None:
         exemplars, active_exemplars = intersect(exemplars, load_exemplars(active))
@@ -122,6 +131,12 @@ def evaluate_candidate(
     if active is not None:
         old = create.train_classifier(active_exemplars, active_labeled, target)
         results = _compare(new, old, labeled or exemplars.train, unseen)
+        if other is not None and active_other is not None:
+            candidate = Contender(new, exemplars.train, exemplars.descriptions, other)
+            current = Contender(
+                old, active_exemplars.train, active_exemplars.descriptions, active_other
+            )
+            results = replace(results, unlike=compare_on_unlike(candidate, current, labeled))
         too_few = len(unseen) < rows_needed(target)
         failed = failed_checks(
             new.guarantee,
@@ -164,24 +179,26 @@ def promote(candidate: EvaluatedCandidate, *, reason: str = "", user: Any = None
 
 def _encode(
     encoder: Encoder,
-    postings: LabeledPostings,
+    files: Sequence[LabeledPostings],
     progress: Callable[[int], None],
     *,
     smoke_test: bool = False,
-) -> LabeledTexts | None:
-    """Labeled postings with vectors of an encoder, whose exemplars are encoded as well.
+) -> list[LabeledTexts | None]:
+    """Labeled postings with vectors of an encoder, whose exemplars are encoded as well; None for
+    a file without rows.
 
     The encoder is loaded for this alone and released again: two large ones may not fit on one
     device. ``smoke_test``: load and try it even if there is nothing to encode.
     """
-    if not (smoke_test or postings.rows or fit_classifier.exemplars_without_vector(encoder)):
-        return None
+    something = any(map(len, files)) or fit_classifier.exemplars_without_vector(encoder)
+    if not (smoke_test or something):
+        return [None] * len(files)
     text_encoder = encoders.load(encoder)
     if smoke_test:
         vectors = text_encoder.encode(encoders.SMOKE_TEXTS)
         check_vectors(vectors, len(encoders.SMOKE_TEXTS), encoder.dimension)
     encode_exemplars(encoder, text_encoder, progress)
-    return fit_classifier.encode(text_encoder, postings, progress)
+    return [fit_classifier.encode(text_encoder, postings, progress) for postings in files]
 
 
 def _compare(

@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from marketplace_ai.comparison.paired_tests import SIGNIFICANCE
-from marketplace_ai.comparison.report import EncoderComparison, FailedCheck, PairedDifference
+from marketplace_ai.comparison.report import (
+    EncoderComparison,
+    FailedCheck,
+    PairedDifference,
+    UnlikeRows,
+)
 from marketplace_ai.comparison.version_comparison import MAX_COVERAGE_DROP
 from marketplace_ai.guarantee.guarantee import Guarantee
 
@@ -37,6 +42,9 @@ def failed_checks(
     - COVERAGE_DROP: fewer rows are automatic, by more than ``MAX_COVERAGE_DROP``, or significantly
       and by more than ``NEGLIGIBLE_COVERAGE_DROP``.
     - TRAIN_TEST_OVERLAP: it may have been fine-tuned on the rows (the caller says so).
+    - UNLIKE_ACCURACY_DROP, UNLIKE_COVERAGE_DROP: as above, on texts unlike the exemplars.
+    - UNLIKE_ERRORS: it gives such texts a wrong category without a person more often, and
+      significantly so.
     """
     if serving is not None and _is_stricter(serving, new):
         yield FailedCheck.WEAKER_TARGET
@@ -52,6 +60,17 @@ def failed_checks(
             yield FailedCheck.COVERAGE_DROP
     if train_test_overlap:
         yield FailedCheck.TRAIN_TEST_OVERLAP
+    if results.unlike is not None:
+        yield from _failed_on_unlike(results.unlike)
+
+
+def _failed_on_unlike(results: UnlikeRows) -> Iterator[FailedCheck]:
+    if results.first_choice.p_value < SIGNIFICANCE:
+        yield FailedCheck.UNLIKE_ACCURACY_DROP
+    if _coverage_drops(results.automatic):
+        yield FailedCheck.UNLIKE_COVERAGE_DROP
+    if results.harmless.p_value < SIGNIFICANCE:
+        yield FailedCheck.UNLIKE_ERRORS
 
 
 def _is_stricter(new: Guarantee, old: Guarantee) -> bool:

@@ -46,6 +46,15 @@ FAILED_CHECKS: dict[FailedCheck, Text] = {
         "it was fine-tuned, and too few labeled rows are left that it cannot have been trained on: "
         "compare on other rows (--calibration FILE)"
     ),
+    FailedCheck.UNLIKE_ACCURACY_DROP: _(
+        "its first choice is right less often on texts unlike the exemplars"
+    ),
+    FailedCheck.UNLIKE_COVERAGE_DROP: _(
+        "it decides less without a person of texts unlike the exemplars"
+    ),
+    FailedCheck.UNLIKE_ERRORS: _(
+        "it gives texts unlike the exemplars a wrong category more often without a person"
+    ),
 }
 NOT_COMPARED: dict[NotCompared, Text] = {
     NotCompared.FIRST_VERSION: _("It was the first one."),
@@ -99,6 +108,10 @@ def paired_figures(
     ):
         if rows:
             yield title, difference, rows
+    if (unlike := results.unlike) and unlike.rows:
+        yield _("unlike: first choice"), unlike.first_choice, unlike.rows
+        yield _("unlike: automatic"), unlike.automatic, unlike.rows
+        yield _("unlike: no false tag"), unlike.harmless, unlike.rows
 
 
 def failed_checks(report: ComparisonReport | VersionReport) -> list[str]:
@@ -114,11 +127,11 @@ def failed_checks(report: ComparisonReport | VersionReport) -> list[str]:
 def _figures(check: FailedCheck, report: ComparisonReport | VersionReport) -> str:
     """The figures behind a failed check; "" for a check without any."""
     if report.results is not None and (shares := _paired_counts(check, report.results)):
-        new, old, p_value = shares
+        new, old, p_value, rows = shares
         return gettext("%(new)s of %(rows)s labeled rows instead of %(old)s, p = %(p)s") % {
-            "new": f"{new / report.results.rows:.1%}",
-            "old": f"{old / report.results.rows:.1%}",
-            "rows": report.results.rows,
+            "new": f"{new / rows:.1%}",
+            "old": f"{old / rows:.1%}",
+            "rows": rows,
             "p": f"{p_value:.2g}",
         }
     if isinstance(report, VersionReport):
@@ -138,14 +151,27 @@ def _figures(check: FailedCheck, report: ComparisonReport | VersionReport) -> st
 
 def _paired_counts(
     check: FailedCheck, results: EncoderComparison | VersionComparison
-) -> tuple[int, int, float] | None:
-    """Rows that count for the new and the old classifier, and the p-value of the difference."""
-    if check not in (FailedCheck.ACCURACY_DROP, FailedCheck.COVERAGE_DROP):
-        return None
-    is_accuracy = check == FailedCheck.ACCURACY_DROP
+) -> tuple[int, int, float, int] | None:
+    """Rows that count for the new and the old classifier, the p-value of the difference, and of how
+    many rows they are."""
     if isinstance(results, EncoderComparison):
-        pair = results.first_choice if is_accuracy else results.automatic
-        return pair.new, pair.old, pair.p_value
-    if is_accuracy:
-        return results.new.correct, results.old.correct, results.p_value
-    return results.new.automatic, results.old.automatic, results.automatic_p_value
+        pairs = {
+            FailedCheck.ACCURACY_DROP: (results.first_choice, results.rows),
+            FailedCheck.COVERAGE_DROP: (results.automatic, results.rows),
+        }
+        if unlike := results.unlike:
+            pairs |= {
+                FailedCheck.UNLIKE_ACCURACY_DROP: (unlike.first_choice, unlike.rows),
+                FailedCheck.UNLIKE_COVERAGE_DROP: (unlike.automatic, unlike.rows),
+                FailedCheck.UNLIKE_ERRORS: (unlike.harmless, unlike.rows),
+            }
+        if check not in pairs:
+            return None
+        pair, rows = pairs[check]
+        return pair.new, pair.old, pair.p_value, rows
+    if check == FailedCheck.ACCURACY_DROP:
+        return results.new.correct, results.old.correct, results.p_value, results.rows
+    if check == FailedCheck.COVERAGE_DROP:
+        p_value = results.automatic_p_value
+        return results.new.automatic, results.old.automatic, p_value, results.rows
+    return None

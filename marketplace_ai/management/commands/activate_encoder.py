@@ -31,14 +31,20 @@ class Command(DatabaseCommand):
         "Make a ready encoder the active one if it passes the comparison: a classifier for it and "
         "one for the active encoder are fitted on the same exemplars and predict the same labeled "
         "rows. It is refused, with the table that says why, if its first choice is right less "
-        "often, if it decides less without a person, or if its guarantee does not hold. FILE is as "
-        "for fit_classifier; a column 'kind' adds figures for each kind of text. Workers follow "
+        "often, if it decides less without a person, or if its guarantee does not hold. Files are "
+        "as for fit_classifier; a column 'kind' adds figures for each kind of text. Workers follow "
         "with their next batch. rollback_encoder is the way back."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("encoder", metavar="NAME")
         parser.add_argument("--calibration", metavar="FILE", help="labeled postings: CSV or .xlsx")
+        parser.add_argument(
+            "--unlike",
+            metavar="FILE",
+            help="labeled texts unlike the exemplars (short, other spellings and languages): both "
+            "encoders are asked about them, neither is calibrated on them",
+        )
         parser.add_argument(
             "--target-precision",
             type=float,
@@ -105,16 +111,18 @@ class Command(DatabaseCommand):
         self, encoder: Encoder, options: dict[str, Any]
     ) -> tuple[EvaluatedCandidate, Promotion | None]:
         """Compare, and promote unless that is not wanted; the promotion, if there was one."""
-        from marketplace_ai.fitting import compare_encoders
+        from marketplace_ai.fitting import compare_encoders, labeled_postings
 
         postings = self._labeled_postings(options)
-        total = compare_encoders.texts_to_encode(encoder, postings)
+        unlike = labeled_postings.read_file(options["unlike"]) if options["unlike"] else None
+        total = compare_encoders.texts_to_encode(encoder, postings, unlike)
         with progress("Encoding by both", total, quiet=options["json"]) as advance:
             candidate = compare_encoders.evaluate_candidate(
                 encoder,
                 postings,
                 target=Target(options["target_precision"], options["confidence"]),
                 progress=advance,
+                unlike=unlike,
             )
         if options["dry_run"] or (candidate.report.failed_checks and not options["force"]):
             return candidate, None

@@ -27,7 +27,7 @@ from tests.integration.encoders.factories import state
 from tests.integration.versions.test_versions import WORDS
 from tests.integration.worker_runs import current, drain, fit
 
-from .factories import candidate, labeled
+from .factories import candidate, in_other_words, labeled, understands_synonyms
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -178,6 +178,24 @@ class TestTheComparison:
         assert state(small) == EncoderState.READY
         assert not Promotion.objects.exists()
         assert small.comparison["failed_checks"][0] == "accuracy_drop"
+
+    def test_one_that_is_worse_on_texts_unlike_the_exemplars_is_refused(
+        self, small: Encoder, asked: dict[str, Any], tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        understands_synonyms(monkeypatch, 64)
+        (tmp_path / "unlike").mkdir()
+        unlike = in_other_words(tmp_path / "unlike")
+        call("activate_encoder", "small", dry_run=True, **asked)
+        message = failed("activate_encoder", "small", unlike=unlike, **asked)
+        assert "less often on texts unlike the exemplars (" in message
+        assert "of 150 labeled rows instead of" in message
+        small.refresh_from_db()
+        assert small.comparison["failed_checks"][0] == "unlike_accuracy_drop"
+        assert small.comparison["unlike"]["rows"] == 150
+        table = call_json(
+            "activate_encoder", "small", unlike=unlike, force=True, reason="x", **asked
+        )
+        assert table["active"]
 
     def test_its_changes_are_stored_with_both_predictions(
         self, small: Encoder, worse: dict[str, Any]

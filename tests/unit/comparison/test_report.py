@@ -23,6 +23,7 @@ from marketplace_ai.comparison.report import (
     ReportError,
     RowPrediction,
     Slice,
+    UnlikeRows,
     VersionComparison,
     VersionReport,
 )
@@ -46,6 +47,7 @@ RESULTS = EncoderComparison(
             RowPrediction(None, 0.4, "review"), RowPrediction("3", 0.9, "automatic"),
         ),
     ),
+    unlike=UnlikeRows(150, 2, first_choice=PAIR, automatic=PAIR, harmless=PAIR),
 )  # fmt: skip
 REPORT = ComparisonReport(
     encoder="small", compared_at="2026-11-01T12:00:00+00:00", target_precision=0.97,
