@@ -15,11 +15,12 @@ from marketplace_ai.text.normalize import same_text_key
 
 from .ngrams import count_ngrams
 
+Floats = npt.NDArray[np.float64]
+
 #: Texts with a higher cosine of their n-grams are one text, retyped or with a new date.
 NEAR_DUPLICATE = 0.9
-#: Distinct texts from which on frequent n-grams count as boilerplate: among fewer, what all share
-#: may be what they say.
-_ENOUGH_TEXTS = 3
+#: Among fewer texts than this, what all share may be what they say, and is no boilerplate.
+_FEW_TEXTS = 3
 _BLOCK = 512
 
 
@@ -36,7 +37,7 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     keys = {key: number for number, key in enumerate(dict.fromkeys(map(same_text_key, texts)))}
     of = np.array([keys[same_text_key(text)] for text in texts], dtype=np.intp)
     distinct = [texts[row] for row in np.unique(of, return_index=True)[1]]
-    links = _links(_rarity_weighted(distinct))
+    links = _links(_weighted(count_ngrams(_lines_joined(distinct)), _rarity(distinct)))
     groups = np.full(len(distinct), -1, dtype=np.intp)
     for text in np.argsort(-np.diff(links.indptr), kind="stable"):
         if groups[text] < 0:
@@ -58,18 +59,26 @@ def _links(grams: sp.csr_matrix) -> sp.csr_matrix:
     return sp.vstack(links).tocsr()
 
 
-def _rarity_weighted(texts: Sequence[str]) -> sp.csr_matrix:
-    """Unit rows of n-grams weighted by rarity, float32 csr; empty where a text has none.
-
-    The whole text alike, not its title twice: a template may be what the title is.
-    """
-    counts = count_ngrams([" ".join(text.split()) for text in texts])
+def _rarity(texts: Sequence[str]) -> Floats:
+    """What saying each n-gram is worth among ``texts``: float64 (BUCKETS,), next to 0 where most
+    say it."""
+    counts = count_ngrams(_lines_joined(texts))
     frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    rarity = np.log((1 + len(texts)) / (1 + frequency)) + min(1.0, _ENOUGH_TEXTS / len(texts))
+    rarity: Floats = np.log((1 + len(texts)) / (1 + frequency))
+    return rarity + min(1.0, _FEW_TEXTS / len(texts))
+
+
+def _weighted(counts: sp.csr_matrix, rarity: Floats) -> sp.csr_matrix:
+    """Unit rows of n-grams weighted by rarity, float32 csr; empty where a text has none."""
     # Sublinear: an n-gram said five times is not five times the text.
     weights = (1 + np.log(counts.data)) * rarity[counts.indices]
     rows = sp.csr_matrix((weights.astype(np.float32), counts.indices, counts.indptr), counts.shape)
     return normalize(rows, copy=False)
+
+
+def _lines_joined(texts: Sequence[str]) -> list[str]:
+    """Each text on one line: its title does not count double, which may be a template's."""
+    return [" ".join(text.split()) for text in texts]
 
 
 def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -79,13 +88,15 @@ def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArr
     """
     same = set(map(same_text_key, others))
     found = np.array([same_text_key(text) in same for text in texts], dtype=np.bool_)
-    grams = _rarity_weighted([*others, *texts])
-    columns, rows = grams[: len(others)].T.tocsr(), grams[len(others) :]
+    if not len(texts) or not len(others):
+        return found
+    rarity = _rarity(others)
+    columns = _weighted(count_ngrams(_lines_joined(others)), rarity).T.tocsr()
+    rows = _weighted(count_ngrams(_lines_joined(texts)), rarity)
     for start in range(0, len(texts), _BLOCK):
         cosines = rows[start : start + _BLOCK] @ columns
-        if cosines.shape[1]:
-            nearest = cosines.max(axis=1).toarray().ravel()
-            found[start : start + _BLOCK] |= nearest > NEAR_DUPLICATE
+        nearest = cosines.max(axis=1).toarray().ravel()
+        found[start : start + _BLOCK] |= nearest > NEAR_DUPLICATE
     return found
 
 

@@ -42,13 +42,21 @@ def compare_versions(
     not just fitted.
     """
     labeled = exemplars if rows is None else rows
-    families = kin_of(exemplars) if rows is None else families_of(exemplars, rows)
-    exemplar_groups, row_groups = families[: len(exemplars)], families[-len(labeled) :]
-    unseen = np.flatnonzero(~np.isin(row_groups, exemplar_groups[seen]))
-    groups = row_groups[unseen]
+    parts = (exemplars,) if rows is None else (exemplars, rows)
+    families = families_of(*parts)
+    groups = families[-len(labeled) :]
+    unseen = np.flatnonzero(~np.isin(groups, families[: len(exemplars)][seen]))
+    groups = groups[unseen]
+    kin = kin_of(exemplars) if rows is None else families  # as in cross-fitting
     new_scored = score_out_of_fold(new, labeled).take(unseen)
     old_scored = replay_current(
-        old, exemplars, exemplar_groups, labeled.take(unseen), groups, seed, descriptions
+        old,
+        exemplars,
+        kin[: len(exemplars)],
+        labeled.take(unseen),
+        kin[-len(labeled) :][unseen],
+        seed,
+        descriptions,
     )
     correct = sign_test(new_scored.correct, old_scored.correct, groups)
     automatic = sign_test(new_scored.automatic, old_scored.automatic, groups)
