@@ -29,6 +29,7 @@ from . import (
     strangers,
     training,
     tuned,
+    unkind,
 )
 from .rows import Benchmark, read, run, say, table
 
@@ -53,6 +54,7 @@ def benchmarks() -> list[Benchmark]:
         scrub,
         queue,
         training,
+        unkind,
         tuned,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
