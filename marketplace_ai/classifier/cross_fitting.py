@@ -9,13 +9,7 @@ import numpy.typing as npt
 
 from .calibration import Calibration
 from .exemplar_model import ExemplarModel, has_description
-from .labeled import (
-    LabeledTexts,
-    families_of,
-    given_families,
-    kin_of,
-    near_duplicates_of,
-)
+from .labeled import LabeledTexts, find_kin
 from .linear_heads import to_class_ids
 from .near_duplicates import group_folds
 from .opinion_pool import ModelScores, exemplar_prior
@@ -62,15 +56,10 @@ def cross_fit(
     classes = exemplar_model.classes
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
-    parts = (exemplars,) if calibration is None else (exemplars, rows)
-    families = families_of(*parts)
-    # What of the exemplars must not teach a row is wider than what counts once as evidence: kin by
-    # meaning, and near-duplicates that people count to another family.
-    kin = kin_of(exemplars) if calibration is None else families
-    groupings = [kin, near_duplicates_of(*parts)] if given_families(*parts) else [kin]
+    families, groupings = find_kin(exemplars, calibration)
     y_true = to_class_ids(rows.labels, classes)
     count = FOLDS_OF_EXEMPLARS if calibration is None else FOLDS
-    folds = group_folds(kin[-len(rows) :], y_true, count, seed)
+    folds = group_folds(groupings[0][-len(rows) :], y_true, count, seed)
     model_scores, models = _score_folds(
         exemplar_model, exemplars, descriptions, rows, groupings, folds, seed
     )

@@ -26,6 +26,7 @@ def find_families(
     texts: Sequence[str],
     vectors: npt.NDArray[np.float32] | None = None,
     given: Sequence[str] = (),
+    by_text: Codes | None = None,
 ) -> Codes:
     """Number the families of ``texts``: intp (n,), equal numbers for one family.
 
@@ -33,9 +34,11 @@ def find_families(
     none. ``given``: the family of each text as people know it, "" where they do not; empty if they
     know none. Texts of one given family belong together, and two given families are never joined:
     customers who ask for the same thing would otherwise be one family, and soon all of them.
+    ``by_text``: the groups of near-duplicates where they are known already.
     """
     names = _numbered(given, len(texts))
-    families = _with_names(near_duplicate_groups(texts), names)
+    groups = near_duplicate_groups(texts) if by_text is None else by_text
+    families = _with_names(groups, names)
     if vectors is None:
         return families
     return join_by_meaning(vectors, families, MAX_BY_MEANING, names >= 0)

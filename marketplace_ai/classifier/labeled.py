@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,16 +72,31 @@ def families_of(*parts: LabeledTexts) -> npt.NDArray[np.intp]:
     return find_families(texts, given=given_families(*parts))
 
 
-def near_duplicates_of(*parts: LabeledTexts) -> npt.NDArray[np.intp]:
-    """Number the groups of near-duplicate texts of ``parts`` in turn: intp, whatever is given."""
-    return near_duplicate_groups([text for part in parts for text in part.texts])
+class Kin(NamedTuple):
+    """Who is kin among n exemplars and then b labeled rows; numbers are equal for kin.
 
-
-def kin_of(exemplars: LabeledTexts) -> npt.NDArray[np.intp]:
-    """The same of exemplars, joined by meaning too.
-
-    Exemplars were collected, and are nearer to each other than to the postings to come; so what
-    judges an exemplar must not have seen what means the same. Postings are as near to exemplars as
-    the postings to come will be.
+    ``families`` count once as evidence. ``groupings`` are wider: an exemplar teaches no row that is
+    in its group by any of them, so kin by meaning and near-duplicates of another given family do
+    not teach either. The first one keeps families whole.
     """
-    return find_families(exemplars.texts, exemplars.vectors, exemplars.families)
+
+    families: npt.NDArray[np.intp]
+    groupings: list[npt.NDArray[np.intp]]
+
+
+def find_kin(exemplars: LabeledTexts, rows: LabeledTexts | None) -> Kin:
+    """Find the kin of ``exemplars`` and ``rows`` (None: of the exemplars alone).
+
+    By meaning only among exemplars, where these stand in for rows. They were collected, and are
+    nearer to each other than to the postings to come; so what judges an exemplar must not have seen
+    what means the same. Postings are as near to exemplars as the postings to come will be.
+    """
+    parts = (exemplars,) if rows is None else (exemplars, rows)
+    texts = [text for part in parts for text in part.texts]
+    given = given_families(*parts)
+    by_text = near_duplicate_groups(texts)
+    families = find_families(texts, given=given, by_text=by_text)
+    widest = families
+    if rows is None:
+        widest = find_families(texts, exemplars.vectors, given, by_text)
+    return Kin(families, [widest, by_text] if given else [widest])

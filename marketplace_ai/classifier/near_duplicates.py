@@ -34,10 +34,13 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     """
     if not len(texts):
         return np.zeros(0, dtype=np.intp)
-    keys = {key: number for number, key in enumerate(dict.fromkeys(map(same_text_key, texts)))}
-    of = np.array([keys[same_text_key(text)] for text in texts], dtype=np.intp)
+    numbers: dict[str, int] = {}
+    of = np.array(
+        [numbers.setdefault(same_text_key(text), len(numbers)) for text in texts], dtype=np.intp
+    )
     distinct = [texts[row] for row in np.unique(of, return_index=True)[1]]
-    links = _links(_weighted(count_ngrams(_lines_joined(distinct)), _rarity(distinct)))
+    counts = count_ngrams(_lines_joined(distinct))
+    links = _links(_weighted(counts, _rarity(counts)))
     groups = np.full(len(distinct), -1, dtype=np.intp)
     for text in np.argsort(-np.diff(links.indptr), kind="stable"):
         if groups[text] < 0:
@@ -59,13 +62,13 @@ def _links(grams: sp.csr_matrix) -> sp.csr_matrix:
     return sp.vstack(links).tocsr()
 
 
-def _rarity(texts: Sequence[str]) -> Floats:
-    """What saying each n-gram is worth among ``texts``: float64 (BUCKETS,), next to 0 where most
-    say it."""
-    counts = count_ngrams(_lines_joined(texts))
+def _rarity(counts: sp.csr_matrix) -> Floats:
+    """What saying each n-gram is worth among the texts of ``counts``: float64 (BUCKETS,), next to 0
+    where most say it."""
+    texts = counts.shape[0]
     frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    rarity: Floats = np.log((1 + len(texts)) / (1 + frequency))
-    return rarity + min(1.0, _FEW_TEXTS / len(texts))
+    rarity: Floats = np.log((1 + texts) / (1 + frequency))
+    return rarity + min(1.0, _FEW_TEXTS / texts)
 
 
 def _weighted(counts: sp.csr_matrix, rarity: Floats) -> sp.csr_matrix:
@@ -90,8 +93,9 @@ def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArr
     found = np.array([same_text_key(text) in same for text in texts], dtype=np.bool_)
     if not len(texts) or not len(others):
         return found
-    rarity = _rarity(others)
-    columns = _weighted(count_ngrams(_lines_joined(others)), rarity).T.tocsr()
+    counts = count_ngrams(_lines_joined(others))
+    rarity = _rarity(counts)
+    columns = _weighted(counts, rarity).T.tocsr()
     rows = _weighted(count_ngrams(_lines_joined(texts)), rarity)
     for start in range(0, len(texts), _BLOCK):
         cosines = rows[start : start + _BLOCK] @ columns

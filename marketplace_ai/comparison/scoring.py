@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.cross_fitting import FOLDS, OutOfFold
+from marketplace_ai.classifier.cross_fitting import OutOfFold
 from marketplace_ai.classifier.exemplar_model import add_descriptions
 from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.labeled import LabeledTexts
@@ -60,32 +60,35 @@ def score_out_of_fold(classifier: Classifier, rows: LabeledTexts) -> Scored:
 def replay_current(
     old: Classifier,
     exemplars: LabeledTexts,
-    exemplar_groups: Groups,
     rows: LabeledTexts,
-    groups: Groups,
+    groupings: Sequence[tuple[Groups, Groups]],
+    count: int,
     seed: int,
     descriptions: LabeledTexts | None = None,
 ) -> Scored:
     """Score ``rows`` by an older classifier with the exemplars and descriptions of today.
 
-    ``exemplar_groups`` (n,) and ``groups`` (b,) number families. As in cross-fitting, the exemplars
-    of the family of a row leave the index while its fold is scored.
+    ``groupings`` are those of ``find_kin``, of exemplars (n,) and rows (b,). As in
+    cross-fitting, exemplars in the group of a row leave the index while its fold, one of ``count``,
+    is scored.
     """
     index = old.new_index()
     _add(index, exemplars, np.arange(len(exemplars)))
     if descriptions is not None:
         add_descriptions(index, descriptions, len(exemplars))
     correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-    for fold in group_folds(groups, to_class_ids(rows.labels, old.classes), FOLDS, seed):
-        of_family = np.flatnonzero(np.isin(exemplar_groups, groups[fold]))
-        _remove(index, of_family)
+    y_true = to_class_ids(rows.labels, old.classes)
+    for fold in group_folds(groupings[0][1], y_true, count, seed):
+        near = [np.isin(of_exemplars, of_rows[fold]) for of_exemplars, of_rows in groupings]
+        kin = np.flatnonzero(np.logical_or.reduce(near))
+        _remove(index, kin)
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
             block = fold[start : start + _BLOCK]
             part = rows.take(block)
             verdicts = old.predict(index, part.vectors, part.texts)
             correct[block] = _correct([verdict.label for verdict in verdicts], part)
             automatic[block] = [verdict.outcome == "automatic" for verdict in verdicts]
-        _add(index, exemplars, of_family)
+        _add(index, exemplars, kin)
     return Scored(correct, automatic)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from marketplace_ai.classifier.classifier import Classifier
-from marketplace_ai.classifier.labeled import LabeledTexts, families_of, kin_of
+from marketplace_ai.classifier.cross_fitting import FOLDS, FOLDS_OF_EXEMPLARS
+from marketplace_ai.classifier.labeled import LabeledTexts, find_kin
 from marketplace_ai.guarantee.guarantee import Guarantee
 
 from .paired_tests import SIGNIFICANCE, Bools, sign_test
@@ -36,25 +37,26 @@ def compare_versions(
     ``old`` was fitted.
 
     The new classifier is scored out of fold. The old one is scored as it would decide today: its
-    fitted parts with today's exemplars, except those of the family of a row of the fold, which
-    would give it the label (the new one does without them too). Rows of the family of an exemplar
-    that the old one was fitted on are left out for both. Raises ValueError for a ``new`` that was
-    not just fitted.
+    fitted parts with today's exemplars, except those that must not teach a row of the fold, because
+    they would give it the label (the new one does without them too). Rows of the family of an
+    exemplar that the old one was fitted on, and near-duplicates of one, are left out for both.
+    Raises ValueError for a ``new`` that was not just fitted.
     """
     labeled = exemplars if rows is None else rows
-    parts = (exemplars,) if rows is None else (exemplars, rows)
-    families = families_of(*parts)
-    groups = families[-len(labeled) :]
-    unseen = np.flatnonzero(~np.isin(groups, families[: len(exemplars)][seen]))
-    groups = groups[unseen]
-    kin = kin_of(exemplars) if rows is None else families  # as in cross-fitting
+    families, groupings = find_kin(exemplars, rows)
+    fitted_on = [
+        np.isin(each[-len(labeled) :], each[: len(exemplars)][seen])
+        for each in (families, *groupings[1:])
+    ]
+    unseen = np.flatnonzero(~np.logical_or.reduce(fitted_on))
+    groups = families[-len(labeled) :][unseen]
     new_scored = score_out_of_fold(new, labeled).take(unseen)
     old_scored = replay_current(
         old,
         exemplars,
-        kin[: len(exemplars)],
         labeled.take(unseen),
-        kin[-len(labeled) :][unseen],
+        [(each[: len(exemplars)], each[-len(labeled) :][unseen]) for each in groupings],
+        FOLDS_OF_EXEMPLARS if rows is None else FOLDS,
         seed,
         descriptions,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from marketplace_ai.classifier import Classifier, LabeledTexts, cross_fitting
-from marketplace_ai.classifier.labeled import families_of, given_families
+from marketplace_ai.classifier.labeled import families_of, find_kin, given_families
 from marketplace_ai.comparison.encoder_comparison import compare_encoders
 from marketplace_ai.comparison.version_comparison import compare_versions
 from marketplace_ai.evaluation.baselines import held_out_folds
@@ -110,6 +110,18 @@ def test_versions_are_compared_without_the_families_that_the_old_one_learned() -
     assert compare_versions(new, old, both, None, seen).rows == 0
     others = replace(both, families=[*first.families, *(f"new {x}" for x in later.families)])
     assert compare_versions(Classifier.fit(others), old, others, None, seen).rows == len(later)
+
+
+def test_versions_are_compared_without_texts_that_another_family_repeats() -> None:
+    """Two customers wrote the same: it gives the label away, though they are two families."""
+    exemplars, rows = (in_families(world(6, 2, 1), 1, name) for name in ("first", "second"))
+    families, (_, by_text) = find_kin(exemplars, rows)
+    assert not np.isin(families[: len(exemplars)], families[len(exemplars) :]).any()
+    assert np.isin(by_text[: len(exemplars)], by_text[len(exemplars) :]).all()
+    new = Classifier.fit(exemplars, rows)
+    seen = np.ones(len(exemplars), dtype=bool)
+    assert compare_versions(new, new, exemplars, rows, seen).rows == 0
+    assert compare_versions(new, new, exemplars, rows, ~seen).rows == len(rows)
 
 
 def test_encoders_that_see_other_families_are_compared_by_both() -> None:
