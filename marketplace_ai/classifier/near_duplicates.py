@@ -65,7 +65,7 @@ def _links(grams: sp.csr_matrix) -> sp.csr_matrix:
 def _rarity(counts: sp.csr_matrix) -> Floats:
     """What saying each n-gram is worth among the texts of ``counts``: float64 (BUCKETS,), next to 0
     where most say it."""
-    texts = counts.shape[0]
+    texts = int(counts.shape[0])
     frequency = np.bincount(counts.indices, minlength=counts.shape[1])
     rarity: Floats = np.log((1 + texts) / (1 + frequency))
     return rarity + min(1.0, _FEW_TEXTS / texts)

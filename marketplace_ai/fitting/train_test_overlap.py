@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from marketplace_ai.classifier.families import find_families
+from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.db.alias import alias
 from marketplace_ai.models import Encoder, Exemplar, ExemplarSource
-from marketplace_ai.text.normalize import same_text_key
 
 if TYPE_CHECKING:
     from .labeled_postings import LabeledPostings
@@ -19,7 +21,7 @@ def is_fine_tuned(*encoders: Encoder | None) -> bool:
 
 
 def without_exemplar_families(postings: LabeledPostings) -> LabeledPostings:
-    """The labeled postings that are of no exemplar's family, and have no exemplar's text.
+    """The labeled postings that are of no exemplar's family, and nearly repeat no exemplar.
 
     A fine-tuned encoder was most likely trained on the exemplars, and answered audits become
     exemplars. Rows of their families would flatter it, as the candidate or as the active encoder.
@@ -29,13 +31,9 @@ def without_exemplar_families(postings: LabeledPostings) -> LabeledPostings:
     texts = [text for text, _ in rows]
     asked = [text for text, _ in postings.rows]
     given = [*(name for _, name in rows), *(postings.families or [""] * len(asked))]
-    families = find_families([*texts, *asked], given=given).tolist()
-    taught = set(families[: len(texts)])
-    seen = set(map(same_text_key, texts))
-    return postings.take(
-        [
-            number
-            for number, (text, family) in enumerate(zip(asked, families[len(texts) :], strict=True))
-            if family not in taught and same_text_key(text) not in seen
-        ]
-    )
+    by_text = near_duplicate_groups([*texts, *asked])
+    families = find_families([*texts, *asked], given=given, by_text=by_text)
+    overlaps = [
+        np.isin(groups[len(texts) :], groups[: len(texts)]) for groups in (families, by_text)
+    ]
+    return postings.take(np.flatnonzero(~np.logical_or.reduce(overlaps)).tolist())

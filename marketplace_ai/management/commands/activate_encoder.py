@@ -114,7 +114,9 @@ class Command(DatabaseCommand):
         from marketplace_ai.fitting import compare_encoders, labeled_postings
 
         postings = self._labeled_postings(options)
-        unlike = labeled_postings.read_file(options["unlike"]) if options["unlike"] else None
+        unlike = None
+        if options["unlike"]:
+            unlike = labeled_postings.read_file(options["unlike"], skip_bad=options["skip_bad"])
         total = compare_encoders.texts_to_encode(encoder, postings, unlike)
         with progress("Encoding by both", total, quiet=options["json"]) as advance:
             candidate = compare_encoders.evaluate_candidate(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier.families import find_families
+from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.encoding.progress import Progress, silent
 
 from .category_tree import CategoryTree
@@ -66,9 +67,18 @@ def mine_dataset(
         notes.append(f"The corpus was sampled: {MAX_TEXTS:,} of {len(corpus):,} texts.")
         corpus = _sample(corpus, seed)
     with progress("Comparing texts", None) as advance:
-        groups = find_families(corpus.texts, given=corpus.families)
+        by_text = near_duplicate_groups(corpus.texts)
+        groups = find_families(corpus.texts, given=corpus.families, by_text=by_text)
         held_out = held_out_mask(groups, corpus.labels, test_share, seed)
-        training_rows = np.flatnonzero(~held_out)
+        # Two given families may say nearly the same: what is held out of one is not learned from
+        # another.
+        repeats = ~held_out & np.isin(by_text, by_text[held_out])
+        if repeats.any():
+            notes.append(
+                f"{int(repeats.sum()):,} texts are in no training file, because they nearly repeat "
+                "a held-out text of another family."
+            )
+        training_rows = np.flatnonzero(~held_out & ~repeats)
         pool = TextPool(training_rows, corpus.labels, groups)
         tree = CategoryTree(corpus.parents)
         similarity = _similarity(corpus, groups, training_rows)

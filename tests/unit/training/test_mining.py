@@ -26,6 +26,7 @@ from marketplace_ai.training.data.corpus import (
 from marketplace_ai.training.data.mining import MinedDataset, mine_dataset
 from marketplace_ai.training.data.sampling import TextPool, TextSampler, round_robin, shuffled_range
 from marketplace_ai.training.data.split import held_out_mask
+from marketplace_ai.training.data.training_data import TrainingData
 from marketplace_ai.training.data.triplet_miner import FAR, NEAR, SAME
 
 pytestmark = pytest.mark.slow
@@ -244,6 +245,20 @@ def test_texts_that_fit_none_are_only_negatives() -> None:
         *(text for row in dataset.test_triplets for text in row[:3]),
     ]
     assert not any(text.startswith("zzzz") for text in others)
+
+
+def test_what_repeats_a_held_out_text_of_another_family_is_not_learned() -> None:
+    builder = CorpusBuilder("x")
+    for category in "ab":
+        for number in range(12):
+            text = " ".join(f"{category}{number}ord{place}" for place in range(14))
+            builder.add(text, category, family=f"{category}{number}")
+            builder.add(f"{text} nå", category, family=f"{category}{number} again")
+    mined = mine_dataset(builder.build({}), each=50)
+    assert any("nearly repeat a held-out text" in note for note in mined.notes)
+    data = TrainingData(mined.triplets, mined.pairs, mined.scored, mined.test_triplets)
+    assert data.test and data.sets
+    assert data.leaked() == []
 
 
 def test_a_shortfall_has_a_note() -> None:
