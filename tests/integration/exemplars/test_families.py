@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from marketplace_ai.adapter import JobAdapter
 from marketplace_ai.audit import audited_postings
+from marketplace_ai.audit.counted_answers import counted_answers
 from marketplace_ai.exemplars.rescrub import scrub_exemplars
 from marketplace_ai.fitting import labeled_postings
 from marketplace_ai.fitting.train_test_overlap import without_exemplar_families
@@ -112,10 +113,10 @@ class TestPostings:
         posting = JobPosting.objects.create(title="Male", description="#12")
         AuditedPosting.objects.create(
             posting=posting, outcome=Outcome.REVIEW, text_digest=text_digest(posting),
-            drawn_at=timezone.now(),
+            drawn_at=timezone.now(), draw_probability=0.01,
         )  # fmt: skip
         answer(posting.pk, catalog["maling"].pk, None)
-        assert [row[2] for row in audited_postings.labeled_texts()] == ["12"]
+        assert [row[2] for row in audited_postings.labeled_texts(counted_answers())] == ["12"]
         assert labeled_postings.read_audits(Target(0.5, 0.5)).postings.families == ["12"]
 
     def test_a_long_name_is_one_still(self, catalog: dict[str, Category]) -> None:
@@ -136,7 +137,7 @@ def test_an_adapter_that_fails_is_named_and_loses_nothing(
     posting.refresh_from_db()
     assert posting.category == catalog["maling"]
     said = refused("import_exemplars", from_jobs=True)
-    assert f"The adapter fails on the posting {posting.pk}: AttributeError" in said
+    assert f"posting {posting.pk}: the adapter fails on it: AttributeError" in said
     assert "posting_family()" in said
 
 
@@ -230,10 +231,9 @@ class TestTold:
 
     def test_as_json(self, catalog: Any, table: Any) -> None:
         path = table("text,category,family\nMale stue,maling,1\nKlippe gress,plen,1\n")
-        assert call_json("import_exemplars", path, dry_run=True) == {
-            "added": 2, "existing": 0, "categories_created": 0, "quarantined": 0, "restored": 0,
-            "new_family": 0, "family_sizes": {"rows": 2, "families": 1, "largest": 2},
-        }  # fmt: skip
+        told = call_json("import_exemplars", path, dry_run=True)
+        assert (told["added"], told["new_family"], told["left_out"]["bad"]["n"]) == (2, 0, 0)
+        assert told["family_sizes"] == {"rows": 2, "families": 1, "largest": 2}
         assert call_json("import_exemplars", path)["family_sizes"] is None
 
     def test_a_fit(self, exemplars: None, catalog: Any, table: Any) -> None:

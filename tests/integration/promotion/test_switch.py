@@ -65,7 +65,7 @@ class TestTheWayBack:
     def test_one_step_loses_nothing(
         self, big: Encoder, small: Encoder, asked: dict[str, Any]
     ) -> None:
-        waiting = JobPosting.objects.create(title="Hei på deg")
+        waiting = JobPosting.objects.create(title="Xyzzy")
         drain()
         active_version = activation.active_version_id(big)
         Encoder.objects.filter(pk=small.pk).update(is_shadowing=True)

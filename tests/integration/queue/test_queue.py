@@ -237,7 +237,7 @@ def test_every_statement_is_planned(name: str) -> None:
         "choice_probabilities": [], "first_match": [1], "last_match": [0], "first_choice": [1],
         "last_choice": [0], "first_second": [1], "last_second": [0], "second_keys": [],
         "encoders": [1], "states": [""], "categories": [1], "keys": [""], "names": [""],
-        "probabilities": [0.5], "outcomes": [""],
+        "probabilities": [0.5], "outcomes": [""], "share": 0.01,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sql.statement(getattr(sql, name)), values)
