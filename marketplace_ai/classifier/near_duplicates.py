@@ -21,7 +21,8 @@ Floats = npt.NDArray[np.float64]
 NEAR_DUPLICATE = 0.9
 #: Among fewer texts than this, what all share may be what they say, and is no boilerplate.
 _FEW_TEXTS = 3
-_BLOCK = 512
+#: Rows, and candidate pairs, compared at a time.
+_BLOCK, _PAIRS = 512, 8192
 
 
 def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
@@ -40,7 +41,8 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     )
     distinct = [texts[row] for row in np.unique(of, return_index=True)[1]]
     counts = count_ngrams(_lines_joined(distinct))
-    links = _links(_weighted(counts, _rarity(counts)))
+    grams = _weighted(counts, _rarity(counts))
+    links = _links(grams, grams)
     groups = np.full(len(distinct), -1, dtype=np.intp)
     for text in np.argsort(-np.diff(links.indptr), kind="stable"):
         if groups[text] < 0:
@@ -50,16 +52,39 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     return groups[of]
 
 
-def _links(grams: sp.csr_matrix) -> sp.csr_matrix:
-    """Which rows are near-duplicates of each other, bool csr (n, n)."""
-    others = grams.T.tocsr()
+def _links(rows: sp.csr_matrix, others: sp.csr_matrix) -> sp.csr_matrix:
+    """Which of n ``rows`` are near-duplicates of which of m ``others``, bool csr (n, m).
+
+    A pair whose cosine is above a bound shares more than what either has in its most frequent
+    n-grams, as long as those alone are no longer than the bound (prefix filtering: Bayardo et al.
+    2007). So candidates are looked for by the rare n-grams of each row, which few texts have.
+    """
+    frequency = np.bincount(others.indices, minlength=others.shape[1])
+    rare, columns = _rare_part(rows, frequency), others.T.tocsr()
     links = []
-    for start in range(0, grams.shape[0], _BLOCK):
-        block = grams[start : start + _BLOCK] @ others
-        block.data = block.data > NEAR_DUPLICATE
-        block.eliminate_zeros()
-        links.append(block)
+    for start in range(0, rows.shape[0], _BLOCK):
+        candidates = (rare[start : start + _BLOCK] @ columns).tocoo()
+        of, to = candidates.row + start, candidates.col
+        near = np.zeros(len(of), dtype=np.bool_)
+        for first in range(0, len(of), _PAIRS):
+            part = slice(first, first + _PAIRS)
+            cosines = rows[of[part]].multiply(others[to[part]]).sum(axis=1)
+            near[part] = np.asarray(cosines).ravel() > NEAR_DUPLICATE
+        size = (min(_BLOCK, rows.shape[0] - start), others.shape[0])
+        links.append(sp.csr_matrix((near[near], (candidates.row[near], to[near])), size))
     return sp.vstack(links).tocsr()
+
+
+def _rare_part(rows: sp.csr_matrix, frequency: npt.NDArray[np.intp]) -> sp.csr_matrix:
+    """The unit ``rows`` without their most frequent n-grams, as many as are no longer together
+    than the bound on a near-duplicate's cosine."""
+    of = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    order = np.lexsort((-frequency[rows.indices], of))
+    squares = np.cumsum(rows.data[order].astype(np.float64) ** 2)
+    before = np.concatenate([[0.0], squares])[rows.indptr[:-1]]
+    kept = order[squares - before[of[order]] > NEAR_DUPLICATE**2 - 1e-3]
+    part = (rows.data[kept], (of[kept], rows.indices[kept]))
+    return sp.csr_matrix(part, shape=rows.shape)
 
 
 def _rarity(counts: sp.csr_matrix) -> Floats:
@@ -95,13 +120,8 @@ def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArr
         return found
     counts = count_ngrams(_lines_joined(others))
     rarity = _rarity(counts)
-    columns = _weighted(counts, rarity).T.tocsr()
     rows = _weighted(count_ngrams(_lines_joined(texts)), rarity)
-    for start in range(0, len(texts), _BLOCK):
-        cosines = rows[start : start + _BLOCK] @ columns
-        nearest = cosines.max(axis=1).toarray().ravel()
-        found[start : start + _BLOCK] |= nearest > NEAR_DUPLICATE
-    return found
+    return found | (np.diff(_links(rows, _weighted(counts, rarity)).indptr) > 0)
 
 
 def group_folds(
