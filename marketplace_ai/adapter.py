@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
+from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
 from marketplace_ai.conf import conf
 from marketplace_ai.models import Category, JobPosting, get_category_model, get_job_model
 from marketplace_ai.scrub import LONGEST_ITEM, scrub
 from marketplace_ai.text.family_cells import LONGEST_FAMILY
-from marketplace_ai.text.normalize import description, digest, normalize
+from marketplace_ai.text.normalize import description, normalize
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
@@ -110,12 +111,13 @@ class JobAdapter:
         """A family's name as it is stored and compared, from a posting, a file or a form.
 
         A name that holds personal data, or is longer than its column, becomes a digest, equal for
-        equal names. None is no family.
+        equal names and keyed with SECRET_KEY: whoever has the table alone cannot try all telephone
+        numbers. None is no family.
         """
         text = " ".join(normalize("" if name is None else str(name)).split())
         if len(text) <= LONGEST_FAMILY and self.scrub(text) == text:
             return text
-        return f"family-{digest(text).hex()}"
+        return f"family-{salted_hmac('marketplace_ai.family', text).hexdigest()[:32]}"
 
     @final
     def encoder_input(self, job: Any) -> str:

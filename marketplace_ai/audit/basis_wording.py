@@ -31,7 +31,7 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
 
     Beside the stored ones: ``answers_counted`` of the random audit, ``answers_missing`` about
     automatic postings to prove the target in production (0: suffices; None: the error rate seen is
-    too high), ``sentence`` and ``out_of_scope_sentence``.
+    too high), ``sentence`` and ``out_of_scope_sentence`` ("" where nothing is automatic).
     """
     basis = stored_basis(version)
     if basis is None:
@@ -51,7 +51,9 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
         "answers_counted": counted,
         "answers_missing": missing,
         "sentence": f"{sentence}.",
-        "out_of_scope_sentence": out_of_scope_sentence(basis.out_of_scope),
+        "out_of_scope_sentence": ""
+        if basis.kind is BasisKind.NOTHING
+        else out_of_scope_sentence(basis.out_of_scope),
     }
 
 

@@ -51,5 +51,11 @@ def find_basis(classifier: Classifier, source: BasisKind) -> Basis:
 
 
 def _decided(groups: npt.NDArray[np.intp], rows: Bools, automatic: Bools, wrong: Bools) -> Decided:
-    """Kin counted once: automatic if any of them is, wrong if any is."""
-    return Decided(*(len(np.unique(groups[rows & which])) for which in (rows, automatic, wrong)))
+    """As a guarantee counts them: right rows of a family once together, wrong rows each."""
+
+    def families(which: Bools) -> int:
+        return len(np.unique(groups[rows & which]))
+
+    errors = int((rows & wrong).sum())
+    more = errors - families(wrong)
+    return Decided(families(rows) + more, families(automatic) + more, errors)

@@ -121,7 +121,8 @@ def has_near_duplicate(texts: Sequence[str], others: Sequence[str]) -> npt.NDArr
     counts = count_ngrams(_lines_joined(others))
     rarity = _rarity(counts)
     rows = _weighted(count_ngrams(_lines_joined(texts)), rarity)
-    return found | (np.diff(_links(rows, _weighted(counts, rarity)).indptr) > 0)
+    found |= np.diff(_links(rows, _weighted(counts, rarity)).indptr) > 0
+    return found
 
 
 def group_folds(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from marketplace_ai.classifier.classifier import Classifier
 from marketplace_ai.classifier.labeled import LabeledTexts
@@ -14,7 +12,7 @@ from marketplace_ai.classifier.labeled import LabeledTexts
 from . import slices
 from .held_out_check import check_held_out
 from .labeled_predictions import Predictions, predict_out_of_fold
-from .paired_tests import Bools, Groups, paired_difference
+from .paired_tests import Bools, paired_difference
 from .report import (
     ChangedRow,
     EncoderComparison,
@@ -44,10 +42,9 @@ def compare_encoders(
     ``slices.text_kinds``. Raises ValueError for classifiers that were not just fitted on these
     rows.
     """
-    fits = out_of_fold(new, rows), out_of_fold(old, rows)
-    if not np.array_equal(fits[0].y_true, fits[1].y_true):
+    groups = out_of_fold(new, rows).groups
+    if not np.array_equal(groups, out_of_fold(old, rows).groups):
         raise ValueError("the two were not fitted on the same texts")
-    groups = _families_of_either(*(each.groups for each in fits))
     if kinds is None:
         kinds = [slices.text_kinds(text) for text in rows.texts]
     predictions = predict_out_of_fold(new, rows), predict_out_of_fold(old, rows)
@@ -79,14 +76,6 @@ def compare_encoders(
         changed=len(changed),
         changes=tuple(_changed_row(rows, predictions, row) for row in changed[:MAX_CHANGED_ROWS]),
     )
-
-
-def _families_of_either(new: Groups, old: Groups) -> Groups:
-    """What one of two encoders takes for a family is one: each finds others by its vectors."""
-    size = int(new.max(initial=0)) + 1
-    both = size + int(old.max(initial=0)) + 1
-    graph = sp.coo_matrix((np.ones(len(new)), (new, size + old)), shape=(both, both))
-    return np.asarray(connected_components(graph, directed=False)[1][new], dtype=np.intp)
 
 
 def _summary(classifier: Classifier, predictions: Predictions, seed: int) -> ModelSummary:

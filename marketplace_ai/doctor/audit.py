@@ -12,6 +12,7 @@ from marketplace_ai.audit.basis_wording import basis_report
 from marketplace_ai.conf import conf
 from marketplace_ai.doctor.classifier import active_version
 from marketplace_ai.doctor.finding import Finding
+from marketplace_ai.guarantee.basis import BasisKind
 from marketplace_ai.models import AuditedPosting
 from marketplace_ai.queue import stats
 
@@ -19,6 +20,10 @@ from marketplace_ai.queue import stats
 UNANSWERED = dt.timedelta(days=7)
 #: Automation stops listed by name.
 STOPS_NAMED = 5
+NOTHING_AUTOMATIC = (
+    "Answer what waits in admin under Audits, or give a file of labeled postings: "
+    "fit_classifier --calibration FILE."
+)
 
 
 def audit() -> Iterator[Finding]:
@@ -62,8 +67,9 @@ def guarantee() -> Iterator[Finding]:
     version = active_version()
     report = None if version is None else basis_report(version)
     if report is not None:
-        message = f"{report['sentence']} {report['out_of_scope_sentence']}"
-        yield Finding("guarantee", True, message, details=report)
+        message = f"{report['sentence']} {report['out_of_scope_sentence']}".strip()
+        cure = NOTHING_AUTOMATIC if report["kind"] == BasisKind.NOTHING else ""
+        yield Finding("guarantee", True, message, cure, details=report)
 
 
 CHECKS = [audit, automation, guarantee]

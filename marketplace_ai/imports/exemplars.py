@@ -17,7 +17,7 @@ from marketplace_ai.models import Decision, Exemplar, ExemplarSource, ExemplarSt
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
-from marketplace_ai.text.csv_files import Row, read_csv
+from marketplace_ai.text.csv_files import Row, TableError, read_csv
 from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.family_sizes import FamilySizes
 from marketplace_ai.text.normalize import digest, is_blank
@@ -103,6 +103,10 @@ def import_exemplars(
         created = 0
         for key in dict.fromkeys(key for row, key, _ in learned if row.line not in bad):
             if key is not None and key not in categories:
+                if key not in missing:  # it was deleted since the first look
+                    raise TableError(
+                        f"{path}: the category {key!r} was deleted just now. Try again."
+                    )
                 with noting_errors(bad, *missing[key]):
                     categories[key] = adapter.create_category(key, None, {"name_nb": key})
                     created += 1

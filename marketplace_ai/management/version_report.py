@@ -39,7 +39,8 @@ def basis_lines(version: ClassifierVersion) -> Iterator[str]:
                 f"{report['only_teach']} exemplars are people's answers: they teach, and are not "
                 "counted."
             )
-        yield report["out_of_scope_sentence"]
+        if sentence := report["out_of_scope_sentence"]:
+            yield sentence
 
 
 def _why_not_compared(report: VersionReport) -> str:

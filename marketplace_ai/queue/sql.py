@@ -358,9 +358,10 @@ ON CONFLICT (posting_id) DO UPDATE SET
     category_key = excluded.category_key, category_name = excluded.category_name,
     probability = excluded.probability, text_digest = excluded.text_digest,
     drawn_at = excluded.drawn_at,
-    draw_probability = CASE WHEN audit.text_digest = excluded.text_digest
-        THEN greatest(audit.draw_probability, excluded.draw_probability)
-        ELSE excluded.draw_probability END
+    draw_probability = CASE WHEN audit.text_digest <> excluded.text_digest
+        THEN excluded.draw_probability
+        WHEN audit.draw_probability IS NOT NULL  -- unknown stays unknown
+        THEN greatest(audit.draw_probability, excluded.draw_probability) END
 WHERE audit.answered_at IS NULL
 """
 

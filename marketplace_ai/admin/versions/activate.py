@@ -162,7 +162,7 @@ class ActivationMixin(ReadOnlyAdmin):
     @admin.display(description=_("rests on"), empty_value=NOTHING)
     def basis_shown(self, version: ClassifierVersion) -> Any:
         report = basis_report(version)
-        return report and f"{report['sentence']} {report['out_of_scope_sentence']}"
+        return report and f"{report['sentence']} {report['out_of_scope_sentence']}".strip()
 
     @admin.display(description=_("first choice correct"), empty_value=NOTHING)
     def first_choice(self, version: ClassifierVersion) -> Any:

@@ -13,7 +13,14 @@ from marketplace_ai.audit.counted_answers import counted_answers
 from marketplace_ai.audit.evidence import audit_evidence, audit_state
 from marketplace_ai.fitting import labeled_postings
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.models import AuditedPosting, Category, Exemplar, JobPosting, Outcome
+from marketplace_ai.models import (
+    AuditedPosting,
+    Category,
+    ClassifierVersion,
+    Exemplar,
+    JobPosting,
+    Outcome,
+)
 from marketplace_ai.queue import audit_sample
 from marketplace_ai.review.answers import answer
 from tests.integration.admin.factories import decide
@@ -176,7 +183,10 @@ class TestWhenAFitCalibratesOnThem:
         """99 answers, most about postings in review, would prove nothing and end automation."""
         current, target = version(catalog["maling"]), Target(0.8, 0.8)  # 8 without an error
         self.answers(catalog["maling"], Outcome.REVIEW, 20)
-        assert audit_state(target, current).suffices  # nothing is automatic: all answers serve
+        assert not audit_state(target, current).suffices
+        assert audit_state(target, None).suffices  # nothing is automatic: all answers serve
+        ClassifierVersion.objects.update(calibrated_on="audits")
+        assert audit_state(target, ClassifierVersion.objects.get()).suffices
         self.answers(catalog["maling"], Outcome.AUTOMATIC, 7)
         state = audit_state(target, current)
         assert (state.automatic, state.needed, state.suffices) == (7, 8, False)

@@ -9,7 +9,6 @@ import pytest
 
 from marketplace_ai.classifier import Classifier, LabeledTexts, cross_fitting
 from marketplace_ai.classifier.labeled import families_of, find_kin, given_families
-from marketplace_ai.comparison.encoder_comparison import compare_encoders
 from marketplace_ai.comparison.version_comparison import compare_versions
 from marketplace_ai.evaluation.baselines import held_out_folds
 from marketplace_ai.guarantee.target import Target
@@ -122,17 +121,6 @@ def test_versions_are_compared_without_texts_that_another_family_repeats() -> No
     seen = np.ones(len(exemplars), dtype=bool)
     assert compare_versions(new, new, exemplars, rows, seen).rows == 0
     assert compare_versions(new, new, exemplars, rows, ~seen).rows == len(rows)
-
-
-def test_encoders_that_see_other_families_are_compared_by_both() -> None:
-    rows = world(9, 3, 2)
-    exemplars = world(12, 4, 1)
-    one = Classifier.fit(exemplars, in_families(rows, 3), target=Target(0.9))
-    other = Classifier.fit(exemplars, rows, target=Target(0.9))
-    for pair in ((one, other), (other, one)):
-        compared = compare_encoders(*pair, rows)
-        assert (compared.rows, compared.groups) == (len(rows), len(rows) // 3)
-    assert compare_encoders(other, other, rows).groups == len(rows)
 
 
 def test_baselines_are_tuned_in_whole_families() -> None:

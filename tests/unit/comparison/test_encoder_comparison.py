@@ -327,6 +327,6 @@ def test_two_fits_of_other_texts_are_not_compared(good: Classifier, rows: Labele
     with pytest.raises(ValueError, match=r"not fitted on the same|not just fitted"):
         compare_encoders(other_fit, good, rows.take(np.arange(10)))
     assert other_fit.out_of_fold is not None
-    moved = replace(other_fit.out_of_fold, y_true=other_fit.out_of_fold.y_true[::-1].copy())
+    moved = replace(other_fit.out_of_fold, groups=other_fit.out_of_fold.groups[::-1].copy())
     with pytest.raises(ValueError, match="not fitted on the same texts"):
         compare_encoders(replace(other_fit, out_of_fold=moved), good, rows)
