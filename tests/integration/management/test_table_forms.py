@@ -88,7 +88,8 @@ def say(*arguments: str) -> tuple[int, str]:
     try:
         call_command(*arguments, stdout=out, stderr=out)
     except CommandError as error:
-        assert "\n" not in str(error)
+        # A sentence for each fault, with its place.
+        assert all(line.startswith(arguments[1]) for line in str(error).splitlines())
         return error.returncode, str(error)
     return 0, out.getvalue()
 
