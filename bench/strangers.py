@@ -31,6 +31,9 @@ def benchmarks() -> Iterator[Benchmark]:
             f"catalogue: off-topic notices tagged, {exemplars}",
             "of 8", None, "lower", partial(tagged, known, NOTICE),
         )  # fmt: skip
+    yield Benchmark(
+        "catalogue: strangers near a category tagged", "of 184", None, "lower", near_tagged
+    )
 
 
 def tagged(known: bool, kinds: tuple[str, ...]) -> float:
@@ -38,13 +41,18 @@ def tagged(known: bool, kinds: tuple[str, ...]) -> float:
     return sum(row.prediction.outcome in TAGGED for row in judged(known) if row.kind in kinds)
 
 
+def near_tagged() -> float:
+    """The same of postings near a category, and of titles of one ambiguous word."""
+    return sum(row.prediction.outcome in TAGGED for row in judged(True, "strangers_nb"))
+
+
 @cache
-def judged(known: bool) -> list[ScoredRow]:
-    """The strangers, decided by the catalogue's classifier. Not ``known``: one that was fitted
-    and calibrated without a single text that fits nothing."""
+def judged(known: bool, file: str = "strangers") -> list[ScoredRow]:
+    """The strangers of a file, decided by the catalogue's classifier. Not ``known``: one that was
+    fitted and calibrated without a single text that fits nothing."""
     inputs = read_inputs(
         Source(str(CATALOGUE / "exemplars_nb.csv")),
-        Source(str(ROOT / "strangers.csv")),
+        Source(str(ROOT / f"{file}.csv")),
         Source(str(CATALOGUE / "calibration_nb.csv")),
         catalog=str(CATALOGUE / "home_services.csv"),
     )

@@ -1,4 +1,4 @@
-"""Data as people have it: families, templates, categories that nobody foresaw, near strangers."""
+"""Data as people have it: families, templates, and categories that nobody foresaw."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from marketplace_ai.classifier.families import find_families
 from marketplace_ai.evaluation.evaluate import evaluate
 from marketplace_ai.evaluation.figures import ScoredRow
-from marketplace_ai.evaluation.inputs import Source, read_inputs
 from marketplace_ai.evaluation.vectors import EncodedRows
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.labeled_csv import LabeledRows
 
 from .catalogue import TARGET
-from .inputs import CATALOGUE, ROOT, catalogue, encoded, encoded_rows, public_split
+from .inputs import catalogue, encoded, encoded_rows, public_split
 from .rows import Benchmark
+from .strangers import TAGGED
 
 FAMILIES = "families_massive"
 #: Shots and seeds of the public sets that are drawn from.
@@ -94,9 +94,6 @@ def benchmarks() -> Iterator[Benchmark]:
         "unkind data: wrong among the automatic in templates", "of 3 x 138", None, "lower",
         wrong_in_templates,
     )  # fmt: skip
-    yield Benchmark(
-        "catalogue: strangers near a category tagged", "of 184", None, "lower", near_strangers
-    )
 
 
 def automatic(known: bool) -> float:
@@ -204,24 +201,8 @@ def _in_template(rows: LabeledRows, template: str) -> LabeledRows:
     return replace(rows, texts=[template.format(text.partition("\n")[0]) for text in rows.texts])
 
 
-def near_strangers() -> float:
-    """Postings near a category that fit none, and titles of one ambiguous word."""
-    inputs = read_inputs(
-        Source(str(CATALOGUE / "exemplars_nb.csv")),
-        Source(str(ROOT / "strangers_nb.csv")),
-        Source(str(CATALOGUE / "calibration_nb.csv")),
-        catalog=str(CATALOGUE / "home_services.csv"),
-    )
-    train, test, calibration = encoded(inputs)
-    found = evaluate(
-        train, test, calibration, parents=inputs.parents, target=TARGET, with_baselines=False,
-        progress=progress,
-    )  # fmt: skip
-    return sum(map(_tagged, found.rows))
-
-
 def _tagged(row: ScoredRow) -> bool:
-    return row.prediction.outcome in ("automatic", "automatic_parent")
+    return row.prediction.outcome in TAGGED
 
 
 def _evaluated(train: EncodedRows, test: EncodedRows) -> Mapping[str, Any]:
