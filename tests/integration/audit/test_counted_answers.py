@@ -96,6 +96,17 @@ class TestWhatCounts:
         assert (counted.kept, counted.answered, counted.unknown) == ((), 1, 1)
         assert audited_postings.labeled_texts(counted) == []
 
+    def test_an_unknown_probability_stays_unknown_when_the_same_text_is_drawn_again(
+        self, catalog: dict[str, Category], everything_drawn: None
+    ) -> None:
+        job = audited(version(catalog["maling"]), catalog["maling"])
+        AuditedPosting.objects.update(draw_probability=None)
+        audit_sample.record([job.pk])
+        assert row(job).draw_probability is None
+        AuditedPosting.objects.update(text_digest=b"another")
+        audit_sample.record([job.pk])
+        assert row(job).draw_probability == 1
+
     def test_answers_of_a_time_with_a_higher_share_are_thinned(
         self, catalog: dict[str, Category]
     ) -> None:

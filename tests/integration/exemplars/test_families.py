@@ -126,6 +126,12 @@ class TestPostings:
         [name] = {*families().values()}
         assert 0 < len(name) <= 200
 
+    def test_its_digest_cannot_be_made_without_the_secret_key(self, settings: Any) -> None:
+        names = []
+        for settings.SECRET_KEY in ("one", "other"):
+            names.append(JobAdapter().prepared_family("x" * 300))
+        assert names[0] != names[1]
+
 
 def test_an_adapter_that_fails_is_named_and_loses_nothing(
     catalog: dict[str, Category], monkeypatch: Any

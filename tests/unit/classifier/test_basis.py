@@ -33,6 +33,23 @@ def test_it_counts_what_the_guarantee_is_proven_on(fitted: Classifier) -> None:
     )
 
 
+def test_a_template_that_is_tagged_wrongly_many_times_is_as_many_errors(
+    fitted: Classifier,
+) -> None:
+    scored = fitted.out_of_fold
+    assert scored is not None
+    none = scored.y_true == fitted.classes.index(None)
+    tagged = replace(
+        scored,
+        groups=np.where(none, 0, 1 + np.arange(len(none))),
+        first_choice=np.where(none, 0, scored.first_choice),
+        probability=np.where(none, 1.0, scored.probability),
+    )
+    found = find_basis(replace(fitted, out_of_fold=tagged), BasisKind.FILE).out_of_scope
+    assert fitted.guarantee.automatic.threshold is not None
+    assert found.accepted == none.sum() > 1
+
+
 def test_a_stored_classifier_no_longer_knows_it(fitted: Classifier) -> None:
     with pytest.raises(ValueError, match="no longer knows"):
         find_basis(replace(fitted, out_of_fold=None), BasisKind.FILE)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.families import MAX_BY_MEANING, find_families
+from marketplace_ai.classifier.nearest_by_meaning import join_by_meaning
 from tests.unit.classifier.factories import world
 
 
@@ -42,6 +43,19 @@ def test_a_sentence_and_its_translations_are_one_family() -> None:
 def test_meaning_alone_joins_no_more_than_a_few() -> None:
     families = find_families(words(200), sentences(5, 40, noise=0.05))
     assert 1 < np.unique(families, return_counts=True)[1].max() <= MAX_BY_MEANING
+
+
+def test_groups_by_meaning_stay_within_their_bound() -> None:
+    joined = join_by_meaning(sentences(60, 4), np.arange(240), 2, np.zeros(240, dtype=bool))
+    assert np.unique(joined, return_counts=True)[1].max() == 2
+
+
+def test_two_named_families_are_not_joined_however_alike_they_are() -> None:
+    vectors = sentences(60, 4)
+    names = [f"customer {n}" for n in range(120)] + [""] * 120
+    families = find_families(words(240), vectors, names)
+    assert len(set(families[:120])) == 120
+    assert len(set(families[120:])) < 60
 
 
 def test_a_given_family_is_whole_and_two_are_never_joined_by_meaning() -> None:

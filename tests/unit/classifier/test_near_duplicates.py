@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from marketplace_ai.classifier import near_duplicates
 from marketplace_ai.classifier.near_duplicates import group_folds, near_duplicate_groups
 
 
@@ -85,3 +86,20 @@ def test_no_chain_joins_what_is_not_alike() -> None:
     groups = near_duplicate_groups(chain)
     assert groups[0] != groups[-1]
     assert len(set(groups)) < len(chain)
+
+
+def test_looking_by_rare_ngrams_finds_what_a_comparison_of_all_pairs_finds() -> None:
+    """Texts of few words, with footers that most of them have."""
+    random = np.random.default_rng(5)
+    words = np.array([f"ord{n}" for n in range(30)])
+    texts = [
+        " ".join(random.choice(words, random.integers(1, 9))) + "\nMed vennlig hilsen" * (n % 3 > 0)
+        for n in range(700)
+    ]
+    texts += [f"{text} ord{n % 30}" for n, text in enumerate(texts[:300])]
+    counts = near_duplicates.count_ngrams(texts)
+    grams = near_duplicates._weighted(counts, near_duplicates._rarity(counts))
+    plain = (grams @ grams.T).toarray() > near_duplicates.NEAR_DUPLICATE
+    found = near_duplicates._links(grams, grams).toarray()
+    assert plain.sum() > 1.2 * len(texts)
+    np.testing.assert_array_equal(found, plain)
