@@ -179,6 +179,7 @@ def row_counts() -> dict[str, int]:
 SEEDS = [as_bytes(cells, form) for cells, _ in IMPORTS.values() for form in FEW]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

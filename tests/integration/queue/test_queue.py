@@ -255,6 +255,7 @@ def test_postponed_rows_are_found_by_the_indexes_of_claimable_ones() -> None:
     assert "marketplace_ai_queue_candidate" in plan
 
 
+@pytest.mark.slow
 def test_a_claim_reads_only_the_rows_it_takes() -> None:
     """However long the queue is, rows are read from the index, in its order."""
     values = {"token": uuid.uuid4(), "worker": 1, "lease": 30, "encoder": None, "limit": 64}
@@ -281,6 +282,7 @@ def test_a_claim_reads_only_the_rows_it_takes() -> None:
             assert "Seq Scan" not in plan, plan
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_candidate_are_found_by_their_index() -> None:
     """However many rows wait for the active encoder."""
     active.ensure_active()

@@ -55,6 +55,7 @@ def test_a_stored_classifier_no_longer_knows_it(fitted: Classifier) -> None:
         find_basis(replace(fitted, out_of_fold=None), BasisKind.FILE)
 
 
+@pytest.mark.slow
 def test_exemplars_that_only_teach_prove_nothing() -> None:
     """A third of the exemplars is wrong, and only teaches: they are learned from all the same."""
     exemplars = world(40, 20, 1)
@@ -71,6 +72,7 @@ def test_exemplars_that_only_teach_prove_nothing() -> None:
     assert np.array_equal(fit.out_of_fold.probability, everything.out_of_fold.probability)
 
 
+@pytest.mark.slow
 def test_where_all_exemplars_only_teach_nothing_is_guaranteed() -> None:
     exemplars = world(40, 20, 1)
     nothing = np.zeros(len(exemplars), dtype=bool)

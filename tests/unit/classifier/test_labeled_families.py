@@ -95,6 +95,7 @@ def test_a_guarantee_counts_families() -> None:
     assert bound.automatic.threshold is None
 
 
+@pytest.mark.slow
 def test_versions_are_compared_without_the_families_that_the_old_one_learned() -> None:
     first, later = in_families(world(12, 4, 1), 4), in_families(world(6, 2, 4), 4)
     old = Classifier.fit(first)

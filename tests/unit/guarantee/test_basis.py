@@ -95,6 +95,7 @@ class TestThinning:
         assert abs(np.mean(thinned) - true) < 0.004
         assert abs(np.mean(raw) - true) > 0.03  # as it is without thinning
 
+    @pytest.mark.slow
     def test_the_exact_bound_holds_on_what_is_kept(self) -> None:
         """The bound lies below the true rate in at most a twentieth of the draws."""
         random = np.random.default_rng(5)

@@ -39,6 +39,7 @@ def error_message(directory: Path, read: Callable[[Path], Any], content: str | b
     return message.removeprefix(str(file))
 
 
+@pytest.mark.slow
 @on_a_file
 @given(
     triplets=st.lists(st.builds(Triplet, texts, texts, texts, categories), min_size=1),
