@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .near_duplicates import near_duplicate_groups
-from .nearest_by_meaning import join_by_meaning
+from .nearest_by_meaning import NEIGHBORS, join_by_meaning
 
 Codes = npt.NDArray[np.intp]
 
 #: Texts that one meaning may join. Chains of pairs, each alike enough, would otherwise join half a
 #: set whose texts are about one thing; a larger family has to be given, or to be one text.
-MAX_BY_MEANING = 10
+MAX_BY_MEANING = NEIGHBORS // 2
 
 
 def find_families(

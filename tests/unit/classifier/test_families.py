@@ -28,16 +28,18 @@ def words(count: int) -> list[str]:
     return [f"{n * 7919 % 99991:05} {n * 104729 % 99989:05}" for n in range(count)]
 
 
-def test_a_sentence_and_its_translations_are_one_family() -> None:
-    vectors = sentences(60, 4)
-    families = find_families(words(240), vectors)
-    true = np.repeat(np.arange(60), 4)
+@pytest.mark.parametrize("languages", [2, 5, 11, 12])
+def test_a_sentence_and_its_translations_are_one_family(languages: int) -> None:
+    rows = 60 * languages
+    vectors = sentences(60, languages)
+    families = find_families(words(rows), vectors)
+    true = np.repeat(np.arange(60), languages)
     same = families[:, None] == families
     kin = true[:, None] == true
-    found = same & ~np.eye(240, dtype=bool)
+    found = same & ~np.eye(rows, dtype=bool)
     assert (found & kin).sum() / found.sum() > 0.95
-    assert (found & kin).sum() / (kin.sum() - 240) > 0.8
-    assert len(set(find_families(words(240)))) == 240
+    assert (found & kin).sum() / (kin.sum() - rows) > 0.8
+    assert len(set(find_families(words(rows)))) == rows
 
 
 def test_meaning_alone_joins_no_more_than_a_few() -> None:
