@@ -1,0 +1,208 @@
+"""Assess categorized postings: split, fit, predict each row by a fit without its family, count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from marketplace_ai.classifier import LabeledTexts
+from marketplace_ai.classifier.families import find_families
+from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
+from marketplace_ai.encoding.progress import Progress, silent
+from marketplace_ai.evaluation.confusions import ConfusedPair, confused_pairs
+from marketplace_ai.evaluation.metrics import effective_rows, interval
+from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
+from marketplace_ai.text.contradictions import Contradiction
+from marketplace_ai.text.labeled_csv import LabeledRows
+from marketplace_ai.text.normalize import is_blank
+
+from .categories import CategoryFigures, category_figures
+from .checks import check_families, check_labels, check_older
+from .coverage import PRECISIONS, TargetCoverage, cover
+from .label_errors import suspected_labels
+from .predictions import RowPredictions, predict_rows
+from .repeats import Repeats, find_repeats
+from .savings import Workload, find_workload
+from .split import Split, split_rows
+
+Bools = npt.NDArray[np.bool_]
+Encode = Callable[[LabeledRows], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstChoice:
+    """Of ``rows`` with a category, the first choice is right for ``right``; ``interval`` (95%)
+    counts kin once."""
+
+    rows: int
+    right: int
+    interval: tuple[float, float]
+
+    @property
+    def share(self) -> float | None:
+        return self.right / self.rows if self.rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectedLabel:
+    """A row whose label is probably wrong: where it stands, and the category it looks like, with
+    the probabilities of both."""
+
+    place: object
+    text: str
+    label: str
+    suggested: str
+    label_probability: float
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """What could be automatic on ``rows`` that say something, and what is wrong with them.
+
+    ``families`` counts the kin among them once. ``held_out`` of them judge what was fitted on the
+    others: the newest, since ``since``, or a draw (None); ``newcomers`` of these have a category
+    that none of the others has. ``without_category`` rows fit none. ``blank`` are the places of
+    rows that say nothing. ``coverages`` are by target precision, the lowest first.
+    """
+
+    rows: int
+    families: int
+    held_out: int
+    since: datetime | None
+    newcomers: int
+    without_category: int
+    first_choice: FirstChoice
+    first_choice_held_out: FirstChoice
+    coverages: Sequence[TargetCoverage]
+    suspects: Sequence[SuspectedLabel]
+    pairs: Sequence[ConfusedPair]
+    categories: Sequence[CategoryFigures]
+    repeats: Repeats
+    contradictions: Sequence[Contradiction]
+    blank: Sequence[object]
+    workload: Workload | None
+
+    @property
+    def usual(self) -> TargetCoverage:
+        """The coverage at the target precision that is guaranteed by default."""
+        return next(each for each in self.coverages if each.target == DEFAULT_TARGET)
+
+    @property
+    def lacking(self) -> list[CategoryFigures]:
+        """The categories that lack rows."""
+        return [each for each in self.categories if each.missing]
+
+
+def assess(
+    rows: LabeledRows,
+    encode: Encode,
+    *,
+    per_month: float | None = None,
+    seconds: float = 20.0,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Assessment:
+    """Assess labeled rows; ``encode`` gives the unit vectors (n, d) of those it is called with.
+
+    ``per_month`` postings (None: at the rate of the rows' dates) take a person ``seconds`` each.
+    Raises AssessmentError where there is too little to fit on.
+    """
+    says_something = [not is_blank(text) for text in rows.texts]
+    blank = [line for line, fine in zip(rows.lines, says_something, strict=True) if not fine]
+    read = rows.take(np.flatnonzero(says_something).tolist())
+    check_labels(read)
+    with progress("Looking for repeats", len(read)) as advance:
+        by_text = near_duplicate_groups(read.texts)
+        families = find_families(read.texts, given=read.families, by_text=by_text)
+        advance(len(read))
+    check_families(read, families)
+    codes = np.unique([label or "" for label in read.labels], return_inverse=True)[1]
+    split = split_rows(families, codes, read.dates, seed)
+    check_older(read, split)
+    texts = LabeledTexts(read.texts, encode(read), read.labels, read.families)
+    with progress("Fitting, and predicting each row by a fit without it", len(read)) as advance:
+        found = predict_rows(texts, split, seed)
+        advance(len(read))
+    return _count(rows, read, found, split, families, by_text, blank, per_month, seconds)
+
+
+def _count(
+    rows: LabeledRows,
+    read: LabeledRows,
+    found: RowPredictions,
+    split: Split,
+    families: npt.NDArray[np.intp],
+    by_text: npt.NDArray[np.intp],
+    blank: Sequence[object],
+    per_month: float | None,
+    seconds: float,
+) -> Assessment:
+    names = [found.classes[code] for code in found.first_choice]
+    right = _right(read, names)
+    of_category = _right(read, [found.classes[code] for code in found.best_category])
+    covered = [cover(found, split, right, families, Target(precision)) for precision in PRECISIONS]
+    usual = [each.target for each, _ in covered].index(DEFAULT_TARGET)
+    suspects = _suspects(read, found)
+    places = {each.place for each in suspects}
+    suspected = np.array([line in places for line in read.lines], dtype=np.bool_)
+    held_out = np.isin(np.arange(len(read)), split.held_out)
+    return Assessment(
+        rows=len(read),
+        families=len(np.unique(families)),
+        held_out=len(split.held_out),
+        since=split.since,
+        newcomers=int((found.y_true < 0).sum()),
+        without_category=read.labels.count(None),
+        first_choice=_first_choice(read, of_category, families, np.ones(len(read), np.bool_)),
+        first_choice_held_out=_first_choice(read, of_category, families, held_out),
+        coverages=[each for each, _ in covered],
+        suspects=suspects,
+        pairs=confused_pairs(read.true_labels, names),
+        categories=category_figures(read.labels, right, covered[usual][1], suspected),
+        repeats=find_repeats(by_text, read.texts, read.labels),
+        contradictions=read.contradictions(),
+        blank=blank,
+        workload=find_workload(per_month, seconds, rows.dates),
+    )
+
+
+def _right(rows: LabeledRows, names: Sequence[str | None]) -> Bools:
+    """Whether each of ``names`` is right for its row; None is, where the row fits none."""
+    return np.array(
+        [
+            name in labels if labels else name is None
+            for name, labels in zip(names, rows.true_labels, strict=True)
+        ],
+        dtype=np.bool_,
+    )
+
+
+def _first_choice(
+    rows: LabeledRows, right: Bools, families: npt.NDArray[np.intp], part: Bools
+) -> FirstChoice:
+    asked = part & np.array([bool(labels) for labels in rows.true_labels], dtype=np.bool_)
+    hits, worth = int(right[asked].sum()), effective_rows(families[asked])
+    share = hits / max(int(asked.sum()), 1)
+    bounds = interval(share * worth, worth) if asked.any() else (0.0, 1.0)
+    return FirstChoice(int(asked.sum()), hits, bounds)
+
+
+def _suspects(rows: LabeledRows, found: RowPredictions) -> list[SuspectedLabel]:
+    suspected, others = suspected_labels(found.probabilities, found.y_true)
+    return [
+        SuspectedLabel(
+            rows.lines[row],
+            rows.texts[row],
+            rows.labels[row] or "none",
+            found.classes[other] or "none",
+            float(found.probabilities[row, found.y_true[row]]),
+            float(found.probabilities[row, other]),
+        )
+        for row, other in zip(suspected.tolist(), others.tolist(), strict=True)
+        if found.classes[other] not in rows.true_labels[row]
+    ]
