@@ -144,7 +144,7 @@ def _count(
 ) -> Assessment:
     names = [found.classes[code] for code in found.first_choice]
     right = _right(read, names)
-    of_category = _right(read, [found.classes[code] for code in found.best_category])
+    of_category = _right(read, _best_categories(found))
     covered = [cover(found, split, right, families, Target(precision)) for precision in PRECISIONS]
     usual = [each.target for each, _ in covered].index(DEFAULT_TARGET)
     suspects = _suspects(read, found)
@@ -162,7 +162,7 @@ def _count(
         first_choice_held_out=_first_choice(read, of_category, families, held_out),
         coverages=[each for each, _ in covered],
         suspects=suspects,
-        pairs=confused_pairs(read.true_labels, names),
+        pairs=_pairs(read, found),
         categories=category_figures(read.labels, right, covered[usual][1], suspected),
         repeats=find_repeats(by_text, read.texts, read.labels),
         contradictions=read.contradictions(),
@@ -190,6 +190,17 @@ def _first_choice(
     share = hits / max(int(asked.sum()), 1)
     bounds = interval(share * worth, worth) if asked.any() else (0.0, 1.0)
     return FirstChoice(int(asked.sum()), hits, bounds)
+
+
+def _best_categories(found: RowPredictions) -> list[str | None]:
+    return [found.classes[code] for code in found.best_category]
+
+
+def _pairs(rows: LabeledRows, found: RowPredictions) -> list[ConfusedPair]:
+    """Among the rows with a category: "none" is no category that one could be confused with."""
+    best = _best_categories(found)
+    asked = [row for row, labels in enumerate(rows.true_labels) if labels]
+    return confused_pairs([rows.true_labels[row] for row in asked], [best[row] for row in asked])
 
 
 def _suspects(rows: LabeledRows, found: RowPredictions) -> list[SuspectedLabel]:

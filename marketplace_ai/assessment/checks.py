@@ -21,7 +21,7 @@ def check_labels(rows: LabeledRows) -> None:
     if not len(rows):
         raise AssessmentError(
             f"{rows.path}: no text has a letter or digit once personal data is removed, so "
-            "there is nothing to go by. Name the column with the postings' words text, or title and "
+            "there is nothing to go by. Name the column with what people wrote text, or title and "
             "description."
         )
     categories = {label for label in rows.labels if label is not None}

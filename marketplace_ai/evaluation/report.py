@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from .evaluate import Evaluation
 from .figures import ScoredRow, first_choice_probabilities
 from .metrics import bins, coverage_curve
 from .output import BASELINES, guarantee_sentence, notes, percent
-from .whole_file import write_whole
+from .whole_file import unwritable, write_whole
 
 HTML = "report.html"
 JSON = "results.json"
@@ -41,8 +40,7 @@ def check(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise ReportError(f"--report {folder}: a file of that name is there. Name a folder.")
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    if there := unwritable(folder):
         raise ReportError(f"--report {folder}: {there} cannot be written. Name another folder.")
 
 

@@ -18,3 +18,9 @@ def write_whole(file: Path, content: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def unwritable(folder: Path) -> Path | None:
+    """What keeps ``folder``, which need not exist, from being written in; None: nothing does."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return None if there.is_dir() and os.access(there, os.W_OK) else there
