@@ -22,11 +22,19 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
+    has_project = "DJANGO_SETTINGS_MODULE" in os.environ
+    if "--from-jobs" in arguments and not has_project:
+        print(
+            "--from-jobs reads the database of a project: run its manage.py assess --from-jobs, or "
+            "name a file of texts and categories.",
+            file=sys.stderr,
+        )
+        return 2
     import django
     from django.conf import settings
     from django.core.management import ManagementUtility
 
-    if "DJANGO_SETTINGS_MODULE" not in os.environ:
+    if not has_project:
         settings.configure(
             INSTALLED_APPS=[
                 "django.contrib.contenttypes",

@@ -48,7 +48,8 @@ def check_families(rows: LabeledRows, families: npt.NDArray[np.intp]) -> None:
 def check_older(rows: LabeledRows, split: Split) -> None:
     older = {rows.labels[row] for row in split.older} - {None}
     if len(older) < 2:
+        have = f"have the category {min(older)!r} alone" if older else "fit no category"
         raise AssessmentError(
-            f"{rows.path}: the older rows have {len(older)} categories, so nothing can be learned "
-            "that the newer ones could judge. Leave the dates out, or add older rows."
+            f"{rows.path}: the older rows {have}, so nothing can be learned that "
+            " the newer ones could judge. Leave the dates out, or add older rows."
         )

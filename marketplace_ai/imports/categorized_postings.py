@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import OperationalError, ProgrammingError, connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import Exists, F, OuterRef
 
 from marketplace_ai.adapter import get_adapter
@@ -49,8 +49,8 @@ def text_and_family(bad: BadRows, adapter: JobAdapter, posting: Any) -> tuple[st
     try:
         text = adapter.encoder_input(posting) if adapter.eligible(posting) else None
         return text, adapter.prepared_family(adapter.posting_family(posting))
-    except (OperationalError, ProgrammingError):
-        raise  # an error of the database, not of the posting
+    except DatabaseError:
+        raise  # the transaction has failed, whatever else could be read
     except Exception as error:  # noqa: BLE001 (the project's own code)
         bad.total += 1
         bad.add(
