@@ -51,5 +51,5 @@ def check_older(rows: LabeledRows, split: Split) -> None:
         have = f"have the category {min(older)!r} alone" if older else "fit no category"
         raise AssessmentError(
             f"{rows.path}: the older rows {have}, so nothing can be learned that "
-            " the newer ones could judge. Leave the dates out, or add older rows."
+            "the newer ones could judge. Leave the dates out, or add older rows."
         )

@@ -7,7 +7,8 @@ most probable one counts. A row that is confidently of another class than its la
 choice is not its label either, is suspected (the off-diagonals of the confident joint).
 
 Where categories are hard to tell apart, that alone suspects every fifth label, most of them rightly
-given. So a label that is merely in doubt is left alone (``DOUBT``).
+given. So a label that is merely in doubt is left alone (``DOUBT``), and so is
+one where the other class is less likely than not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 #: A label with a higher probability than this may be right. Chosen on public training rows, 5% of
 #: whose labels were replaced by random ones.
 DOUBT = 0.01
+_LIKELY = 0.5
 
 
 def suspected_labels(probabilities: Floats, labels: Codes) -> tuple[Codes, Codes]:
@@ -32,7 +34,7 @@ def suspected_labels(probabilities: Floats, labels: Codes) -> tuple[Codes, Codes
     """
     rows = np.arange(len(labels))
     thresholds = _mean_self_confidence(probabilities, labels)
-    confident = probabilities >= thresholds
+    confident = (probabilities >= thresholds) & (probabilities >= _LIKELY)
     other = np.where(confident, probabilities, -1.0).argmax(axis=1)
     first_choice = probabilities.argmax(axis=1)
     suspected = np.flatnonzero(

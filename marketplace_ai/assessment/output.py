@@ -52,6 +52,7 @@ def _measured(found: Assessment) -> Iterator[str]:
 
 def _coverage_line(each: TargetCoverage, workload: Workload | None) -> str:
     low, high = (f"{100 * bound:.0f}" for bound in each.coverage_interval)
+    interval = "-" if each.threshold is None else f"{low} to {high}%"
     hours = "-" if workload is None else f"{workload.hours_saved(each.coverage):,.1f}"
     rests = f"{each.errors:,} wrong in the {each.rows:,} surest of the others"
     if each.threshold is None:
@@ -59,7 +60,7 @@ def _coverage_line(each: TargetCoverage, workload: Workload | None) -> str:
     elif each.refuted:
         rests += "; the held-out postings refute it"
     return (
-        f"{each.target.precision:<8.0%}{percent(each.coverage):>10}{f'{low} to {high}%':>16}"
+        f"{each.target.precision:<8.0%}{percent(each.coverage):>10}{interval:>16}"
         f"{percent(each.precision):>8}{hours:>15}  {rests}"
     )
 

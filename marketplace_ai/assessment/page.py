@@ -119,7 +119,8 @@ def render(found: Assessment, setting: Setting) -> str:
 
 def number(value: float, decimals: int = 0) -> str:
     """A number as the page's language writes it."""
-    return str(number_format(value, decimals, force_grouping=True))
+    # Django cuts off what it does not show.
+    return str(number_format(round(value, decimals), decimals, force_grouping=True))
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
@@ -217,7 +218,9 @@ def _coverage(each: TargetCoverage, workload: Workload | None) -> dict[str, Any]
         "target": percent(each.target.precision, 0),
         "automatic": percent(each.coverage),
         "width": f"{100 * each.coverage:.1f}",
-        "interval": _("%(low)s to %(high)s") % {"low": percent(low, 0), "high": percent(high, 0)},
+        "interval": ""
+        if each.threshold is None
+        else _("%(low)s to %(high)s") % {"low": percent(low, 0), "high": percent(high, 0)},
         "precision": percent(each.precision),
         "wrong": _("%(wrong)s wrong of %(automatic)s")
         % {"wrong": number(each.wrong), "automatic": number(each.automatic)},

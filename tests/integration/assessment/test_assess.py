@@ -137,7 +137,7 @@ def many(label: str = "maling", each: int = 60) -> list[str]:
                     enumerate(postings()[140:])]
                 )
             ),
-            "the older rows have the category 'maling' alone, so nothing can be learned that the newer",
+            "the older rows have the category 'maling' alone, so nothing can be learned",
         ),
     ],
     ids=[
