@@ -68,7 +68,7 @@ def render(found: Assessment, setting: Setting) -> str:
         "found": found,
         "rows": number(found.rows),
         "headline": _headline(found, usual),
-        "verdict": _verdict(usual),
+        "summary": _summary(found, usual),
         "measured": _measured(found),
         "coverages": [_coverage(each, found.workload) for each in found.coverages],
         "assumption": _assumption(found.workload),
@@ -76,7 +76,7 @@ def render(found: Assessment, setting: Setting) -> str:
         "suspects": [
             {
                 "place": each.place,
-                "text": shortened(each.text, LONGEST_TEXT),
+                "text": _beginning(each.text),
                 "label": each.label,
                 "suggested": each.suggested,
                 "probability": percent(each.probability),
@@ -136,6 +136,10 @@ def places(found: Sequence[object]) -> str:
     return ", ".join(map(str, found[:PLACES])) + more
 
 
+def _beginning(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
 def _hours(hours: float) -> str:
     return number(hours, 0 if hours >= 10 else 1)
 
@@ -174,21 +178,28 @@ def _headline(found: Assessment, usual: TargetCoverage) -> list[tuple[str, str, 
     return tiles
 
 
-def _verdict(usual: TargetCoverage) -> str:
+def _summary(found: Assessment, usual: TargetCoverage) -> str:
     target = percent(usual.target.precision, 0)
     if usual.threshold is None:
-        return _(
+        text = _(
             "At a target precision of %(target)s nothing can be automatic yet: of the %(rows)s "
-            "surest postings %(errors)s have another label. Correct the labels below that are "
-            "wrong, or add %(needed)s postings or more."
-        ) % {
-            "target": target, "rows": number(usual.rows), "errors": number(usual.errors),
-            "needed": number(usual.rows_needed),
-        }  # fmt: skip
+            "surest postings %(errors)s have another label."
+        ) % {"target": target, "rows": number(usual.rows), "errors": number(usual.errors)}
+        return f"{text} {_cure(found)}"
     return _(
         "Of 100 new postings like these, about %(automatic)s need no person, and a guarantee says "
         "that %(target)s of those or more are right. The others come with a proposal."
     ) % {"automatic": number(100 * usual.coverage), "target": target}
+
+
+def _cure(found: Assessment) -> str:
+    lacking, categories = len(found.lacking), len(found.categories)
+    if 2 * lacking > categories:
+        return _(
+            "%(lacking)s of %(categories)s categories have too few postings to learn from: add "
+            "some."
+        ) % {"lacking": number(lacking), "categories": number(categories)}
+    return _("Correct the labels below that are wrong, or add postings.")
 
 
 def _measured(found: Assessment) -> str:

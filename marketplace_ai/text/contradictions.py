@@ -55,10 +55,10 @@ def contradiction_sentence(path: str, found: Sequence[Contradiction], consequenc
     return f"{path}: {many} several labels; {first}{found[0]}. {consequence}"
 
 
-def shortened(text: str, longest: int = _MAX_SHOWN) -> str:
-    """A text on one line, for a message, in at most ``longest`` characters."""
+def shortened(text: str) -> str:
+    """A text on one line, for a message."""
     line = one_line(text)
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+    return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"
 
 
 def _common(rows: Iterator[Collection[str]]) -> set[str]:
