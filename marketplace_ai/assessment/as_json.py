@@ -7,8 +7,9 @@ from typing import Any
 
 from marketplace_ai.text.bad_rows import MAX_LISTED
 
-from .assess import Assessment, FirstChoice
+from .assess import Assessment
 from .coverage import TargetCoverage
+from .first_choice import FirstChoice
 from .savings import Workload
 
 

@@ -14,7 +14,6 @@ from marketplace_ai.classifier.families import find_families
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.evaluation.confusions import ConfusedPair, confused_pairs
-from marketplace_ai.evaluation.metrics import effective_rows, interval
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.text.contradictions import Contradiction
 from marketplace_ai.text.labeled_csv import LabeledRows
@@ -23,41 +22,15 @@ from marketplace_ai.text.normalize import is_blank
 from .categories import CategoryFigures, category_figures
 from .checks import check_families, check_labels, check_older
 from .coverage import PRECISIONS, TargetCoverage, cover
-from .label_errors import suspected_labels
+from .first_choice import FirstChoice, count_first_choice
 from .predictions import RowPredictions, predict_rows
 from .repeats import Repeats, find_repeats
 from .savings import Workload, find_workload
 from .split import Split, split_rows
+from .suspects import SuspectedLabel, find_suspects
 
 Bools = npt.NDArray[np.bool_]
 Encode = Callable[[LabeledRows], npt.NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class FirstChoice:
-    """Of ``rows`` with a category, the first choice is right for ``right``; ``interval`` (95%)
-    counts kin once."""
-
-    rows: int
-    right: int
-    interval: tuple[float, float]
-
-    @property
-    def share(self) -> float | None:
-        return self.right / self.rows if self.rows else None
-
-
-@dataclass(frozen=True, slots=True)
-class SuspectedLabel:
-    """A row whose label is probably wrong: where it stands, and the category it looks like, with
-    the probabilities of both."""
-
-    place: object
-    text: str
-    label: str
-    suggested: str
-    label_probability: float
-    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +120,7 @@ def _count(
     of_category = _right(read, _best_categories(found))
     covered = [cover(found, split, right, families, Target(precision)) for precision in PRECISIONS]
     usual = [each.target for each, _ in covered].index(DEFAULT_TARGET)
-    suspects = _suspects(read, found)
+    suspects = find_suspects(read, found)
     places = {each.place for each in suspects}
     suspected = np.array([line in places for line in read.lines], dtype=np.bool_)
     held_out = np.isin(np.arange(len(read)), split.held_out)
@@ -158,8 +131,8 @@ def _count(
         since=split.since,
         newcomers=int((found.y_true < 0).sum()),
         without_category=read.labels.count(None),
-        first_choice=_first_choice(read, of_category, families, np.ones(len(read), np.bool_)),
-        first_choice_held_out=_first_choice(read, of_category, families, held_out),
+        first_choice=count_first_choice(read, of_category, families, np.ones(len(read), np.bool_)),
+        first_choice_held_out=count_first_choice(read, of_category, families, held_out),
         coverages=[each for each, _ in covered],
         suspects=suspects,
         pairs=_pairs(read, found),
@@ -182,16 +155,6 @@ def _right(rows: LabeledRows, names: Sequence[str | None]) -> Bools:
     )
 
 
-def _first_choice(
-    rows: LabeledRows, right: Bools, families: npt.NDArray[np.intp], part: Bools
-) -> FirstChoice:
-    asked = part & np.array([bool(labels) for labels in rows.true_labels], dtype=np.bool_)
-    hits, worth = int(right[asked].sum()), effective_rows(families[asked])
-    share = hits / max(int(asked.sum()), 1)
-    bounds = interval(share * worth, worth) if asked.any() else (0.0, 1.0)
-    return FirstChoice(int(asked.sum()), hits, bounds)
-
-
 def _best_categories(found: RowPredictions) -> list[str | None]:
     return [found.classes[code] for code in found.best_category]
 
@@ -201,19 +164,3 @@ def _pairs(rows: LabeledRows, found: RowPredictions) -> list[ConfusedPair]:
     best = _best_categories(found)
     asked = [row for row, labels in enumerate(rows.true_labels) if labels]
     return confused_pairs([rows.true_labels[row] for row in asked], [best[row] for row in asked])
-
-
-def _suspects(rows: LabeledRows, found: RowPredictions) -> list[SuspectedLabel]:
-    suspected, others = suspected_labels(found.probabilities, found.y_true)
-    return [
-        SuspectedLabel(
-            rows.lines[row],
-            rows.texts[row],
-            rows.labels[row] or "none",
-            found.classes[other] or "none",
-            float(found.probabilities[row, found.y_true[row]]),
-            float(found.probabilities[row, other]),
-        )
-        for row, other in zip(suspected.tolist(), others.tolist(), strict=True)
-        if found.classes[other] not in rows.true_labels[row]
-    ]
