@@ -67,12 +67,13 @@ def later(name: str) -> dict[str, list[tuple[float, float]]]:
     families = families_of(both)
     pairs: dict[str, list[tuple[float, float]]] = {"coverage": [], "precision": []}
     for each, precision in zip(predicted.coverages, PRECISIONS, strict=True):
-        seen, _ = cover(found, split, right, families, Target(precision))
+        seen, _ = cover(found, split, found.classifier, right, families, Target(precision))
         say(
             f"  {name}, {precision:.0%}: predicted {each.coverage:.1%} automatic, {each.wrong} of "
-            f"{each.automatic} wrong; test {seen.coverage:.1%}, {seen.wrong} of {seen.automatic}"
+            f"{each.automatic} wrong; test {seen.held_out_coverage:.1%}, {seen.wrong} of "
+            f"{seen.automatic}"
         )
-        pairs["coverage"].append((100 * each.coverage, 100 * seen.coverage))
+        pairs["coverage"].append((100 * each.coverage, 100 * seen.held_out_coverage))
         if each.precision is not None and seen.precision is not None:
             pairs["precision"].append((100 * each.precision, 100 * seen.precision))
     return pairs

@@ -50,6 +50,8 @@ def _coverage(found: TargetCoverage, workload: Workload | None) -> dict[str, Any
         "target_precision": target["precision"],
         "confidence": target["confidence_level"],
         **values,
+        "coverage": found.coverage,
+        "interval": found.interval,
         "precision": found.precision,
         "hours_saved": None if workload is None else workload.hours_saved(found.coverage),
     }

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from marketplace_ai.classifier import LabeledTexts
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.families import find_families
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.encoding.progress import Progress, silent
@@ -98,16 +98,20 @@ def assess(
     split = split_rows(families, codes, read.dates, seed)
     check_older(read, split)
     texts = LabeledTexts(read.texts, encode(read), read.labels, read.families)
-    with progress("Fitting, and predicting each row by a fit without it", len(read)) as advance:
+    with progress("Fitting on the older, and predicting the newer", len(read)) as advance:
         found = predict_rows(texts, split, seed)
         advance(len(read))
-    return _count(rows, read, found, split, families, by_text, blank, per_month, seconds)
+    with progress("Fitting on all", len(read)) as advance:
+        final = Classifier.fit(texts, seed=seed)
+        advance(len(read))
+    return _count(rows, read, found, final, split, families, by_text, blank, per_month, seconds)
 
 
 def _count(
     rows: LabeledRows,
     read: LabeledRows,
     found: RowPredictions,
+    final: Classifier,
     split: Split,
     families: npt.NDArray[np.intp],
     by_text: npt.NDArray[np.intp],
@@ -118,7 +122,9 @@ def _count(
     names = [found.classes[code] for code in found.first_choice]
     right = _right(read, names)
     of_category = _right(read, _best_categories(found))
-    covered = [cover(found, split, right, families, Target(precision)) for precision in PRECISIONS]
+    covered = [
+        cover(found, split, final, right, families, Target(precision)) for precision in PRECISIONS
+    ]
     usual = [each.target for each, _ in covered].index(DEFAULT_TARGET)
     suspects = find_suspects(read, found)
     places = {each.place for each in suspects}

@@ -51,13 +51,13 @@ def _measured(found: Assessment) -> Iterator[str]:
 
 
 def _coverage_line(each: TargetCoverage, workload: Workload | None) -> str:
-    low, high = (f"{100 * bound:.0f}" for bound in each.coverage_interval)
-    interval = "-" if each.threshold is None else f"{low} to {high}%"
+    low, high = each.interval or (0.0, 0.0)
+    interval = f"{100 * low:.0f} to {100 * high:.0f}%" if each.interval else "-"
     hours = "-" if workload is None else f"{workload.hours_saved(each.coverage):,.1f}"
-    rests = f"{each.errors:,} wrong in the {each.rows:,} surest of the others"
+    rests = f"{each.errors:,} wrong in the {each.rows:,} surest"
     if each.threshold is None:
         rests = f"nothing: {rests}; {each.rows_needed:,} more right ones would prove it"
-    elif each.refuted:
+    if each.refuted:
         rests += "; the held-out postings refute it"
     return (
         f"{each.target.precision:<8.0%}{percent(each.coverage):>10}{interval:>16}"

@@ -171,13 +171,13 @@ def _headline(found: Assessment, usual: TargetCoverage) -> list[tuple[str, str, 
 
 
 def _coverage(each: TargetCoverage, workload: Workload | None) -> dict[str, Any]:
-    low, high = each.coverage_interval
+    low, high = each.interval or (0.0, 0.0)
     return {
         "target": percent(each.target.precision, 0),
         "automatic": percent(each.coverage),
         "width": f"{100 * each.coverage:.1f}",
         "interval": ""
-        if each.threshold is None
+        if each.interval is None
         else _("%(low)s to %(high)s") % {"low": percent(low, 0), "high": percent(high, 0)},
         "precision": percent(each.precision),
         "wrong": _("%(wrong)s wrong of %(automatic)s")

@@ -94,8 +94,8 @@ def rests_on(each: TargetCoverage) -> str:
         )
     return (
         _(
-            "%(errors)s wrong in %(rows)s of the other postings: at most %(bound)s are, at a "
-            "confidence level of %(level)s."
+            "%(errors)s wrong in the %(rows)s surest: at most %(bound)s are, at a confidence level "
+            "of %(level)s."
         )
         % values
     )

@@ -43,7 +43,7 @@ def test_figures_of_a_file(figures: dict[str, Any]) -> None:
     assert targets == [0.9, 0.95, 0.97, 0.99]
     loosest, *_, strictest = figures["coverages"]
     assert loosest["threshold"] is not None
-    assert loosest["automatic"] == round(loosest["coverage"] * figures["held_out"])
+    assert loosest["automatic"] == round(loosest["held_out_coverage"] * figures["held_out"])
     assert loosest["hours_saved"] == pytest.approx(6000 * loosest["coverage"] * 30 / 3600)
     assert strictest["threshold"] is None  # 184 rows cannot prove 99%
     assert strictest["rows_needed"] > 0

@@ -139,7 +139,7 @@ def test_a_wheel_and_a_file_are_enough(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "First choice right:" in done.stdout
-    assert "Fitting, and predicting each row by a fit without it" in done.stderr
+    assert "Fitting on all" in done.stderr
     assert "<!doctype html>" in page.read_text(encoding="utf-8")
 
 
