@@ -172,6 +172,27 @@ def test_a_refit_neither_learns_from_descriptions_nor_forgets_the_category(
     assert (current(job).category_id, current(job).outcome) == (category.pk, Outcome.REVIEW)
 
 
+def test_without_an_exemplar_categories_are_proposed_by_their_descriptions(
+    catalog: dict[str, Category],
+) -> None:
+    Category.objects.filter(pk=catalog["maling"].pk).update(scope="Male vegger og tak")
+    tuning()
+    fit()
+    version = ClassifierVersion.objects.get(is_active=True)
+    assert version.figures["automatic"]["threshold"] is None
+    assert version.figures["basis"]["kind"] == "nothing"
+    jobs = [JobPosting.objects.create(title=title) for title in ("Stemme flygel", "Male vegger")]
+    running = ModelLoader()
+    drain(running)
+    assert [current(job).category_key for job in jobs] == ["piano", "maling"]
+    assert {current(job).outcome for job in jobs} == {Outcome.REVIEW}
+    answer(jobs[0].pk, current(jobs[0]).category_id, None)
+    fit()  # the answer is the only exemplar there is
+    again = JobPosting.objects.create(title="Male vegger i gang")
+    drain(running)
+    assert current(again).category_key == "maling"
+
+
 def test_an_edited_scope_replaces_the_older_one(models: ModelLoader) -> None:
     category = tuning()
     refresh_after_interval(models)
