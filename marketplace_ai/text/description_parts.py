@@ -12,7 +12,7 @@ import re
 from .normalize import NAME_SEPARATOR
 
 #: Parts of one description. A scope of pages says the same again.
-MAX_PARTS = 40
+MAX_PARTS = 24
 _SHORTEST_WORD = 3
 _WORD = re.compile(r"[^\W\d_][\w-]*")
 #: "not …" up to the next punctuation: what belongs elsewhere must not attract postings.
