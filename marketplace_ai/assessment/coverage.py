@@ -66,7 +66,7 @@ class TargetCoverage:
         kin; by how much is seen on those held out. Where nothing is, the out-of-fold share, which
         is rather too low.
         """
-        return self._of_new(self.held_out_coverage) if self.automatic else self.all_coverage
+        return self._of_new(self.held_out_coverage)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -78,6 +78,8 @@ class TargetCoverage:
         return self._of_new(low), self._of_new(high)
 
     def _of_new(self, share: float) -> float:
+        if not self.automatic or not self.older_coverage:
+            return self.all_coverage
         return min(1.0, share * self.all_coverage / self.older_coverage)
 
 
