@@ -57,16 +57,19 @@ class ExemplarModel:
         exemplars: LabeledTexts,
         classes: Classes,
         seed: int,
-        descriptions: LabeledTexts | None = None,
+        rare: npt.NDArray[np.bool_],
     ) -> ExemplarModel:
-        """Fit on ``exemplars``. Descriptions are not fitted on; a class that has one may be new."""
+        """Fit on ``exemplars``; classes that are ``rare``, bool (k,), get no linear heads.
+
+        Which ones are (``rare_classes``) is decided once, on all exemplars: a fold takes some away,
+        and must not score a class in another way than the classifier will.
+        """
         features = NgramFeatures.fit(exemplars.texts)
         class_ids = to_class_ids(exemplars.labels, classes)
         metric = Metric.fit(exemplars.vectors, class_ids)
         centered = metric.center(exemplars.vectors)
-        described = has_description(descriptions, classes)
         grams = features.transform(exemplars.texts)
-        linear_heads = LinearHeads.fit(centered, grams, class_ids, described, seed)
+        linear_heads = LinearHeads.fit(centered, grams, class_ids, rare, seed)
         return cls(classes, features, metric, linear_heads)
 
     def new_index(self) -> ExemplarIndex:

@@ -80,16 +80,16 @@ class LinearHeads:
         centered: Floats,
         texts: sp.csr_matrix,
         codes: npt.NDArray[np.intp],
-        described: npt.NDArray[np.bool_],
+        rare: npt.NDArray[np.bool_],
         seed: int,
     ) -> LinearHeads:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        A rare class (``rare_classes``) gets no column; ``described`` (k,) marks the classes with a
-        description. There are no columns at all with fewer than two classes left.
+        A class that is ``rare`` (k,) (see ``rare_classes``) gets no column. There are no columns at
+        all with fewer than two classes left.
         """
         rows = _capped(codes, seed)
-        rows = rows[~rare_classes(codes, described)[codes[rows]]]
+        rows = rows[~rare[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
             nothing = np.zeros(0, np.int32)

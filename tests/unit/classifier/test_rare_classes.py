@@ -61,3 +61,10 @@ def test_a_category_of_one_or_two_exemplars_is_chosen_as_often_as_by_the_vote_al
     chosen = np.array([verdict.best_category == NAMES[0] for verdict in verdicts])
     assert 0.3 < voted.mean() < 1
     assert chosen.mean() >= voted.mean()
+
+
+def test_a_fold_takes_exemplars_away_and_no_heads() -> None:
+    """Three exemplars are enough for heads, so what is judged by two of them has heads, too."""
+    fitted = Classifier.fit(texts_of([3, 24, 24, 24, 24, 24], seed=1))
+    assert fitted.out_of_fold is not None
+    assert not np.isnan(fitted.out_of_fold.model_scores.by_vector[:, 0]).any()
