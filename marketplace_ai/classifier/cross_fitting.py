@@ -56,6 +56,8 @@ def cross_fit(
     ``rare``: see ``ExemplarModel.fit``.
     """
     classes = exemplar_model.classes
+    if calibration is None and all(label is None for label in exemplars.labels):
+        return _nothing(len(classes))
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
     families, groupings = find_kin(exemplars, calibration)
@@ -98,6 +100,20 @@ def cross_fit(
     )
 
 
+def _nothing(num_classes: int) -> OutOfFold:
+    """There is no row with a category to predict."""
+    scores, codes = np.zeros((0, num_classes)), np.zeros(0, dtype=np.intp)
+    return OutOfFold(
+        ModelScores(scores, scores, scores, np.zeros(0)),
+        codes,
+        codes,
+        scores,
+        codes,
+        np.zeros(0),
+        SecondCategories(codes, np.zeros(0)),
+    )
+
+
 def _score_folds(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
@@ -122,7 +138,7 @@ def _score_folds(
     for fold in folds:
         near = [np.isin(of_exemplars, of_rows[fold]) for of_exemplars, of_rows in groups]
         kept = exemplars.take(np.flatnonzero(~np.logical_or.reduce(near)))
-        model = ExemplarModel.fit(kept, exemplar_model.classes, seed, rare)
+        model = ExemplarModel.fit(kept, exemplar_model.classes, seed, rare, descriptions)
         parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
         models.append(model)
     order = np.argsort(np.concatenate(folds))

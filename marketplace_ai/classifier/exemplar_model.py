@@ -58,12 +58,21 @@ class ExemplarModel:
         classes: Classes,
         seed: int,
         rare: npt.NDArray[np.bool_],
+        descriptions: LabeledTexts | None = None,
     ) -> ExemplarModel:
         """Fit on ``exemplars``; classes that are ``rare``, bool (k,), get no linear heads.
 
         Which ones are (``rare_classes``) is decided once, on all exemplars: a fold takes some away,
         and must not score a class in another way than the classifier will.
+
+        Descriptions are not fitted on, unless no exemplar has a category: then n-gram weights and
+        metric are those of the descriptions, and there are no linear heads.
         """
+        if descriptions is not None and all(label is None for label in exemplars.labels):
+            codes = to_class_ids(descriptions.labels, classes)
+            features = NgramFeatures.fit(descriptions.texts)
+            metric = Metric.fit(descriptions.vectors, codes)
+            return cls(classes, features, metric, LinearHeads.nothing(metric.dimension))
         features = NgramFeatures.fit(exemplars.texts)
         class_ids = to_class_ids(exemplars.labels, classes)
         metric = Metric.fit(exemplars.vectors, class_ids)
