@@ -23,7 +23,7 @@ from .counted_rows import counted_rows
 from .cross_fitting import OutOfFold, cross_fit
 from .exemplar_model import Classes, ExemplarModel, has_description
 from .labeled import LabeledTexts
-from .linear_heads import LinearHeads, LinearScores, to_class_ids
+from .linear_heads import LinearHeads, LinearScores, rare_classes, to_class_ids
 from .opinion_pool import OpinionPool, exemplar_prior
 from .predict import predict
 from .prediction import Prediction
@@ -145,10 +145,11 @@ class Classifier:
             known = {label for label in descriptions.labels if label is not None}
         names = sorted(known)
         classes: Classes = (*names, None)
-        exemplar_model = ExemplarModel.fit(exemplars, classes, seed, descriptions)
-        out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, descriptions)
         class_ids = to_class_ids(exemplars.labels, classes)
-        prior = exemplar_prior(class_ids, has_description(descriptions, classes))
+        rare = rare_classes(class_ids, has_description(descriptions, classes))
+        exemplar_model = ExemplarModel.fit(exemplars, classes, seed, rare, descriptions)
+        out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, rare, descriptions)
+        prior = exemplar_prior(class_ids, rare)
         fitted = Calibration.fit(
             out_of_fold.model_scores,
             out_of_fold.y_true,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .calibration import Calibration
-from .exemplar_model import ExemplarModel, has_description
+from .exemplar_model import ExemplarModel
 from .labeled import LabeledTexts, find_kin
 from .linear_heads import to_class_ids
 from .near_duplicates import group_folds
@@ -44,6 +44,7 @@ def cross_fit(
     exemplars: LabeledTexts,
     calibration: LabeledTexts | None,
     seed: int,
+    rare: npt.NDArray[np.bool_],
     descriptions: LabeledTexts | None = None,
 ) -> OutOfFold:
     """Predict ``calibration`` (None: the exemplars themselves), each row by a fit without it.
@@ -52,6 +53,7 @@ def cross_fit(
     score it; if there is none such, ``exemplar_model`` serves every fold, because labeled postings
     are never fitted by it. Weights, prior correction and calibration are fitted on the other folds;
     the prior counts all exemplars. ``descriptions`` vote in every fold, as they do in production.
+    ``rare``: see ``ExemplarModel.fit``.
     """
     classes = exemplar_model.classes
     if calibration is None and all(label is None for label in exemplars.labels):
@@ -63,14 +65,13 @@ def cross_fit(
     count = FOLDS_OF_EXEMPLARS if calibration is None else FOLDS
     folds = group_folds(groupings[0][-len(rows) :], y_true, count, seed)
     model_scores, models = _score_folds(
-        exemplar_model, exemplars, descriptions, rows, groupings, folds, seed
+        exemplar_model, exemplars, descriptions, rows, groupings, folds, seed, rare
     )
 
     pooled = np.zeros((len(rows), len(classes)))
     first_choice = np.zeros(len(rows), dtype=np.intp)
     probability = np.zeros(len(rows))
-    described = has_description(descriptions, classes)
-    prior = exemplar_prior(to_class_ids(exemplars.labels, classes), described)
+    prior = exemplar_prior(to_class_ids(exemplars.labels, classes), rare)
     second_categories: list[SecondCategories] = []
     for fold, model in zip(folds, models, strict=True):
         others = np.setdiff1d(np.arange(len(rows)), fold)
@@ -121,6 +122,7 @@ def _score_folds(
     groupings: list[npt.NDArray[np.intp]],
     folds: list[npt.NDArray[np.intp]],
     seed: int,
+    rare: npt.NDArray[np.bool_],
 ) -> tuple[ModelScores, list[ExemplarModel]]:
     """The rows' model scores, and for each fold the exemplar model that gave them.
 
@@ -136,7 +138,7 @@ def _score_folds(
     for fold in folds:
         near = [np.isin(of_exemplars, of_rows[fold]) for of_exemplars, of_rows in groups]
         kept = exemplars.take(np.flatnonzero(~np.logical_or.reduce(near)))
-        model = ExemplarModel.fit(kept, exemplar_model.classes, seed, descriptions)
+        model = ExemplarModel.fit(kept, exemplar_model.classes, seed, rare, descriptions)
         parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
         models.append(model)
     order = np.argsort(np.concatenate(folds))

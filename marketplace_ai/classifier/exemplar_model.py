@@ -57,12 +57,16 @@ class ExemplarModel:
         exemplars: LabeledTexts,
         classes: Classes,
         seed: int,
+        rare: npt.NDArray[np.bool_],
         descriptions: LabeledTexts | None = None,
     ) -> ExemplarModel:
-        """Fit on ``exemplars``. Descriptions are not fitted on; a class that has one may be new.
+        """Fit on ``exemplars``; classes that are ``rare``, bool (k,), get no linear heads.
 
-        If no exemplar has a category, n-gram weights and metric are those of the descriptions, and
-        there are no linear heads.
+        Which ones are (``rare_classes``) is decided once, on all exemplars: a fold takes some away,
+        and must not score a class in another way than the classifier will.
+
+        Descriptions are not fitted on, unless no exemplar has a category: then n-gram weights and
+        metric are those of the descriptions, and there are no linear heads.
         """
         if descriptions is not None and all(label is None for label in exemplars.labels):
             codes = to_class_ids(descriptions.labels, classes)
@@ -73,9 +77,8 @@ class ExemplarModel:
         class_ids = to_class_ids(exemplars.labels, classes)
         metric = Metric.fit(exemplars.vectors, class_ids)
         centered = metric.center(exemplars.vectors)
-        described = has_description(descriptions, classes)
         grams = features.transform(exemplars.texts)
-        linear_heads = LinearHeads.fit(centered, grams, class_ids, described, seed)
+        linear_heads = LinearHeads.fit(centered, grams, class_ids, rare, seed)
         return cls(classes, features, metric, linear_heads)
 
     def new_index(self) -> ExemplarIndex:

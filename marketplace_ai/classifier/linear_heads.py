@@ -80,16 +80,16 @@ class LinearHeads:
         centered: Floats,
         texts: sp.csr_matrix,
         codes: npt.NDArray[np.intp],
-        described: npt.NDArray[np.bool_],
+        rare: npt.NDArray[np.bool_],
         seed: int,
     ) -> LinearHeads:
         """Fit on n exemplars: unit ``centered`` (n, d), text features (n, f), label codes.
 
-        A rare class (``rare_classes``) gets no column; ``described`` (k,) marks the classes with a
-        description. There are no columns at all with fewer than two classes left.
+        A class that is ``rare`` (k,) (see ``rare_classes``) gets no column. There are no columns at
+        all with fewer than two classes left.
         """
         rows = _capped(codes, seed)
-        rows = rows[~rare_classes(codes, described)[codes[rows]]]
+        rows = rows[~rare[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
             return cls.nothing(centered.shape[1])
@@ -168,19 +168,24 @@ def to_class_ids(labels: Sequence[str | None], names: Sequence[str | None]) -> n
 def rare_classes(
     codes: npt.NDArray[np.intp], described: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Classes that are new and have too few exemplars compared with the others, bool (k,).
+    """Classes that have too few exemplars compared with the others, bool (k,).
 
-    A class is new while it has a description, ``described`` (k,). Too few are fewer than half of
-    the median class's, and fewer than ``MIN_EXEMPLARS_FOR_HEAD``: heads fitted on so few among so
-    many hardly ever choose the class, and would lower the score that the vote gives it. No class
-    is rare if fewer than two others would be left.
+    Too few are fewer than half of the median class's, and fewer than ``MIN_EXEMPLARS_FOR_HEAD``
+    if the class is new, that is, has a description (``described`` (k,)), else fewer than
+    ``MIN_EXEMPLARS_FOR_HEAD_UNDESCRIBED``. Heads fitted on so few among so many hardly ever choose
+    the class, and would lower the score that the vote gives it. No class is rare if fewer than two
+    others would be left.
     """
     counts = np.bincount(codes[codes >= 0], minlength=len(described))
     present = counts > 0
     if not present.any():
         return np.zeros(len(described), dtype=np.bool_)
-    minimum = min(float(np.median(counts[present])) / 2, minimum_counts.MIN_EXEMPLARS_FOR_HEAD)
-    few = present & described & (counts < minimum)
+    minimum = np.where(
+        described,
+        minimum_counts.MIN_EXEMPLARS_FOR_HEAD,
+        minimum_counts.MIN_EXEMPLARS_FOR_HEAD_UNDESCRIBED,
+    )
+    few = present & (counts < np.minimum(np.median(counts[present]) / 2, minimum))
     if present.sum() - few.sum() < 2:
         return np.zeros(len(described), dtype=np.bool_)
     return np.asarray(few)

@@ -150,9 +150,10 @@ def test_no_row_is_scored_by_its_own_twin() -> None:
     labels = [str(random.choice(sorted(TRADES))) for _ in plain.labels]
     nonsense = LabeledTexts(plain.texts, plain.vectors, labels)
     names = NAMES
-    scored = cross_fit(ExemplarModel.fit(nonsense, names, 0), nonsense, nonsense, 0)
+    rare = np.zeros(len(names), dtype=np.bool_)
+    scored = cross_fit(ExemplarModel.fit(nonsense, names, 0, rare), nonsense, nonsense, 0, rare)
     assert np.mean(scored.first_choice == scored.y_true) < 0.45
-    alone = cross_fit(ExemplarModel.fit(nonsense, names, 0), nonsense, None, 0)
+    alone = cross_fit(ExemplarModel.fit(nonsense, names, 0, rare), nonsense, None, 0, rare)
     assert np.mean(alone.first_choice == alone.y_true) < 0.45
 
 
