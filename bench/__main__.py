@@ -19,6 +19,7 @@ from . import (
     exact,
     life,
     life_designs,
+    open_set,
     promise,
     public,
     queue,
@@ -55,6 +56,7 @@ def benchmarks() -> list[Benchmark]:
         queue,
         training,
         unkind,
+        open_set,
         tuned,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
