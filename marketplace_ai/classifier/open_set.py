@@ -20,6 +20,10 @@ Floats = npt.NDArray[np.float64]
 #: The share of known rows that may be taken for "none". (At 0.02 at most 1.6% of further rows of
 #: each of four data sets were, at 0.03 2.3%; postings are farther from exemplars than these rows.)
 KNOWN_REJECTED = 0.02
+#: A best category that is surer than this is not doubtful, however sure the others are; and less
+#: than this spread of its log odds is none. Otherwise, where all known rows are certain, one that
+#: is nearly certain would be strange.
+SURE, MIN_SPREAD = 0.95, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,7 @@ class OpenSet:
         if not len(rows):
             return None
         # A spread of nothing, as of a single row, would make any other row infinitely far.
-        scale = np.maximum(rows.std(axis=0), 1e-3)
+        scale = np.maximum(rows.std(axis=0), [1e-3, MIN_SPREAD])
         plain = cls(np.median(rows, axis=0), scale, 0.0)
         return cls(
             plain.center, scale, float(np.quantile(plain._shortfall(rows), 1 - KNOWN_REJECTED))
@@ -56,7 +60,7 @@ class OpenSet:
 
         It is the log odds of "none" in a stream of which a tenth fits no category: a logistic
         regression on known rows and those of left out categories, of the training rows of four
-        data sets, has a slope of 1.0 and an offset of -0.1.
+        data sets, has a slope of 0.8 and an offset of -0.2.
 
         ``density`` (b,) is the log density over all categories (-inf: nothing votes), ``best``
         (b,) the pooled score of the best category.
@@ -77,6 +81,6 @@ class OpenSet:
         return np.asarray(below.sum(axis=1))
 
 
-def _log_odds(probability: Floats) -> Floats:
-    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+def _log_odds(best: Floats) -> Floats:
+    clipped = np.clip(best, 1e-6, SURE)
     return np.asarray(np.log(clipped / (1 - clipped)))

@@ -29,6 +29,8 @@ PRIOR_ROWS, PRIOR_ROWS_EXEMPLARS = 10.0, 300.0
 #: How fast a posting turns into "none" at the limit of the open set: fast, so that the scores of
 #: postings well within it stay as they are. (At 1 they are all lowered, and nothing is automatic.)
 NONE_STEEPNESS = 4.0
+#: Log odds of "none" at most, so that the order of the categories stays to be seen.
+_CERTAIN = 20.0
 #: No model has a veto: its log probability counts as at least this.
 _FLOOR = -20.0
 
@@ -108,7 +110,7 @@ class OpinionPool:
         if np.isfinite(model_scores.log_density[:, none_index]).any():
             return pool
         best = pool.pooled(parts, known, none_index).max(axis=1)
-        return replace(pool, open_set=OpenSet.fit(pool.density(known), best))
+        return replace(pool, open_set=OpenSet.fit(_density(known), best))
 
     def widened(self, num_classes: int) -> OpinionPool:
         """For ``num_classes`` columns: those newer than the fit are as rare as the rarest known."""
@@ -147,17 +149,13 @@ class OpinionPool:
         pooled = np.asarray(softmax(mixed, axis=1))
         if self.open_set is not None:
             best = pooled.max(axis=1)
-            excess = self.open_set.excess(self.density(model_scores), best)
+            excess = self.open_set.excess(_density(model_scores), best)
             # "None" is measured against the best category, not against all of them: otherwise a
             # posting that several share is "none" at any distance, and a person wants to see it.
-            none = expit(np.log(best) + NONE_STEEPNESS * excess)
+            none = expit(np.minimum(np.log(best) + NONE_STEEPNESS * excess, _CERTAIN))
             pooled *= (1 - none)[:, None]
             pooled[:, none_index] += none
         return pooled
-
-    def density(self, model_scores: ModelScores) -> Floats:
-        """The log density of b postings over all classes, (b,); -inf where nothing votes."""
-        return np.asarray(logsumexp(model_scores.log_density + self.prior, axis=1))
 
 
 def log_frequency(class_ids: Codes, num_classes: int) -> Floats:
@@ -175,6 +173,12 @@ def exemplar_prior(class_ids: Codes, described: npt.NDArray[np.bool_]) -> Floats
     if rare.any():
         prior[rare] = prior[present & ~rare].min()
     return prior
+
+
+def _density(model_scores: ModelScores) -> Floats:
+    """The log density of b postings over all classes, (b,); -inf where nothing votes. Every class
+    counts alike: what is in one of few exemplars is no farther from what is known."""
+    return np.asarray(logsumexp(model_scores.log_density, axis=1))
 
 
 def _with_unknown(scores: Floats, voted: Floats) -> Floats:

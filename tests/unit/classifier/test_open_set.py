@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 from marketplace_ai.classifier.calibration import Calibration
 from marketplace_ai.classifier.open_set import KNOWN_REJECTED, OpenSet
@@ -50,12 +51,14 @@ def test_few_known_rows_are_taken_for_none_however_small_the_spread_of_their_den
 def test_what_is_far_is_none_and_what_is_doubtful_as_well_needs_less_distance() -> None:
     rows, codes = scored(3000, seed=1)
     fitted = Calibration.fit(rows, codes, PRIOR, NONE, stream=False)
-    far = replace(rows, log_density=rows.log_density - 20)
-    assert (fitted.scores(far, NONE).first_choice == NONE).all()
+    far = fitted.scores(replace(rows, log_density=rows.log_density - 1000), NONE)
+    assert (far.first_choice == NONE).all()
+    best = fitted.scores(rows, NONE).pooled[:, :NONE].argmax(axis=1)
+    assert (far.pooled[:, :NONE].argmax(axis=1) == best).all()  # what a person is shown next
     # As far as one known row in twenty, once with a clear category and once without any.
     open_set = fitted.opinion_pool.open_set
     assert open_set is not None
-    density = np.full(2, np.quantile(fitted.opinion_pool.density(rows), 0.05))
+    density = np.full(2, np.quantile(logsumexp(rows.log_density, axis=1), 0.05))
     clear, doubtful = open_set.excess(density, np.array([0.99, 0.26]))
     assert clear < 0 < doubtful
 
@@ -96,7 +99,25 @@ def test_where_nothing_votes_any_more_everything_is_none() -> None:
     nothing = replace(rows, log_density=np.full_like(rows.log_density, -np.inf))
     scores = fitted.scores(nothing, NONE)
     assert (scores.first_choice == NONE).all()
-    np.testing.assert_allclose(scores.probability, 1)
+    np.testing.assert_allclose(scores.probability, 1, atol=0.01)
+
+
+def test_where_all_known_rows_are_certain_a_nearly_certain_one_is_not_strange() -> None:
+    random = np.random.default_rng(1)
+    fitted = OpenSet.fit(random.standard_normal(1000), 1 - 1e-6 * random.random(1000))
+    assert fitted is not None
+    assert fitted.excess(np.zeros(1), np.array([0.9]))[0] < 0
+    assert fitted.excess(np.zeros(1), np.array([0.1]))[0] > 0
+
+
+def test_what_is_like_a_category_of_few_exemplars_is_as_near_as_what_is_like_a_large_one() -> None:
+    """The log density of a class is a mean over its exemplars; its frequency adds nothing."""
+    rows, codes = scored(3000, seed=1)
+    rare = np.log(np.array([0.97, 0.01, 0.01, 0.01, 1e-4]))
+    even = Calibration.fit(rows, codes, PRIOR, NONE, stream=False).opinion_pool.open_set
+    uneven = Calibration.fit(rows, codes, rare, NONE, stream=False).opinion_pool.open_set
+    assert even is not None and uneven is not None
+    np.testing.assert_allclose(uneven.center[0], even.center[0])
 
 
 def test_exemplars_of_none_take_its_place() -> None:
