@@ -9,6 +9,8 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 
 BIN := .venv/bin
+# What the demo needs, and what the tests need beside it.
+DEMO_READY := .venv/.demo-ready
 READY := .venv/.ready
 MANAGE := $(BIN)/python manage.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
@@ -26,7 +28,7 @@ help: ## list the targets
 # torch and its CUDA packages have not where TORCH or TORCH_INDEX asks for another build.
 # The pip of that file reads an index three times as fast as the one that comes with Python 3.11.
 # --no-compile: Python compiles what is imported, which is a small part of what is installed.
-$(READY): requirements/base.txt requirements/dev.txt requirements/constraints.txt pyproject.toml
+$(DEMO_READY): requirements/base.txt requirements/demo.txt requirements/constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; name it with make PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
@@ -38,15 +40,20 @@ $(READY): requirements/base.txt requirements/dev.txt requirements/constraints.tx
 		fi > .venv/constraints.txt
 	@$(INSTALL) $(PINNED) pip
 	@$(if $(TORCH_INDEX),$(INSTALL) --index-url "$(TORCH_INDEX)" "$(TORCH)")
-	@$(INSTALL) $(PINNED) "$(TORCH)" -r requirements/dev.txt
+	@$(INSTALL) $(PINNED) "$(TORCH)" -r requirements/demo.txt
 	@$(BIN)/python -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda or "none")'
+	@touch $@
+
+$(READY): $(DEMO_READY) requirements/dev.txt
+	@echo "Installing what the tests need (once) ..."
+	@$(INSTALL) $(PINNED) -r requirements/dev.txt
 	@touch $@
 
 .PHONY: install
 install: $(READY) ## make .venv with everything the project needs
 
 .PHONY: demo
-demo: $(READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line)
+demo: $(DEMO_READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line)
 	@$(MANAGE) demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
 .PHONY: test

@@ -1,5 +1,5 @@
 """Cold start: how well a category without exemplars is predicted from its description, or from a
-few confirmed postings."""
+few confirmed postings; and how well all are, if none has an exemplar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.labeled import given_families
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.csv_files import read_csv
-from marketplace_ai.text.labeled_csv import LabeledRows
+from marketplace_ai.text.description_parts import description_parts
+from marketplace_ai.text.labeled_csv import LabeledRows, prepared
 from marketplace_ai.text.normalize import description
 
 from .inputs import CATALOGUE, catalogue, encoded, encoded_rows, labeled
@@ -33,6 +34,13 @@ Group = frozenset[str | None]
 
 
 def benchmarks() -> Iterator[Benchmark]:
+    for name, goals in (("calibration_nb", (0.7, 0.9)), ("postings_nb", (0.85, 0.95))):
+        for count, goal in zip((1, NUM_CHOICES), goals, strict=True):
+            where = "first choice" if count == 1 else f"in the first {count}"
+            yield Benchmark(
+                f"names and scopes alone, {name}: {where}", "share", goal, "higher",
+                partial(of_descriptions, name, count),
+            )  # fmt: skip
     for what, measure in (
         ("nothing but a name and a scope", described),
         (f"{NUM_CONFIRMED} confirmed postings as well", confirmed),
@@ -68,6 +76,17 @@ class ColdStart:
     shown: float
     others: float
     without: float
+
+
+def of_descriptions(name: str, count: int) -> float:
+    """The share of a file's rows with a category whose label is among the first ``count`` choices
+    of a fit without a single exemplar."""
+    _, test, calibration = encoded(catalogue())
+    rows = labeled(test if name == "postings_nb" else calibration)
+    inside = without(rows, frozenset([None]))
+    nothing = inside.take(np.zeros(0, dtype=np.intp))
+    fitted = Classifier.fit(nothing, descriptions=descriptions(), parents=catalogue().parents)
+    return float(np.mean(right(fitted, nothing, descriptions(), inside, count)))
 
 
 @cache
@@ -140,14 +159,22 @@ def sets() -> tuple[LabeledTexts, LabeledTexts]:
 
 @cache
 def descriptions() -> LabeledTexts:
-    """Each leaf of the catalogue in the words that ``JobAdapter.category_description`` gives."""
+    """Each leaf of the catalogue, part by part, in the words that
+    ``JobAdapter.category_description`` gives."""
     path = str(CATALOGUE / "home_services.csv")
     table = read_csv(path, ("slug", "parent", "name_nb", "name_en", "scope_nb"))
     tops = {row["parent"] for row in table}
     leaves = [row for row in table if row["slug"] not in tops]
-    texts = [description((row["name_nb"], row["name_en"]), row["scope_nb"]) for row in leaves]
-    answers = [(row["slug"],) for row in leaves]
-    named = LabeledRows(path, [row.line for row in leaves], texts, answers, None, {})
+    said = [
+        (row, prepared(part))
+        for row in leaves
+        for part in description_parts(
+            description((row["name_nb"], row["name_en"]), row["scope_nb"])
+        )
+    ]
+    texts = [text for _, text in said]
+    answers = [(row["slug"],) for row, _ in said]
+    named = LabeledRows(path, [row.line for row, _ in said], texts, answers, None, {})
     return labeled(encoded_rows(named))
 
 

@@ -28,7 +28,7 @@ from marketplace_ai.evaluation.inputs import Inputs
 from marketplace_ai.evaluation.vectors import encode, encode_inputs
 from marketplace_ai.management.console import progress
 from marketplace_ai.promotion.checks import NEGLIGIBLE_COVERAGE_DROP
-from marketplace_ai.text.labeled_csv import LabeledRows, read_rows
+from marketplace_ai.text.labeled_csv import read_rows
 from marketplace_ai.training.data.row_files import (
     TEST_TRIPLETS_FILE,
     read_pairs,
@@ -194,7 +194,8 @@ def coverage_ratio(setup: Setup) -> float:
 def danish_points_gained(name: str) -> float:
     inputs = _danish()
     before = _figures(_danish, None, None)
-    after = _figures(_danish, _written(inputs.train), RANKING)
+    file = write_rows("danish", inputs.train.texts, inputs.train.labels)
+    after = _figures(_danish, file, RANKING)
     return 100 * (_first(after, name) - _first(before, name))
 
 
@@ -262,12 +263,13 @@ def trained(file: str, setup: Setup) -> tuple[Path, dict[str, Any]]:
     return output, figures
 
 
-def _written(rows: LabeledRows) -> str:
-    file = _folder() / "danish.csv"
+def write_rows(name: str, texts: Sequence[str], labels: Sequence[str | None]) -> str:
+    """The path of a new table of labeled texts, for ``trained``."""
+    file = _folder() / f"{name}.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("text", "category"))
-        writer.writerows(zip(rows.texts, rows.labels, strict=True))
+        writer.writerows((text, label or "none") for text, label in zip(texts, labels, strict=True))
     return str(file)
 
 

@@ -18,7 +18,7 @@ def differences() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pairs = {
         "base.txt": set(project["dependencies"]),
-        "dev.txt": set(project["optional-dependencies"]["dev"]),
+        "dev.txt": set(project["optional-dependencies"]["dev"]) - lines("demo.txt"),
         "onnx.txt": set(project["optional-dependencies"]["onnx"]),
         "train.txt": set(project["optional-dependencies"]["train"]),
     }

@@ -43,7 +43,7 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
     missing = answers_missing(evidence, target)
     if basis.kind is BasisKind.AUDIT or state.suffices:
         missing = 0
-    sentence = _what(basis)
+    sentence = _what(basis, by_heart=version.encoder.is_fine_tuned)
     if basis.source is not BasisKind.AUDIT:
         sentence = f"{sentence}; {_missing(missing, counted, evidence)}"
     return {
@@ -57,7 +57,13 @@ def basis_report(version: ClassifierVersion) -> dict[str, Any] | None:
     }
 
 
-def _what(basis: Basis) -> str:
+def _what(basis: Basis, *, by_heart: bool) -> str:
+    if basis.source is BasisKind.EXEMPLARS and by_heart:
+        return _(
+            "Nothing is guaranteed or automatic, because the encoder was fine-tuned, most likely "
+            "on the exemplars, which therefore prove nothing: give labeled rows that it has not "
+            "seen (fit_classifier --calibration FILE)"
+        )
     if basis.kind is BasisKind.EXEMPLARS:
         text = _(
             "The guarantee rests on %(rows)s exemplars, each decided by a fit without its family: "

@@ -92,15 +92,19 @@ class Classifier:
 
         ``descriptions`` of categories vote while the labeled rows are scored, but nothing is
         fitted on them: they are no sample of postings. One whose label has no exemplar is left
-        out, because that label stays newer than the fit.
+        out, because that label stays newer than the fit. If no category has an exemplar, the
+        descriptions alone decide what is proposed, and nothing is guaranteed without
+        ``calibration``.
 
-        Raises ValueError without a single exemplar of a category, and for vectors of different
-        dimensions.
+        Raises ValueError without a single exemplar or description of a category, and for vectors
+        of different dimensions.
         """
-        if not any(label is not None for label in exemplars.labels):
+        has_exemplars = any(label is not None for label in exemplars.labels)
+        if not has_exemplars and not descriptions:
             raise ValueError(
-                "no exemplar has a category, so nothing can vote: import labeled texts first "
-                "(import_exemplars FILE, or import_exemplars --from-jobs)"
+                "no exemplar has a category, and no category has a description, so nothing can "
+                "vote: import labeled texts first (import_exemplars FILE, or import_exemplars "
+                "--from-jobs), or categories with names (import_catalog FILE)"
             )
         if calibration is not None and not len(calibration):
             calibration = None
@@ -109,7 +113,7 @@ class Classifier:
                 f"exemplars have {exemplars.vectors.shape[1]} dimensions, labeled postings "
                 f"{calibration.vectors.shape[1]}: encode both with the same encoder"
             )
-        if descriptions is not None:
+        if descriptions is not None and has_exemplars:
             known = set(exemplars.labels)
             described = [i for i, label in enumerate(descriptions.labels) if label in known]
             descriptions = descriptions.take(np.array(described, dtype=np.intp))
@@ -137,7 +141,10 @@ class Classifier:
         counted: npt.NDArray[np.bool_] | None,
         seed: int,
     ) -> Classifier:
-        names = sorted({label for label in exemplars.labels if label is not None})
+        known = {label for label in exemplars.labels if label is not None}
+        if not known and descriptions is not None:
+            known = {label for label in descriptions.labels if label is not None}
+        names = sorted(known)
         classes: Classes = (*names, None)
         exemplar_model = ExemplarModel.fit(exemplars, classes, seed, descriptions)
         out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, descriptions)

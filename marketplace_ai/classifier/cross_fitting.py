@@ -54,6 +54,8 @@ def cross_fit(
     the prior counts all exemplars. ``descriptions`` vote in every fold, as they do in production.
     """
     classes = exemplar_model.classes
+    if calibration is None and all(label is None for label in exemplars.labels):
+        return _nothing(len(classes))
     none_index = classes.index(None)
     rows = exemplars if calibration is None else calibration
     families, groupings = find_kin(exemplars, calibration)
@@ -94,6 +96,20 @@ def cross_fit(
         first_choice,
         probability,
         SecondCategories.concatenate(second_categories).take(order),
+    )
+
+
+def _nothing(num_classes: int) -> OutOfFold:
+    """There is no row with a category to predict."""
+    scores, codes = np.zeros((0, num_classes)), np.zeros(0, dtype=np.intp)
+    return OutOfFold(
+        ModelScores(scores, scores, scores, np.zeros(0)),
+        codes,
+        codes,
+        scores,
+        codes,
+        np.zeros(0),
+        SecondCategories(codes, np.zeros(0)),
     )
 
 

@@ -59,7 +59,16 @@ class ExemplarModel:
         seed: int,
         descriptions: LabeledTexts | None = None,
     ) -> ExemplarModel:
-        """Fit on ``exemplars``. Descriptions are not fitted on; a class that has one may be new."""
+        """Fit on ``exemplars``. Descriptions are not fitted on; a class that has one may be new.
+
+        If no exemplar has a category, n-gram weights and metric are those of the descriptions, and
+        there are no linear heads.
+        """
+        if descriptions is not None and all(label is None for label in exemplars.labels):
+            codes = to_class_ids(descriptions.labels, classes)
+            features = NgramFeatures.fit(descriptions.texts)
+            metric = Metric.fit(descriptions.vectors, codes)
+            return cls(classes, features, metric, LinearHeads.nothing(metric.dimension))
         features = NgramFeatures.fit(exemplars.texts)
         class_ids = to_class_ids(exemplars.labels, classes)
         metric = Metric.fit(exemplars.vectors, class_ids)

@@ -92,13 +92,18 @@ class LinearHeads:
         rows = rows[~rare_classes(codes, described)[codes[rows]]]
         present, columns = np.unique(codes[rows], return_inverse=True)
         if len(present) < 2:
-            nothing = np.zeros(0, np.int32)
-            return cls(nothing, nothing, _empty(centered.shape[1]), _empty(0))
+            return cls.nothing(centered.shape[1])
         texts = texts[rows]
         grams = np.unique(texts.indices).astype(np.int32)
         by_vector = LinearScores.fit(centered[rows], columns, VECTOR_C)
         by_text = LinearScores.fit_text(texts[:, grams], columns, seed)
         return cls(present.astype(np.int32), grams, by_vector, by_text)
+
+    @classmethod
+    def nothing(cls, dimension: int) -> LinearHeads:
+        """No columns, for vectors of this dimension: every class is scored by the vote alone."""
+        no_codes = np.zeros(0, np.int32)
+        return cls(no_codes, no_codes, _empty(dimension), _empty(0))
 
     def scores(self, centered: Floats, texts: sp.csr_matrix, labels: int) -> tuple[Floats, Floats]:
         """Score b postings by vector and by text: float32 (b, labels) each; NaN for a label

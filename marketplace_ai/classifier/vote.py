@@ -11,7 +11,7 @@ import scipy.sparse as sp
 Floats = npt.NDArray[np.float32]
 
 #: Weight of the text similarity relative to the cosine. The text also has a linear head, so
-#: it needs less weight here than it would description_only.
+#: it needs less weight here than it would alone.
 TEXT_WEIGHT = 0.3
 #: Sharpness of the softmax vote: an exemplar whose cosine is higher by 1/16 counts e times
 #: as much. Both are on a plateau of cross-fitted log loss on four sets (8 to 24; 0.2 to 1).

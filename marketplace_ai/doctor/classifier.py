@@ -39,16 +39,19 @@ def exemplars() -> Iterator[Finding]:
     """How many exemplars vote, and how many not because their category was deleted; how many
     categories have a description only."""
     count = _labeled_exemplars().count()
-    if not count:
+    description_only = descriptions.count_description_only()
+    if not count and not description_only:
         yield Finding(
             "exemplars", False, "There are no exemplars.",
             "Run manage.py import_exemplars FILE, or import_exemplars --from-jobs.",
         )  # fmt: skip
         return
     message = f"{count} vote"
-    if description_only := descriptions.count_description_only():
+    if description_only:
         message += f"; categories with nothing but their description: {description_only}"
     cure = ""
+    if not count:
+        cure = "Answers in review become exemplars; import_exemplars adds those that you have."
     if orphaned := Exemplar.objects.filter(state=ExemplarState.ORPHANED).count():
         message += f"; without a vote, because their category was deleted: {orphaned}"
         cure = (

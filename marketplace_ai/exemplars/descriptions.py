@@ -1,11 +1,12 @@
-"""Descriptions: a category's name and scope as an exemplar, while it has few others."""
+"""Descriptions: a category's name and scope, and the parts of both, as exemplars, while it has few
+others."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import Error as DatabaseError
@@ -21,15 +22,16 @@ from marketplace_ai.guarantee import minimum_counts
 from marketplace_ai.imports.common import prepare_text
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState, get_category_model
 from marketplace_ai.queue.category_locks import lock_categories
+from marketplace_ai.text.description_parts import description_parts
 from marketplace_ai.text.normalize import digest, is_blank
 
 logger = logging.getLogger(__name__)
 
 #: Postings wait during a step, so it gives up soon on rows that the project has locked.
 LOCK_TIMEOUT = "200ms"
-#: Categories compared in one step, and new descriptions at which it ends: about as many as an
-#: encoder takes at once, so that a replaced description is missing for a moment only.
-STEP, NEW_AT_A_TIME = 128, 16
+#: Categories compared in one step, and new texts from which on it ends: about as many as an encoder
+#: takes at once, so that a replaced description is missing for a moment only.
+STEP, NEW_AT_A_TIME = 128, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Plan:
     key of its last category, None at the end."""
 
     obsolete: list[int]
-    new: dict[Any, str]
+    new: dict[Any, list[str]]
     last: Any | None
 
     @property
@@ -92,10 +94,10 @@ class Sync:
 def sync(min_age: float = 0.0) -> bool:
     """Add, replace and delete descriptions so that they match the categories.
 
-    A category without children has its description as an exemplar while it has fewer than
-    ``minimum_counts.MIN_EXEMPLARS_FOR_HEAD`` other active exemplars. A changed description
-    replaces
-    the older one. One that a person quarantined stays quarantined until its text changes.
+    A category without children has its description and the parts of it (``description_parts``) as
+    exemplars while it has fewer than ``minimum_counts.MIN_EXEMPLARS_FOR_HEAD`` other active ones.
+    Texts of a changed description replace the older ones. One that a person quarantined stays
+    quarantined as long as the description has it.
 
     Parameters:
         min_age: seconds for which a new description is not replaced. Otherwise a text that is
@@ -123,7 +125,7 @@ def _write(min_age: float, after: Any | None) -> Plan | None:
         # All writers lock categories first. A category deleted meanwhile gets no description.
         categories = lock_categories(plan.new)
         Exemplar.objects.using(alias()).filter(pk__in=plan.obsolete).delete()
-        rows = [_exemplar(categories[key], plan.new[key]) for key in categories]
+        rows = [_exemplar(categories[key], text) for key in categories for text in plan.new[key]]
         Exemplar.objects.using(alias()).bulk_create(rows, ignore_conflicts=True)
     return plan
 
@@ -152,37 +154,55 @@ def _plan(min_age: float, after: Any | None) -> Plan:
             "pk", "category_id", "text_digest", "created_at", "is_duplicate"
         )
     )
-    existing = {row[1]: row for row in rows if row[1] is not None}
+    existing: dict[Any, list[_Row]] = {}
+    for row in map(_Row._make, rows):
+        existing.setdefault(row.category, []).append(row)
     since = timezone.now() - dt.timedelta(seconds=min_age)
-    unchanged: set[Any] = set()
-    new: dict[Any, str] = {}
-    waiting: set[Any] = set()
+    kept: set[int] = set()
+    new: dict[Any, list[str]] = {}
     for position, category in enumerate(categories):
-        if len(new) == NEW_AT_A_TIME:
+        if sum(map(len, new.values())) >= NEW_AT_A_TIME:
             last = categories[position - 1].pk
-            waiting = {left.pk for left in categories[position:]}
+            waiting = [row for left in categories[position:] for row in existing.get(left.pk, [])]
+            kept.update(row.pk for row in waiting)
             break
-        text = _text(adapter, category)
-        _, _, known, created, is_duplicate = existing.get(
-            category.pk, (None, None, b"", None, False)
-        )
-        if text is None:
-            unchanged.add(category.pk)
-        elif is_blank(text) or is_duplicate:
-            pass
-        elif (created is not None and created > since) or digest(text) == bytes(known):
-            unchanged.add(category.pk)
-        elif _text(adapter, category) != text:
+        texts = _texts(adapter, category)
+        own = existing.get(category.pk, [])
+        if texts is None:
+            kept.update(row.pk for row in own)
+            continue
+        if texts and any(row.created_at > since for row in own):
+            kept.update(row.pk for row in own if not row.is_duplicate)
+            continue
+        has = {bytes(row.text_digest) for row in own}
+        missing = [text for text in texts if digest(text) not in has]
+        if missing and _texts(adapter, category) != texts:
             logger.warning(
                 "The adapter describes category %s otherwise each time it is called: its "
                 "description is left as it is",
                 category.pk,
             )
-            unchanged.add(category.pk)
-        else:
-            new[category.pk] = text
-    obsolete = [row[0] for row in rows if row[1] not in unchanged | waiting]
+            kept.update(row.pk for row in own)
+            continue
+        wanted = {digest(text) for text in texts}
+        kept.update(
+            row.pk for row in own if bytes(row.text_digest) in wanted and not row.is_duplicate
+        )
+        if missing:
+            new[category.pk] = missing
+    obsolete = [row[0] for row in rows if row[0] not in kept]
     return Plan(obsolete, _without_duplicates(new), last)
+
+
+class _Row(NamedTuple):
+    """A text of a description that is among the exemplars."""
+
+    pk: int
+    category: Any
+    text_digest: bytes
+    created_at: dt.datetime
+    #: A labeled exemplar of the category says the same.
+    is_duplicate: bool
 
 
 def _with_few_exemplars(adapter: JobAdapter, after: Any | None) -> QuerySet[Any]:
@@ -206,27 +226,34 @@ def _with_few_exemplars(adapter: JobAdapter, after: Any | None) -> QuerySet[Any]
     return categories.filter(~Exists(last)).order_by("pk")
 
 
-def _text(adapter: JobAdapter, category: Any) -> str | None:
-    """The prepared description of the category; None if the adapter fails on it."""
+def _texts(adapter: JobAdapter, category: Any) -> list[str] | None:
+    """The prepared description of the category and its parts; None if the adapter fails on it."""
     try:
-        return prepare_text(adapter.category_description(category))
+        parts = description_parts(adapter.category_description(category))
+        prepared = dict.fromkeys(prepare_text(part) for part in parts)
     except (DatabaseError, psycopg.Error):
         raise
     except Exception:
         logger.exception("The adapter fails on the description of category %s", category.pk)
         return None
+    return [text for text in prepared if not is_blank(text)]
 
 
-def _without_duplicates(new: dict[Any, str]) -> dict[Any, str]:
+def _without_duplicates(new: dict[Any, list[str]]) -> dict[Any, list[str]]:
     """The texts that no labeled exemplar of the same category repeats word for word."""
     if not new:
         return new
-    same_texts = _labels().filter(text_digest__in=[digest(text) for text in new.values()])
+    digests = [digest(text) for texts in new.values() for text in texts]
+    same_texts = _labels().filter(text_digest__in=digests)
     duplicates = {
         (category, bytes(text_digest))
         for category, text_digest in same_texts.values_list("category_id", "text_digest")
     }
-    return {key: text for key, text in new.items() if (key, digest(text)) not in duplicates}
+    kept = {
+        key: [text for text in texts if (key, digest(text)) not in duplicates]
+        for key, texts in new.items()
+    }
+    return {key: texts for key, texts in kept.items() if texts}
 
 
 def _labels() -> QuerySet[Exemplar]:

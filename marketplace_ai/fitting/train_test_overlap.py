@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def is_fine_tuned(*encoders: Encoder | None) -> bool:
     """Whether any of them was trained with ``train_encoder``."""
-    return any(each is not None and bool(each.metrics.get("training")) for each in encoders)
+    return any(each is not None and each.is_fine_tuned for each in encoders)
 
 
 def without_exemplar_families(postings: LabeledPostings) -> LabeledPostings:

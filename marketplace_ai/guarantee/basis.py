@@ -56,8 +56,9 @@ class Basis:
 
     ``rows`` are the labeled rows it is proven on, predicted out of fold; ``counted`` is how many
     they are when a family counts once. ``only_teach`` are exemplars that are people's answers:
-    chosen because the machine was uncertain or wrong, they are none of the rows. ``proves``: some
-    rule has a threshold. ``out_of_scope`` is what is known about postings that fit no category.
+    chosen because the machine was uncertain or wrong, they are none of the rows. With a fine-tuned
+    encoder, which knows its exemplars by heart, they are all exemplars. ``proves``: some rule has a
+    threshold. ``out_of_scope`` is what is known about postings that fit no category.
     """
 
     source: BasisKind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marketplace_ai.imports.common import categories_by_key
 from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState
@@ -79,7 +79,10 @@ def _described(keys: Collection[str]) -> Iterator[ImportedText]:
     rows = Exemplar.objects.filter(
         state=ExemplarState.ACTIVE, source=ExemplarSource.DESCRIPTION, category__isnull=False
     )
+    whole: dict[Any, str] = {}  # a description's other texts are parts of it
     for text, category in rows.values_list("text", "category_id").iterator():
+        whole[category] = max(whole.get(category, ""), text, key=len)
+    for category, text in whole.items():
         key = categories.get(category)
         names = text.partition("\n")[0].split(NAME_SEPARATOR)
         for said in dict.fromkeys((text, *names)):

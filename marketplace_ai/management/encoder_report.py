@@ -27,7 +27,7 @@ def lines(report: ComparisonReport) -> Iterator[str]:
     new, old = report.encoder, active.name
     distinct = ""
     if results.groups != results.rows:
-        distinct = f" ({results.groups} that do not nearly repeat each other)"
+        distinct = f" ({results.groups} families)"
     yield (
         f"{new} compared with {old}, which is active, on {results.rows} "
         f"{wording.LABELED_ROWS[report.calibrated_on]}{distinct}:"

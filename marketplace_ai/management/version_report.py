@@ -34,7 +34,7 @@ def basis_lines(version: ClassifierVersion) -> Iterator[str]:
     """What the guarantee rests on, and what it is worth where postings fit no category."""
     if report := basis_report(version):
         yield report["sentence"]
-        if report["only_teach"]:
+        if report["only_teach"] and not version.encoder.is_fine_tuned:
             yield (
                 f"{report['only_teach']} exemplars are people's answers: they teach, and are not "
                 "counted."

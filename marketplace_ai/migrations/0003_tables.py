@@ -370,7 +370,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='exemplar',
-            constraint=models.UniqueConstraint(condition=models.Q(('source', 'description')), fields=('category',), name='marketplace_ai_one_description'),
+            constraint=models.UniqueConstraint(condition=models.Q(('source', 'description')), fields=('category', 'text_digest'), name='marketplace_ai_description_once'),
         ),
         migrations.AddIndex(
             model_name='exemplarembedding',

@@ -90,6 +90,11 @@ class Encoder(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether ``train_encoder`` made it, most likely from the exemplars that are here."""
+        return bool(self.metrics.get("training"))
+
     def is_same_registration(self, other: Encoder | None) -> bool:
         """Whether it is the other's row, and not one that got its key after a restore."""
         return self == other and self.registered_at == getattr(other, "registered_at", None)

@@ -102,9 +102,9 @@ class Exemplar(models.Model):
             ),
             # Several workers may sync descriptions at the same time.
             models.UniqueConstraint(
-                fields=["category"],
+                fields=["category", "text_digest"],
                 condition=Q(source=ExemplarSource.DESCRIPTION),
-                name="marketplace_ai_one_description",
+                name="marketplace_ai_description_once",
             ),
         ]
         indexes = [

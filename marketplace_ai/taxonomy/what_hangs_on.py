@@ -49,7 +49,9 @@ def what_hangs_on(categories: Iterable[Any]) -> Dependents:
         exemplars=_count(voting.exclude(source=ExemplarSource.DESCRIPTION)),
         automatic=_count(decisions.filter(outcome__in=AUTOMATIC)),
         answered=_count(decisions.filter(outcome__in=PERSONS)),
-        descriptions=_count(voting.filter(source=ExemplarSource.DESCRIPTION)),
+        descriptions=_count(
+            voting.filter(source=ExemplarSource.DESCRIPTION).values("category").distinct()
+        ),
     )
 
 

@@ -44,9 +44,9 @@ def read_csv(
     first line ``sep=;`` declares), or an .xlsx workbook. ``reading_notes`` tells of all but UTF-8
     with commas.
 
-    A row that is no row (more or fewer cells than the header, NUL, a stray double quote, the error
-    value of a formula) is noted in ``bad``, which the caller checks when it has added its own.
-    Without ``bad`` it is an error here.
+    A row that is no row (more or fewer cells than the header, NUL, a broken byte, a stray double
+    quote, the error value of a formula) is noted in ``bad``, which the caller checks when it has
+    added its own. Without ``bad`` it is an error here.
 
     Raises TableError for a file that is missing, of another kind or encoding, lacks a column, names
     a column twice, or whose quotes leave open where a row ends.
@@ -81,9 +81,10 @@ def _read(
 def read_text(path: Path) -> str:
     """The text of a file that is no table, in an encoding that ``read_csv`` takes too.
 
-    Raises TableError as ``read_csv`` does.
+    A line with a broken byte is for the caller to refuse (``decoding.broken_byte``). Raises
+    TableError as ``read_csv`` does.
     """
-    text, encoding = decoding.read_text(path)
+    text, encoding = decoding.decode(path, decoding.read_bytes(path))
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
         raise TableError(f"{path}, line {line}: a NUL character. Remove it.")
@@ -125,13 +126,19 @@ def _records(
                 raise TableError(f"{path}, line {end}: {problem[:-1]}{since}.") from None
             bad.add(end, problem)
         line = reader.line_num + first_line - 1
-        if any("\x00" in cell for cell in stripped):
+        if wrong := _wrong_character(stripped):
             if not has_header:
-                raise TableError(f"{path}, line {line}: a NUL character. Remove it.")
-            bad.add(line, "a NUL character. Remove it.")
+                raise TableError(f"{path}, line {line}: {wrong}")
+            bad.add(line, wrong)
         elif any(stripped):
             has_header = True
             yield line, stripped
+
+
+def _wrong_character(cells: list[str]) -> str | None:
+    if any("\x00" in cell for cell in cells):
+        return "a NUL character. Remove it."
+    return next(filter(None, map(decoding.broken_byte, cells)), None)
 
 
 def _rows(

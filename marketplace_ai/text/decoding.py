@@ -35,6 +35,9 @@ _ANYWHERE = frozenset("\u2013\u2014\u2019\u2026\u2022€£§°«»·±µ\xd7\xb4
 #: These are letters in MS-DOS and on old Macs, so inside a word they are no evidence.
 _NOT_INSIDE_WORDS = frozenset("\u2018\u201c\u201d\u201e")
 _NOT_BEFORE_LETTERS = frozenset("²³½¼¾®©™")
+#: What ``surrogateescape`` (PEP 383) makes of the bytes 0x80 to 0xff: their value plus this.
+_ESCAPE = 0xDC00
+_ESCAPES = frozenset(map(chr, range(_ESCAPE + 0x80, _ESCAPE + 0x100)))
 #: So many letters outside ASCII in a row are of another alphabet.
 _MAX_RUN = 2
 _MAX_SHOWN = 20
@@ -47,16 +50,6 @@ class Decoded(NamedTuple):
     encoding: str
 
 
-def read_text(path: Path) -> Decoded:
-    """The text of a file in UTF-8, UTF-16, UTF-32 or Windows-1252.
-
-    UTF-16 is known by its mark, or by the zero bytes of its first letter. Windows-1252 is taken
-    only where every character outside ASCII is one that Nordic or English text has, in a place
-    where it may stand. Raises TableError that names the line of what is neither.
-    """
-    return decode(path, read_bytes(path))
-
-
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file; TableError if it cannot be read."""
     try:
@@ -66,7 +59,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(path: Path, data: bytes) -> Decoded:
-    """As ``read_text``, of bytes that were read from ``path``."""
+    """The text of a file in UTF-8, UTF-16, UTF-32 or Windows-1252.
+
+    UTF-16 is known by its mark, or by the zero bytes of its first letter. Windows-1252 is taken
+    only where every character outside ASCII is one that Nordic or English text has, in a place
+    where it may stand. Single bytes that are not UTF-8 in a file that is UTF-8 elsewhere become
+    lone surrogates (``broken_byte`` finds them), so that the rows they stand in can be refused
+    alone. Raises TableError that names the line of what is none of these.
+    """
     for signature, sentence in _SIGNATURES:
         if data.startswith(signature):
             raise TableError(f"{path}: {sentence}.")
@@ -74,6 +74,8 @@ def decode(path: Path, data: bytes) -> Decoded:
     try:
         text = data[len(mark) :].decode(codec).lstrip("\ufeff")
     except UnicodeDecodeError as error:
+        if codec == "utf-8" and (escaped := _escaped(data[len(mark) :])):
+            return Decoded(escaped.lstrip("\ufeff").removesuffix("\x1a"), encoding)
         if codec == "utf-8" and not mark and b"\x00" not in data:
             text, encoding = _windows_1252(path, data, error), "Windows-1252"
             return Decoded(text.removesuffix("\x1a"), encoding)
@@ -83,6 +85,25 @@ def decode(path: Path, data: bytes) -> Decoded:
         ) from None
     # The end-of-file mark of MS-DOS.
     return Decoded(text.removesuffix("\x1a"), encoding)
+
+
+def broken_byte(text: str) -> str | None:
+    """What is wrong with a text of ``decode``, with the cure; None: nothing."""
+    place = next((i for i, char in enumerate(text) if char in _ESCAPES), None)
+    if place is None:
+        return None
+    return (
+        f"the byte 0x{ord(text[place]) - _ESCAPE:02x} after "
+        f"{text[max(0, place - _MAX_SHOWN) : place]!r} is not UTF-8, as the rest of the file is. "
+        "Write the letter again."
+    )
+
+
+def _escaped(data: bytes) -> str:
+    """The text with lone surrogates for broken bytes; "" if more is broken than is UTF-8."""
+    text = data.decode("utf-8", "surrogateescape")
+    broken = sum(char in _ESCAPES for char in text)
+    return text if sum(not char.isascii() for char in text) > 2 * broken else ""
 
 
 def _encoding(data: bytes) -> tuple[bytes, str, str]:

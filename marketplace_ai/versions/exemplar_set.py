@@ -24,7 +24,9 @@ class ExemplarSet:
 
     ``train`` are the texts that people labeled, with their keys ``train_ids`` (n,); ``counted``
     bool (n,) are those that may count toward a guarantee. Answers teach only: most were chosen
-    because the machine was uncertain or wrong, and those to drawn postings count as the audit.
+    because the machine was uncertain or wrong, and those to drawn postings count as the audit. Of a
+    fine-tuned encoder no exemplar counts: it was trained on them, and finds each of them easier
+    than any posting to come.
     ``descriptions`` of categories vote, but nothing is fitted on them.
     """
 
@@ -54,9 +56,10 @@ def load_exemplars(encoder: Encoder) -> ExemplarSet:
     ids = np.array(stored.ids, dtype=np.int64)
     train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)
     answers = Exemplar.objects.using(alias()).filter(source=ExemplarSource.REVIEWED)
+    is_answer = np.isin(ids[train], list(answers.values_list("pk", flat=True)))
     return ExemplarSet(
         rows.take(train), ids[train], rows.take(descriptions), ids[descriptions], stored.generation,
-        ~np.isin(ids[train], list(answers.values_list("pk", flat=True))),
+        ~is_answer & (not encoder.is_fine_tuned),
     )  # fmt: skip
 
 

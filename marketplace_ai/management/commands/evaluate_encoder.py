@@ -10,9 +10,9 @@ from marketplace_ai.management.console import (
     print_json,
     progress,
     runtime_error,
-    usage_error,
 )
 from marketplace_ai.management.encoder_options import load_named_encoder
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 
 
@@ -32,6 +32,7 @@ class Command(HelpfulCommand):
             "of a registered encoder",
         )  # fmt: skip
         parser.add_argument("--triplets", required=True, metavar="FILE", help="held-out triplets")
+        add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,9 +41,10 @@ class Command(HelpfulCommand):
         from marketplace_ai.training.run.triplet_accuracy import evaluate_triplets
 
         try:
-            triplets = usable_rows(options["triplets"], read_triplets(options["triplets"]))
+            rows = read_triplets(options["triplets"], skip_bad=options["skip_bad"])
+            triplets = usable_rows(options["triplets"], rows)
         except TableError as error:
-            usage_error(str(error))
+            refuse(error, options)
         encoder = load_named_encoder(options["encoder"], self.say)
         texts = len({text for row in triplets for text in row[:3]})
         try:

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from marketplace_ai.conf import conf
 from marketplace_ai.encoding import EncoderError, find_directory, is_source
 from marketplace_ai.management.console import FileCommand, print_json, runtime_error, usage_error
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 
 if TYPE_CHECKING:
@@ -44,13 +45,14 @@ class Command(FileCommand):
             help="write below DIR instead of MARKETPLACE_AI_CACHE_DIR, "
             "to be copied into the cache folder of another machine",
         )
+        add_skip_bad(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["labeled"] and not options["int8"]:
             usage_error("--labeled is what --int8 is measured on, which is not given.")
         model = self._find_model(options["encoder"])
-        labeled = _labeled_texts(options["labeled"]) if options["int8"] else None
+        labeled = _labeled_texts(options) if options["int8"] else None
         from marketplace_ai.encoding.onnx.export import export
         from marketplace_ai.encoding.onnx.exported import export_folder
 
@@ -127,15 +129,16 @@ def _registered(name: str | None) -> tuple[str, str | None]:
     return conf.encoder, None
 
 
-def _labeled_texts(path: str | None) -> LabeledTexts:
+def _labeled_texts(options: dict[str, Any]) -> LabeledTexts:
     """(text, category) of a CSV file's rows, or of the exemplars if there is no file."""
+    path = options["labeled"]
     if path is not None:
         from marketplace_ai.text.labeled_csv import read_rows
 
         try:
-            rows = read_rows(path)
+            rows = read_rows(path, skip_bad=options["skip_bad"])
         except TableError as error:
-            usage_error(str(error))
+            refuse(error, options)
         return [(t, c) for t, c in zip(rows.texts, rows.labels, strict=True) if c is not None]
     from marketplace_ai.models import Exemplar, ExemplarState
 

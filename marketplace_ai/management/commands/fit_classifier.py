@@ -23,9 +23,6 @@ from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.models import (
     ClassifierVersion,
     EncoderState,
-    Exemplar,
-    ExemplarSource,
-    ExemplarState,
 )
 from marketplace_ai.text.family_sizes import FamilySizes
 
@@ -80,9 +77,6 @@ class Command(DatabaseCommand):
         from marketplace_ai.versions import activation
 
         quiet = options["json"]
-        active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
-        if not active.exclude(source=ExemplarSource.DESCRIPTION).exists():
-            usage_error("There are no exemplars yet: run import_exemplars first.")
         if contradictions := stored_contradictions():
             self.say(contradiction_sentence("Exemplars", contradictions, CURE))
         try:

@@ -17,6 +17,7 @@ from marketplace_ai.management.console import (
     usage_error,
 )
 from marketplace_ai.management.encoder_options import find_base_model
+from marketplace_ai.management.skip_bad import add_skip_bad, refuse
 from marketplace_ai.text.csv_files import TableError
 from marketplace_ai.training.model import training_metadata
 from marketplace_ai.training.recipe import Recipe
@@ -73,6 +74,7 @@ class Command(HelpfulCommand):
         add("--overwrite", action="store_true", help="replace an earlier result in DIR")
         add("--resume", action="store_true", help="continue from the checkpoint that Ctrl-C left")
         add("--dry-run", action="store_true", help="estimate the cost, without training")
+        add_skip_bad(parser)
         add("--json", action="store_true", help="print one JSON object")
         _add_reference_options(parser)
         _add_interpolation_option(parser)
@@ -84,7 +86,7 @@ class Command(HelpfulCommand):
         try:
             data = _data(options)
         except TableError as error:
-            usage_error(str(error))
+            refuse(error, options)
         output = Path(options["output"]).expanduser().absolute()
         _check_output(output, overwrite=options["overwrite"])
         from marketplace_ai.training.data.training_data import plan_epoch
@@ -279,10 +281,10 @@ def _data(options: dict[str, Any]) -> TrainingData:
 
     left_out: dict[str, int] = {}
 
-    def rows(name: str, read: Callable[[str], list[Any]]) -> list[Any]:
+    def rows(name: str, read: Callable[..., list[Any]]) -> list[Any]:
         if not options[name]:
             return []
-        every = read(options[name])
+        every = read(options[name], skip_bad=options["skip_bad"])
         used = usable_rows(options[name], every)
         left_out[name] = len(every) - len(used)
         return used

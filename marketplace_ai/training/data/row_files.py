@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from marketplace_ai.text.bad_rows import BadRows
 from marketplace_ai.text.category_cells import says_nothing
 from marketplace_ai.text.csv_files import TableError, read_csv, read_text
+from marketplace_ai.text.decoding import broken_byte
 from marketplace_ai.text.normalize import is_blank, normalize
 
 #: The files that ``mine_training_data`` writes.
@@ -57,13 +58,14 @@ class ScoredPair(NamedTuple):
     score: float
 
 
-def read_triplets(path: str | Path) -> list[Triplet]:
-    """Read rows of ``{"anchor", "positive", "negative"}``; TableError names all bad lines.
+def read_triplets(path: str | Path, *, skip_bad: bool = False) -> list[Triplet]:
+    """Read rows of ``{"anchor", "positive", "negative"}``.
 
-    Rows with a text that is nothing to go by are left out and told, as by the other readers here.
+    Rows with a text that is nothing to go by are left out and told; with ``skip_bad`` so are those
+    that cannot be used, else TableError names all of them. As by the other readers here.
     """
     return _read(
-        path,
+        BadRows(str(path), skip_bad),
         lambda bad: _lines(path, ("anchor", "positive", "negative"), bad),
         lambda line: Triplet(
             line.text("anchor"), line.text("positive"), line.text("negative"), line.category()
@@ -71,19 +73,19 @@ def read_triplets(path: str | Path) -> list[Triplet]:
     )
 
 
-def read_pairs(path: str | Path) -> list[Pair]:
-    """Read rows of ``{"anchor", "positive"}``; TableError names all bad lines."""
+def read_pairs(path: str | Path, *, skip_bad: bool = False) -> list[Pair]:
+    """Read rows of ``{"anchor", "positive"}``."""
     return _read(
-        path,
+        BadRows(str(path), skip_bad),
         lambda bad: _lines(path, ("anchor", "positive"), bad),
         lambda line: Pair(line.text("anchor"), line.text("positive"), line.category()),
     )
 
 
-def read_scored(path: str | Path) -> list[ScoredPair]:
-    """Read rows of ``{"sentence1", "sentence2", "score"}``; TableError names all bad lines."""
+def read_scored(path: str | Path, *, skip_bad: bool = False) -> list[ScoredPair]:
+    """Read rows of ``{"sentence1", "sentence2", "score"}``."""
     return _read(
-        path,
+        BadRows(str(path), skip_bad),
         lambda bad: _json_lines(path, bad),
         lambda line: ScoredPair(line.text("sentence1"), line.text("sentence2"), line.score()),
     )
@@ -106,9 +108,8 @@ class _NothingToGoBy(Exception):  # noqa: N818 (no error: the row is left out)
 
 
 def _read(
-    path: str | Path, read: Callable[[BadRows], list[_Line]], make: Callable[[_Line], AnyRow]
+    bad: BadRows, read: Callable[[BadRows], list[_Line]], make: Callable[[_Line], AnyRow]
 ) -> list[AnyRow]:
-    bad = BadRows(str(path))
     lines = read(bad)
     bad.total = len(lines) + len(bad.reasons)
     rows = []
@@ -121,7 +122,7 @@ def _read(
             bad.blank.append(line.number)
     bad.check()
     if not rows:
-        raise TableError(f"{path}: no row is left that something could be learned from.")
+        raise TableError(f"{bad.source}: no row is left that something could be learned from.")
     return rows
 
 
@@ -190,6 +191,9 @@ def _json_lines(path: str | Path, bad: BadRows) -> list[_Line]:
     # Not splitlines(): a text may contain a line separator that is none in JSON.
     for number, line in enumerate(read_text(Path(path)).split("\n"), start=1):
         if not line.strip():
+            continue
+        if problem := broken_byte(line):
+            bad.add(number, problem)
             continue
         try:
             values = json.loads(line)

@@ -14,7 +14,14 @@ from marketplace_ai.doctor.audit import guarantee
 from marketplace_ai.guarantee.basis import Basis, BasisKind
 from marketplace_ai.guarantee.out_of_scope import Decided, out_of_scope
 from marketplace_ai.guarantee.target import Target
-from marketplace_ai.models import AuditedPosting, Category, ClassifierVersion, JobPosting, Outcome
+from marketplace_ai.models import (
+    AuditedPosting,
+    Category,
+    ClassifierVersion,
+    Encoder,
+    JobPosting,
+    Outcome,
+)
 from marketplace_ai.review.answers import answer
 from tests.integration.command_calls import call, call_json
 
@@ -137,6 +144,17 @@ class TestWhereItIsSaid:
         assert found["rows"] == found["basis"]["rows"] == before["rows"]
         assert found["basis"]["only_teach"] == 5
         assert "5 exemplars are people's answers: they teach" in call("fit_classifier")
+
+    @pytest.mark.slow
+    def test_exemplars_that_the_encoder_was_trained_on_prove_nothing(self, exemplars: None) -> None:
+        easy = {"target_precision": 0.5, "confidence": 0.5}
+        before = call_json("fit_classifier", **easy)
+        assert before["basis"]["kind"] == "exemplars"
+        Encoder.objects.update(metrics={"training": {"figures": {}}})
+        assert call_json("fit_classifier", dry_run=True, **easy)["basis"]["kind"] == "nothing"
+        output = call("fit_classifier", dry_run=True, **easy)
+        assert "fine-tuned, most likely on the exemplars, which therefore prove nothing" in output
+        assert "people's answers" not in output
 
     def test_by_the_doctor(self, catalog: dict[str, Category]) -> None:
         assert list(guarantee()) == []

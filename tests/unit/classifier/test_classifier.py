@@ -274,3 +274,25 @@ def test_descriptions_vote_and_teach_nothing() -> None:
     assert said.guarantee.rows == plain.guarantee.rows
     assert said.out_of_fold is not None and plain.out_of_fold is not None
     assert not np.array_equal(said.out_of_fold.pooled, plain.out_of_fold.pooled)
+
+
+def test_descriptions_alone_propose_and_guarantee_nothing() -> None:
+    said = world(6, 0, seed=4, noise=0.2)
+    nothing = said.take(np.zeros(0, dtype=np.intp))
+    classifier = Classifier.fit(nothing, descriptions=said)
+    assert set(classifier.classes) == {*said.labels, None}
+    assert classifier.guarantee.automatic.threshold is None
+    assert classifier.guarantee.rows == 0
+    kept = Classifier.from_bytes(classifier.to_bytes())
+    index = kept.exemplar_model.index(nothing, said)
+    postings = world(10, 0, seed=3, noise=0.2)
+    predictions = kept.predict(index, postings.vectors, postings.texts)
+    assert np.mean([p.label == x for p, x in zip(predictions, postings.labels, strict=True)]) > 0.8
+    assert {prediction.outcome for prediction in predictions} == {"review"}
+    assert all(0 < prediction.probability <= 1 for prediction in predictions)
+
+
+def test_nothing_that_could_vote_is_refused_with_the_cure() -> None:
+    nothing = EXEMPLARS.take(np.zeros(0, dtype=np.intp))
+    with pytest.raises(ValueError, match=r"no category has a description.*import_exemplars FILE"):
+        Classifier.fit(nothing)

@@ -57,6 +57,31 @@ def test_each_kind_of_bad_row_is_named_or_skipped(tmp_path: Path, case: str) -> 
     assert reason in left_out.bad[0][1]
 
 
+def test_a_broken_byte_in_a_file_of_utf8_is_one_bad_row(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    lines = ["text,category", "Male på stue og kjøkken,a", "Tak over d\x9br,b", "Rør i vegg,c"]
+    file.write_bytes(
+        b"\n".join(line.encode("latin-1") if "\x9b" in line else line.encode() for line in lines)
+    )
+    with pytest.raises(
+        BadRowsError, match=r"line 3: the byte 0x9b after 'Tak over d' is not UTF-8"
+    ):
+        read_rows(str(file))
+    rows = read_rows(str(file), skip_bad=True)
+    assert list(rows.labels) == ["a", "c"]
+    assert rows.texts[0] == "Male på stue og kjøkken"
+
+
+def test_a_broken_byte_in_the_header_refuses_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes("text,category,på dør\x9b\nøre på,a,b\n".encode("latin-1"))
+    with pytest.raises(TableError, match="not UTF-8"):
+        read_rows(str(file), skip_bad=True)
+    file.write_bytes(b"text,category,d\x9br\n" + "øre på,a,b\n".encode())
+    with pytest.raises(TableError, match="line 1: the byte 0x9b"):
+        read_rows(str(file), skip_bad=True)
+
+
 def test_all_bad_rows_of_all_kinds_are_named_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + "first,a,p\n" + "".join(f"{row}\n" for row, _ in BAD.values()))
     with pytest.raises(BadRowsError) as caught:

@@ -170,3 +170,15 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
     file.write_text("anchor,positive,negative\n", encoding="utf-8")
     with pytest.raises(TableError, match="no row below the header"):
         read_triplets(file)
+
+
+def test_bad_lines_are_skipped_if_asked(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    good = '{"anchor": "på tak", "positive": "tak over dør"}'
+    broken = good.encode().replace("på".encode(), b"p\xe5")
+    file.write_bytes(b"\n".join([good.encode(), b"no", broken, good.encode()]))
+    with pytest.raises(TableError) as caught:
+        read_pairs(file)
+    assert "line 2: not a JSON object" in str(caught.value)
+    assert "line 3: the byte 0xe5 after" in str(caught.value)
+    assert read_pairs(file, skip_bad=True) == [Pair("på tak", "tak over dør")] * 2
