@@ -20,6 +20,7 @@ from . import (
     exact,
     life,
     life_designs,
+    open_set,
     promise,
     public,
     queue,
@@ -58,6 +59,7 @@ def benchmarks() -> list[Benchmark]:
         queue,
         training,
         unkind,
+        open_set,
         tuned,
         assessment,
     )

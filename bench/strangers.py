@@ -32,8 +32,18 @@ def benchmarks() -> Iterator[Benchmark]:
             "of 8", None, "lower", partial(tagged, known, NOTICE),
         )  # fmt: skip
     yield Benchmark(
-        "catalogue: strangers near a category tagged", "of 184", None, "lower", near_tagged
-    )
+        "catalogue: strangers near a category tagged",
+        "of 184", None, "lower", partial(near_tagged, True),
+    )  # fmt: skip
+    yield Benchmark(
+        "catalogue: strangers near a category tagged, without any exemplars of none",
+        "of 184", None, "lower", partial(near_tagged, False),
+    )  # fmt: skip
+    for exemplars, known in (("with exemplars of none", True), ("without any", False)):
+        yield Benchmark(
+            f"catalogue: strangers near a category proposed as none, {exemplars}",
+            "of 184", None, "higher", partial(near_proposed, known),
+        )  # fmt: skip
 
 
 def tagged(known: bool, kinds: tuple[str, ...]) -> float:
@@ -41,9 +51,14 @@ def tagged(known: bool, kinds: tuple[str, ...]) -> float:
     return sum(row.prediction.outcome in TAGGED for row in judged(known) if row.kind in kinds)
 
 
-def near_tagged() -> float:
+def near_tagged(known: bool) -> float:
     """The same of postings near a category, and of titles of one ambiguous word."""
-    return sum(row.prediction.outcome in TAGGED for row in judged(True, "strangers_nb"))
+    return sum(row.prediction.outcome in TAGGED for row in judged(known, "strangers_nb"))
+
+
+def near_proposed(known: bool) -> float:
+    """Of those, how many have "none" as their first choice."""
+    return sum(row.prediction.label is None for row in judged(known, "strangers_nb"))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Data as people have it: families, templates, and categories that nobody foresaw."""
+"""Data as people have it: families and templates."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from .strangers import TAGGED
 FAMILIES = "families_massive"
 #: Shots and seeds of the public sets that are drawn from.
 SHOTS, SEEDS = 24, (0, 1, 2)
-#: One in so many categories is left out, in so many draws.
-LEFT_OUT, DRAWS = 6, 2
 #: Rows in families of more than this say that families were chained.
 LARGE = 10
 TEMPLATES = {
@@ -76,14 +74,6 @@ def benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
         f"unkind data: right of the automatic: hwu64, {SHOTS} a category",
         "share", TARGET.precision, "higher", partial(of_hwu64, "precision"), public=True,
-    )  # fmt: skip
-    yield Benchmark(
-        "unkind data: known rows taken for none: hwu64, a sixth of the categories left out",
-        "share", 0.03, "lower", partial(left_out, "rejected"), public=True,
-    )  # fmt: skip
-    yield Benchmark(
-        "unkind data: rows of the left out categories not tagged: hwu64",
-        "share", 0.8, "higher", partial(left_out, "untagged"), public=True,
     )  # fmt: skip
     for template in TEMPLATES:
         yield Benchmark(
@@ -151,27 +141,6 @@ def of_hwu64(what: str) -> float:
 def hwu64(seed: int) -> Mapping[str, Any]:
     train, test = encoded(public_split("hwu64", "train", "test", SHOTS, seed))
     return _evaluated(train, test)
-
-
-def left_out(what: str) -> float:
-    return mean(without_categories(draw)[what] for draw in range(DRAWS))
-
-
-@cache
-def without_categories(draw: int) -> Mapping[str, float]:
-    """A classifier that was taught nothing of some categories, on all test rows of hwu64."""
-    train, test = encoded(public_split("hwu64", "train", "test", SHOTS, 0))
-    names = sorted(set(map(str, train.rows.labels)))
-    random = np.random.default_rng(draw)
-    unknown = set(random.choice(names, len(names) // LEFT_OUT, replace=False).tolist())
-    taught = train.take([i for i, label in enumerate(train.rows.labels) if label not in unknown])
-    rows = evaluate(taught, test, with_baselines=False, progress=progress).rows
-    outside = [row for row in rows if row.true_labels[0] in unknown]
-    inside = [row for row in rows if row.true_labels[0] not in unknown]
-    return {
-        "rejected": mean(row.prediction.label is None for row in inside),
-        "untagged": mean(not _tagged(row) for row in outside),
-    }
 
 
 def in_template(name: str) -> float:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-FORMAT = "marketplace_ai.classifier/4"
+FORMAT = "marketplace_ai.classifier/5"
 _KEY = "marketplace_ai"
 
 Arrays = dict[str, npt.NDArray[Any]]

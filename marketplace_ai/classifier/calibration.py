@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from .opinion_pool import Codes, Floats, ModelScores, OpinionPool
+from .opinion_pool import NONE_STEEPNESS, Codes, Floats, ModelScores, OpinionPool
 
 #: No curve is fitted on fewer rows.
 MIN_ROWS = 30
@@ -83,16 +84,27 @@ class Calibration:
         scores = PooledScores(parts, pooled, pooled.argmax(axis=1), np.zeros(len(pooled)))
         features = (_features(scores, model_scores, none_index) - self.mean) / self.scale
         probability = 1 / (1 + np.exp(-(features @ self.slope + self.offset)))
-        is_distant = self._is_distant(scores, none_index)
-        calibrated = np.where(is_distant, pooled[:, none_index], probability)
-        return replace(scores, probability=calibrated)
+        none = _none_probability(pooled, none_index)
+        return replace(
+            scores,
+            probability=np.where(self._is_distant(scores, none_index), none, probability),
+        )
 
     def _is_distant(self, scores: PooledScores, none_index: int) -> npt.NDArray[np.bool_]:
         """Rows that are "none" by distance alone. Labeled rows cannot tell how often that is
         right: without exemplars of "none" they are postings that have a category."""
         return np.asarray(
-            (scores.first_choice == none_index) & np.isfinite(self.opinion_pool.background)
+            (scores.first_choice == none_index) & (self.opinion_pool.open_set is not None)
         )
+
+
+def _none_probability(pooled: Floats, none_index: int) -> Floats:
+    """The probability that b postings fit no category, by the open set alone (``OpenSet.excess``
+    has its scale): what the pool made of it, without its steepness."""
+    best = np.delete(pooled, none_index, axis=1).max(axis=1)
+    with np.errstate(divide="ignore"):
+        odds = np.log(pooled[:, none_index]) - np.log(best)
+    return np.asarray(expit(odds / NONE_STEEPNESS))
 
 
 def _curve(features: Floats, right: npt.NDArray[np.bool_]) -> tuple[Floats, float]:

@@ -24,6 +24,7 @@ from .cross_fitting import OutOfFold, cross_fit
 from .exemplar_model import Classes, ExemplarModel, has_description
 from .labeled import LabeledTexts
 from .linear_heads import LinearHeads, LinearScores, rare_classes, to_class_ids
+from .open_set import OpenSet
 from .opinion_pool import OpinionPool, exemplar_prior
 from .predict import predict
 from .prediction import Prediction
@@ -218,12 +219,12 @@ class Classifier:
             arrays[f"heads.{name}.weights"] = linear.weights.astype(np.float16)  # as above
             arrays[f"heads.{name}.bias"] = linear.bias
         arrays |= {f"curve.{name}": getattr(curve, name) for name in _CURVE}
-        background = curve.opinion_pool.background
+        open_set = curve.opinion_pool.open_set
         state = {
             "classes": list(self.classes),
             "parents": dict(self.parents),
             "guarantee": self.guarantee.as_dict(),
-            "background": background if np.isfinite(background) else None,
+            "open_set": None if open_set is None else open_set.as_dict(),
             "offset": curve.offset,
         }
         return pack(arrays, state)
@@ -242,12 +243,12 @@ class Classifier:
                 )
                 for name in _LINEAR
             }
-            background = state["background"]
+            open_set = state["open_set"]
             pool = OpinionPool(
                 arrays["pool.weights"],
                 arrays["pool.prior"],
                 arrays["pool.prior_correction"],
-                -np.inf if background is None else background,
+                None if open_set is None else OpenSet.from_dict(open_set),
             )
             return cls(
                 ExemplarModel(

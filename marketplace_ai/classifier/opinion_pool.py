@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
+from .open_set import OpenSet
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
@@ -24,12 +26,11 @@ PRIOR_WEIGHTS = np.array([0.5, 1.0, 0.5, 0.8])
 PRIOR_WEIGHTS_EXEMPLARS = np.array([0.15, 1.0, 0.4, 0.8])
 #: How many labeled rows the prior weights count for, in the two cases.
 PRIOR_ROWS, PRIOR_ROWS_EXEMPLARS = 10.0, 300.0
-#: Without exemplars of "none", a posting is taken to be far from everything if its density over all
-#: categories is below this quantile of the known ones.
-NONE_QUANTILE = 0.01
-#: How fast a posting beyond that distance turns into "none". One that is ambiguous between
-#: categories but near enough must not: a person wants to see those.
+#: How fast a posting turns into "none" at the limit of the open set: fast, so that the scores of
+#: postings well within it stay as they are. (At 1 they are all lowered, and nothing is automatic.)
 NONE_STEEPNESS = 4.0
+#: Log odds of "none" at most, so that the order of the categories stays to be seen.
+_CERTAIN = 20.0
 #: No model has a veto: its log probability counts as at least this.
 _FLOOR = -20.0
 
@@ -67,13 +68,13 @@ class OpinionPool:
     ``weights`` (4,); ``prior`` (k,): log frequency of each class among the exemplars (see
     ``exemplar_prior``); ``prior_correction`` (k,): what to add for its frequency among postings
     (0 if that is unknown, and for classes without heads: the labeled rows are older);
-    ``background``: the log density of "none" if it has no exemplars (-inf if it has).
+    ``open_set``: when a posting is "none" if that has no exemplars (None if it has).
     """
 
     weights: Floats
     prior: Floats
     prior_correction: Floats
-    background: float
+    open_set: OpenSet | None
 
     @classmethod
     def fit(
@@ -97,15 +98,19 @@ class OpinionPool:
             if stream
             else (PRIOR_WEIGHTS_EXEMPLARS, PRIOR_ROWS_EXEMPLARS)
         )
-        plain = cls(prior_weights, prior, correction, _background(model_scores, prior, none_index))
+        pool = cls(prior_weights, prior, correction, None)
         # A row whose class has no exemplar (in its fold) carries no information on the weights.
         answered = np.isfinite(model_scores.log_density[np.arange(len(y_true)), y_true])
         rows = np.flatnonzero((y_true >= 0) & answered)
         if not len(rows):
-            return plain
-        answers = y_true[rows]
-        parts = plain.parts(model_scores.take(rows))
-        return replace(plain, weights=_likeliest(parts, answers, prior_weights, prior_rows))
+            return pool
+        known = model_scores.take(rows)
+        parts = pool.parts(known)
+        pool = replace(pool, weights=_likeliest(parts, y_true[rows], prior_weights, prior_rows))
+        if np.isfinite(model_scores.log_density[:, none_index]).any():
+            return pool
+        best = pool.pooled(parts, known, none_index).max(axis=1)
+        return replace(pool, open_set=OpenSet.fit(_density(known), best))
 
     def widened(self, num_classes: int) -> OpinionPool:
         """For ``num_classes`` columns: those newer than the fit are as rare as the rarest known."""
@@ -142,11 +147,14 @@ class OpinionPool:
         voting = np.isfinite(model_scores.log_density)
         mixed[~voting & voting.any(axis=1, keepdims=True)] = -np.inf
         pooled = np.asarray(softmax(mixed, axis=1))
-        if np.isfinite(self.background):
-            nearness = logsumexp(model_scores.log_density + self.prior, axis=1)
-            far = expit(NONE_STEEPNESS * (self.background - nearness))
-            pooled *= (1 - far)[:, None]
-            pooled[:, none_index] += far
+        if self.open_set is not None:
+            best = pooled.max(axis=1)
+            excess = self.open_set.excess(_density(model_scores), best)
+            # "None" is measured against the best category, not against all of them: otherwise a
+            # posting that several share is "none" at any distance, and a person wants to see it.
+            none = expit(np.minimum(np.log(best) + NONE_STEEPNESS * excess, _CERTAIN))
+            pooled *= (1 - none)[:, None]
+            pooled[:, none_index] += none
         return pooled
 
 
@@ -164,6 +172,12 @@ def exemplar_prior(class_ids: Codes, rare: npt.NDArray[np.bool_]) -> Floats:
     if rare.any():
         prior[rare] = prior[present & ~rare].min()
     return prior
+
+
+def _density(model_scores: ModelScores) -> Floats:
+    """The log density of b postings over all classes, (b,); -inf where nothing votes. Every class
+    counts alike: what is in one of few exemplars is no farther from what is known."""
+    return np.asarray(logsumexp(model_scores.log_density, axis=1))
 
 
 def _with_unknown(scores: Floats, voted: Floats) -> Floats:
@@ -200,11 +214,3 @@ def _likeliest(parts: Floats, answers: Codes, prior_weights: Floats, prior_rows:
         loss, prior_weights, jac=True, bounds=[(0, 3)] * len(prior_weights), method="L-BFGS-B"
     )
     return np.asarray(found.x, dtype=np.float64)
-
-
-def _background(model_scores: ModelScores, prior: Floats, none_index: int) -> float:
-    if np.isfinite(model_scores.log_density[:, none_index]).any():
-        return -np.inf
-    nearness = logsumexp(model_scores.log_density + prior, axis=1)
-    nearness = nearness[np.isfinite(nearness)]
-    return float(np.quantile(nearness, NONE_QUANTILE)) if len(nearness) else -np.inf

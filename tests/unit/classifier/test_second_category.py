@@ -267,7 +267,7 @@ def test_exemplars_alone_prove_it_too() -> None:
 
 def test_an_artifact_of_before_is_to_be_fitted_again(classifier: Classifier) -> None:
     old = classifier.to_bytes().replace(
-        b"marketplace_ai.classifier/4", b"marketplace_ai.classifier/2"
+        b"marketplace_ai.classifier/5", b"marketplace_ai.classifier/2"
     )
     with pytest.raises(ArtifactError, match=r"classifier/2'.*fit it again"):
         Classifier.from_bytes(old)
