@@ -13,6 +13,7 @@ from rich.console import Console
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from . import (
+    assessment,
     catalogue,
     cold,
     encoding,
@@ -58,6 +59,7 @@ def benchmarks() -> list[Benchmark]:
         training,
         unkind,
         tuned,
+        assessment,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

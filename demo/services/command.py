@@ -64,6 +64,8 @@ def _needs_services(arguments: Sequence[str]) -> bool:
         return False
     if arguments[0] == "evaluate_classifier":
         return _names_registered_encoder(arguments)
+    if arguments[0] == "assess":
+        return "--from-jobs" in arguments or _names_registered_encoder(arguments)
     if arguments[0] == "mine_training_data":
         return not any(a == "--from" or a.startswith("--from=") for a in arguments)
     return arguments[0] not in WITHOUT_SERVICES

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from marketplace_ai.guarantee.basis import Basis, BasisKind
 from marketplace_ai.guarantee.out_of_scope import Decided, out_of_scope
 
+from .automatic_rows import automatic_rows
 from .classifier import Classifier
 from .counted_rows import counted_rows
 
@@ -25,14 +26,8 @@ def find_basis(classifier: Classifier, source: BasisKind) -> Basis:
     guarantee = classifier.guarantee
     none = classifier.classes.index(None)
     rules = (guarantee.automatic, guarantee.parent, guarantee.none)
-    threshold = np.inf if guarantee.automatic.threshold is None else guarantee.automatic.threshold
-    left_out = [
-        classifier.classes.index(row.label) for row in guarantee.categories if not row.automated
-    ]
-    automatic = (
-        (scored.first_choice != none)
-        & (scored.probability >= threshold)
-        & ~np.isin(scored.first_choice, left_out)
+    automatic = automatic_rows(
+        guarantee, classifier.classes, scored.first_choice, scored.probability
     )
     wrong = automatic & (scored.first_choice != scored.y_true)
     inside = scored.y_true != none

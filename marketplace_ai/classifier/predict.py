@@ -32,7 +32,7 @@ def predict(
     none_index = classes.index(None)
     calibration = calibration.widened(len(classes))
     scores = calibration.scores(scored.model_scores, none_index)
-    choices = _probabilities(scores)
+    choices = choice_probabilities(scores.pooled, scores.first_choice, scores.probability)
     vote_share = _vote_share(scores, calibration.opinion_pool.weights)
     vote_share[np.isnan(scored.model_scores.by_vector)] = 1.0  # only the vote scores such a class
     categories = scores.pooled.copy()
@@ -106,16 +106,20 @@ def outcome_of(
     return "review", threshold
 
 
-def _probabilities(scores: PooledScores) -> npt.NDArray[np.float64]:
-    """Spread what the first choice's probability leaves over the others by their scores.
+def choice_probabilities(
+    pooled: npt.NDArray[np.float64],
+    first_choice: npt.NDArray[np.intp],
+    probability: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """A probability (b, k) of each class: that of the first choice, and what it leaves over spread
+    over the others by their ``pooled`` scores (b, k).
 
     None of them may exceed the first, so that the order of choices stays that of the scores.
     """
-    rows = np.arange(len(scores.first_choice))
-    first = scores.pooled[rows, scores.first_choice]
-    left = (1 - scores.probability) / np.maximum(1 - first, 1e-12)
-    probabilities = np.minimum(scores.pooled * left[:, None], scores.probability[:, None])
-    probabilities[rows, scores.first_choice] = scores.probability
+    rows = np.arange(len(first_choice))
+    left = (1 - probability) / np.maximum(1 - pooled[rows, first_choice], 1e-12)
+    probabilities = np.minimum(pooled * left[:, None], probability[:, None])
+    probabilities[rows, first_choice] = probability
     return probabilities
 
 

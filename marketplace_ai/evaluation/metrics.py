@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import beta
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -18,6 +19,28 @@ BINS = 15
 def share(right: int, of: int) -> float | None:
     """``right / of``; None where there is nothing to divide by."""
     return right / of if of else None
+
+
+def interval(right: float, n: float) -> tuple[float, float]:
+    """Exact two-sided 95% interval of a share (Clopper and Pearson, 1934).
+
+    ``n`` need not be whole: rows that repeat each other count as fewer (``effective_rows``).
+    """
+    low = float(beta.ppf(0.025, right, n - right + 1)) if right else 0.0
+    high = float(beta.ppf(0.975, right + 1, n - right)) if right < n else 1.0
+    return low, high
+
+
+def effective_rows(families: npt.NDArray[np.intp]) -> float:
+    """How many independent rows are worth as much as these, numbered by family (n,).
+
+    Kish (1965), where all of a family would come out alike: n² by the sum of squared sizes.
+
+    >>> effective_rows(np.array([0, 1, 2])), effective_rows(np.array([0, 0, 0, 0]))
+    (3.0, 1.0)
+    """
+    sizes = np.unique(families, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from scipy.stats import beta
 
-from .metrics import Bin, Curve
+from .metrics import Bin, Curve, interval
 
 # Colors that stand for what the page's style sheet says, in light and in dark.
 INK, FAINT, OURS, GUARANTEE, OTHER = "#010203", "#010204", "#010205", "#010206", "#010207"
@@ -105,13 +104,6 @@ def coverage_precision(
         axes.legend(loc="lower left")
 
     return _svg(draw, "coverage", "Precision by coverage, with the target")
-
-
-def interval(right: int, n: int) -> tuple[float, float]:
-    """Exact two-sided 95% interval of a share (Clopper and Pearson, 1934)."""
-    low = float(beta.ppf(0.025, right, n - right + 1)) if right else 0.0
-    high = float(beta.ppf(0.975, right + 1, n - right)) if right < n else 1.0
-    return low, high
 
 
 def _svg(draw: Callable[[Axes], None], salt: str, label: str) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,12 @@ from typing import Any
 from django.template import Context, Engine
 from django.utils.safestring import mark_safe
 
+from .confusions import confused_pairs
 from .evaluate import Evaluation
 from .figures import ScoredRow, first_choice_probabilities
 from .metrics import bins, coverage_curve
 from .output import BASELINES, guarantee_sentence, notes, percent
+from .whole_file import unwritable, write_whole
 
 HTML = "report.html"
 JSON = "results.json"
@@ -41,8 +40,7 @@ def check(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise ReportError(f"--report {folder}: a file of that name is there. Name a folder.")
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    if there := unwritable(folder):
         raise ReportError(f"--report {folder}: {there} cannot be written. Name another folder.")
 
 
@@ -51,8 +49,8 @@ def write(folder: Path, result: Evaluation, figures: Figures) -> None:
     html = render(result, figures)
     data = json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / HTML, html)
-    _replace(folder / JSON, data)
+    write_whole(folder / HTML, html)
+    write_whole(folder / JSON, data)
 
 
 def render(result: Evaluation, figures: Figures) -> str:
@@ -92,27 +90,19 @@ def render(result: Evaluation, figures: Figures) -> str:
 
 
 def confusions(rows: Sequence[ScoredRow]) -> list[dict[str, Any]]:
-    """Which right answer was taken for what, most often first: ``n`` of ``of`` such rows.
-
-    A row with several right answers counts for the first; "none" stands for itself on both
-    sides, as the first of all choices said it.
-    """
-    of = Counter(_name(row) for row in rows)
-    pairs = Counter(
-        (_name(row), row.prediction.label or "none")
-        for row in rows
-        if (row.prediction.label or "none") not in (row.true_labels or ("none",))
+    """The most confused categories, as the first of all choices said it."""
+    found = confused_pairs(
+        [row.true_labels for row in rows], [row.prediction.label for row in rows]
     )
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:PAIRS]
     return [
         {
-            "answer": answer,
-            "given": given,
-            "n": n,
-            "of": of[answer],
-            "share": percent(n / of[answer]),
+            "answer": pair.label,
+            "given": pair.given,
+            "n": pair.n,
+            "of": pair.of,
+            "share": percent(pair.share),
         }
-        for (answer, given), n in ranked
+        for pair in found[:PAIRS]
     ]
 
 
@@ -125,10 +115,6 @@ def worst(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
 
 def _wrong(row: ScoredRow) -> bool:
     return (row.prediction.label or "none") not in (row.true_labels or ("none",))
-
-
-def _name(row: ScoredRow) -> str:
-    return row.true_labels[0] if row.true_labels else "none"
 
 
 def _headline(figures: Figures) -> list[tuple[str, str, str]]:
@@ -205,15 +191,3 @@ def _shown(row: ScoredRow, result: Evaluation) -> dict[str, Any]:
             for match in row.prediction.matches[:MATCHES]
         ],
     }
-
-
-def _replace(file: Path, content: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -6,14 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from django.db import OperationalError, ProgrammingError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db import transaction
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.db.alias import alias
+from marketplace_ai.imports.categorized_postings import (
+    newest_first,
+    not_set_by_machine,
+    text_and_family,
+)
 from marketplace_ai.imports.common import categories_by_key, noting_errors, prepare_text
 from marketplace_ai.imports.contradictions import ImportedText, tell_contradictions
-from marketplace_ai.models import Decision, Exemplar, ExemplarSource, ExemplarState
+from marketplace_ai.models import Exemplar, ExemplarSource, ExemplarState
 from marketplace_ai.taxonomy.follow_keys import follow_keys, lock_taxonomy
 from marketplace_ai.text.bad_rows import NOTHING_LEFT_OUT, BadRows, LeftOut
 from marketplace_ai.text.category_cells import single_categories
@@ -25,8 +29,6 @@ from marketplace_ai.text.row_texts import text_to_learn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from marketplace_ai.adapter import JobAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,25 +152,16 @@ def exemplars_from_postings(
     with ``skip_bad`` those are left out.
     """
     adapter = get_adapter()
-    newest_first = [F("pk").desc()]
-    if adapter.created_field:
-        # Without nulls_last PostgreSQL puts postings without a date first.
-        newest_first.insert(0, F(adapter.created_field).desc(nulls_last=True))
-    field = adapter.category_field
-    set_by_machine = Decision.objects.filter(
-        posting_id=OuterRef("pk"), is_current=True, is_answered=False,
-        machine_category_id=OuterRef(f"{field}_id"),
-    )  # fmt: skip
     exemplars = []
     labeled: list[ImportedText] = []
     bad = BadRows("Your postings", skip_bad, "posting")
     with transaction.atomic(using=alias()):
         restored = follow_keys().restored
         for key, category in categories_by_key().items():
-            postings: Any = adapter.jobs().filter(**{field: category})
-            postings = postings.exclude(Exists(set_by_machine)).order_by(*newest_first)
-            for posting in postings[:per_category]:
-                text, family = _text_and_family(bad, adapter, posting)
+            postings = adapter.jobs().filter(**{adapter.category_field: category})
+            newest = newest_first(not_set_by_machine(postings, adapter), adapter)
+            for posting in newest[:per_category]:
+                text, family = text_and_family(bad, adapter, posting)
                 if text is None:
                     continue
                 bad.total += 1
@@ -184,23 +177,6 @@ def exemplars_from_postings(
         transaction.set_rollback(dry_run, using=alias())
     contradictory = tell_contradictions(bad.source, labeled)
     return replace(counts, contradictory_texts=contradictory, left_out=left_out)
-
-
-def _text_and_family(bad: BadRows, adapter: JobAdapter, posting: Any) -> tuple[str | None, str]:
-    """The posting's prepared text, None if it is not eligible or bad, and its family."""
-    try:
-        text = adapter.encoder_input(posting) if adapter.eligible(posting) else None
-        return text, adapter.prepared_family(adapter.posting_family(posting))
-    except (OperationalError, ProgrammingError):
-        raise  # an error of the database, not of the posting
-    except Exception as error:  # noqa: BLE001 (the project's own code)
-        bad.total += 1
-        bad.add(
-            posting.pk,
-            f"the adapter fails on it: {type(error).__name__}: {error}. Correct its eligible(), "
-            "text(), clean() or posting_family().",
-        )
-        return None, ""
 
 
 def _exemplar(

@@ -173,7 +173,7 @@ def _lines(title: str, total: int | None) -> Iterator[Advance]:
         nonlocal done, last
         done += n
         now = time.monotonic()
-        if now - last >= LINE_SECONDS:
+        if now - last >= LINE_SECONDS and done != total:  # the last line is said at the end
             last = now
             out.write(_line(title, done, total, now - started, note))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from marketplace_ai.text.category_cells import NONE, category_cells
 from marketplace_ai.text.circles import Parents
 from marketplace_ai.text.contradictions import Contradiction, find_contradictions
 from marketplace_ai.text.csv_files import Row, TableError, read_csv
+from marketplace_ai.text.date_cells import DATE, date_cells
 from marketplace_ai.text.family_cells import FAMILY, family_cells
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.normalize import normalize
@@ -40,22 +43,25 @@ class Filter:
 
 @dataclass(frozen=True, eq=False)
 class LabeledRows:
-    """n labeled rows of one file.
+    """n labeled rows of one file, or the project's own postings.
 
-    ``answers``: the right categories of each, empty where the text fits none; ``kinds`` the
+    ``true_labels``: the right categories of each, empty where the text fits none; ``kinds`` the
     column kind, None where there is none; ``parents`` what the column parent says of each
-    category; ``lines`` where each row ends in the file. ``families`` is the column family, "" where
-    a row's is unknown, and empty where all are. ``left_out`` has the file's other rows.
+    category; ``lines`` where each row ends in the file, or the posting's key. ``families`` is the
+    column family, "" where a row's is unknown, and empty where all are. ``dates`` say when each
+    came in (None: unknown), and are empty where nobody asked for them or the file has none.
+    ``left_out`` has the file's other rows.
     """
 
     path: str
-    lines: Sequence[int]
+    lines: Sequence[Any]
     texts: Sequence[str]
     true_labels: Sequence[tuple[str, ...]]
     kinds: Sequence[str] | None
     parents: Parents
     families: Sequence[str] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
+    dates: Sequence[datetime | None] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -72,7 +78,7 @@ class LabeledRows:
 
     def contradictions(self) -> list[Contradiction]:
         """The texts that are labeled in several ways."""
-        places = (f"line {line}" for line in self.lines)
+        places = (f"{self.left_out.unit} {line}" for line in self.lines)
         return find_contradictions(self.texts, self.true_labels, places)
 
     def take(self, numbers: Iterable[int]) -> LabeledRows:
@@ -87,6 +93,7 @@ class LabeledRows:
             self.parents,
             [self.families[i] for i in kept] if self.families else (),
             self.left_out,
+            [self.dates[i] for i in kept] if self.dates else (),
         )
 
 
@@ -105,6 +112,7 @@ def read_rows(
     prepared: Callable[[str], str] = prepared,
     before: Sequence[LabeledRows] = (),
     skip_bad: bool = False,
+    date_column: str | None = None,
 ) -> LabeledRows:
     """Rows of a CSV file with ``text`` (or ``title``, ``description``) and ``category``.
 
@@ -116,15 +124,18 @@ def read_rows(
         prepared: makes of a text what a worker would encode of it.
         before: files that were read before, whose parents this one must not contradict.
         skip_bad: leave bad rows out (``left_out`` has them) instead of refusing the file.
+        date_column: the column with the dates, which the file must have unless it is ``date``;
+            None: dates are not read.
 
     Raises TableError that names the file, all bad lines and the cure.
     """
-    wanted = ("category",) if where is None else ("category", where.column)
+    named = [where.column] if where else []
+    named += [date_column] if date_column and date_column != DATE else []
     bad = BadRows(path, skip_bad)
     table = read_csv(
         path,
-        tuple(dict.fromkeys(wanted)),
-        ("text", "title", "description", "parent", "kind", FAMILY),
+        tuple(dict.fromkeys(["category", *named])),
+        ("text", "title", "description", "parent", "kind", FAMILY, DATE),
         bad,
     )
     if not table:
@@ -147,6 +158,9 @@ def read_rows(
         and (text := read_text(bad, row, lambda row: prepared(written_text(row)))) is not None
     ]
     families = family_cells(bad, [row for row, _, _ in found])
+    dates: dict[int, datetime | None] = {}
+    if date_column in columns:
+        dates = date_cells(bad, [row for row, _, _ in found], date_column)
     left_out = bad.check()
     found = [each for each in found if each[0].line not in bad]
     if not found:
@@ -161,6 +175,7 @@ def read_rows(
         parents,
         names if any(names) else [],
         left_out,
+        [dates[row.line] for row, _, _ in found] if dates else (),
     )
     tell_notes(path, rows.texts, rows.true_labels, (f"line {line}" for line in rows.lines))
     return rows
