@@ -20,9 +20,9 @@ Codes = npt.NDArray[np.intp]
 PRIOR_WEIGHTS = np.array([0.5, 1.0, 0.5, 0.8])
 #: The same if exemplars stand in for postings. They are nearer to each other than to postings, so
 #: the vote gets less weight, and the prior weights count for more rows: families that nobody knows
-#: of flatter the vote. (By first choices on training rows that were not drawn, of four public sets
-#: with 8 and 24 exemplars a category, 0.4 for the text head is 0.1 to 0.4 points better than 0.7 on
-#: seven of eight draws.)
+#: of flatter the vote. (By first choices on training rows that were not drawn, eight draws of four
+#: public sets with 8 and 24 exemplars a category, 0.4 for the text head and not 0.7 is 0.1 to 0.4
+#: points better on six, as good on one and 0.25 worse on one.)
 PRIOR_WEIGHTS_EXEMPLARS = np.array([0.15, 1.0, 0.4, 0.8])
 #: How many labeled rows the prior weights count for, in the two cases.
 PRIOR_ROWS, PRIOR_ROWS_EXEMPLARS = 10.0, 300.0
