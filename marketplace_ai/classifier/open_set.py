@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 #: The share of known rows that may be taken for "none". (At 0.02 at most 1.6% of further rows of
 #: each of four data sets were, at 0.03 2.3%; postings are farther from exemplars than these rows.)
 KNOWN_REJECTED = 0.02
+#: Of fewer rows that share is none, and what a few exemplars look like says nothing about postings.
+MIN_ROWS = round(1 / KNOWN_REJECTED)
 #: A best category that is surer than this is not doubtful, however sure the others are; and less
 #: than this spread of its log odds is none. Otherwise, where all known rows are certain, one that
 #: is nearly certain would be strange.
@@ -43,12 +45,12 @@ class OpenSet:
     @classmethod
     def fit(cls, density: Floats, best: Floats) -> OpenSet | None:
         """Fit on n known rows: log density over all categories and the best category's score
-        (see ``excess``). None without a row."""
+        (see ``excess``). None with fewer than ``MIN_ROWS``."""
         rows = np.column_stack([density, _log_odds(best)])
         rows = rows[np.isfinite(density)]
-        if not len(rows):
+        if len(rows) < MIN_ROWS:
             return None
-        # A spread of nothing, as of a single row, would make any other row infinitely far.
+        # Without any spread, any other row would be infinitely far.
         scale = np.maximum(rows.std(axis=0), [1e-3, MIN_SPREAD])
         plain = cls(np.median(rows, axis=0), scale, 0.0)
         return cls(

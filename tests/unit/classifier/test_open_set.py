@@ -9,7 +9,7 @@ import pytest
 from scipy.special import logsumexp
 
 from marketplace_ai.classifier.calibration import Calibration
-from marketplace_ai.classifier.open_set import KNOWN_REJECTED, OpenSet
+from marketplace_ai.classifier.open_set import KNOWN_REJECTED, MIN_ROWS, OpenSet
 from marketplace_ai.classifier.opinion_pool import ModelScores
 
 CLASSES = 4
@@ -128,12 +128,14 @@ def test_exemplars_of_none_take_its_place() -> None:
     assert fitted.opinion_pool.open_set is None
 
 
-def test_one_row_and_none_at_all() -> None:
-    assert OpenSet.fit(np.zeros(0), np.zeros(0)) is None
-    assert OpenSet.fit(np.array([-np.inf]), np.array([0.5])) is None
-    lone = OpenSet.fit(np.array([1.0]), np.array([0.9]))
-    assert lone is not None
-    assert lone.excess(np.array([1.0]), np.array([0.9]))[0] == pytest.approx(0)
+@pytest.mark.parametrize("rows", [0, 1, 2, MIN_ROWS - 1])
+def test_a_few_known_rows_make_nothing_strange(rows: int) -> None:
+    """One exemplar is a median without a spread: every other posting would be "none"."""
+    assert OpenSet.fit(np.zeros(rows), np.full(rows, 0.9)) is None
+    assert OpenSet.fit(np.full(MIN_ROWS, -np.inf), np.full(MIN_ROWS, 0.5)) is None
+    alike = OpenSet.fit(np.zeros(MIN_ROWS), np.full(MIN_ROWS, 0.9))
+    assert alike is not None
+    assert alike.excess(np.zeros(1), np.full(1, 0.9))[0] == pytest.approx(0)
 
 
 def test_it_is_the_same_after_it_was_stored() -> None:
