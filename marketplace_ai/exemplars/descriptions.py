@@ -135,7 +135,8 @@ def count_description_only() -> int:
     voting = Exemplar.objects.using(alias()).filter(state=ExemplarState.ACTIVE)
     others = voting.exclude(source=ExemplarSource.DESCRIPTION)
     described = voting.filter(source=ExemplarSource.DESCRIPTION)
-    return described.exclude(Exists(others.filter(category=OuterRef("category")))).count()
+    alone = described.exclude(Exists(others.filter(category=OuterRef("category"))))
+    return alone.values("category").distinct().count()
 
 
 def _plan(min_age: float, after: Any | None) -> Plan:

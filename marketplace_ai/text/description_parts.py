@@ -17,9 +17,9 @@ _SHORTEST_WORD = 3
 _WORD = re.compile(r"[^\W\d_][\w-]*")
 #: "not …" up to the next punctuation: what belongs elsewhere must not attract postings.
 _EXCLUDED = re.compile(
-    r"[\s,;(]*\b(?:men |but )?"
+    r"[ \t,;(]*\b(?:men |but )?"
     r"(?:ikke|ikkje|inte|not|unntatt|unnateke|undtagen|undantaget|förutom|utenom|except|excluding)\b"
-    r"[^.,;:()\n]*",
+    r"[^.,;:()\n]*\)?",
     re.IGNORECASE,
 )
 #: Words that say nothing about a thing, in Norwegian, Danish, Swedish and English.
@@ -37,14 +37,17 @@ def description_parts(description: str) -> list[str]:
     """The texts that vote for a category, the most telling first: the description itself, each of
     its names (separated by " / " in its first line), its scope (the other lines) and each word.
 
-    What it excludes ("not …", "ikke …") is in none of them. A text stands once; "" gives none.
+    What it excludes ("not …", "ikke …") is in none of them, except where it is the whole name ("Not
+    in this list"). A text stands once; "" gives none.
 
     >>> description_parts("Maling / Painting\\nMale vegger, ikke tapet")
     ['Maling / Painting\\nMale vegger', 'Maling', 'Painting', 'Male vegger', 'Male', 'vegger']
     """
-    said = "\n".join(line.strip() for line in _EXCLUDED.sub("", description).splitlines())
-    first, _, scope = said.strip().partition("\n")
-    names = first.split(NAME_SEPARATOR)
+    first, _, rest = description.strip().partition("\n")
+    names = [_without_excluded(name) or name.strip() for name in first.split(NAME_SEPARATOR)]
+    lines = map(_without_excluded, rest.splitlines())
+    scope = "\n".join(line for line in lines if line)
+    said = f"{NAME_SEPARATOR.join(names)}\n{scope}"
     words = [
         word
         for word in _WORD.findall(f"{' '.join(names)} {scope}")
@@ -55,3 +58,9 @@ def description_parts(description: str) -> list[str]:
         if text := part.strip():
             by_key.setdefault(text.casefold(), text)
     return list(by_key.values())[:MAX_PARTS]
+
+
+def _without_excluded(line: str) -> str:
+    """The line without what it excludes, and without the punctuation that is left at its ends."""
+    kept = _EXCLUDED.sub("", line)
+    return line.strip() if kept == line else kept.strip(" \t.,;:")

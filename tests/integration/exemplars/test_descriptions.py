@@ -220,8 +220,10 @@ def test_nothing_is_written_if_nothing_changed(
 def test_parents_have_none_and_one_that_becomes_a_parent_loses_it(
     exemplars: None, catalog: dict[str, Category]
 ) -> None:
+    before = descriptions.count_description_only()
     category = tuning()
     descriptions.sync()
+    assert descriptions.count_description_only() == before + 1  # categories, not texts
     assert description_texts(catalog["bygg"]) == set()
     assert description_texts(category) == parts(TUNING)
     Category.objects.create(slug="flygel", name="Flygel", parent=category)

@@ -40,6 +40,20 @@ def test_what_is_excluded_is_in_no_part(text: str, gone: str, stays: str) -> Non
     assert parts[0].startswith(text.partition("\n")[0])
 
 
+@pytest.mark.parametrize("name", ["Ikke kategorisert", "Not in this list", "Ikke på listen"])
+def test_a_name_that_is_nothing_but_an_exclusion_stays(name: str) -> None:
+    assert description_parts(name)[0] == name
+    assert description_parts(f"{name}\nAlt annet, ikke maling")[0] == f"{name}\nAlt annet"
+
+
+def test_what_is_left_keeps_its_lines_and_no_lone_punctuation() -> None:
+    text = "Maling / Painting (not facades)\nIkke fasader: innvendige vegger (ikke tak). Dører"
+    assert description_parts(text)[:4] == [
+        "Maling / Painting\ninnvendige vegger. Dører", "Maling", "Painting",
+        "innvendige vegger. Dører",
+    ]  # fmt: skip
+
+
 def test_a_word_that_only_holds_not_excludes_nothing() -> None:
     assert "notatbok" in description_parts("Bokbinding\nBinde inn notatbok og rikkelig papir")
 
