@@ -1,4 +1,4 @@
-"""``evaluate_classifier --by-time``: fits of the past, and the rows that the other figures are of."""
+"""``evaluate_classifier --by-time``: fits of the past, and which rows all other figures are of."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ def dated_rows(
     """The rows of all files; ``test`` may be ``train`` itself, whose rows then have both parts."""
     parts = [train, *([] if test is train else [test]), *([calibration] if calibration else [])]
     ends = np.cumsum([0, *map(len, parts)])
-    numbers = [np.arange(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    numbers = [np.arange(start, end) for start, end in pairwise(ends)]
     texts = [text for each in parts for text in each.rows.texts]
     names = [name for each in parts for name in each.rows.families or [""] * len(each)]
     given = names if any(names) else []

@@ -41,10 +41,10 @@ class PastFit:
 class LaterRows:
     """What fits made of later rows: one entry for each fit and row, all (d,).
 
-    ``fit`` is its number, ``period`` that of the time since; ``row``, ``family`` and first ``label``
-    are numbers, the last -1 for a row that fits no category. ``new_category``: the fit knew none of
-    those that the row fits. ``right``: the best category is one of these. ``automatic`` rows need
-    no person, and are ``automatic_right`` or wrong.
+    ``fit`` is its number, ``period`` that of the time since; ``row``, ``family`` and ``label`` (the
+    first) are numbers, the last -1 for a row that fits no category. ``new_category``: the fit knew
+    none of those that the row fits. ``right``: the best category is one of these. ``automatic``
+    rows need no person, and are ``automatic_right`` or wrong.
     """
 
     fit: Codes
@@ -114,15 +114,11 @@ def fit_in_the_past(
             advance(1)
     if not fits:
         raise NoCutError(
-            "All later rows are kin of earlier ones, or no earlier row has a category, so no fit of "
-            "the past has anything to decide: add rows."
+            "All later rows are kin of earlier ones, or no earlier row has a category, so no past "
+            "fit has anything to decide: add rows."
         )
-    later_rows = LaterRows(
-        *(
-            np.concatenate([getattr(each, name.name) for each in found])
-            for name in fields(LaterRows)
-        )
-    )
+    columns = ([getattr(each, field.name) for each in found] for field in fields(LaterRows))
+    later_rows = LaterRows(*map(np.concatenate, columns))
     return PastFits(target, fits, later_rows, dated.dates_of(dated.asked).count(None), kin)
 
 

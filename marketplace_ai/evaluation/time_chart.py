@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .time_figures import Proportion, TimeFigures
+from .proportions import Proportion
+from .time_figures import TimeFigures
 
 #: Units of the drawing; it is as wide as its column, so these say how large the text is.
 WIDTH, HEIGHT = 520, 300

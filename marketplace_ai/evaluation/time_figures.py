@@ -9,52 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.guarantee.target import Target
 
-from .metrics import effective_rows, interval
 from .past_fits import LaterRows, PastFit, PastFits
+from .proportions import Change, Proportion, compare, measure
 from .time_periods import PERIODS, Period
 
 Bools = npt.NDArray[np.bool_]
-#: Whether a precision supports what is promised: its interval lies at or above, around or below.
-Support = Literal["kept", "open", "refuted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """``hits`` of ``n`` rows, with the interval (95%) of that share; kin count once."""
-
-    hits: int
-    n: int
-    interval: tuple[float, float]
-
-    @property
-    def share(self) -> float | None:
-        return self.hits / self.n if self.n else None
-
-    def supports(self, target: Target) -> Support | None:
-        """Whether it supports a target precision; None without a row."""
-        if not self.n:
-            return None
-        low, high = self.interval
-        if low >= target.precision:
-            return "kept"
-        return "open" if high >= target.precision else "refuted"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How much a share differs from that of the first month after the same fits, with an interval;
-    the intervals of all periods hold together (95%)."""
-
-    change: float
-    interval: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +99,7 @@ def _periods(later: LaterRows, part: Bools) -> list[PeriodFigures]:
 def _figures(later: LaterRows, part: Bools, number: int, level: float) -> PeriodFigures:
     rows = part & (later.period == number)
     has_category = later.label >= 0
-    asked = rows & has_category
+    asked, automatic = rows & has_category, rows & later.automatic
     pairs = {*zip(later.fit[asked].tolist(), later.label[asked].tolist(), strict=True)}
     new = asked & later.new_category
     new_pairs = {*zip(later.fit[new].tolist(), later.label[new].tolist(), strict=True)}
@@ -143,33 +108,25 @@ def _figures(later: LaterRows, part: Bools, number: int, level: float) -> Period
         len(np.unique(later.fit[rows])),
         len(np.unique(later.row[rows])),
         int(rows.sum()),
-        _proportion(later, later.right, asked),
+        measure(later.right[asked], later.family[asked]),
         _change(later, later.right, part & has_category, number, level),
-        _proportion(later, later.automatic, rows),
+        measure(later.automatic[rows], later.family[rows]),
         _change(later, later.automatic, part, number, level),
-        _proportion(later, later.automatic_right, rows & later.automatic),
-        _proportion(later, later.new_category, asked),
+        measure(later.automatic_right[automatic], later.family[automatic]),
+        measure(later.new_category[asked], later.family[asked]),
         len(pairs),
         len(new_pairs),
     )
 
 
-def _proportion(later: LaterRows, marked: Bools, among: Bools) -> Proportion:
-    hits, n = int((marked & among).sum()), int(among.sum())
-    return Proportion(hits, n, _bounds(hits / max(n, 1), effective_rows(later.family[among]), 0.95))
-
-
 def _change(
     later: LaterRows, marked: Bools, among: Bools, number: int, level: float
 ) -> Change | None:
-    """The share of ``marked`` rows ``among`` those of a period, minus that of the first one.
+    """How a period differs from the first one; None for that, and where no fit has rows of both.
 
-    Only fits that have rows of both count, and the first month of each weighs as much as its rows
-    of the period. The interval is Newcombe's (1998, method 10), from the exact intervals of both
-    shares; that a row may be in both, for different fits, would make it narrower.
+    The first month of each fit weighs as much as its rows of the period. A row may be in both, for
+    different fits; that would make the interval narrower.
     """
-    if number == 0:
-        return None
     then, first = among & (later.period == number), among & (later.period == 0)
     weights = np.zeros(len(among))
     for fit in np.unique(later.fit[then]):
@@ -179,23 +136,8 @@ def _change(
         else:
             then &= ~of_fit
     first = weights > 0
-    if not then.any():
+    if number == 0 or not then.any():
         return None
-    share = marked[then].mean()
-    low, high = _bounds(share, effective_rows(later.family[then]), level)
-    before = np.average(marked[first], weights=weights[first])
-    worth = effective_rows(later.family[first], weights[first])
-    low_before, high_before = _bounds(before, worth, level)
-    change = float(share - before)
-    return Change(
-        change,
-        (
-            change - hypot(share - low, high_before - before),
-            change + hypot(high - share, before - low_before),
-        ),
+    return compare(
+        marked[then], later.family[then], marked[first], later.family[first], weights[first], level
     )
-
-
-def _bounds(share: float, worth: float, level: float) -> tuple[float, float]:
-    """The interval of a share of rows that are ``worth`` so many independent ones."""
-    return interval(share * worth, worth, level) if worth else (0.0, 1.0)

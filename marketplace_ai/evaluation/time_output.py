@@ -8,16 +8,15 @@ from typing import Any
 from marketplace_ai.guarantee.target import Target
 
 from .output import percent
-from .time_figures import Change, PeriodFigures, Proportion, TimeFigures
+from .proportions import Change, Proportion
+from .time_figures import PeriodFigures, TimeFigures
 
 
 def lines(found: TimeFigures) -> Iterator[str]:
     """A table by the time since the fit, and what it says."""
     target = f"{found.target.precision:.0%}"
-    yield (
-        "By time, with a fit on what came before each of "
-        f"{', '.join(f'{fit.cut:%Y-%m-%d}' for fit in found.fits)}, asked about all that came later:"
-    )
+    cuts = ", ".join(f"{fit.cut:%Y-%m-%d}" for fit in found.fits)
+    yield f"By time: fits on what came before {cuts}, asked about all that came later."
     yield (
         f"{'months':<8}{'rows':>8}{'first choice':>14}{'change (95%)':>21}{'automatic':>11}"
         f"{'of these right (95%)':>24}  {target:<8}{'new':>6}"
@@ -55,12 +54,18 @@ def conclusion(found: TimeFigures) -> str:
             f"The first choice falls by up to {-100 * fall.change:.1f} points ({-100 * high:.1f} "
             f"to {-100 * low:.1f})."
         )
-    if (refuted := found.first_refuted) is not None:
-        text += (
-            f" Of what is automatic {refuted} months after a fit, less than "
-            f"{found.target.precision:.0%} is right: refit before."
+    refuted, target = found.first_refuted, f"{found.target.precision:.0%}"
+    if refuted is None:
+        return text
+    if not refuted.first:
+        return (
+            f"{text} Of what is automatic in the first month after a fit, less than {target} is "
+            "right: what older rows prove does not hold for newer ones."
         )
-    return text
+    return (
+        f"{text} Of what is automatic {refuted} months after a fit, less than {target} is right: "
+        "refit before."
+    )
 
 
 def _line(each: PeriodFigures, target: Target) -> str:

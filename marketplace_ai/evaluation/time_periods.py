@@ -31,7 +31,7 @@ PERIODS = (Period(0, 1), Period(1, 3), Period(3, 6), Period(6, None))
 
 
 class NoCutError(ValueError):
-    """No row is later than what a fit could be made of; the message says what is missing, with the cure."""
+    """No row is later than what a fit could be made of; the message says why, with the cure."""
 
 
 def add_months(moment: datetime, months: int) -> datetime:
