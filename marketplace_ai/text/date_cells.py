@@ -50,5 +50,5 @@ def _order(source: str, column: str, cells: Iterable[str]) -> Order | None:
     if len(days) != 1:
         return None
     [(order, cell)] = days.items()
-    tell(f"{source}: the {column} is read with the {order}, as {cell!r} tells.")
+    tell(f"{source}: the column {column} is read with the {order}, as {cell!r} tells.")
     return order

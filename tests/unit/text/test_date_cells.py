@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -73,9 +74,10 @@ def test_seconds_of_unix() -> None:
     "cell",
     [
         "i går", "29. november 2026", "31.02.2026", "2026-13-01", "2026-02-30", "32/01/2026",
-        "13/13/2026", "12345", "2026", "29.11.2026 25:00", "29.11.2026 kveld", "11/29/2026 13:00 PM",
+        "13/13/2026", "12345", "2026", "29.11.2026 25:00", "29.11.2026 kveld",
+        "11/29/2026 13:00 PM",
         "0001-01-01T00:00+01:00", "9999-12-31 23:59 -0100", "01.01.0001 00:00 +0100", "0000-00-00",
-        "29.11.2026 12:00 +9900", "١٢/١٣/٢٠٢٦ٱ",
+        "29.11.2026 12:00 +9900",
     ],
 )  # fmt: skip
 def test_what_is_no_date_is_one_bad_row_with_its_cure(cell: str) -> None:
@@ -87,10 +89,8 @@ def test_what_is_no_date_is_one_bad_row_with_its_cure(cell: str) -> None:
 
 @given(st.text(max_size=30))
 def test_no_cell_breaks_the_reading(cell: str) -> None:
-    try:
+    with suppress(ValueError):
         assert parse_date(cell).tzinfo is None
-    except ValueError:
-        pass
 
 
 def test_a_cell_that_says_nothing_is_an_unknown_date() -> None:
@@ -107,15 +107,13 @@ def test_a_cell_that_says_nothing_is_an_unknown_date() -> None:
         ("25-12-26", "day first", datetime(2026, 4, 3)),
     ],
 )
-def test_other_cells_tell_the_day_from_the_month(
-    telling: str, order: str, day: datetime
-) -> None:
+def test_other_cells_tell_the_day_from_the_month(telling: str, order: str, day: datetime) -> None:
     said: list[str] = []
     with told_to(said.append):
         found, bad = read("3/4/2026", telling)
     assert found[0] == day
     assert not bad.reasons
-    assert said == [f"a.csv: the posted is read with the {order}, as {telling!r} tells."]
+    assert said == [f"a.csv: the column posted is read with the {order}, as {telling!r} tells."]
 
 
 def test_where_no_cell_tells_or_both_do_it_is_a_bad_row() -> None:
