@@ -10,6 +10,7 @@ from marketplace_ai.text.category_cells import says_nothing
 from marketplace_ai.text.csv_files import Row
 from marketplace_ai.text.date_forms import AmbiguousDateError, Order, numbers_in_front, parse_date
 from marketplace_ai.text.reading_notes import tell
+from marketplace_ai.text.table_error import TableError
 
 #: The column's name where nobody names another.
 DATE = "date"
@@ -21,22 +22,28 @@ def date_cells(bad: BadRows, rows: Sequence[Row], column: str) -> dict[int, date
     written), None where the cell says nothing. What is no date is noted in ``bad``.
 
     Whether 3/4/2026 is in March or in April, the other cells tell: no month is above 12. Where they
-    do not, or say both, such a cell is a bad row.
+    do not, or say both, such a cell is a bad row. Raises TableError where no cell of several is a
+    date: then it is the column that is wrong, and not its rows.
     """
     written = {row.line: row[column] for row in rows if not says_nothing(row[column])}
     order = _order(bad.source, column, written.values())
     found: dict[int, datetime | None] = {row.line: None for row in rows}
+    wrong: dict[int, str] = {}
     for line, cell in written.items():
         try:
             found[line] = parse_date(cell, order)
         except AmbiguousDateError:
-            bad.add(
-                line,
-                f"the {column} {cell!r} may have the day or the month first, and the other dates "
-                f"do not tell. {_CURE}",
-            )
+            wrong[line] = f"the {column} {cell!r} may have the day or the month first"
         except ValueError:
-            bad.add(line, f"the {column} {cell!r} is no date. {_CURE}")
+            wrong[line] = f"the {column} {cell!r} is no date"
+    if len(wrong) == len(written) > 1:
+        line, problem = next(iter(wrong.items()))
+        raise TableError(
+            f"{bad.source}, line {line}: {problem}, and so no cell of the column can be read. Write "
+            "dates as 2026-11-29, or rename the column to do without them."
+        )
+    for line, problem in wrong.items():
+        bad.add(line, f"{problem}. {_CURE}")
     return found
 
 

@@ -16,6 +16,18 @@ _YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<da
 _MONTH_ALONE = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})$")
 #: A day as Norwegians, Germans and many others write it.
 _FULL_STOPS = re.compile(rf"(?P<day>\d{{1,2}})\. ?(?P<month>\d{{1,2}})\. ?{_YEAR}{_END}")
+_NAME = r"(?P<name>[^\W\d_]{3,})\.?"
+_WITH_NAME = (
+    re.compile(rf"(?:[^\W\d_]+\.?,? )?(?P<day>\d{{1,2}})\.?[ -]?{_NAME},?[ -]?{_YEAR}{_END}"),
+    re.compile(rf"(?:[^\W\d_]+\.?, )?{_NAME} (?P<day>\d{{1,2}}),? {_YEAR}{_END}"),
+)
+#: Names of each month in English, the Nordic languages and German; a beginning of one will do.
+_MONTHS = (
+    ("january", "januar", "januari"), ("february", "februar", "februari"),
+    ("march", "mars", "marts", "märz"), ("april",), ("may", "mai", "maj"), ("june", "juni"),
+    ("july", "juli"), ("august", "augusti"), ("september",), ("october", "oktober"), ("november",),
+    ("december", "desember", "dezember"),
+)  # fmt: skip
 _TWO_NUMBERS = re.compile(rf"(?P<one>\d{{1,2}})([/-])(?P<two>\d{{1,2}})\2{_YEAR}{_END}")
 _TIME = re.compile(
     r"(?:kl\.? ?)?(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,]\d+)?)?"
@@ -35,10 +47,11 @@ class AmbiguousDateError(ValueError):
 def parse_date(cell: str, order: Order | None = None) -> datetime:
     """The moment that a cell names, in UTC where it has a zone.
 
-    ISO 8601; the year first, also with slashes or full stops; the day first with full stops; with
-    slashes or hyphens in the ``order`` given (None: where the numbers tell); a year and a month
-    (its start); Excel's number of days; Unix seconds and milliseconds. Raises ValueError for
-    anything else, and AmbiguousDateError where only the order is missing.
+    ISO 8601; the year first, also with slashes or full stops; the day first with full stops; the
+    month's name with day and year; with slashes or hyphens in the ``order`` given (None: where the
+    numbers tell); a year and a month (its start); Excel's number of days; Unix seconds and
+    milliseconds. Raises ValueError for anything else, and AmbiguousDateError where only the order
+    is missing.
 
     >>> parse_date("2026-11-29 14:05+01:00"), parse_date("29.11.2026").day
     (datetime.datetime(2026, 11, 29, 13, 5), 29)
@@ -90,6 +103,10 @@ def _written(text: str, order: Order | None) -> datetime:
             parts = match.groupdict()
             day = date(_full_year(parts["year"]), int(parts["month"]), int(parts.get("day", "1")))
             return _at(day, text[match.end() :])
+    for pattern in _WITH_NAME:
+        if match := pattern.match(text):
+            day = date(_full_year(match["year"]), _month(match["name"]), int(match["day"]))
+            return _at(day, text[match.end() :])
     if match := _TWO_NUMBERS.match(text):
         one, two = int(match["one"]), int(match["two"])
         if order is None:
@@ -97,6 +114,13 @@ def _written(text: str, order: Order | None) -> datetime:
         day_number, month = (one, two) if order == "day first" else (two, one)
         return _at(date(_full_year(match["year"]), month, day_number), text[match.end() :])
     raise ValueError(f"{text!r} is no date")
+
+
+def _month(name: str) -> int:
+    for number, names in enumerate(_MONTHS, start=1):
+        if any(each.startswith(name.casefold()) for each in names):
+            return number
+    raise ValueError(f"{name!r} is no month")
 
 
 def _told_order(one: int, two: int) -> Order:
