@@ -14,6 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from . import (
     assessment,
+    by_time,
     catalogue,
     cold,
     encoding,
@@ -62,6 +63,7 @@ def benchmarks() -> list[Benchmark]:
         open_set,
         tuned,
         assessment,
+        by_time,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

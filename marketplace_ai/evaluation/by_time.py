@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,7 +28,7 @@ class TimedFiles:
     """
 
     figures: TimeFigures
-    files: Sequence[EncodedRows]
+    files: list[EncodedRows]
     since: datetime | None
 
     def as_json(self, column: str) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def date_cells(bad: BadRows, rows: Sequence[Row], column: str) -> dict[int, date
     if len(wrong) == len(written) > 1:
         line, problem = next(iter(wrong.items()))
         raise TableError(
-            f"{bad.source}, line {line}: {problem}, and so no cell of the column can be read. Write "
-            "dates as 2026-11-29, or rename the column to do without them."
+            f"{bad.source}, line {line}: {problem}, and so no cell of the column can be read. "
+            "Write dates as 2026-11-29, or rename the column to do without them."
         )
     for line, problem in wrong.items():
         bad.add(line, f"{problem}. {_CURE}")
