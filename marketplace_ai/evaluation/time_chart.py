@@ -52,11 +52,11 @@ def draw(found: TimeFigures, words: Words, percent: Callable[[float], str]) -> s
         _LEFT + (number + 0.5) * (WIDTH - _LEFT - _RIGHT) / len(found.periods)
         for number in range(len(found.periods))
     ]
-    parts = [_line(_LEFT, y(share), WIDTH - _RIGHT, y(share), "--faint", 0.35) for share in
-             _shares(bottom, step)]  # fmt: skip
-    parts += [
-        _text(_LEFT - 6, y(share) + 4, percent(share), "end") for share in _shares(bottom, step)
-    ]
+    parts = []
+    for number in range(round((1 - bottom) / step) + 1):
+        share = bottom + number * step
+        parts.append(_line(_LEFT, y(share), WIDTH - _RIGHT, y(share), "--faint", 0.35))
+        parts.append(_text(_LEFT - 6, y(share) + 4, percent(share), "end"))
     target = y(found.target.precision)
     parts.append(_line(_LEFT, target, WIDTH - _RIGHT, target, "--guarantee", 1, dashed=True))
     for number, (name, color, curve) in enumerate(curves):
@@ -72,10 +72,6 @@ def draw(found: TimeFigures, words: Words, percent: Callable[[float], str]) -> s
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(words.title)}" '
         f'font-size="12" fill="currentColor">{"".join(parts)}</svg>'
     )
-
-
-def _shares(bottom: float, step: float) -> list[float]:
-    return [bottom + number * step for number in range(round((1 - bottom) / step) + 1)]
 
 
 def _curve(

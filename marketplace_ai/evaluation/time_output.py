@@ -18,7 +18,7 @@ def lines(found: TimeFigures) -> Iterator[str]:
     cuts = ", ".join(f"{fit.cut:%Y-%m-%d}" for fit in found.fits)
     yield f"By time: fits on what came before {cuts}, asked about all that came later."
     yield (
-        f"{'months':<8}{'rows':>8}{'first choice':>14}{'change (95%)':>21}{'automatic':>11}"
+        f"{'months':<8}{'rows':>8}{'first choice':>14}{'change (95%)':>23}{'automatic':>11}"
         f"{'of these right (95%)':>24}  {target:<8}{'new':>6}"
     )
     for each in found.periods:
@@ -71,7 +71,7 @@ def conclusion(found: TimeFigures) -> str:
 def _line(each: PeriodFigures, target: Target) -> str:
     return (
         f"{each.period!s:<8}{each.rows:>8,}{percent(each.first_choice.share):>14}"
-        f"{change(each.first_choice_change):>21}{percent(each.automatic.share):>11}"
+        f"{change(each.first_choice_change):>23}{percent(each.automatic.share):>11}"
         f"{with_interval(each.precision):>24}  {each.precision.supports(target) or '-':<8}"
         f"{percent(each.new_category.share):>6}"
     )
