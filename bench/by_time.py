@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from marketplace_ai.evaluation.dated_rows import dated_rows
+from marketplace_ai.evaluation.by_time import dated_rows
 from marketplace_ai.evaluation.past_fits import fit_in_the_past
 from marketplace_ai.evaluation.time_figures import time_figures
 from marketplace_ai.evaluation.time_output import lines

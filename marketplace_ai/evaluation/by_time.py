@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from marketplace_ai.classifier import LabeledTexts
+from marketplace_ai.classifier.families import find_families
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.text.circles import Parents
 
-from .dated_rows import dated_rows
+from .dated_rows import DatedRows
 from .past_fits import fit_in_the_past
 from .time_figures import TimeFigures, time_figures
 from .time_output import as_json
@@ -34,6 +39,32 @@ class TimedFiles:
     def as_json(self, column: str) -> dict[str, Any]:
         since = None if self.since is None else self.since.isoformat()
         return {"column": column, "since": since, **as_json(self.figures)}
+
+
+def dated_rows(
+    train: EncodedRows, test: EncodedRows, calibration: EncodedRows | None = None
+) -> DatedRows:
+    """The rows of all files; ``test`` may be ``train`` itself, whose rows then have both parts."""
+    parts = [train, *([] if test is train else [test]), *([calibration] if calibration else [])]
+    ends = np.cumsum([0, *map(len, parts)])
+    numbers = [np.arange(start, end) for start, end in pairwise(ends)]
+    texts = [text for each in parts for text in each.rows.texts]
+    names = [name for each in parts for name in each.rows.families or [""] * len(each)]
+    given = names if any(names) else []
+    return DatedRows(
+        LabeledTexts(
+            texts,
+            np.concatenate([each.vectors for each in parts]),
+            [label for each in parts for label in each.rows.labels],
+            given,
+        ),
+        [labels for each in parts for labels in each.rows.true_labels],
+        [moment for each in parts for moment in each.rows.dates or [None] * len(each)],
+        find_families(texts, given=given),
+        numbers[0],
+        numbers[-1] if calibration else np.zeros(0, dtype=np.intp),
+        numbers[0] if test is train else numbers[1],
+    )
 
 
 def look_back(

@@ -28,13 +28,13 @@ MAX_FITS = 6
 
 @dataclass(frozen=True, slots=True)
 class PastFit:
-    """A fit on ``exemplars`` rows of so many ``categories``, all before ``cut``; it promised a
-    share of automatic postings (``promised_coverage``)."""
+    """A fit on ``exemplars`` rows of so many ``categories``, all before ``cut``; its guarantee was for
+    the share ``guaranteed_coverage`` of them."""
 
     cut: datetime
     exemplars: int
     categories: int
-    promised_coverage: float
+    guaranteed_coverage: float
 
 
 @dataclass(frozen=True, eq=False)

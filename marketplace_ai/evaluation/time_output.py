@@ -103,7 +103,7 @@ def as_json(found: TimeFigures) -> dict[str, Any]:
                 "before": fit.cut.isoformat(),
                 "exemplars": fit.exemplars,
                 "categories": fit.categories,
-                "promised_coverage": fit.promised_coverage,
+                "guaranteed_coverage": fit.guaranteed_coverage,
                 "periods": [_period(each, found) for each in periods],
             }
             for fit, periods in zip(found.fits, found.by_fit, strict=True)

@@ -13,7 +13,7 @@ Order = Literal["day first", "month first"]
 _END = r"(?=$|[ T,])[ T,]*"
 _YEAR = r"(?P<year>\d{4}|\d{2})"
 _YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){_END}")
-_MONTH_ALONE = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})$")
+_ONLY_MONTH = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})$")
 #: A day as Norwegians, Germans and many others write it.
 _FULL_STOPS = re.compile(rf"(?P<day>\d{{1,2}})\. ?(?P<month>\d{{1,2}})\. ?{_YEAR}{_END}")
 _NAME = r"(?P<name>[^\W\d_]{3,})\.?"
@@ -98,7 +98,7 @@ def _number(text: str) -> datetime | None:
 
 def _written(text: str, order: Order | None) -> datetime:
     """A form that people write; ValueError for a day or time that does not exist."""
-    for pattern in (_MONTH_ALONE, _YEAR_FIRST, _FULL_STOPS):
+    for pattern in (_ONLY_MONTH, _YEAR_FIRST, _FULL_STOPS):
         if match := pattern.match(text):
             parts = match.groupdict()
             day = date(_full_year(parts["year"]), int(parts["month"]), int(parts.get("day", "1")))

@@ -166,7 +166,7 @@ class Command(HelpfulCommand):
             figures["by_time"] = by_time.as_json(options["by_time"])
         if folder is not None:
             try:
-                report.write(folder, result, figures, by_time and by_time.figures)
+                report.write(folder, result, figures, by_time.figures if by_time else None)
             except OSError as error:
                 runtime_error(f"{folder}: the report cannot be written: {error.strerror}.")
         if options["json"]:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from marketplace_ai.encoding import DummyEncoder
-from marketplace_ai.evaluation.by_time import look_back
-from marketplace_ai.evaluation.dated_rows import dated_rows
+from marketplace_ai.evaluation.by_time import dated_rows, look_back
 from marketplace_ai.evaluation.past_fits import PastFits, fit_in_the_past
 from marketplace_ai.evaluation.time_figures import TimeFigures, time_figures
 from marketplace_ai.evaluation.time_periods import NoCutError, add_months
