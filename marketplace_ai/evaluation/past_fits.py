@@ -28,8 +28,8 @@ MAX_FITS = 6
 
 @dataclass(frozen=True, slots=True)
 class PastFit:
-    """A fit on ``exemplars`` rows of so many ``categories``, all before ``cut``; its guarantee was for
-    the share ``guaranteed_coverage`` of them."""
+    """A fit on ``exemplars`` rows of so many ``categories``, all before ``cut``, with a guarantee
+    for a share of them (``guaranteed_coverage``)."""
 
     cut: datetime
     exemplars: int
