@@ -53,8 +53,9 @@ $(READY): $(DEMO_READY) requirements/dev.txt
 install: $(READY) ## make .venv with everything the project needs
 
 .PHONY: demo
-demo: $(DEMO_READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line)
-	@$(MANAGE) demo $(if $(ONCE),--once) $(if $(JSON),--json)
+demo: $(DEMO_READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line; NOTHING=1: without exemplars)
+	@$(if $(NOTHING),MARKETPLACE_AI_DEMO_ROOT=.demo-nothing) $(MANAGE) demo $(if $(ONCE),--once) \
+		$(if $(JSON),--json) $(if $(NOTHING),--nothing)
 
 .PHONY: test
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
