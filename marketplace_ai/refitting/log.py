@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, connections
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
@@ -73,7 +74,9 @@ def latest_concluded(encoder: Encoder | None) -> Refit | None:
 
 
 def _of(encoder: Encoder | None) -> QuerySet[Refit]:
-    return Refit.objects.using(alias()).filter(encoder=encoder).order_by("-pk")
+    # The first one has no encoder, if it came to no end: it is registered meanwhile.
+    own = Q(encoder=encoder) | Q(encoder=None)
+    return Refit.objects.using(alias()).filter(own).order_by("-pk")
 
 
 def left_active(refit: Refit | None, version: ClassifierVersion | None) -> bool:

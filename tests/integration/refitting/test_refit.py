@@ -87,7 +87,7 @@ class TestDue:
         assert "A refit would be due (categories have drifted), but nothing new" in caplog.text
         [finding] = findings()
         assert (finding.name, finding.ok) == ("drift", False)
-        assert "plen 5" in finding.message and "rorlegger 0.0% → 5" in finding.message
+        assert "plen 4" in finding.message and "rorlegger 0.0% → 5" in finding.message
         assert finding.cure.startswith("Not fitted again, because nothing new was labeled")
         label(catalog, 1)
         found = call_json("refit", if_due=True)
