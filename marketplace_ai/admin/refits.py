@@ -73,7 +73,7 @@ class RefitAdmin(ReadOnlyAdmin):
         return self._link(row.previous_version_id)
 
     def _link(self, pk: int | None) -> SafeString | None:
-        return pk and object_link(self.admin_site, ClassifierVersion, pk, pk)
+        return None if pk is None else object_link(self.admin_site, ClassifierVersion, pk, pk)
 
     @admin.display(description=_("drift"), empty_value=NOTHING)
     def drift_shown(self, row: Refit) -> str | None:

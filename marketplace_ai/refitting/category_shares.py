@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: It has converged long before; this bounds the loop.
 MAX_STEPS = 200
 #: No share changes by more than this in the last step.
-TOLERANCE = 1e-6
+TOLERANCE = 1e-4
 _LEAST = 1e-12
 
 

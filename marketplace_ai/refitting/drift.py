@@ -144,7 +144,9 @@ def _homogeneity(before: Sequence[str], now: Sequence[str]) -> tuple[float, floa
 
 def _moved(before: Sequence[DecidedPosting], now: Sequence[DecidedPosting]) -> tuple[Moved, ...]:
     keys = sorted({key for row in (*before, *now) for key, _ in row.choices})
-    prior = posteriors([row.choices for row in before], keys).mean(axis=0)
+    # Half a posting more of each category: one that never came before is possible all the same.
+    counts = posteriors([row.choices for row in before], keys).sum(axis=0) + 0.5
+    prior = counts / counts.sum()
     found = estimate_shares(posteriors([row.choices for row in now], keys), prior)
     largest = np.argsort(-np.abs(found - prior)[: len(keys)], kind="stable")[:MAX_MOVED]
     return tuple(Moved(keys[n], float(prior[n]), float(found[n])) for n in largest)

@@ -104,7 +104,7 @@ def moved_text(moved: Sequence[Mapping[str, Any]]) -> str:
 
 def outcome_sentence(row: Refit, *, is_running: bool) -> str:
     """What came of a refit. ``is_running``: some process holds the lock of refits."""
-    names = {"version": row.version_id, "previous": row.previous_version_id}
+    names: dict[str, Any] = {"version": row.version_id, "previous": row.previous_version_id}
     if row.outcome == RefitOutcome.RUNNING:
         return _("It is running.") if is_running else _("Its process ended before the fit did.")
     if row.outcome == RefitOutcome.ACTIVATED and row.previous_version_id is None:

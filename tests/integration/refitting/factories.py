@@ -19,7 +19,7 @@ def aged(days: float) -> ClassifierVersion:
     before = timezone.now() - dt.timedelta(days=days)
     Encoder.objects.update(activated_at=before)
     versions = ClassifierVersion.objects.filter(is_active=True)
-    versions.update(activated_at=before, created_at=before)
+    versions.update(activated_at=before)
     return versions.select_related("encoder").get()
 
 

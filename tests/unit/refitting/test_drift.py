@@ -24,15 +24,14 @@ def stream(
     """Postings with a calibrated probability of their first choice, and a second choice."""
     drawn = rng.choice(len(KEYS), rows, p=shares)
     certain = rng.beta(sure, 1.0, rows)
-    other = rng.integers(0, len(KEYS), rows)
+    other = (drawn + rng.integers(1, len(KEYS), rows)) % len(KEYS)
     return [
         DecidedPosting(((KEYS[first], float(p)), (KEYS[second], float((1 - p) / 2))))
         for first, p, second in zip(drawn, certain, other, strict=True)
-        if first != second
     ]
 
 
-@pytest.mark.parametrize("rows", [100, 500])
+@pytest.mark.parametrize("rows", [100, 300])
 def test_no_more_false_alarms_than_stated(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # At a level that shows in 300 draws: 0.1 for each of both tests.
     monkeypatch.setattr(drift, "ALPHA", 0.4)
@@ -121,7 +120,7 @@ def test_shares_are_shares_whatever_the_choices(
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(100, 200))
 def test_a_stream_never_drifts_from_itself(seed: int, count: int) -> None:
-    rows = stream(np.random.default_rng(seed), count + 40)
+    rows = stream(np.random.default_rng(seed), count)
     report = compare(rows, rows[::-1], 1)
     assert not report.drifted
     assert report.distance == 0.0

