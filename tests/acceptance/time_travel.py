@@ -7,10 +7,10 @@ import datetime as dt
 from django.apps import apps
 from django.db import connection, models, transaction
 
-# Decisions after a given one, spread evenly over the time that has passed.
+# Decisions after a given one, spread evenly over the time that has passed, as their postings came.
 SPREAD = """
 WITH made AS (
-    SELECT id, percent_rank() OVER (ORDER BY id) AS place
+    SELECT id, percent_rank() OVER (ORDER BY posting_id) AS place
     FROM marketplace_ai_decision WHERE id > %(after)s
 )
 UPDATE marketplace_ai_decision AS decision
