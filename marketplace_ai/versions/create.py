@@ -30,6 +30,7 @@ def fit_version(
     target: Target = DEFAULT_TARGET,
     force: bool = False,
     dry_run: bool = False,
+    activate: bool = True,
 ) -> ClassifierVersion:
     """Fit a classifier for an encoder, compare it with the active version, save and activate it.
 
@@ -40,6 +41,7 @@ def fit_version(
         target: the precision and the confidence level asked for.
         force: activate it even if it fails a check of the comparison.
         dry_run: store nothing; the version that is returned has no key.
+        activate: False stores it, compared, and leaves the active version.
 
     Raises:
         ValueError: there are too few exemplars.
@@ -57,7 +59,7 @@ def fit_version(
     if dry_run:
         return version
     activation.save(version, classifier, exemplars.train)
-    if force or not report.failed_checks:
+    if activate and (force or not report.failed_checks):
         activation.set_active(version, expected=active)
     return version
 
