@@ -18,6 +18,7 @@ from . import (
     cold,
     encoding,
     exact,
+    labels_next,
     life,
     life_designs,
     open_set,
@@ -62,6 +63,7 @@ def benchmarks() -> list[Benchmark]:
         open_set,
         tuned,
         assessment,
+        labels_next,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

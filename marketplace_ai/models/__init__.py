@@ -11,6 +11,7 @@ from .heartbeat import WorkerHeartbeat
 from .job_posting import JobPosting
 from .promotion import Promotion, PromotionKind
 from .queue import ChangeKind, PostingChange, Priority, QueuedPosting
+from .review_rank import ReviewRank
 from .shadow import ShadowDecision
 from .swapped import get_category_model, get_job_model
 from .table_scan import ScanPurpose, TableScan
@@ -38,6 +39,7 @@ __all__ = [
     "Promotion",
     "PromotionKind",
     "QueuedPosting",
+    "ReviewRank",
     "ScanPurpose",
     "ShadowDecision",
     "TableScan",
