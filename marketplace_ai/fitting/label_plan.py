@@ -4,7 +4,7 @@ answers are missing to each goal."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,8 +66,11 @@ class Goal:
 @dataclass(frozen=True, slots=True)
 class LabelPlan:
     """``postings`` in the order in which they teach most, of the ``compared`` ones of those
-    ``waiting``; ``audited`` more wait in the audit. ``labeled`` exemplars have a vector,
-    ``chosen`` of them are people's answers in reviews and audits; ``counted`` are the answers of the audit that count."""
+    ``waiting``; ``audited`` more wait in the audit.
+
+    ``labeled`` exemplars have a vector. ``answers`` exemplars are people's answers in reviews and
+    audits, and ``counted`` the answers of the audit that count toward a guarantee.
+    """
 
     encoder: str | None
     postings: list[PlannedPosting]
@@ -77,7 +80,7 @@ class LabelPlan:
     categories: int
     lacking: list[CategoryRows]
     labeled: int
-    chosen: int
+    answers: int
     counted: int
     goals: list[Goal]
 
@@ -111,7 +114,7 @@ def plan(count: int, target: Target, advance: Callable[[int], None]) -> LabelPla
         categories=len(keys),
         lacking=lacking(exemplars, _first_choices(waiting)),
         labeled=len(known.train),
-        chosen=Exemplar.objects.using(alias()).filter(source=ExemplarSource.REVIEWED).count(),
+        answers=Exemplar.objects.using(alias()).filter(source=ExemplarSource.REVIEWED).count(),
         counted=counted,
         goals=_goals(known, waiting.total, counted, target, encoder, advance),
     )
@@ -142,16 +145,16 @@ def _goals(
     half = goals.to_share_automatic(fits, labeled, target)
     guarantee = goals.audit_answers(sample, target, 0.0, counted)
     half_audit = goals.audit_answers(sample, target, goals.SHARE_AUTOMATIC, counted)
-    has_guarantee = _guarantees(encoder)
+    # Where an audit would prove something, the classifier has learned enough for that.
+    if guarantee.answers is not None or _guarantees(encoder):
+        learned = goals.Needed(0, 0, 0, goals.Reason.REACHED)
+    else:
+        learned = replace(guarantee, low=None)
     return [
         Goal(SHARE_OF_ALL, share_of_all, None),
-        Goal(FIRST_GUARANTEE, _nothing_more() if has_guarantee else None, guarantee),
+        Goal(FIRST_GUARANTEE, learned, guarantee),
         Goal(HALF, half, half_audit),
     ]
-
-
-def _nothing_more() -> goals.Needed:
-    return goals.Needed(0, 0, 0, goals.Reason.REACHED)
 
 
 def _guarantees(encoder: Encoder) -> bool:

@@ -24,7 +24,7 @@ SHARE_OF_ALL, SHARE_AUTOMATIC = 0.95, 0.5
 LOW, HIGH = 0.05, 0.95
 #: Resamples of the judging families, and draws of an audit.
 RESAMPLES, AUDITS = 200, 40
-#: A curve is followed to this many times the labels it was seen at, and no further.
+#: A curve is followed to this many times the labels that it was seen at, and no further.
 MAX_EXTRAPOLATION = 10.0
 
 
@@ -100,11 +100,11 @@ def _by_curve(
         labels = needed(drawn[members].astype(np.float64))
         resampled.append(np.inf if labels is None else labels)
     low, high = np.quantile(resampled, (LOW, HIGH), method="nearest")
-    most = MAX_EXTRAPOLATION * max(labeled, 1)
-    if found > most:
-        return Needed(None, _more(low, labeled) if low <= most else None, None, Reason.TOO_FAR)
+    most = MAX_EXTRAPOLATION * float(fits.labels[-1])
     if found <= labeled:
         return Needed(0, 0, _more(high, labeled) if high <= most else None, Reason.REACHED)
+    if found > most:
+        return Needed(None, _more(low, labeled) if low <= most else None, None, Reason.TOO_FAR)
     return Needed(
         _more(found, labeled),
         _more(min(low, found), labeled),

@@ -37,7 +37,7 @@ REASONS = {
     Reason.REACHED: "reached",
     Reason.TOO_FEW_LABELS: "too few labels to see a learning curve",
     Reason.DOES_NOT_FALL: "the errors do not become fewer with more of the labels",
-    Reason.TOO_FAR: "more than ten times the labels there are, further than a curve can be followed",
+    Reason.TOO_FAR: "more than ten times the labels that the curve was seen at",
     Reason.TOO_OFTEN_WRONG: "as often as it is wrong now, hardly an audit would prove it",
 }
 
@@ -67,7 +67,7 @@ def lines(plan: LabelPlan) -> Iterator[str]:
     if len(plan.lacking) > LISTED:
         yield f"  … and {len(plan.lacking) - LISTED} more (--json)"
     yield (
-        f"{plan.labeled} labels ({plan.chosen} of them answers), {plan.counted} answers of the "
+        f"{plan.labeled} labels ({plan.answers} of them answers), {plan.counted} answers of the "
         "random audit that count. More answers needed, with the interval of 90%:"
     )
     for goal in plan.goals:
@@ -121,7 +121,7 @@ def as_json(plan: LabelPlan) -> dict[str, Any]:
         "compared": plan.compared,
         "audited": plan.audited,
         "labeled": plan.labeled,
-        "answers": plan.chosen,
+        "answers": plan.answers,
         "answers_counted": plan.counted,
         "next": [_row(number, each) for number, each in enumerate(plan.postings, start=1)],
         "categories": plan.categories,
