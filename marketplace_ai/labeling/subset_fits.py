@@ -62,7 +62,7 @@ def fit_subsets(
         sizes, hits, sure = [], [], []
         for share in SHARES:
             taught = rows.take(teaching[: max(1, round(share * len(teaching)))])
-            found, at = _judge(taught, descriptions, rows.take(judges))
+            found, at = _predict(taught, descriptions, rows.take(judges))
             sizes.append(len(taught))
             hits.append(found)
             sure.append(at)
@@ -79,7 +79,7 @@ def fit_subsets(
     )
 
 
-def _judge(
+def _predict(
     taught: LabeledTexts, descriptions: LabeledTexts | None, rows: LabeledTexts
 ) -> tuple[npt.NDArray[np.bool_], Floats]:
     """Whether each row's first choice is right, and how probable the fit says that is."""
