@@ -73,7 +73,8 @@ def _next_ranked(waiting: Any, seen: int) -> Decision | None:
     """The waiting decision whose rank follows that of the one just answered; else the first."""
     ranked = waiting.filter(review_rank__isnull=False).order_by(RANK)
     answered = ReviewRank.objects.filter(decision_id=seen).values("rank")
-    return ranked.filter(review_rank__rank__gt=answered).first() or ranked.first()
+    found: Decision | None = ranked.filter(review_rank__rank__gt=answered).first()
+    return found or ranked.first()
 
 
 class ReviewList(ChangeList):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db.models import Count, Exists, OuterRef
 
-from marketplace_ai.db import vectors
 from marketplace_ai.db.alias import alias
 from marketplace_ai.labeling.teaching_weights import Choices
 from marketplace_ai.models import (
@@ -85,8 +84,8 @@ def read_waiting(encoder: Encoder, limit: int = MAX_COMPARED) -> WaitingPostings
         audited=audited,
         decisions=[row.pk for row, _ in found],
         postings=[row.posting_id for row, _ in found],
-        vectors=vectors.from_database(
-            [stored[row.posting_id] for row, _ in found], encoder.dimension
+        vectors=np.array([stored[row.posting_id] for row, _ in found], dtype=np.float32).reshape(
+            -1, encoder.dimension
         ),
         keys=[key for _, (key, _) in found],
         probabilities=np.array([probability for _, (_, probability) in found]),

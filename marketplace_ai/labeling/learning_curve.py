@@ -23,7 +23,7 @@ class LearningCurve:
     exponent: float
 
     def error(self, labels: float) -> float:
-        return min(1.0, self.floor + self.scale * labels**-self.exponent)
+        return float(min(1.0, self.floor + self.scale * labels**-self.exponent))
 
     def labels_to(self, error: float) -> float:
         """How many labels bring the error down to this one; infinity where none do."""
