@@ -22,13 +22,14 @@ class Choices:
 
 
 def teaching_weights(choices: Choices | None, n: int) -> npt.NDArray[np.float64]:
-    """The weights (n,) of ``acquisition_order``: the probability that the best category is wrong,
-    and the more of it, the fewer exemplars that category has.
+    """The weights (n,) of ``acquisition_order``: the square root of the probability that the best
+    category is wrong, divided by one more than its exemplars.
 
-    An error is expected to become rarer with the square root of the exemplars, as learning curves
-    do, so what one more is worth falls with them. All weights are 1 without any choice.
+    The root, because with few answers what is typical teaches more than what is uncertain; without
+    it, and without any doubt at all, less was learned or no more (docs/labeling.md). All weights
+    are 1 without any choice.
     """
     if choices is None:
         return np.ones(n)
     counts = np.append(choices.counts, 0)[choices.category]
-    return np.asarray((1 - choices.probability) / np.sqrt(1 + counts))
+    return np.asarray(np.sqrt((1 - choices.probability) / (1 + counts)))
