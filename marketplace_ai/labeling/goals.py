@@ -128,9 +128,7 @@ def _coverage(
     return float(taken[kept[-1]] / taken[-1]) if len(kept) else 0.0
 
 
-def audit_answers(
-    sample: CalibrationSample, target: Target, share: float, counted: int, floor: int = 0
-) -> Needed:
+def audit_answers(sample: CalibrationSample, target: Target, share: float, counted: int) -> Needed:
     """Answers of the random audit, beyond the ``counted`` ones, until a fit on them proves the
     target for at least ``share`` of the postings (0: for any).
 
@@ -141,9 +139,8 @@ def audit_answers(
     if not len(sample.score):
         return Needed(None, None, None, Reason.TOO_FEW_LABELS)
     random = np.random.default_rng(0)
-    least = max(rows_needed(target), floor)
     found: dict[float, int] = {}
-    size = float(least)
+    size = float(rows_needed(target))
     while size <= MAX_ANSWERS / 4:
         answers = round(size)
         proven = 0
