@@ -19,6 +19,7 @@ from . import (
     cold,
     encoding,
     exact,
+    labels_next,
     life,
     life_designs,
     open_set,
@@ -64,6 +65,7 @@ def benchmarks() -> list[Benchmark]:
         tuned,
         assessment,
         by_time,
+        labels_next,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 
