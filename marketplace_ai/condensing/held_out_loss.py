@@ -1,0 +1,164 @@
+"""What fewer votes cost: held-out rows decided with all votes, and with some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from marketplace_ai.classifier.calibration import Calibration
+from marketplace_ai.classifier.exemplar_model import ExemplarModel
+from marketplace_ai.classifier.index import ExemplarIndex
+from marketplace_ai.classifier.labeled import LabeledTexts
+from marketplace_ai.classifier.opinion_pool import ModelScores
+from marketplace_ai.classifier.vote import hybrid, vote
+from marketplace_ai.comparison.paired_tests import bootstrap_interval
+from marketplace_ai.guarantee.target import Target
+from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
+
+Codes = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+#: Of n independent rows without an error the rate is at most 3 / n, with 95% confidence (Hanley
+#: and Lippman-Hand 1983).
+_RULE_OF_THREE = 3.0
+_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What fewer votes cost on ``rows`` held-out rows, all shares of these.
+
+    ``before`` and ``after``: first choices that are right; ``loss`` is their difference, with a 95%
+    interval from ``low`` to ``high`` by families. ``automatic_*`` are rows given a category without
+    a person, at thresholds that were found on other rows, and ``errors_*`` those that are wrong.
+    """
+
+    rows: int
+    before: float
+    after: float
+    loss: float
+    low: float
+    high: float
+    automatic_before: int
+    automatic_after: int
+    errors_before: int
+    errors_after: int
+
+    def keeps(self, bound: float, precision: float) -> bool:
+        """Whether the loss is at most ``bound`` with the whole interval, and automatic decisions
+        are as precise as before, or at least as the target ``precision``."""
+        before = _precision(self.automatic_before, self.errors_before)
+        after = _precision(self.automatic_after, self.errors_after)
+        return self.high <= bound and after >= min(before, precision)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """b held-out rows, scored with each of several sets of votes: ``model_scores``.
+
+    ``y_true`` (b,) are their classes and ``families`` (b,) their families' numbers.
+    """
+
+    model_scores: Sequence[ModelScores]
+    y_true: Codes
+    families: Codes
+
+    def take(self, rows: Codes) -> HeldOut:
+        return HeldOut(
+            [scores.take(rows) for scores in self.model_scores],
+            self.y_true[rows],
+            self.families[rows],
+        )
+
+
+def score(
+    model: ExemplarModel,
+    index: ExemplarIndex,
+    codes: Codes,
+    voting: Sequence[Codes],
+    rows: LabeledTexts,
+    progress: Callable[[int], None],
+) -> list[ModelScores]:
+    """Score b ``rows`` with each of the sets of votes ``voting``, positions in ``index``.
+
+    ``codes`` (n,) are the classes of all that is in the index. Similarities are computed once and
+    for a few rows at a time, so memory does not grow with b times n.
+    """
+    parts: list[list[ModelScores]] = [[] for _ in voting]
+    classes = len(model.classes)
+    for start in range(0, len(rows), _BLOCK):
+        vectors = rows.vectors[start : start + _BLOCK]
+        grams = model.features.transform(rows.texts[start : start + _BLOCK])
+        similarity = hybrid(*index.compare(vectors, grams))
+        heads = [
+            each.astype(np.float64)
+            for each in model.linear_heads.scores(model.metric.center(vectors), grams, classes)
+        ]
+        for found, chosen in zip(parts, voting, strict=True):
+            votes = vote(similarity[:, chosen], codes[chosen], classes)
+            found.append(ModelScores(votes.log_density, *heads, votes.nearest.astype(np.float64)))
+        progress(len(vectors))
+    return [ModelScores.concatenate(found) for found in parts]
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """b rows decided: whether the first choice is ``correct``, and given ``automatic``ally."""
+
+    correct: Bools
+    automatic: Bools
+
+
+def decide(
+    scores: ModelScores,
+    calibrating: HeldOut,
+    own: ModelScores,
+    y_true: Codes,
+    prior: npt.NDArray[np.float64],
+    target: Target,
+) -> Decided:
+    """Decide rows by their ``scores``, calibrated on the rows of ``calibrating``, whose scores with
+    the same votes are ``own``."""
+    none = len(prior) - 1
+    fitted = Calibration.fit(own, calibrating.y_true, prior, none, stream=False)
+    known = fitted.scores(own, none)
+    sample = CalibrationSample(
+        known.probability, known.first_choice != calibrating.y_true, calibrating.families
+    ).take(known.first_choice != none)
+    rule = find_threshold(sample, len(calibrating.y_true), target)
+    threshold = np.inf if rule.threshold is None else rule.threshold
+    found = fitted.scores(scores, none)
+    return Decided(
+        found.first_choice == y_true,
+        (found.first_choice != none) & (found.probability >= threshold),
+    )
+
+
+def loss_of(before: Decided, after: Decided, families: Codes) -> Loss:
+    """Compare both on the same rows; their ``families`` (b,) are drawn whole for the interval."""
+    low, high = bootstrap_interval(before.correct, after.correct, families)
+    errors = [each.automatic & ~each.correct for each in (before, after)]
+    shares = float(before.correct.mean()), float(after.correct.mean())
+    found = Loss(
+        len(families), *shares, shares[0] - shares[1], low, high,
+        int(before.automatic.sum()), int(after.automatic.sum()),
+        int(errors[0].sum()), int(errors[1].sum()),
+    )  # fmt: skip
+    # Where no row differs, the interval has no width, however few rows there are.
+    return replace(found, high=max(high, least_bound(families)))
+
+
+def least_bound(families: Codes) -> float:
+    """The smallest loss that rows of these ``families`` (b,) can prove: that of no row lost."""
+    return _RULE_OF_THREE / max(len(np.unique(families)), 1)
+
+
+def _precision(automatic: int, errors: int) -> float:
+    return 1 - errors / automatic if automatic else 1.0
