@@ -16,6 +16,7 @@ from . import (
     assessment,
     catalogue,
     cold,
+    condensing,
     encoding,
     exact,
     life,
@@ -62,6 +63,7 @@ def benchmarks() -> list[Benchmark]:
         open_set,
         tuned,
         assessment,
+        condensing,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

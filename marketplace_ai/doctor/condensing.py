@@ -32,7 +32,7 @@ def condensing() -> Iterator[Finding]:
         "condensing", True,
         f"{count:,} exemplars vote{since}. Every worker holds them in memory, each posting is "
         "compared with all of them, and a fit compares all with each other.",
-        "Run manage.py condense_exemplars --dry-run: it says how many are enough, and at what cost.",
+        "Run manage.py condense_exemplars --dry-run: it says how many suffice, and at what cost.",
         {"votes": count},
     )  # fmt: skip
 

@@ -105,18 +105,40 @@ def condense(
     def loss(rows: HeldOut, trial: int) -> Loss:
         return loss_of(decided(rows, 0), decided(rows, trial), rows.families)
 
-    chosen = 0
-    while chosen < len(limits) and loss(first, chosen + 1).keeps(bound, target.precision):
-        chosen += 1
-    while chosen and not (measured := loss(second, chosen)).keeps(bound, target.precision):
-        chosen -= 1
-    if not chosen:
-        return everything
-    limit = limits[chosen - 1]
-    votes = _ranks(model, exemplars, codes, families.votes, seed, progress) < limit
-    return Condensed(
-        votes, None if chosen == 1 else int(limit), measured, int(families.votes.sum())
+    chosen, measured = choose_trial(
+        len(limits),
+        lambda trial: loss(first, trial + 1),
+        lambda trial: loss(second, trial + 1),
+        lambda found: found.keeps(bound, target.precision),
     )
+    if chosen is None:
+        return everything
+    votes = _ranks(model, exemplars, codes, families.votes, seed, progress) < limits[chosen]
+    limit = int(limits[chosen]) if chosen else None
+    return Condensed(votes, limit, measured, int(families.votes.sum()))
+
+
+def choose_trial(
+    trials: int,
+    choosing: Callable[[int], Loss],
+    measuring: Callable[[int], Loss],
+    keeps: Callable[[Loss], bool],
+) -> tuple[int | None, Loss | None]:
+    """The last trial of those that keep the bound one after the other, from most votes to fewest.
+
+    ``choosing`` and ``measuring`` are the losses on the two halves of the held-out rows. Where the
+    trial chosen on the first breaks the bound on the second, the one before it is taken, and so on.
+    Returns the trial with its loss on the second half; None if no trial is left.
+    """
+    chosen = -1
+    while chosen + 1 < trials and keeps(choosing(chosen + 1)):
+        chosen += 1
+    while chosen >= 0:
+        measured = measuring(chosen)
+        if keeps(measured):
+            return chosen, measured
+        chosen -= 1
+    return None, None
 
 
 def steps(rows: int) -> int:
