@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from marketplace_ai.classifier.families import find_families
 from marketplace_ai.classifier.labeled import LabeledTexts
+from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 
 Codes = npt.NDArray[np.intp]
 
@@ -33,14 +34,15 @@ def family_votes(exemplars: LabeledTexts, codes: Codes) -> FamilyVotes:
     """
     votes = np.zeros(len(codes), dtype=np.bool_)
     families = np.zeros(len(codes), dtype=np.intp)
+    by_text = near_duplicate_groups(exemplars.texts, codes)
     named: dict[str, int] = {}
     count = 0
     for code in np.unique(codes):
         rows = np.flatnonzero(codes == code)
         given = [exemplars.families[i] for i in rows] if exemplars.families else []
-        _, own = np.unique(
-            find_families([exemplars.texts[i] for i in rows], given=given), return_inverse=True
-        )
+        texts = [exemplars.texts[i] for i in rows]
+        found = find_families(texts, given=given, by_text=by_text[rows])
+        own = np.unique(found, return_inverse=True)[1]
         votes[rows[_central(exemplars.vectors[rows], own)]] = True
         numbers = np.arange(count, count + int(own.max()) + 1)
         count += len(numbers)

@@ -78,6 +78,8 @@ class Command(DatabaseCommand):
             for line in lines(found, condense_exemplars.why_nothing_leaves(choice)):
                 self.stdout.write(line)
         if choice.changes_something and not options["dry_run"]:
+            if not options["json"]:
+                self.stdout.write("A classifier is fitted with these votes ...")
             with self._fitting(options) as (postings, advance):
                 version = condense_exemplars.fit_condensed(
                     choice, postings, force=options["force"], progress=advance
