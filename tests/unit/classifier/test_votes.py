@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from marketplace_ai.classifier import Classifier
+from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.labeled import find_kin
 from marketplace_ai.comparison.scoring import replay_current
 
@@ -50,7 +51,9 @@ def test_an_older_version_is_replayed_with_its_own_votes() -> None:
     votes[::7] = True
     own = exemplars.take(np.flatnonzero(votes))
 
-    def replay(taught: object, votes: object = None) -> tuple[list[bool], list[bool]]:
+    def replay(
+        taught: LabeledTexts, votes: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[list[bool], list[bool]]:
         _, groupings = find_kin(taught, postings)
         groups = [(each[: len(taught)], each[-len(postings) :]) for each in groupings]
         scored = replay_current(old, taught, postings, groups, 5, 0, votes=votes)
