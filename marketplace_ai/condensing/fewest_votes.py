@@ -14,7 +14,7 @@ from marketplace_ai.classifier.linear_heads import rare_classes, to_class_ids
 from marketplace_ai.classifier.opinion_pool import exemplar_prior
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 
-from .family_votes import FamilyVotes, family_votes
+from .family_votes import family_votes
 from .held_out_loss import Decided, HeldOut, Loss, decide, least_bound, loss_of, score
 from .kernel_herding import herding_ranks
 
@@ -30,6 +30,8 @@ LIMITS = tuple(round(20 * 2 ** (step / 2)) for step in range(20, -1, -1))
 HELD_OUT, HELD_OUT_SHARE = 12_000, 0.2
 #: With fewer families too few can be held out to prove a loss of ``MAX_LOSS``.
 MIN_FAMILIES = 7_500
+#: The rank of a text that is no family's vote.
+_BEYOND = np.iinfo(np.intp).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +83,7 @@ def condense(
     rest = exemplars.take(teaching)
     rare = rare_classes(codes[teaching], np.zeros(len(classes), dtype=np.bool_))
     model = ExemplarModel.fit(rest, classes, seed, rare)
-    # As many of each category as all rows would leave.
-    own = FamilyVotes(families.votes[teaching], families.families[teaching])
-    ranks = _ranks(model, rest, codes[teaching], own.votes, seed, progress)
+    ranks = _ranks(model, rest, codes[teaching], families.votes[teaching], seed, progress)
     limits = _limits(ranks)
     voting = [np.arange(len(teaching)), *(np.flatnonzero(ranks < limit) for limit in limits)]
     held_out = np.concatenate([choosing, testing])
@@ -98,23 +98,26 @@ def condense(
     second = scored.take(np.arange(len(choosing), len(held_out)))
     prior = exemplar_prior(codes[teaching], rare)
 
-    def decided(rows: HeldOut, trial: int) -> Decided:
-        scores = rows.model_scores[trial]
-        return decide(scores, first, first.model_scores[trial], rows.y_true, prior, target)
+    def loss_on(rows: HeldOut) -> Callable[[int], Loss]:
+        def decided(trial: int) -> Decided:
+            scores, own = rows.model_scores[trial], first.model_scores[trial]
+            return decide(scores, first, own, rows.y_true, prior, target)
 
-    def loss(rows: HeldOut, trial: int) -> Loss:
-        return loss_of(decided(rows, 0), decided(rows, trial), rows.families)
+        before = decided(0)
+        return lambda trial: loss_of(before, decided(trial + 1), rows.families)
 
     chosen, measured = choose_trial(
         len(limits),
-        lambda trial: loss(first, trial + 1),
-        lambda trial: loss(second, trial + 1),
+        loss_on(first),
+        loss_on(second),
         lambda found: found.keeps(bound, target.precision),
     )
     if chosen is None:
         return everything
-    votes = _ranks(model, exemplars, codes, families.votes, seed, progress) < limits[chosen]
-    limit = int(limits[chosen]) if chosen else None
+    # A category keeps the same share of its votes as of those that were left to teach.
+    limit = round(limits[chosen] * len(codes) / len(teaching)) if chosen else None
+    ranks = _ranks(model, exemplars, codes, families.votes, seed, progress)
+    votes = ranks < (_BEYOND if limit is None else limit)
     return Condensed(votes, limit, measured, int(families.votes.sum()))
 
 
@@ -169,12 +172,12 @@ def _ranks(
     """The place of each of n texts among the votes of its category; beyond every limit for one that
     is no family's vote."""
     voting = np.flatnonzero(votes)
-    ranks = np.full(len(codes), np.iinfo(np.intp).max)
+    ranks = np.full(len(codes), _BEYOND)
     ranks[voting] = herding_ranks(model, exemplars.take(voting), codes[voting], seed, progress)
     return ranks
 
 
 def _limits(ranks: Codes) -> Sequence[int]:
     """The limits to try: none (one vote a family), then those that some category exceeds."""
-    places = ranks[ranks < np.iinfo(np.intp).max]
-    return [np.iinfo(np.intp).max, *(limit for limit in LIMITS if limit <= places.max(initial=0))]
+    places = ranks[ranks < _BEYOND]
+    return [_BEYOND, *(limit for limit in LIMITS if limit <= places.max(initial=0))]
