@@ -27,7 +27,7 @@ class Contender:
     votes: Bools | None = None
 
     @property
-    def voting(self) -> LabeledTexts:
+    def voters(self) -> LabeledTexts:
         """The exemplars that vote."""
         return (
             self.exemplars if self.votes is None else self.exemplars.take(self.votes.nonzero()[0])
@@ -48,7 +48,7 @@ def compare_on_unlike(
     kept = np.flatnonzero(~np.isin(groups, known_groups))
     groups = groups[kept]
     by_new, by_old = (
-        score_new_rows(each.classifier, each.voting, each.descriptions, each.rows.take(kept))
+        score_new_rows(each.classifier, each.voters, each.descriptions, each.rows.take(kept))
         for each in (new, old)
     )
     return UnlikeRows(

@@ -39,9 +39,9 @@ def family_votes(exemplars: LabeledTexts, codes: Codes) -> FamilyVotes:
     count = 0
     for code in np.unique(codes):
         rows = np.flatnonzero(codes == code)
-        given = [exemplars.families[i] for i in rows] if exemplars.families else []
-        texts = [exemplars.texts[i] for i in rows]
-        found = find_families(texts, given=given, by_text=by_text[rows])
+        own_texts = exemplars.take(rows)
+        given = own_texts.families
+        found = find_families(own_texts.texts, given=given, by_text=by_text[rows])
         own = np.unique(found, return_inverse=True)[1]
         votes[rows[_central(exemplars.vectors[rows], own)]] = True
         numbers = np.arange(count, count + int(own.max()) + 1)

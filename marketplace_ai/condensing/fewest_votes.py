@@ -99,14 +99,14 @@ def condense(
     prior = exemplar_prior(codes[teaching], rare)
 
     def loss_on(rows: HeldOut) -> Callable[[int], Loss]:
-        def decided(trial: int) -> Decided:
-            scores, own = rows.model_scores[trial], first.model_scores[trial]
+        def decided(number: int) -> Decided:
+            scores, own = rows.model_scores[number], first.model_scores[number]
             return decide(scores, first, own, rows.y_true, prior, target)
 
         before = decided(0)
-        return lambda trial: loss_of(before, decided(trial + 1), rows.families)
+        return lambda number: loss_of(before, decided(number + 1), rows.families)
 
-    chosen, measured = choose_trial(
+    chosen, measured = fewest_within_bound(
         len(limits),
         loss_on(first),
         loss_on(second),
@@ -121,20 +121,20 @@ def condense(
     return Condensed(votes, limit, measured, int(families.votes.sum()))
 
 
-def choose_trial(
-    trials: int,
+def fewest_within_bound(
+    count: int,
     choosing: Callable[[int], Loss],
     measuring: Callable[[int], Loss],
     keeps: Callable[[Loss], bool],
 ) -> tuple[int | None, Loss | None]:
-    """The last trial of those that keep the bound one after the other, from most votes to fewest.
+    """The last of ``count`` sets of votes, from most to fewest, up to which all keep the bound.
 
     ``choosing`` and ``measuring`` are the losses on the two halves of the held-out rows. Where the
-    trial chosen on the first breaks the bound on the second, the one before it is taken, and so on.
-    Returns the trial with its loss on the second half; None if no trial is left.
+    set chosen on the first breaks the bound on the second, the one before it is taken, and so on.
+    Returns its number with its loss on the second half; None if none is left.
     """
     chosen = -1
-    while chosen + 1 < trials and keeps(choosing(chosen + 1)):
+    while chosen + 1 < count and keeps(choosing(chosen + 1)):
         chosen += 1
     while chosen >= 0:
         measured = measuring(chosen)

@@ -97,13 +97,14 @@ def score(
         vectors = rows.vectors[start : start + _BLOCK]
         grams = model.features.transform(rows.texts[start : start + _BLOCK])
         similarity = hybrid(*index.compare(vectors, grams))
-        heads = [
+        by_vector, by_text = (
             each.astype(np.float64)
             for each in model.linear_heads.scores(model.metric.center(vectors), grams, classes)
-        ]
+        )
         for found, chosen in zip(parts, voting, strict=True):
             votes = vote(similarity[:, chosen], codes[chosen], classes)
-            found.append(ModelScores(votes.log_density, *heads, votes.nearest.astype(np.float64)))
+            nearest = votes.nearest.astype(np.float64)
+            found.append(ModelScores(votes.log_density, by_vector, by_text, nearest))
         progress(len(vectors))
     return [ModelScores.concatenate(found) for found in parts]
 

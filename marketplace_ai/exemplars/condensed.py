@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from django.db import DatabaseError, connections, transaction
@@ -54,7 +54,7 @@ def set_condensed(ids: Collection[int], version: int, generation: int) -> None:
 
     ``generation``: the exemplars' when they were chosen; what changed since then keeps its vote.
     """
-    values = {"ids": list(ids), "version": version, "generation": generation}
+    values: dict[str, Any] = {"ids": list(ids), "version": version, "generation": generation}
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
         cursor.execute(GIVE_BACK, values)
         cursor.execute(CONDENSE, values)

@@ -30,12 +30,12 @@ WORDS = {
     "plen": ["gress", "plen", "klippe", "gjødsle", "hekk", "ugress"],
 }
 PLACES = ["Oslo", "Bergen", "Asker", "Bodø", "Voss", "Hamar", "Moss", "Narvik", "Molde", "Skien"]
-EACH = 40
+EACH = 24
 
 
 @pytest.fixture
 def answers(catalog: dict[str, Category], monkeypatch: pytest.MonkeyPatch) -> None:
-    """40 texts of each category, every fourth twice, and a version that all vote in."""
+    """24 texts of each category, every fourth twice, and a version that all vote in."""
     monkeypatch.setattr(condense_exemplars, "MAX_LOSS", 0.6)  # so few prove no smaller loss
     random = np.random.default_rng(0)
     for key, words in WORDS.items():

@@ -15,8 +15,15 @@ from .factories import world
 pytestmark = pytest.mark.slow
 
 
+def unlike(rows: LabeledTexts) -> LabeledTexts:
+    """The rows with texts that are no near-duplicates of any other."""
+    random = np.random.default_rng(len(rows))
+    texts = ["".join(random.choice(list("abcdefghijklmnop "), 30)) for _ in rows.texts]
+    return LabeledTexts(texts, rows.vectors, rows.labels)
+
+
 def test_labeled_postings_are_scored_by_the_votes_alone_and_heads_learn_from_all() -> None:
-    exemplars, postings = world(20, 20, seed=1), world(15, 15, seed=2)
+    exemplars, postings = world(20, 20, seed=1), unlike(world(15, 15, seed=2))
     votes = np.arange(len(exemplars)) % 2 == 0
     some = Classifier.fit(exemplars, postings, votes=votes)
     everyone = Classifier.fit(exemplars, postings)
@@ -25,11 +32,11 @@ def test_labeled_postings_are_scored_by_the_votes_alone_and_heads_learn_from_all
     assert some.out_of_fold is not None
     assert everyone.out_of_fold is not None
     found, whole = some.out_of_fold.model_scores, everyone.out_of_fold.model_scores
-    np.testing.assert_array_equal(found.log_density, expected.log_density)
+    np.testing.assert_allclose(found.log_density, expected.log_density)
     np.testing.assert_array_equal(found.by_vector, whole.by_vector)
     np.testing.assert_array_equal(found.by_text, whole.by_text)
-    assert (found.nearest <= whole.nearest).all()
-    assert (found.nearest < whole.nearest).any()
+    assert (found.nearest <= whole.nearest + 1e-5).all()
+    assert (found.nearest < whole.nearest - 1e-5).any()
 
 
 def test_exemplars_that_stand_in_for_postings_are_scored_by_the_votes_of_others() -> None:
@@ -40,15 +47,14 @@ def test_exemplars_that_stand_in_for_postings_are_scored_by_the_votes_of_others(
     assert everyone.out_of_fold is not None
     assert len(some.out_of_fold.y_true) == len(exemplars)
     found, whole = (each.out_of_fold.model_scores.nearest for each in (some, everyone))
-    assert (found <= whole + 1e-6).all()
-    assert (found < whole - 1e-6).any()
+    assert (found <= whole + 1e-5).all()
+    assert (found < whole - 1e-5).any()
 
 
 def test_an_older_version_is_replayed_with_its_own_votes() -> None:
     exemplars, postings = world(20, 20, seed=1), world(15, 15, seed=2, noise=0.8)
     old = Classifier.fit(exemplars, postings)
-    votes = np.zeros(len(exemplars), dtype=bool)
-    votes[::7] = True
+    votes = np.array([label == "maling" for label in exemplars.labels])
     own = exemplars.take(np.flatnonzero(votes))
 
     def replay(

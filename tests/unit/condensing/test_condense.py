@@ -7,7 +7,7 @@ import pytest
 
 from marketplace_ai.classifier import LabeledTexts
 from marketplace_ai.condensing import Condensed, condense, steps
-from marketplace_ai.condensing.fewest_votes import choose_trial
+from marketplace_ai.condensing.fewest_votes import fewest_within_bound
 from marketplace_ai.condensing.held_out_loss import Decided, Loss, loss_of
 
 from .factories import repeated
@@ -72,9 +72,9 @@ def at(high: float) -> Loss:
     return Loss(100, 0.9, 0.9, 0.0, 0.0, high, 0, 0, 0, 0)
 
 
-def trial(choosing: list[float], measuring: list[float]) -> tuple[int | None, Loss | None]:
-    """Of losses from most votes to fewest: the trial that is chosen where 0.2 is the bound."""
-    return choose_trial(
+def chosen(choosing: list[float], measuring: list[float]) -> tuple[int | None, Loss | None]:
+    """Of losses from most votes to fewest: which is chosen where 0.2 is the bound."""
+    return fewest_within_bound(
         len(choosing),
         lambda number: at(choosing[number]),
         lambda number: at(measuring[number]),
@@ -83,13 +83,13 @@ def trial(choosing: list[float], measuring: list[float]) -> tuple[int | None, Lo
 
 
 def test_votes_leave_while_the_rows_to_choose_by_keep_the_bound() -> None:
-    assert trial([0.0, 0.1, 0.2, 0.3, 0.1], [0.15] * 5) == (2, at(0.15))
+    assert chosen([0.0, 0.1, 0.2, 0.3, 0.1], [0.15] * 5) == (2, at(0.15))
 
 
 def test_where_the_rows_to_measure_by_break_the_bound_fewer_votes_leave() -> None:
-    assert trial([0.1, 0.1, 0.1], [0.0, 0.1, 0.5]) == (1, at(0.1))
-    assert trial([0.1, 0.1, 0.1], [0.9, 0.5, 0.5]) == (None, None)
-    assert trial([0.3, 0.1], [0.0, 0.0]) == (None, None)
+    assert chosen([0.1, 0.1, 0.1], [0.0, 0.1, 0.5]) == (1, at(0.1))
+    assert chosen([0.1, 0.1, 0.1], [0.9, 0.5, 0.5]) == (None, None)
+    assert chosen([0.3, 0.1], [0.0, 0.0]) == (None, None)
 
 
 def test_nothing_labeled_is_nothing_condensed() -> None:
