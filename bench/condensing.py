@@ -86,13 +86,12 @@ def measured() -> Measured:
     codes = to_class_ids(answers.labels, classes)
     rare = rare_classes(codes, np.zeros(len(classes), dtype=np.bool_))
     model = ExemplarModel.fit(answers, classes, 0, rare)
-    index = model.index(answers)
     prior = exemplar_prior(codes, rare)
-    voting = [np.arange(len(answers)), kept]
+    sets = 1 + found.votes.astype(np.intp)
     # A sentence and its translation are one family: both files have the same rows.
     calibrating, asked = (
         HeldOut(
-            score(model, index, codes, voting, rows, lambda n: None),
+            score(model, answers, codes, sets, rows, lambda n: None),
             to_class_ids(rows.labels, classes),
             np.arange(len(rows)) % (len(rows) // len(SETS)),
         )
@@ -107,7 +106,7 @@ def measured() -> Measured:
     )  # fmt: skip
     loss = loss_of(before, after, asked.families)
     say(f"on test rows: {loss}")
-    fewer = model.index(answers.take(kept))
+    index, fewer = model.index(answers), model.index(answers.take(kept))
     batch = test.take(np.arange(BATCH))
     times: list[list[float]] = [[], []]
     for turn in range(REPEATS + 1):

@@ -16,7 +16,8 @@ TEXT_WEIGHT = 0.3
 #: Sharpness of the softmax vote: an exemplar whose cosine is higher by 1/16 counts e times
 #: as much. Both are on a plateau of cross-fitted log loss on four sets (8 to 24; 0.2 to 1).
 SHARPNESS = 16.0
-_SCALE = SHARPNESS * (1 + TEXT_WEIGHT)
+#: The same for the similarity that people see.
+SCALE = SHARPNESS * (1 + TEXT_WEIGHT)
 
 
 def hybrid(cosine: Floats, text: Floats) -> Floats:
@@ -30,7 +31,7 @@ def hybrid(cosine: Floats, text: Floats) -> Floats:
 def relative_kernel(similarity: Floats, nearest: Floats) -> Floats:
     """What exemplars of ``similarity`` (b, n) count, (b, n); one of ``nearest`` (b,) counts 1."""
     kernel: Floats = similarity - nearest[:, None]
-    kernel *= _SCALE
+    kernel *= SCALE
     np.exp(kernel, out=kernel)
     return kernel
 
@@ -90,7 +91,7 @@ def vote(
         description_only = has_description & ~has_both
         log_mean[:, description_only] = log_description[:, description_only]
     return Vote(
-        kernel, exemplar_mass, description_mass, log_mean + _SCALE * nearest[:, None], nearest
+        kernel, exemplar_mass, description_mass, log_mean + SCALE * nearest[:, None], nearest
     )
 
 

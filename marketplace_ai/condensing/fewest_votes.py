@@ -27,7 +27,7 @@ MAX_LOSS = 0.002
 LIMITS = tuple(round(20 * 2 ** (step / 2)) for step in range(20, -1, -1))
 #: Rows held out to choose by, and as many others to measure the choice: so many families, or this
 #: share of all.
-HELD_OUT, HELD_OUT_SHARE = 12_000, 0.2
+HELD_OUT, HELD_OUT_SHARE = 16_000, 0.2
 #: With fewer families too few can be held out to prove a loss of ``MAX_LOSS``.
 MIN_FAMILIES = 7_500
 #: The rank of a text that is no family's vote.
@@ -85,12 +85,10 @@ def condense(
     model = ExemplarModel.fit(rest, classes, seed, rare)
     ranks = _ranks(model, rest, codes[teaching], families.votes[teaching], seed, progress)
     limits = _limits(ranks)
-    voting = [np.arange(len(teaching)), *(np.flatnonzero(ranks < limit) for limit in limits)]
+    sets = 1 + (ranks[:, None] < np.array(limits)).sum(axis=1)
     held_out = np.concatenate([choosing, testing])
     scored = HeldOut(
-        score(
-            model, model.index(rest), codes[teaching], voting, exemplars.take(held_out), progress
-        ),
+        score(model, rest, codes[teaching], sets, exemplars.take(held_out), progress),
         codes[held_out],
         families.families[held_out],
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from marketplace_ai.classifier.calibration import Calibration
 from marketplace_ai.classifier.exemplar_model import ExemplarModel
-from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.labeled import LabeledTexts
 from marketplace_ai.classifier.opinion_pool import ModelScores
-from marketplace_ai.classifier.vote import hybrid, vote
+from marketplace_ai.classifier.vote import SCALE, hybrid, relative_kernel
 from marketplace_ai.comparison.paired_tests import bootstrap_interval
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.guarantee.threshold_search import CalibrationSample, find_threshold
@@ -80,33 +81,77 @@ class HeldOut:
 
 def score(
     model: ExemplarModel,
-    index: ExemplarIndex,
+    exemplars: LabeledTexts,
     codes: Codes,
-    voting: Sequence[Codes],
+    sets: Codes,
     rows: LabeledTexts,
     progress: Callable[[int], None],
 ) -> list[ModelScores]:
-    """Score b ``rows`` with each of the sets of votes ``voting``, positions in ``index``.
+    """Score b ``rows`` with each of several sets of votes, every one a part of the one before.
 
-    ``codes`` (n,) are the classes of all that is in the index. Similarities are computed once and
-    for a few rows at a time, so memory does not grow with b times n.
+    ``codes`` (n,) are the classes of the ``exemplars``, and ``sets`` (n,) in how many of the sets
+    each is: all are in the first. Similarities are computed once for all sets, and for a few rows
+    at a time, so memory does not grow with b times n.
     """
-    parts: list[list[ModelScores]] = [[] for _ in voting]
-    classes = len(model.classes)
+    order = np.argsort(-sets, kind="stable")
+    index = model.index(exemplars.take(order))
+    nested = _NestedSets(codes[order], sets[order], len(model.classes))
+    parts: list[list[ModelScores]] = [[] for _ in range(nested.count)]
     for start in range(0, len(rows), _BLOCK):
         vectors = rows.vectors[start : start + _BLOCK]
         grams = model.features.transform(rows.texts[start : start + _BLOCK])
-        similarity = hybrid(*index.compare(vectors, grams))
         by_vector, by_text = (
             each.astype(np.float64)
-            for each in model.linear_heads.scores(model.metric.center(vectors), grams, classes)
+            for each in model.linear_heads.scores(
+                model.metric.center(vectors), grams, len(model.classes)
+            )
         )
-        for found, chosen in zip(parts, voting, strict=True):
-            votes = vote(similarity[:, chosen], codes[chosen], classes)
-            nearest = votes.nearest.astype(np.float64)
-            found.append(ModelScores(votes.log_density, by_vector, by_text, nearest))
+        densities = nested.densities(hybrid(*index.compare(vectors, grams)))
+        for found, (log_density, nearest) in zip(parts, densities, strict=True):
+            found.append(ModelScores(log_density, by_vector, by_text, nearest))
         progress(len(vectors))
     return [ModelScores.concatenate(found) for found in parts]
+
+
+class _NestedSets:
+    """The votes of n exemplars, in the order of the smallest set that each is in."""
+
+    def __init__(self, codes: Codes, sets: Codes, classes: int) -> None:
+        self.count = int(sets.max())
+        self._classes = classes
+        parts = self.count - sets  # 0: in all of them
+        self._bounds = np.searchsorted(parts, np.arange(self.count + 1))
+        ids = parts * classes + codes
+        self._by_part = sp.csc_matrix(
+            (np.ones(len(codes), dtype=np.float32), ids, np.arange(len(codes) + 1)),
+            (self.count * classes, len(codes)),
+        )
+        self._sizes = np.bincount(ids, minlength=self.count * classes).reshape(-1, classes)
+
+    def densities(
+        self, similarity: npt.NDArray[np.float32]
+    ) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+        """Of each set, the largest first: what ``vote`` gives as ``log_density`` (b, k) and
+        ``nearest`` (b,) with these exemplars alone."""
+        rows = len(similarity)
+        nearest = np.column_stack(
+            [
+                similarity[:, start:end].max(axis=1, initial=-1.0)
+                for start, end in pairwise(self._bounds)
+            ]
+        )
+        nearest = np.maximum.accumulate(nearest, axis=1)
+        kernel = relative_kernel(similarity, nearest[:, -1])
+        mass = np.asarray(self._by_part @ kernel.T, dtype=np.float64)
+        mass = mass.reshape(self.count, self._classes, rows).cumsum(axis=0)
+        sizes = self._sizes.cumsum(axis=0)[:, :, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.where(sizes > 0, np.log(mass) - np.log(sizes), -np.inf)
+        logs += SCALE * nearest[:, -1]
+        return [
+            (np.ascontiguousarray(logs[part].T), nearest[:, part].astype(np.float64))
+            for part in reversed(range(self.count))
+        ]
 
 
 @dataclass(frozen=True, eq=False)

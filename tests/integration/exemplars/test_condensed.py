@@ -227,7 +227,7 @@ def test_doctor_says_when_it_is_worth_it(answers: None, monkeypatch: pytest.Monk
     from marketplace_ai.doctor import condensing
 
     assert not findings("condensing")
-    monkeypatch.setattr(condensing, "MANY_VOTES", 100)
+    monkeypatch.setattr(condensing, "MANY_VOTES", 50)
     (found,) = findings("condensing")
     assert found["ok"]
     assert "condense_exemplars" in found["cure"]
