@@ -53,15 +53,18 @@ $(READY): $(DEMO_READY) requirements/dev.txt
 install: $(READY) ## make .venv with everything the project needs
 
 .PHONY: demo
-demo: $(DEMO_READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line)
-	@$(MANAGE) demo $(if $(ONCE),--once) $(if $(JSON),--json)
+demo: $(DEMO_READY) ## the main job, shown (ONCE=1: end when all is tagged; JSON=1: summary as last line; NOTHING=1: without exemplars)
+	@$(if $(NOTHING),MARKETPLACE_AI_DEMO_ROOT=.demo-nothing) $(MANAGE) demo $(if $(ONCE),--once) \
+		$(if $(JSON),--json) $(if $(NOTHING),--nothing)
 
 .PHONY: test
 test: chromium $(READY) ## every test, on real PostgreSQL, Redis, Celery and Chromium
-	@$(BIN)/python -m pytest $(PARALLEL) $(LONG) $(filter-out $(LONG),$(wildcard tests/*/)) $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) $(LONG) $(filter-out $(LONG),$(wildcard tests/*/)) $(ARGS)
 
 # Two processes, each with servers of its own; a module's tests stay together.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# Each process has a core: threads of matrix products that wait for one another would spin on both.
+ONE_THREAD := OMP_NUM_THREADS=1
 # First, so that the two processes end at about the same time: single tests here take minutes.
 LONG := tests/acceptance/ tests/faults/ tests/images/
 
@@ -69,7 +72,7 @@ QUICK := tests/unit tests/integration -m "not slow" -q
 
 .PHONY: quick
 quick: $(READY) ## the everyday loop: unit tests and light integration tests
-	@$(BIN)/python -m pytest $(PARALLEL) $(QUICK) $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL) $(QUICK) $(ARGS)
 
 .PHONY: coverage
 coverage: $(READY) ## the lines and branches that `make quick` leaves out

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from marketplace_ai.models import Decision, Outcome
 
+from .from_nothing import Step
 from .postings import Sample, Summary
 
 #: Rows of each outcome in the table: enough to see what it does.
@@ -48,6 +49,23 @@ def summary(counts: Summary, console: Console) -> None:
         f"{counts.automatic_parent} with a parent only, "
         f"{counts.review} to review, {counts.none} marked as fitting none. "
         f"Setup {counts.seconds_setup:.1f} s, tagging {counts.seconds_tagging:.1f} s."
+    )
+
+
+def learning_head(older: int, console: Console) -> None:
+    console.print(
+        f"\nNobody has answered anything yet. Now people answer {older} older postings, and after "
+        "some of them\nthe classifier is fitted and proposes anew for the sample postings above:"
+    )
+
+
+def learning_step(step: Step, console: Console) -> None:
+    """One line: how good the proposals are after so many answers."""
+    console.print(
+        f"{step.answers:>5} answers: first choice right "
+        f"{step.first_choice_correct / step.with_category:.0%}, among the first three "
+        f"{step.in_first_three / step.with_category:.0%}, automatic {step.automatic} "
+        f"({step.automatic_correct} of them right)"
     )
 
 

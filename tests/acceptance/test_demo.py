@@ -41,14 +41,14 @@ def first(root: Path) -> dict[str, float]:
 
 
 @contextmanager
-def demo(root: Path, *options: str) -> Iterator[workers.Processes]:
+def demo(root: Path, *options: str, encoder: str = "bundled") -> Iterator[workers.Processes]:
     # "" stands for what is not given: the run of the tests has its own servers and settings.
     environment = {
         "MARKETPLACE_AI_DEMO_ROOT": str(root),
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": "",
         "REDIS_URL": "",
-        "MARKETPLACE_AI_ENCODER": "bundled",
+        "MARKETPLACE_AI_ENCODER": encoder,
     }
     processes = workers.Processes(["manage.py", "demo", *options], root, environment)
     try:
@@ -132,3 +132,20 @@ def test_the_web_page_answers_while_the_queue_is_worked_and_ctrl_c_ends_all(
         assert process.wait_for_end() == 0, process.text()
         assert_no_servers(root)
         assert "Traceback" not in process.log.read_text()
+
+
+def test_it_begins_without_an_exemplar_and_learns_from_answers(tmp_path: Path) -> None:
+    """With the dummy encoder, whose words are enough to see it learn."""
+    try:
+        with demo(tmp_path, "--nothing", "--once", "--json", encoder="dummy") as process:
+            assert process.process.wait(300) == 0, process.text()
+            summary = json.loads(process.out.read_text().splitlines()[-1])
+        assert summary["automatic"] == 0
+        assert summary["first_choice_correct"] > 0.5 * ANSWERED
+        steps = summary["steps"]
+        assert [step["answers"] for step in steps] == [0, 40, 120, 300, 678]
+        assert steps[0]["first_choice_correct"] == summary["first_choice_correct"]
+        assert steps[-1]["first_choice_correct"] > steps[0]["first_choice_correct"]
+        assert "0 answers: first choice right" in process.text()
+    finally:
+        remove(tmp_path)

@@ -43,14 +43,14 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
     encoder = candidate()
     fit_and_activate(encoder)
     shadow_mode.set_shadow_mode(encoder, True)
-    kills = scaled(5, 30)
+    kills = scaled(3, 30)
     doom = [(point, rng.randint(1, 4), signal.SIGKILL) for point in points.POINTS]
     while len(doom) < kills:
         doom.append((fates.CLOCK, rng.randint(0, 100), signal.SIGKILL))
     rng.shuffle(doom)
     # Of the candidate's batches alone at first: there is no other work before postings come. (The
     # first of what is encoded are its trial and its exemplars.)
-    building = [(points.ENCODED, passes, signal.SIGKILL) for passes in (3, 4, 5, 6)]
+    building = [(points.ENCODED, passes, signal.SIGKILL) for passes in scaled((3, 5), (3, 4, 5, 6))]
     folder = fates.write(tmp_path / "fates", building)
     environment = workers.environment(
         url, lease_seconds=3600, claim_size=20, poll_interval_seconds=0.05, FAULTS_SECONDS=0.003,
@@ -85,7 +85,8 @@ def test_workers_killed_while_one_is_built_and_one_takes_its_place(
         postings += create(postings, each=scaled(5, 20))
         # What waits for review is not decided again here: each posting once.
         monkeypatch.setattr(activation, "requeue_reviews", lambda: 0)
-        fates.write(folder, [(point, 1, signal.SIGKILL) for point in points.POINTS])
+        last = scaled(rng.sample(points.POINTS, 2), points.POINTS)
+        fates.write(folder, [(point, 1, signal.SIGKILL) for point in last])
         record = promote.PromotionRecord(PromotionKind.PROMOTED)
         promote.switch_encoder(encoder, expected=before, record=record)
         for one in both:

@@ -106,7 +106,7 @@ def test_each_kind_of_error_at_each_place(rng: random.Random, place: str) -> Non
     the cause is gone, each posting is decided once."""
     models = ModelLoader()
     work(models, lambda: True)
-    for number, code in enumerate(rng.sample(codes(), scaled(14, len(codes())))):
+    for number, code in enumerate(rng.sample(codes(), scaled(8, len(codes())))):
         JobPosting.objects.all().delete()
         kind = CODES.get(code) or CLASSES.get(code[:2], ErrorKind.POSTING)
         jobs = [JobPosting.objects.create(title=t) for t in titles(100 * number, GOOD + 1)]

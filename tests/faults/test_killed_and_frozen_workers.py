@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_workers_killed_at_any_point(rng: random.Random, tmp_path: Path) -> None:
     """A kill at every point of a batch first, then at seeded ones and at seeded times."""
     url = workers.database()
-    kills = scaled(6, 30)
+    kills = scaled(4, 30)
     doom = [(point, 1, signal.SIGKILL) for point in points.POINTS]
     rng.shuffle(doom)
     while len(doom) < kills:

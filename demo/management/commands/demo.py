@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import time
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,10 +13,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 
-from demo import postings, processes, show
+from demo import from_nothing, postings, processes, show
 from demo.services import find_running
 from demo.services.command import ROOT
-from marketplace_ai.management.console import progress, runtime_error
+from marketplace_ai.management.console import progress, runtime_error, usage_error
 from marketplace_ai.models import ClassifierVersion, Encoder
 from marketplace_ai.queue import heartbeat
 
@@ -40,6 +41,11 @@ class Command(BaseCommand):
             "--once", action="store_true", help="on sample postings created anew, then end"
         )
         parser.add_argument("--json", action="store_true", help="the summary as the last line")
+        parser.add_argument(
+            "--nothing", action="store_true",
+            help="begin without an exemplar: proposals from the categories' names and scopes, "
+            "then answers to older postings, from which it learns",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(stderr=options["json"])
@@ -52,7 +58,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
             # First: it loads its libraries and the encoder while the classifier is fitted.
             worker = stack.enter_context(processes.started(processes.worker(), ROOT / "worker.log"))
-            password = self._prepare(console)
+            password = self._prepare(console, nothing=options["nothing"])
             port = processes.free_port()
             stack.enter_context(processes.started(processes.web(port), ROOT / "web.log"))
             console.print("Waiting for the Celery worker …")
@@ -76,20 +82,32 @@ class Command(BaseCommand):
 
             show.table(decided, console)
             show.summary(counts, console)
+            steps = self._learn(samples, console) if options["nothing"] else []
             if not options["once"]:
                 show.invitation(f"http://127.0.0.1:{port}/", ADMIN, password, console)
                 with contextlib.suppress(KeyboardInterrupt):
                     worker.wait()
                 console.print("\nStopping …")
         if options["json"]:
-            self.stdout.write(json.dumps(counts.as_dict()))
+            learned = {"steps": [asdict(step) for step in steps]} if steps else {}
+            self.stdout.write(json.dumps(counts.as_dict() | learned))
 
-    def _prepare(self, console: Console) -> str:
+    def _prepare(self, console: Console, *, nothing: bool) -> str:
         """Everything that the sample postings need; the administrator's password to show."""
-        password = administrator(console, own_server=_on_own_server())
         data = postings.DATA
         out = console.file
+        if nothing and from_nothing.has_labels():
+            usage_error(
+                "This database has exemplars already, so the demo cannot begin without any. "
+                "`make demo NOTHING=1` has a database of its own."
+            )
+        password = administrator(console, own_server=_on_own_server())
         call_command("import_catalog", str(data / "home_services.csv"), stdout=out)
+        if nothing:
+            from_nothing.forget()
+            console.print("Fitting on the categories' names and scopes alone …")
+            call_command("fit_classifier", force=True, stdout=out)
+            return password
         call_command("import_exemplars", str(data / "exemplars_nb.csv"), stdout=out)
         if not ClassifierVersion.objects.filter(
             is_active=True, encoder=Encoder.objects.active()
@@ -97,6 +115,22 @@ class Command(BaseCommand):
             console.print("Preparing the encoder and fitting the classifier, once …")
             call_command("fit_classifier", calibration=str(data / "calibration_nb.csv"), stdout=out)
         return password
+
+    def _learn(self, samples: list[postings.Sample], console: Console) -> list[from_nothing.Step]:
+        """Answer older postings and show after each fit how the proposals have become better."""
+        older = from_nothing.older_postings()
+        steps = []
+        show.learning_head(len(older), console)
+        try:
+            with progress("Answering", len(older)) as advance:
+                from_nothing.wait_until_idle()
+                person = get_user_model().objects.get(username=ADMIN)
+                for step in from_nothing.learn(samples, older, person, advance):
+                    show.learning_step(step, console)
+                    steps.append(step)
+        except TimeoutError as error:
+            runtime_error(f"{error} See {ROOT / 'worker.log'}.")
+        return steps
 
     def _wait_for_worker(self, worker: Any) -> None:
         deadline = time.monotonic() + WORKER_SECONDS
