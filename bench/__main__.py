@@ -17,6 +17,7 @@ from . import (
     by_time,
     catalogue,
     cold,
+    condensing,
     encoding,
     exact,
     labels_next,
@@ -66,6 +67,7 @@ def benchmarks() -> list[Benchmark]:
         assessment,
         by_time,
         labels_next,
+        condensing,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

@@ -140,6 +140,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('generation', models.BigIntegerField(db_default=0, db_index=True, default=0, editable=False)),
                 ('category', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_CATEGORY_MODEL, verbose_name='category')),
+                ('condensed_by', models.ForeignKey(blank=True, db_index=False, editable=False, help_text='It teaches, but others vote in its place from this classifier version on.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='marketplace_ai.classifierversion', verbose_name='condensed by version')),
                 ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
                 ('posting', models.ForeignKey(blank=True, db_constraint=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_JOB_MODEL, verbose_name='source posting')),
             ],
