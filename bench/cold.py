@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier, LabeledTexts
-from marketplace_ai.classifier.labeled import given_families
+from marketplace_ai.classifier.labeled import joined
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.description_parts import description_parts
@@ -215,12 +215,3 @@ def only(rows: LabeledTexts, group: Group) -> LabeledTexts:
 
 def without(rows: LabeledTexts, group: Group) -> LabeledTexts:
     return only(rows, frozenset(rows.labels) - group)
-
-
-def joined(first: LabeledTexts, second: LabeledTexts) -> LabeledTexts:
-    return LabeledTexts(
-        [*first.texts, *second.texts],
-        np.concatenate([first.vectors, second.vectors]),
-        [*first.labels, *second.labels],
-        given_families(first, second),
-    )
