@@ -17,8 +17,10 @@ from . import (
     by_time,
     catalogue,
     cold,
+    condensing,
     encoding,
     exact,
+    labels_next,
     life,
     life_designs,
     open_set,
@@ -64,6 +66,8 @@ def benchmarks() -> list[Benchmark]:
         tuned,
         assessment,
         by_time,
+        labels_next,
+        condensing,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 
