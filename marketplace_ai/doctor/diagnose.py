@@ -10,6 +10,7 @@ from marketplace_ai.db.error_kind import ErrorKind, cure, describe, error_kind
 from marketplace_ai.doctor import (
     audit,
     classifier,
+    condensing,
     encoders,
     queue,
     refits,
@@ -28,6 +29,7 @@ CHECKS: list[Callable[[], Iterator[Finding]]] = [
     *queue.CHECKS,
     *encoders.CHECKS,
     *classifier.CHECKS,
+    *condensing.CHECKS,
     *audit.CHECKS,
     *refits.CHECKS,
 ]

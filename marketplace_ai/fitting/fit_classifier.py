@@ -47,6 +47,7 @@ def fit(
     force: bool = False,
     dry_run: bool = False,
     activate: bool = True,
+    condensed: create.CondensedIds | None = None,
 ) -> ClassifierVersion:
     """Fit a classifier version, and activate it unless it fails a check of the comparison.
 
@@ -70,6 +71,7 @@ def fit(
         force=force,
         dry_run=dry_run,
         activate=activate,
+        condensed=condensed,
     )
     if version.is_active and is_active:
         activation.requeue_reviews()

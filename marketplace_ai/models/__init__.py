@@ -12,6 +12,7 @@ from .job_posting import JobPosting
 from .promotion import Promotion, PromotionKind
 from .queue import ChangeKind, PostingChange, Priority, QueuedPosting
 from .refit import Refit, RefitOutcome, RefitTrigger
+from .review_rank import ReviewRank
 from .shadow import ShadowDecision
 from .swapped import get_category_model, get_job_model
 from .table_scan import ScanPurpose, TableScan
@@ -42,6 +43,7 @@ __all__ = [
     "Refit",
     "RefitOutcome",
     "RefitTrigger",
+    "ReviewRank",
     "ScanPurpose",
     "ShadowDecision",
     "TableScan",
