@@ -14,8 +14,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from . import (
     assessment,
+    by_time,
     catalogue,
     cold,
+    condensing,
     encoding,
     exact,
     labels_next,
@@ -63,7 +65,9 @@ def benchmarks() -> list[Benchmark]:
         open_set,
         tuned,
         assessment,
+        by_time,
         labels_next,
+        condensing,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))
 

@@ -16,6 +16,7 @@ from marketplace_ai.text.normalize import digest, is_blank
 
 from .base import OwnAdmin, can_autocomplete
 from .display import NOTHING, TONES, badge, object_link, shortened
+from .filters import VoteFilter
 from .posting_state import FITS_NONE
 
 if TYPE_CHECKING:
@@ -95,7 +96,13 @@ class ExemplarAdmin(OwnAdmin):
         "state_shown",
         "created_at",
     )
-    list_filter = ("state", "source", "is_none", ("family", admin.EmptyFieldListFilter))
+    list_filter = (
+        "state",
+        VoteFilter,
+        "source",
+        "is_none",
+        ("family", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("category",)
     search_fields = ("text", "=category_key", "family__exact")
     search_help_text = _("By text, category key or family.")
@@ -108,12 +115,13 @@ class ExemplarAdmin(OwnAdmin):
         "is_none",
         "family",
         "state",
+        "condensed_by",
         "source",
         "made_of",
         "created_by",
         "created_at",
     )
-    readonly_fields = ("source", "made_of", "created_by", "created_at")
+    readonly_fields = ("condensed_by", "source", "made_of", "created_by", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is None:
@@ -178,6 +186,8 @@ class ExemplarAdmin(OwnAdmin):
 
     @admin.display(description=_("state"))
     def state_shown(self, exemplar: Exemplar) -> Any:
+        if exemplar.is_condensed:
+            return badge(_("teaches, does not vote"))
         return badge(ExemplarState(exemplar.state).label, TONES[exemplar.state])
 
     @admin.display(description=_("source posting"), empty_value=NOTHING)
@@ -198,10 +208,12 @@ class ExemplarAdmin(OwnAdmin):
 
     @admin.action(description=_("Restore (votes again)"), permissions=["change"])
     def restore(self, request: HttpRequest, queryset: Any) -> None:
-        rows = queryset.exclude(state=ExemplarState.ACTIVE)
+        rows = queryset.exclude(state=ExemplarState.ACTIVE, condensed_by=None)
         homeless = rows.filter(category__isnull=True, is_none=False)
         left = homeless.count()
-        changed = rows.exclude(pk__in=homeless.values("pk")).update(state=ExemplarState.ACTIVE)
+        changed = rows.exclude(pk__in=homeless.values("pk")).update(
+            state=ExemplarState.ACTIVE, condensed_by=None
+        )
         text = ngettext("%(n)d exemplar votes again.", "%(n)d exemplars vote again.", changed)
         messages.success(request, text % {"n": changed})
         if left:

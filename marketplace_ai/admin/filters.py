@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from marketplace_ai.models import Decision, Outcome, QueuedPosting
+from marketplace_ai.models import Decision, ExemplarState, Outcome, QueuedPosting
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -68,3 +68,22 @@ class QueueStateFilter(admin.SimpleListFilter):
         }
         condition = conditions.get(self.value() or "")
         return queryset if condition is None else queryset.filter(condition)
+
+
+class VoteFilter(admin.SimpleListFilter):
+    """Exemplars that vote in a classifier fitted now, and those that only teach."""
+
+    title = _("vote")
+    parameter_name = "vote"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("votes", _("votes")), ("teaches", _("teaches, does not vote"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        active = queryset.filter(state=ExemplarState.ACTIVE)
+        match self.value():
+            case "votes":
+                return active.filter(condensed_by=None)
+            case "teaches":
+                return active.exclude(condensed_by=None)
+        return queryset

@@ -81,6 +81,7 @@ class Classifier:
         target: Target = DEFAULT_TARGET,
         parents: Mapping[str, str | None] | None = None,
         counted: npt.NDArray[np.bool_] | None = None,
+        votes: npt.NDArray[np.bool_] | None = None,
         seed: int = 0,
     ) -> Classifier:
         """Fit on exemplars, calibrate on labeled postings and certify the guarantee.
@@ -88,7 +89,8 @@ class Classifier:
         Without ``calibration`` (None or no row) cross-validation on the exemplars stands in, and
         ``calibrated_on`` is "exemplars". ``counted`` bool (n,) are the exemplars that may then
         count toward the guarantee (None: all); those chosen because they were uncertain may not.
-        ``parents`` maps a label to its parent's.
+        ``parents`` maps a label to its parent's. ``votes`` bool (n,) are the exemplars that will be
+        in the index (None: all): the others teach, and do not vote on the labeled rows either.
 
         ``descriptions`` of categories vote while the labeled rows are scored, but nothing is
         fitted on them: they are no sample of postings. One whose label has no exemplar is left
@@ -127,6 +129,7 @@ class Classifier:
                 target,
                 dict(parents or {}),
                 None if calibration else counted,
+                votes,
                 seed,
             )
 
@@ -139,6 +142,7 @@ class Classifier:
         target: Target,
         tree: dict[str, str | None],
         counted: npt.NDArray[np.bool_] | None,
+        votes: npt.NDArray[np.bool_] | None,
         seed: int,
     ) -> Classifier:
         known = {label for label in exemplars.labels if label is not None}
@@ -149,7 +153,9 @@ class Classifier:
         class_ids = to_class_ids(exemplars.labels, classes)
         rare = rare_classes(class_ids, has_description(descriptions, classes))
         exemplar_model = ExemplarModel.fit(exemplars, classes, seed, rare, descriptions)
-        out_of_fold = cross_fit(exemplar_model, exemplars, calibration, seed, rare, descriptions)
+        out_of_fold = cross_fit(
+            exemplar_model, exemplars, calibration, seed, rare, descriptions, votes
+        )
         prior = exemplar_prior(class_ids, rare)
         fitted = Calibration.fit(
             out_of_fold.model_scores,

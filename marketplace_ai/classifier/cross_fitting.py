@@ -46,13 +46,15 @@ def cross_fit(
     seed: int,
     rare: npt.NDArray[np.bool_],
     descriptions: LabeledTexts | None = None,
+    votes: npt.NDArray[np.bool_] | None = None,
 ) -> OutOfFold:
     """Predict ``calibration`` (None: the exemplars themselves), each row by a fit without it.
 
     Folds keep families whole. An exemplar in the family of a row leaves the index and the fit that
     score it; if there is none such, ``exemplar_model`` serves every fold, because labeled postings
     are never fitted by it. Weights, prior correction and calibration are fitted on the other folds;
-    the prior counts all exemplars. ``descriptions`` vote in every fold, as they do in production.
+    the prior counts all exemplars. Of these only ``votes`` bool (n,) are in the index (None: all).
+    ``descriptions`` vote in every fold, as they do in production.
     ``rare``: see ``ExemplarModel.fit``.
     """
     classes = exemplar_model.classes
@@ -65,7 +67,7 @@ def cross_fit(
     count = FOLDS_OF_EXEMPLARS if calibration is None else FOLDS
     folds = group_folds(groupings[0][-len(rows) :], y_true, count, seed)
     model_scores, models = _score_folds(
-        exemplar_model, exemplars, descriptions, rows, groupings, folds, seed, rare
+        exemplar_model, exemplars, votes, descriptions, rows, groupings, folds, seed, rare
     )
 
     pooled = np.zeros((len(rows), len(classes)))
@@ -117,6 +119,7 @@ def _nothing(num_classes: int) -> OutOfFold:
 def _score_folds(
     exemplar_model: ExemplarModel,
     exemplars: LabeledTexts,
+    votes: npt.NDArray[np.bool_] | None,
     descriptions: LabeledTexts | None,
     rows: LabeledTexts,
     groupings: list[npt.NDArray[np.intp]],
@@ -130,16 +133,19 @@ def _score_folds(
     a row by any of them does not teach it.
     """
     groups = [(each[: len(exemplars)], each[-len(rows) :]) for each in groupings]
+    voting = np.ones(len(exemplars), dtype=np.bool_) if votes is None else votes
     if not any(np.isin(of_exemplars, of_rows).any() for of_exemplars, of_rows in groups):
-        index = exemplar_model.index(exemplars, descriptions)
+        index = exemplar_model.index(exemplars.take(np.flatnonzero(voting)), descriptions)
         return exemplar_model.score_rows(index, rows), [exemplar_model] * len(folds)
     parts: list[ModelScores] = []
     models: list[ExemplarModel] = []
     for fold in folds:
         near = [np.isin(of_exemplars, of_rows[fold]) for of_exemplars, of_rows in groups]
-        kept = exemplars.take(np.flatnonzero(~np.logical_or.reduce(near)))
-        model = ExemplarModel.fit(kept, exemplar_model.classes, seed, rare, descriptions)
-        parts.append(model.score_rows(model.index(kept, descriptions), rows.take(fold)))
+        kept = ~np.logical_or.reduce(near)
+        taught = exemplars.take(np.flatnonzero(kept))
+        model = ExemplarModel.fit(taught, exemplar_model.classes, seed, rare, descriptions)
+        index = model.index(exemplars.take(np.flatnonzero(kept & voting)), descriptions)
+        parts.append(model.score_rows(index, rows.take(fold)))
         models.append(model)
     order = np.argsort(np.concatenate(folds))
     return ModelScores.concatenate(parts).take(order), models

@@ -25,8 +25,12 @@ _FEW_TEXTS = 3
 _BLOCK, _PAIRS = 512, 8192
 
 
-def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
+def near_duplicate_groups(
+    texts: Sequence[str], within: npt.NDArray[np.intp] | None = None
+) -> npt.NDArray[np.intp]:
     """Number the groups of near-duplicate texts: intp (n,), equal numbers for one group.
+
+    Only texts with the same number ``within`` (n,) are compared (None: all with all).
 
     Boilerplate (templates, footers, legal lines, HTML) says nothing, and is known by its frequency:
     an n-gram weighs the logarithm of how rare it is among the distinct texts, hence next to
@@ -35,20 +39,24 @@ def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.intp]:
     """
     if not len(texts):
         return np.zeros(0, dtype=np.intp)
-    numbers: dict[str, int] = {}
-    of = np.array(
-        [numbers.setdefault(same_text_key(text), len(numbers)) for text in texts], dtype=np.intp
-    )
-    distinct = [texts[row] for row in np.unique(of, return_index=True)[1]]
+    parts = np.zeros(len(texts), dtype=np.intp) if within is None else within
+    numbers: dict[tuple[str, int], int] = {}
+    keys = ((same_text_key(text), int(part)) for text, part in zip(texts, parts, strict=True))
+    of = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+    first = np.unique(of, return_index=True)[1]
+    distinct = [texts[row] for row in first]
     counts = count_ngrams(_lines_joined(distinct))
     grams = _weighted(counts, _rarity(counts))
-    links = _links(grams, grams)
     groups = np.full(len(distinct), -1, dtype=np.intp)
-    for text in np.argsort(-np.diff(links.indptr), kind="stable"):
-        if groups[text] < 0:
-            near = links.indices[links.indptr[text] : links.indptr[text + 1]]
-            groups[near[groups[near] < 0]] = text
-            groups[text] = text
+    for part in np.unique(parts[first]):
+        rows = np.flatnonzero(parts[first] == part)
+        links = _links(grams[rows], grams[rows])
+        for place in np.argsort(-np.diff(links.indptr), kind="stable"):
+            text = rows[place]
+            if groups[text] < 0:
+                near = rows[links.indices[links.indptr[place] : links.indptr[place + 1]]]
+                groups[near[groups[near] < 0]] = text
+                groups[text] = text
     return groups[of]
 
 

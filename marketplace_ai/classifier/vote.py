@@ -16,6 +16,8 @@ TEXT_WEIGHT = 0.3
 #: Sharpness of the softmax vote: an exemplar whose cosine is higher by 1/16 counts e times
 #: as much. Both are on a plateau of cross-fitted log loss on four sets (8 to 24; 0.2 to 1).
 SHARPNESS = 16.0
+#: The same for the similarity that people see.
+SCALE = SHARPNESS * (1 + TEXT_WEIGHT)
 
 
 def hybrid(cosine: Floats, text: Floats) -> Floats:
@@ -24,6 +26,14 @@ def hybrid(cosine: Floats, text: Floats) -> Floats:
     mixed += cosine
     mixed /= 1 + TEXT_WEIGHT
     return np.asarray(mixed, dtype=np.float32)
+
+
+def relative_kernel(similarity: Floats, nearest: Floats) -> Floats:
+    """What exemplars of ``similarity`` (b, n) count, (b, n); one of ``nearest`` (b,) counts 1."""
+    kernel: Floats = similarity - nearest[:, None]
+    kernel *= SCALE
+    np.exp(kernel, out=kernel)
+    return kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +76,7 @@ def vote(
         nothing = np.zeros((rows, num_classes))
         return Vote(similarity, nothing, nothing, empty, np.full(rows, -1, np.float32))
     nearest = similarity.max(axis=1)
-    scale = SHARPNESS * (1 + TEXT_WEIGHT)
-    kernel = similarity - nearest[:, None]
-    kernel *= scale
-    np.exp(kernel, out=kernel)
+    kernel = relative_kernel(similarity, nearest)
     if described is None or not described.any():
         exemplar_mass, log_mean = _by_label(
             kernel, class_ids, num_classes, np.ones(exemplars, dtype=np.bool_)
@@ -84,7 +91,7 @@ def vote(
         description_only = has_description & ~has_both
         log_mean[:, description_only] = log_description[:, description_only]
     return Vote(
-        kernel, exemplar_mass, description_mass, log_mean + scale * nearest[:, None], nearest
+        kernel, exemplar_mass, description_mass, log_mean + SCALE * nearest[:, None], nearest
     )
 
 

@@ -65,22 +65,24 @@ def replay_current(
     count: int,
     seed: int,
     descriptions: LabeledTexts | None = None,
+    votes: Bools | None = None,
 ) -> Scored:
     """Score ``rows`` by an older classifier with the exemplars and descriptions of today.
 
     ``groupings`` are those of ``find_kin``, of exemplars (n,) and rows (b,). As in
     cross-fitting, exemplars in the group of a row leave the index while its fold, one of ``count``,
-    is scored.
+    is scored. Only those of ``votes`` bool (n,) are in it (None: all).
     """
     index = old.new_index()
-    _add(index, exemplars, np.arange(len(exemplars)))
+    voting = np.ones(len(exemplars), dtype=bool) if votes is None else votes
+    _add(index, exemplars, np.flatnonzero(voting))
     if descriptions is not None:
         add_descriptions(index, descriptions, len(exemplars))
     correct, automatic = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     y_true = to_class_ids(rows.labels, old.classes)
     for fold in group_folds(groupings[0][1], y_true, count, seed):
         near = [np.isin(of_exemplars, of_rows[fold]) for of_exemplars, of_rows in groupings]
-        kin = np.flatnonzero(np.logical_or.reduce(near))
+        kin = np.flatnonzero(voting & np.logical_or.reduce(near))
         _remove(index, kin)
         for start in range(0, len(fold) if len(index) else 0, _BLOCK):
             block = fold[start : start + _BLOCK]

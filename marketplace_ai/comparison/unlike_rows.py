@@ -17,13 +17,21 @@ from .scoring import Scored, score_new_rows
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A fitted classifier with everything in the vectors of its encoder: the exemplars and
-    descriptions that vote, and the ``rows`` to decide."""
+    """A fitted classifier with everything in the vectors of its encoder: the exemplars, of which
+    ``votes`` bool (n,) vote (None: all), the descriptions, and the ``rows`` to decide."""
 
     classifier: Classifier
     exemplars: LabeledTexts
     descriptions: LabeledTexts | None
     rows: LabeledTexts
+    votes: Bools | None = None
+
+    @property
+    def voters(self) -> LabeledTexts:
+        """The exemplars that vote."""
+        return (
+            self.exemplars if self.votes is None else self.exemplars.take(self.votes.nonzero()[0])
+        )
 
 
 def compare_on_unlike(
@@ -40,7 +48,7 @@ def compare_on_unlike(
     kept = np.flatnonzero(~np.isin(groups, known_groups))
     groups = groups[kept]
     by_new, by_old = (
-        score_new_rows(each.classifier, each.exemplars, each.descriptions, each.rows.take(kept))
+        score_new_rows(each.classifier, each.voters, each.descriptions, each.rows.take(kept))
         for each in (new, old)
     )
     return UnlikeRows(

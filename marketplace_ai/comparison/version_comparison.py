@@ -29,12 +29,13 @@ def compare_versions(
     seen: Bools,
     seed: int = 0,
     descriptions: LabeledTexts | None = None,
+    old_votes: Bools | None = None,
 ) -> VersionComparison:
     """Compare a classifier that was just fitted with an older one, on the rows of that fit.
 
     ``exemplars``, ``descriptions`` and ``rows`` are those that ``new`` was fitted with (rows None:
     it was cross-validated on the exemplars). ``seen`` bool (n,) says which exemplars existed when
-    ``old`` was fitted.
+    ``old`` was fitted, and ``old_votes`` bool (n,) which of them vote in it (None: all).
 
     The new classifier is scored out of fold. The old one is scored as it would decide today: its
     fitted parts with today's exemplars, except those that must not teach a row of the fold, because
@@ -59,6 +60,7 @@ def compare_versions(
         FOLDS_OF_EXEMPLARS if rows is None else FOLDS,
         seed,
         descriptions,
+        old_votes,
     )
     correct = sign_test(new_scored.correct, old_scored.correct, groups)
     automatic = sign_test(new_scored.automatic, old_scored.automatic, groups)

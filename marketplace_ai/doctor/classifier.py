@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
@@ -17,15 +16,11 @@ from marketplace_ai.models import (
     Decision,
     Encoder,
     Exemplar,
-    ExemplarSource,
     ExemplarState,
     Outcome,
 )
 from marketplace_ai.text.circles import find_circle
 from marketplace_ai.text.contradictions import contradiction_sentence
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
 
 #: Exemplars read for personal data: a few tenths of a second.
 EXEMPLARS_READ = 20_000
@@ -38,7 +33,7 @@ RECENT = dt.timedelta(minutes=10)
 def exemplars() -> Iterator[Finding]:
     """How many exemplars vote, and how many not because their category was deleted; how many
     categories have a description only."""
-    count = _labeled_exemplars().count()
+    count = Exemplar.objects.labeled().count()
     description_only = descriptions.count_description_only()
     if not count and not description_only:
         yield Finding(
@@ -46,7 +41,10 @@ def exemplars() -> Iterator[Finding]:
             "Run manage.py import_exemplars FILE, or import_exemplars --from-jobs.",
         )  # fmt: skip
         return
-    message = f"{count} vote"
+    condensed = Exemplar.objects.condensed().count()
+    message = f"{count - condensed} vote"
+    if condensed:
+        message += f"; {condensed} more teach, and others vote in their place"
     if description_only:
         message += f"; categories with nothing but their description: {description_only}"
     cure = ""
@@ -85,7 +83,7 @@ def category_tree() -> Iterator[Finding]:
 
 def classifier() -> Iterator[Finding]:
     """Which version is active and what it was calibrated on."""
-    if not _labeled_exemplars().exists():
+    if not Exemplar.objects.labeled().exists():
         return  # nothing to fit on: the check of exemplars fails already
     version = active_version()
     if version is None:
@@ -152,11 +150,6 @@ def deciding() -> Iterator[Finding]:
 def active_version() -> ClassifierVersion | None:
     """The active version of the active encoder, without its artifact."""
     return ClassifierVersion.objects.active(Encoder.objects.active())
-
-
-def _labeled_exemplars() -> QuerySet[Exemplar]:
-    active = Exemplar.objects.filter(state=ExemplarState.ACTIVE)
-    return active.exclude(source=ExemplarSource.DESCRIPTION)
 
 
 CHECKS = [exemplars, contradictions, category_tree, classifier, personal_data, deciding]

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from django.db import Error as DatabaseError
 
 from marketplace_ai.db.error_kind import ErrorKind, cure, describe, error_kind
-from marketplace_ai.doctor import audit, classifier, encoders, queue, schema, services, workers
+from marketplace_ai.doctor import (
+    audit,
+    classifier,
+    condensing,
+    encoders,
+    queue,
+    refits,
+    schema,
+    services,
+    workers,
+)
 from marketplace_ai.doctor.finding import Finding
 
 #: What is checked once the database and the settings are in order. A check yields any number
@@ -19,7 +29,9 @@ CHECKS: list[Callable[[], Iterator[Finding]]] = [
     *queue.CHECKS,
     *encoders.CHECKS,
     *classifier.CHECKS,
+    *condensing.CHECKS,
     *audit.CHECKS,
+    *refits.CHECKS,
 ]
 
 

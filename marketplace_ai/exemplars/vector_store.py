@@ -23,6 +23,7 @@ GENERATION = "SELECT value, previous FROM marketplace_ai_exemplargeneration"
 # again (``schema.generations``), so two exemplars with the same id and number are the same.
 VOTES = """
 exemplar.state = 'active' AND (exemplar.category_id IS NOT NULL OR exemplar.is_none)
+AND (exemplar.condensed_by_id IS NULL OR exemplar.condensed_by_id > %(version)s)
 """
 NUMBERS = f"""
 SELECT exemplar.id, greatest(exemplar.generation, embedding.generation)
@@ -78,6 +79,10 @@ ON CONFLICT (exemplar_id, encoder_id) DO NOTHING
 """  # noqa: S608 (a constant of ours)
 
 
+#: No version has a key as low, so none has condensed anything for it.
+ANY_VERSION = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The changes that bring an index in memory to ``generation``, or closer to it.
@@ -119,6 +124,7 @@ def changes(
     encoder_id: int,
     dimension: int,
     *,
+    version: int = ANY_VERSION,
     since: int | None = None,
     known: Mapping[int, int] = MappingProxyType({}),
     limit: int | None = None,
@@ -126,6 +132,8 @@ def changes(
     """Read how the voting exemplars differ from those ``known``: their numbers, by id.
 
     Parameters:
+        version: the classifier version that they vote in; by default all that teach are read,
+            condensed or not.
         since: the generation at which the known ones were all there were. What changed after it
             is compared, or everything, where the database knows of no such generation or it
             is None.
@@ -134,16 +142,17 @@ def changes(
     The generation is read first: a row that changes meanwhile is read twice, never missed.
     """
     current, previous = _history()
+    voters = {"encoder": encoder_id, "version": version}
     follows = since is not None and since in (current, *previous)
     with vectors.cursor(connections[alias()], binary=True) as cursor:
         if follows:
-            cursor.execute(NUMBERS_SINCE, {"encoder": encoder_id, "since": since})
+            cursor.execute(NUMBERS_SINCE, {**voters, "since": since})
         else:
-            cursor.execute(NUMBERS, {"encoder": encoder_id})
+            cursor.execute(NUMBERS, voters)
         numbers: dict[int, int | None] = dict(cursor.fetchall())
         differing = sorted(i for i, number in numbers.items() if known.get(i) != number)
         read = differing[:limit]
-        cursor.execute(ROWS, {"encoder": encoder_id, "ids": read})
+        cursor.execute(ROWS, {**voters, "ids": read})
         rows = cursor.fetchall()
     gone = {i for i in read if i in known}.difference(row[0] for row in rows)
     if not follows:

@@ -132,9 +132,10 @@ def evaluate_candidate(
         old = create.train_classifier(active_exemplars, active_labeled, target)
         results = _compare(new, old, labeled or exemplars.train, unseen)
         if other is not None and active_other is not None:
-            candidate = Contender(new, exemplars.train, exemplars.descriptions, other)
+            votes = exemplars.votes()
+            candidate = Contender(new, exemplars.train, exemplars.descriptions, other, votes)
             current = Contender(
-                old, active_exemplars.train, active_exemplars.descriptions, active_other
+                old, active_exemplars.train, active_exemplars.descriptions, active_other, votes
             )
             results = replace(results, unlike=compare_on_unlike(candidate, current, labeled))
         too_few = len(unseen) < rows_needed(target)

@@ -46,6 +46,8 @@ def fit(
     progress: Callable[[int], None],
     force: bool = False,
     dry_run: bool = False,
+    activate: bool = True,
+    condensed: create.CondensedIds | None = None,
 ) -> ClassifierVersion:
     """Fit a classifier version, and activate it unless it fails a check of the comparison.
 
@@ -68,6 +70,8 @@ def fit(
         target=target,
         force=force,
         dry_run=dry_run,
+        activate=activate,
+        condensed=condensed,
     )
     if version.is_active and is_active:
         activation.requeue_reviews()

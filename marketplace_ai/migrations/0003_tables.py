@@ -140,6 +140,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
                 ('generation', models.BigIntegerField(db_default=0, db_index=True, default=0, editable=False)),
                 ('category', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_CATEGORY_MODEL, verbose_name='category')),
+                ('condensed_by', models.ForeignKey(blank=True, db_index=False, editable=False, help_text='It teaches, but others vote in its place from this classifier version on.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='marketplace_ai.classifierversion', verbose_name='condensed by version')),
                 ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
                 ('posting', models.ForeignKey(blank=True, db_constraint=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.MARKETPLACE_AI_JOB_MODEL, verbose_name='source posting')),
             ],
@@ -434,6 +435,26 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'worker heartbeat',
                 'verbose_name_plural': 'worker heartbeats',
+            },
+        ),
+        migrations.CreateModel(
+            name='Refit',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('triggers', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('first', 'nothing was fitted yet'), ('answers', 'new labels'), ('audit', 'the audit suffices'), ('scores', 'scores have drifted'), ('categories', 'categories have drifted'), ('person', 'a person')], max_length=10), default=list, size=None, verbose_name='due by')),
+                ('figures', models.JSONField(default=dict, verbose_name='figures')),
+                ('exemplar_generation', models.BigIntegerField(null=True, verbose_name='exemplar generation')),
+                ('outcome', models.CharField(choices=[('running', 'running'), ('activated', 'activated'), ('proposed', 'proposed'), ('refused', 'refused'), ('failed', 'failed'), ('interrupted', 'interrupted'), ('undone', 'undone')], default='running', max_length=11, verbose_name='outcome')),
+                ('error', models.TextField(blank=True, verbose_name='error')),
+                ('started_at', models.DateTimeField(verbose_name='started')),
+                ('finished_at', models.DateTimeField(null=True, verbose_name='finished')),
+                ('encoder', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='marketplace_ai.encoder', verbose_name='encoder')),
+                ('previous_version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='marketplace_ai.classifierversion', verbose_name='version before')),
+                ('version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='marketplace_ai.classifierversion', verbose_name='version')),
+            ],
+            options={
+                'verbose_name': 'refit',
+                'verbose_name_plural': 'refits',
             },
         ),
         migrations.CreateModel(

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.conf import conf
+from marketplace_ai.db.alias import alias
 
 
 class ExemplarSource(models.TextChoices):
@@ -24,6 +25,17 @@ class ExemplarState(models.TextChoices):
     ORPHANED = "orphaned", _("category deleted")
 
 
+class ExemplarQuerySet(models.QuerySet["Exemplar"]):
+    def labeled(self) -> ExemplarQuerySet:
+        """Those that people labeled, and that teach."""
+        rows = self.using(alias()).filter(state=ExemplarState.ACTIVE)
+        return rows.exclude(source=ExemplarSource.DESCRIPTION)
+
+    def condensed(self) -> ExemplarQuerySet:
+        """Those that teach and do not vote."""
+        return self.labeled().exclude(condensed_by=None)
+
+
 class Exemplar(models.Model):
     """A text and the category a person gave it; ``is_none`` marks a text that fits none.
 
@@ -31,6 +43,9 @@ class Exemplar(models.Model):
     category alone must never mean "fits none", and active again when it gets one. The text is
     scrubbed and never changes. ``family`` is empty where it is unknown. A category with few
     exemplars has one made of its name and scope (``exemplars.descriptions``).
+
+    A *condensed* one teaches, and votes in no version from ``condensed_by`` on. A trigger lets it
+    vote again when its label changes, or when it becomes active again.
     """
 
     text = models.TextField(_("text"))
@@ -70,6 +85,17 @@ class Exemplar(models.Model):
         db_constraint=False,
         related_name="+",
     )
+    condensed_by = models.ForeignKey(
+        "marketplace_ai.ClassifierVersion",
+        verbose_name=_("condensed by version"),
+        help_text=_("It teaches, but others vote in its place from this classifier version on."),
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("created by"),
@@ -81,6 +107,8 @@ class Exemplar(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     generation = models.BigIntegerField(default=0, editable=False, db_default=0, db_index=True)
+
+    objects = ExemplarQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("exemplar")
@@ -118,6 +146,11 @@ class Exemplar(models.Model):
 
     def __str__(self) -> str:
         return self.text if len(self.text) <= 80 else self.text[:79] + "…"
+
+    @property
+    def is_condensed(self) -> bool:
+        """Whether it teaches without a vote."""
+        return self.state == ExemplarState.ACTIVE and self.condensed_by_id is not None
 
 
 class ExemplarGeneration(models.Model):

@@ -2,7 +2,8 @@
 
 The first row a statement changes locks the one generation row, so numbers follow the order of
 commits. A statement that changes none (the cascade of an ordinary posting's deletion) takes no
-lock. An exemplar that loses its category is orphaned, because it must not mean "none".
+lock. An exemplar that loses its category is orphaned, because it must not mean "none". One that
+gets another label, or becomes active again, votes, whatever stood for it until then.
 
 A number is the clock's microseconds, or one more than the last if the clock is behind. A count
 would give the same number again after a restore to an older state (a dump, a point in time, a
@@ -53,6 +54,12 @@ BEGIN
             END IF;
         ELSIF NEW.state = 'active' THEN
             NEW.state := 'orphaned';
+        END IF;
+        IF TG_OP = 'UPDATE' AND (
+            NEW.is_none <> OLD.is_none OR NEW.category_id <> OLD.category_id
+            OR NEW.state = 'active' AND OLD.state <> 'active'
+        ) THEN
+            NEW.condensed_by_id := NULL;
         END IF;
     END IF;
     RETURN NEW;

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from marketplace_ai.encoders import active
-from marketplace_ai.exemplars import descriptions, vector_store
+from marketplace_ai.exemplars import condensed, descriptions, vector_store
 from marketplace_ai.exemplars.encode import encode_next
 from marketplace_ai.models import Encoder
 from marketplace_ai.queue.write import Written, write
@@ -181,6 +181,8 @@ class ModelLoader:
                 return
             # First: exemplars that come back replace a description.
             has_more = now >= self._next_look and follow_keys.follow_safely()
+            if now >= self._next_look:
+                condensed.revive_safely()
             self._sync = descriptions.Sync(min_age=DESCRIPTIONS_SECONDS)
             # The generation from before: the next one looks for what changes meanwhile.
             self._described = generation

@@ -96,7 +96,12 @@ class LoadedClassifier:
             self.next_comparison = time.monotonic() + COMPARISON_SECONDS
         self._take(
             vector_store.changes(
-                encoder.pk, encoder.dimension, since=since, known=self.numbers, limit=limit
+                encoder.pk,
+                encoder.dimension,
+                version=self.version_id,
+                since=since,
+                known=self.numbers,
+                limit=limit,
             )
         )
 

@@ -42,6 +42,7 @@ def compare(
         rows,
         _seen(active, exemplars.train_ids.tolist()),
         descriptions=_known(exemplars.descriptions, new),
+        old_votes=exemplars.votes(active),
     )
     failed = version_comparison.failed_checks(new.guarantee, old.guarantee, results)
     return VersionReport(

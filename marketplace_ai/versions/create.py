@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from django.db import transaction
 
 from marketplace_ai.adapter import get_adapter
 from marketplace_ai.classifier import Classifier
 from marketplace_ai.classifier.basis import find_basis
+from marketplace_ai.db.alias import alias
+from marketplace_ai.exemplars.condensed import set_condensed
 from marketplace_ai.guarantee.basis import BasisKind
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.models import ClassifierVersion, Encoder, get_category_model
@@ -17,9 +22,18 @@ from marketplace_ai.versions import activation, compare_with_active
 from .exemplar_set import ExemplarSet, load_exemplars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+
+    from numpy.typing import NDArray
 
     from marketplace_ai.classifier import LabeledTexts
+
+
+class CondensedIds(NamedTuple):
+    """Exemplars that shall not vote, and the exemplars' generation when they were chosen."""
+
+    ids: Collection[int]
+    generation: int
 
 
 def fit_version(
@@ -30,6 +44,8 @@ def fit_version(
     target: Target = DEFAULT_TARGET,
     force: bool = False,
     dry_run: bool = False,
+    activate: bool = True,
+    condensed: CondensedIds | None = None,
 ) -> ClassifierVersion:
     """Fit a classifier for an encoder, compare it with the active version, save and activate it.
 
@@ -40,6 +56,9 @@ def fit_version(
         target: the precision and the confidence level asked for.
         force: activate it even if it fails a check of the comparison.
         dry_run: store nothing; the version that is returned has no key.
+        activate: False stores it, compared, and leaves the active version.
+        condensed: the exemplars that shall not vote from this version on, which are marked so if
+            it is activated; None: those that do not vote already.
 
     Raises:
         ValueError: there are too few exemplars.
@@ -50,22 +69,35 @@ def fit_version(
     # overruled.
     active = activation.active_version_id(encoder)
     exemplars = load_exemplars(encoder)
-    classifier = train_classifier(exemplars, calibration, target)
+    votes = exemplars.votes()
+    if condensed is not None:
+        votes = ~np.isin(exemplars.train_ids, list(condensed.ids))
+    classifier = train_classifier(exemplars, calibration, target, votes)
     report = compare_with_active.compare(classifier, active, exemplars, calibration)
     version = build_version(classifier, encoder, exemplars.generation, audited=audited)
     version.comparison = report.as_dict()
     if dry_run:
         return version
     activation.save(version, classifier, exemplars.train)
-    if force or not report.failed_checks:
-        activation.set_active(version, expected=active)
+    if activate and (force or not report.failed_checks):
+        # Together: no version decides with other votes than it was fitted with.
+        with transaction.atomic(using=alias()):
+            if condensed is not None:
+                set_condensed(condensed.ids, version.pk, condensed.generation)
+            activation.set_active(version, expected=active)
     return version
 
 
 def train_classifier(
-    exemplars: ExemplarSet, calibration: LabeledTexts | None, target: Target
+    exemplars: ExemplarSet,
+    calibration: LabeledTexts | None,
+    target: Target,
+    votes: NDArray[np.bool_] | None = None,
 ) -> Classifier:
-    """Fit on exemplars, and calibrate on labeled postings or on the exemplars themselves."""
+    """Fit on exemplars, and calibrate on labeled postings or on the exemplars themselves.
+
+    ``votes`` bool (n,): those that vote (None: those that are not condensed).
+    """
     return Classifier.fit(
         exemplars.train,
         calibration,
@@ -73,6 +105,7 @@ def train_classifier(
         target=target,
         parents=category_parents(),
         counted=exemplars.counted,
+        votes=exemplars.votes() if votes is None else votes,
     )
 
 

@@ -27,7 +27,8 @@ class ExemplarSet:
     because the machine was uncertain or wrong, and those to drawn postings count as the audit. Of a
     fine-tuned encoder no exemplar counts: it was trained on them, and finds each of them easier
     than any posting to come.
-    ``descriptions`` of categories vote, but nothing is fitted on them.
+    ``descriptions`` of categories vote, but nothing is fitted on them. ``condensed_by`` int64 (n,):
+    the version from which on each of the former does not vote, 0 for one that does.
     """
 
     train: LabeledTexts
@@ -36,6 +37,13 @@ class ExemplarSet:
     description_ids: NDArray[np.int64]
     generation: int
     counted: NDArray[np.bool_]
+    condensed_by: NDArray[np.int64]
+
+    def votes(self, version: int | None = None) -> NDArray[np.bool_]:
+        """Which of the labeled exemplars vote in a stored version, bool (n,); in one that is fitted
+        now, if None."""
+        is_later = False if version is None else self.condensed_by > version
+        return np.asarray((self.condensed_by == 0) | is_later, dtype=np.bool_)
 
     def take(self, train: NDArray[np.intp], descriptions: NDArray[np.intp]) -> ExemplarSet:
         return replace(
@@ -45,6 +53,7 @@ class ExemplarSet:
             descriptions=self.descriptions.take(descriptions),
             description_ids=self.description_ids[descriptions],
             counted=self.counted[train],
+            condensed_by=self.condensed_by[train],
         )
 
 
@@ -55,11 +64,14 @@ def load_exemplars(encoder: Encoder) -> ExemplarSet:
     rows = LabeledTexts(stored.texts, stored.vectors, stored.labels, stored.families)
     ids = np.array(stored.ids, dtype=np.int64)
     train, descriptions = np.flatnonzero(~stored.described), np.flatnonzero(stored.described)
-    answers = Exemplar.objects.using(alias()).filter(source=ExemplarSource.REVIEWED)
+    stored_rows = Exemplar.objects.using(alias())
+    answers = stored_rows.filter(source=ExemplarSource.REVIEWED)
     is_answer = np.isin(ids[train], list(answers.values_list("pk", flat=True)))
+    condensed = dict(stored_rows.exclude(condensed_by=None).values_list("pk", "condensed_by_id"))
     return ExemplarSet(
         rows.take(train), ids[train], rows.take(descriptions), ids[descriptions], stored.generation,
         ~is_answer & (not encoder.is_fine_tuned),
+        np.array([condensed.get(i, 0) for i in ids[train].tolist()], dtype=np.int64),
     )  # fmt: skip
 
 
@@ -77,6 +89,7 @@ def intersect(one: ExemplarSet, other: ExemplarSet) -> tuple[ExemplarSet, Exempl
     return first, replace(
         second,
         train=replace(second.train, labels=first.train.labels, families=first.train.families),
+        condensed_by=first.condensed_by,
         descriptions=replace(second.descriptions, labels=first.descriptions.labels),
         generation=generation,
     )

@@ -9,10 +9,17 @@ from django.test import Client
 from django.urls import reverse
 
 from marketplace_ai.adapter import JobAdapter
-from marketplace_ai.models import Category, Exemplar, ExemplarSource, ExemplarState, JobPosting
+from marketplace_ai.models import (
+    Category,
+    ClassifierVersion,
+    Exemplar,
+    ExemplarSource,
+    ExemplarState,
+    JobPosting,
+)
 from marketplace_ai.text.normalize import digest
 
-from .factories import exemplar, messages_of, staff
+from .factories import encoder, exemplar, messages_of, staff
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +121,31 @@ def test_quarantine_and_back(admin_client: Client, catalog: dict[str, Category])
     assert "its category was deleted" in told[1]
     assert Exemplar.objects.get(state=ExemplarState.ACTIVE) == good
     assert b"plen (deleted)" in admin_client.get(reverse(LIST)).content
+
+
+def test_those_that_do_not_vote_are_shown_found_and_let_vote_again(
+    admin_client: Client, catalog: dict[str, Category]
+) -> None:
+    version = ClassifierVersion.objects.create(
+        encoder=encoder(), artifact=b"", target_precision=0.97, confidence_level=0.95,
+        calibrated_on="exemplars", exemplar_generation=0,
+    )  # fmt: skip
+    votes = exemplar("Male stue", catalog["maling"])
+    teaches = exemplar("Male gang", catalog["maling"], condensed_by=version)
+
+    def shown(**filters: str) -> str:
+        return admin_client.get(reverse(LIST), filters).content.decode()
+
+    assert shown().count("teaches, does not vote</span>") == 1
+    assert ("Male stue" in shown(vote="votes"), "Male gang" in shown(vote="votes")) == (True, False)
+    assert "Male stue" not in shown(vote="teaches")
+    assert "Male gang" in shown(vote="teaches")
+    assert "Condensed by version" in admin_client.get(page(teaches)).content.decode()
+    data = {"action": "restore", "_selected_action": [votes.pk, teaches.pk]}
+    told = messages_of(admin_client.post(reverse(LIST), data, follow=True))
+    assert told == ["1 exemplar votes again."]
+    teaches.refresh_from_db()
+    assert not teaches.is_condensed
 
 
 def test_one_of_a_deleted_category_votes_again_with_another(

@@ -103,3 +103,11 @@ def test_looking_by_rare_ngrams_finds_what_a_comparison_of_all_pairs_finds() -> 
     found = near_duplicates._links(grams, grams).toarray()
     assert plain.sum() > 1.2 * len(texts)
     np.testing.assert_array_equal(found, plain)
+
+
+def test_only_texts_within_one_part_are_joined() -> None:
+    texts = ["Male stue i Oslo", "male stue i oslo!", "Male stue i Oslo", "Bytte kran"]
+    together = near_duplicate_groups(texts)
+    assert len(set(together[:3].tolist())) == 1
+    apart = near_duplicate_groups(texts, np.array([0, 0, 1, 1]))
+    assert apart[0] == apart[1] != apart[2]
