@@ -14,11 +14,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from . import (
     assessment,
+    by_time,
     catalogue,
     cold,
     condensing,
     encoding,
     exact,
+    labels_next,
     life,
     life_designs,
     open_set,
@@ -63,6 +65,8 @@ def benchmarks() -> list[Benchmark]:
         open_set,
         tuned,
         assessment,
+        by_time,
+        labels_next,
         condensing,
     )
     return list(chain.from_iterable(part.benchmarks() for part in parts))

@@ -98,6 +98,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# What ``celery --app config beat`` sends: fit again when that is due.
+CELERY_BEAT_SCHEDULE = {
+    "refit": {"task": "marketplace_ai.refit", "schedule": 3600.0, "options": {"expires": 3600}},
+}
 
 MARKETPLACE_AI_ENCODER = os.environ.get("MARKETPLACE_AI_ENCODER", "bundled")
 MARKETPLACE_AI_CACHE_DIR = os.environ.get("MARKETPLACE_AI_CACHE_DIR", "~/.cache/marketplace_ai")

@@ -91,6 +91,21 @@ def check_drain_queues(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register("marketplace_ai")
+def check_refit_activates(**kwargs: Any) -> list[CheckMessage]:
+    """E010: neither True nor False: the text "False" would activate."""
+    value: object = conf.conf.refit_activates
+    if isinstance(value, bool):
+        return []
+    return [
+        Error(
+            f"{conf.PREFIX}REFIT_ACTIVATES is {value!r}.",
+            hint="It must be True, or False if refits should only propose.",
+            id="marketplace_ai.E010",
+        )
+    ]
+
+
 #: Settings of time, and whether they may be 0.
 _TIMES = {
     "lease_seconds": False,

@@ -91,6 +91,11 @@ class Conf:
     audit_sample_rate = Setting(
         0.01, "Share of all postings that a person audits, drawn at random; 0 for none."
     )
+    refit_activates = Setting(
+        True,
+        "A refit activates the version that it fitted where the comparison allows; False: it only "
+        "proposes it.",
+    )
     drain_queues = Setting[Sequence[str] | None](
         None,
         "Names of Celery queues: only Celery workers that consume one of them keep a queue worker "

@@ -3,7 +3,7 @@
 A host with its own models adds ``JobAdminMixin`` and ``CategoryAdminMixin`` to their admins.
 """
 
-from . import audits, automation, categories, decisions, exemplars, postings, queue
+from . import audits, automation, categories, decisions, exemplars, postings, queue, refits
 from .category_admin import CategoryAdminMixin
 from .encoders import encoder_admin
 from .job_admin import JobAdminMixin
@@ -19,4 +19,5 @@ __all__ = [
     "exemplars",
     "postings",
     "queue",
+    "refits",
 ]

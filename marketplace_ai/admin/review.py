@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.adapter import get_adapter
-from marketplace_ai.models import Decision, get_job_model
+from marketplace_ai.models import Decision, ReviewRank, get_job_model
 
 from . import bulk_review
 from .base import ReadOnlyAdmin, may_answer, visible
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 #: The mark in an address that says: after the answer, go on to the next one.
 REVIEWING = "_review"
+#: Its value where the next one is that which teaches most, not the one that has waited longest.
+BY_RANK = "rank"
+#: By this the list is ordered then.
+RANK = "review_rank__rank"
 #: Waiting decisions counted for the index; beyond it the number is of no use to anyone.
 LARGEST_NUMBER = 1000
 
@@ -47,35 +51,70 @@ def review_url(site: AdminSite) -> str:
 
 
 def after_review(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """The posting that has waited longest of those after the one just answered."""
+    """The posting that has waited longest of those after the one just answered or, where the list
+    was opened by rank, the one that teaches most."""
     try:
         seen = int(request.POST.get("seen") or 0)
     except ValueError:
         seen = 0
     waiting = visible(site, request, Decision.objects.in_review())
     waiting = waiting.order_by("pk").only("pk", "posting_id")
-    following = waiting.filter(pk__gt=seen).first() or waiting.first()
+    following, mark = None, "1"
+    if request.GET.get(REVIEWING) == BY_RANK:
+        following, mark = _next_ranked(waiting, seen), BY_RANK
+    following = following or waiting.filter(pk__gt=seen).first() or waiting.first()
     url = admin_url(site, get_job_model(), "change", following.posting_id) if following else None
     if url is None:
         return HttpResponseRedirect(review_url(site))
-    return HttpResponseRedirect(f"{url}?{REVIEWING}=1")
+    return HttpResponseRedirect(f"{url}?{REVIEWING}={mark}")
+
+
+def _next_ranked(waiting: Any, seen: int) -> Decision | None:
+    """The waiting decision whose rank follows that of the one just answered; else the first."""
+    ranked = waiting.filter(review_rank__isnull=False).order_by(RANK)
+    answered = ReviewRank.objects.filter(decision_id=seen).values("rank")
+    found: Decision | None = ranked.filter(review_rank__rank__gt=answered).first()
+    return found or ranked.first()
 
 
 class ReviewList(ChangeList):
     """Leads to the posting, where the matches and the buttons are."""
 
+    #: When the order was computed by which the list is shown; None where it is another one.
+    ranked_at: Any = None
+    is_by_rank = False
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:
+        ordering = super().get_ordering(request, queryset)
+        self.is_by_rank = ordering[0] == RANK
+        return (RANK, "pk") if self.is_by_rank else ordering
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if self.is_by_rank:
+            first = next(iter(self.result_list), None)
+            self.ranked_at = getattr(getattr(first, "review_rank", None), "ranked_at", None)
+
+    @property
+    def rank_column(self) -> int:
+        """The number by which an address orders by rank."""
+        return list(self.list_display).index("rank_shown")
+
     def url_for_result(self, result: Any) -> str:
         url = admin_url(self.model_admin.admin_site, get_job_model(), "change", result.posting_id)
-        return f"{url}?{REVIEWING}=1" if url else super().url_for_result(result)
+        mark = BY_RANK if self.is_by_rank else "1"
+        return f"{url}?{REVIEWING}={mark}" if url else super().url_for_result(result)
 
 
 class ReviewQueue(ReadOnlyAdmin):
     """A second list of decisions, not registered: what waits, oldest first."""
 
-    list_display = ("posting_text", "proposal", "probability_shown", "needed", "decided_at")
-    list_select_related = ("posting", "category")
+    list_display = (
+        "posting_text", "proposal", "probability_shown", "needed", "decided_at", "rank_shown",
+    )  # fmt: skip
+    list_select_related = ("posting", "category", "review_rank")
     ordering = ("pk",)
-    sortable_by = ("probability_shown", "decided_at")
+    sortable_by = ("probability_shown", "decided_at", "rank_shown")
     change_list_template = "admin/marketplace_ai/review_change_list.html"
     search_help_text = _("By posting or proposed category.")
     actions = ("confirm_proposed", "answer_none")
@@ -113,6 +152,11 @@ class ReviewQueue(ReadOnlyAdmin):
     @admin.display(description=_("threshold"))
     def needed(self, decision: Decision) -> Any:
         return percent(decision.threshold) or _("no guarantee")
+
+    @admin.display(description=_("teaches most"), ordering=RANK, empty_value=NOTHING)
+    def rank_shown(self, decision: Decision) -> Any:
+        ranked = getattr(decision, "review_rank", None)
+        return ranked.rank if ranked else None
 
     @admin.action(description=_("Confirm the proposed category"), permissions=["answer"])
     def confirm_proposed(self, request: HttpRequest, queryset: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from marketplace_ai.evaluation import time_output
 from marketplace_ai.text.bad_rows import MAX_LISTED
 
 from .assess import Assessment
@@ -25,6 +26,7 @@ def as_json(found: Assessment) -> dict[str, Any]:
         "first_choice": _first_choice(found.first_choice),
         "first_choice_held_out": _first_choice(found.first_choice_held_out),
         "coverages": [_coverage(each, found.workload) for each in found.coverages],
+        "by_time": None if found.by_time is None else time_output.as_json(found.by_time),
         "workload": None if found.workload is None else asdict(found.workload),
         "suspected_labels": _listed([asdict(each) for each in found.suspects]),
         "confused_pairs": _listed([asdict(each) for each in found.pairs]),

@@ -14,6 +14,7 @@ from marketplace_ai.classifier.families import find_families
 from marketplace_ai.classifier.near_duplicates import near_duplicate_groups
 from marketplace_ai.encoding.progress import Progress, silent
 from marketplace_ai.evaluation.confusions import ConfusedPair, confused_pairs
+from marketplace_ai.evaluation.time_figures import TimeFigures
 from marketplace_ai.guarantee.target import DEFAULT_TARGET, Target
 from marketplace_ai.text.contradictions import Contradiction
 from marketplace_ai.text.labeled_csv import LabeledRows
@@ -23,6 +24,7 @@ from .categories import CategoryFigures, category_figures
 from .checks import check_families, check_labels, check_older
 from .coverage import PRECISIONS, TargetCoverage, cover
 from .first_choice import FirstChoice, count_first_choice
+from .over_time import look_over_time
 from .predictions import RowPredictions, predict_rows
 from .repeats import Repeats, find_repeats
 from .savings import Workload, find_workload
@@ -40,7 +42,8 @@ class Assessment:
     ``families`` counts the kin among them once. ``held_out`` of them judge what was fitted on the
     others: the newest, since ``since``, or a draw (None); ``newcomers`` of these have a category
     that none of the others has. ``without_category`` rows fit none. ``blank`` are the places of
-    rows that say nothing. ``coverages`` are by target precision, the lowest first.
+    rows that say nothing. ``coverages`` are by target precision, the lowest first. ``by_time`` says
+    how past fits did at later rows; ``untimed`` why that is None, "" where there are no dates.
     """
 
     rows: int
@@ -52,6 +55,8 @@ class Assessment:
     first_choice: FirstChoice
     first_choice_held_out: FirstChoice
     coverages: Sequence[TargetCoverage]
+    by_time: TimeFigures | None
+    untimed: str
     suspects: Sequence[SuspectedLabel]
     pairs: Sequence[ConfusedPair]
     categories: Sequence[CategoryFigures]
@@ -104,11 +109,12 @@ def assess(
     with progress("Fitting on all", len(read)) as advance:
         final = Classifier.fit(texts, seed=seed)
         advance(len(read))
-    return _count(rows, read, found, final, split, families, by_text, blank, per_month, seconds)
+    by_time = look_over_time(read, texts, families, seed, progress)
+    workload = find_workload(per_month, seconds, rows.dates)
+    return _count(read, found, final, split, families, by_text, blank, by_time, workload)
 
 
 def _count(
-    rows: LabeledRows,
     read: LabeledRows,
     found: RowPredictions,
     final: Classifier,
@@ -116,8 +122,8 @@ def _count(
     families: npt.NDArray[np.intp],
     by_text: npt.NDArray[np.intp],
     blank: Sequence[object],
-    per_month: float | None,
-    seconds: float,
+    by_time: tuple[TimeFigures | None, str],
+    workload: Workload | None,
 ) -> Assessment:
     names = [found.classes[code] for code in found.first_choice]
     right = _right(read, names)
@@ -140,13 +146,15 @@ def _count(
         first_choice=count_first_choice(read, of_category, families, np.ones(len(read), np.bool_)),
         first_choice_held_out=count_first_choice(read, of_category, families, held_out),
         coverages=[each for each, _ in covered],
+        by_time=by_time[0],
+        untimed=by_time[1],
         suspects=suspects,
         pairs=_pairs(read, found),
         categories=category_figures(read.labels, right, covered[usual][1], suspected),
         repeats=find_repeats(by_text, read.texts, read.labels),
         contradictions=read.contradictions(),
         blank=blank,
-        workload=find_workload(per_month, seconds, rows.dates),
+        workload=workload,
     )
 
 

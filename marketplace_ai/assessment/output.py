@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from marketplace_ai.evaluation import time_output
 from marketplace_ai.evaluation.output import percent
 from marketplace_ai.text.bad_rows import places
 from marketplace_ai.text.contradictions import shortened
@@ -24,6 +25,8 @@ def lines(found: Assessment, unit: str) -> Iterator[str]:
     for each in found.coverages:
         yield _coverage_line(each, found.workload)
     yield _assumption(found.workload)
+    yield ""
+    yield from _by_time(found)
     yield ""
     yield from _labels(found, unit)
     yield from _categories(found)
@@ -73,6 +76,15 @@ def _assumption(workload: Workload | None) -> str:
         f"Hours: of {workload.per_month:,.0f} postings a month ({source}), each of which takes a "
         f"person {workload.seconds:g} seconds unless it is automatic."
     )
+
+
+def _by_time(found: Assessment) -> Iterator[str]:
+    if found.by_time is not None:
+        yield from time_output.lines(found.by_time)
+    elif found.untimed:
+        yield f"By time: {found.untimed}"
+    else:
+        yield "By time: no posting has a date; --date COLUMN names the column that has one."
 
 
 def _labels(found: Assessment, unit: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from . import wording
 from .assess import Assessment
 from .coverage import TargetCoverage
 from .savings import Workload
+from .time_section import time_section
 from .wording import number, percent
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -72,6 +73,7 @@ def render(found: Assessment, setting: Setting) -> str:
         "measured": wording.measured(found),
         "coverages": [_coverage(each, found.workload) for each in found.coverages],
         "assumption": wording.assumption(found.workload),
+        "by_time": None if found.by_time is None else time_section(found.by_time),
         "out_of_scope": wording.out_of_scope(found),
         "suspects": [
             {

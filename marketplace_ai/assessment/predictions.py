@@ -11,6 +11,7 @@ from marketplace_ai.classifier import Classifier, LabeledTexts
 from marketplace_ai.classifier.exemplar_model import Classes
 from marketplace_ai.classifier.linear_heads import to_class_ids
 from marketplace_ai.classifier.predict import choice_probabilities
+from marketplace_ai.evaluation.fit_scores import score_new_rows
 
 from .split import Split
 
@@ -50,10 +51,7 @@ def predict_rows(rows: LabeledTexts, split: Split, seed: int = 0) -> RowPredicti
     if found is None:
         raise AssertionError("a classifier that was just fitted has its out-of-fold predictions")
     none = classifier.classes.index(None)
-    index = classifier.exemplar_model.index(older)
-    scores = classifier.calibration.scores(
-        classifier.exemplar_model.score_rows(index, held_out), none
-    )
+    scores = score_new_rows(classifier, older, held_out)
     order = np.argsort(np.concatenate([split.older, split.held_out]))
     pooled = np.concatenate([found.pooled, scores.pooled])[order]
     first_choice = np.concatenate([found.first_choice, scores.first_choice])[order]

@@ -13,6 +13,7 @@ from marketplace_ai.doctor import (
     condensing,
     encoders,
     queue,
+    refits,
     schema,
     services,
     workers,
@@ -30,6 +31,7 @@ CHECKS: list[Callable[[], Iterator[Finding]]] = [
     *classifier.CHECKS,
     *condensing.CHECKS,
     *audit.CHECKS,
+    *refits.CHECKS,
 ]
 
 

@@ -21,26 +21,30 @@ def share(right: int, of: int) -> float | None:
     return right / of if of else None
 
 
-def interval(right: float, n: float) -> tuple[float, float]:
-    """Exact two-sided 95% interval of a share (Clopper and Pearson, 1934).
+def interval(right: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of a share (Clopper and Pearson, 1934), 95% unless said otherwise.
 
     ``n`` need not be whole: rows that repeat each other count as fewer (``effective_rows``).
     """
-    low = float(beta.ppf(0.025, right, n - right + 1)) if right else 0.0
-    high = float(beta.ppf(0.975, right + 1, n - right)) if right < n else 1.0
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, right, n - right + 1)) if right else 0.0
+    high = float(beta.ppf(1 - tail, right + 1, n - right)) if right < n else 1.0
     return low, high
 
 
-def effective_rows(families: npt.NDArray[np.intp]) -> float:
+def effective_rows(families: npt.NDArray[np.intp], weights: Floats | None = None) -> float:
     """How many independent rows are worth as much as these, numbered by family (n,).
 
-    Kish (1965), where all of a family would come out alike: n² by the sum of squared sizes.
+    Kish (1965), where all of a family would come out alike: n² by the sum of squared sizes. Rows
+    count as much as their ``weights`` (n,), or alike (None).
 
     >>> effective_rows(np.array([0, 1, 2])), effective_rows(np.array([0, 0, 0, 0]))
     (3.0, 1.0)
     """
-    sizes = np.unique(families, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
+    if not len(families):
+        return 0.0
+    sizes = np.bincount(np.unique(families, return_inverse=True)[1], weights)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ def percent(share: float | None) -> str:
 
 def notes(figures: Figures) -> Iterator[str]:
     """What a reader of the figures must know, a sentence each."""
+    if cut := figures.get("by_time", {}).get("since"):
+        yield f"The test rows are those since {cut[:10]}; the fit learned what came before."
     if figures["calibrated_on"] == "exemplars":
         yield (
             "Probabilities and thresholds were cross-fitted on the training rows, for want of "

@@ -11,11 +11,13 @@ from typing import Any
 from django.template import Context, Engine
 from django.utils.safestring import mark_safe
 
+from . import time_chart, time_output
 from .confusions import confused_pairs
 from .evaluate import Evaluation
 from .figures import ScoredRow, first_choice_probabilities
 from .metrics import bins, coverage_curve
 from .output import BASELINES, guarantee_sentence, notes, percent
+from .time_figures import TimeFigures
 from .whole_file import unwritable, write_whole
 
 HTML = "report.html"
@@ -23,6 +25,13 @@ JSON = "results.json"
 #: Most confused pairs, worst rows, and matches of one row that are shown.
 PAIRS, WORST, MATCHES = 25, 40, 5
 TEMPLATE = Path(__file__).with_name("report.html")
+TIME_WORDS = time_chart.Words(
+    title="First choice, automatic share and precision by the months since the fit",
+    first_choice="first choice correct",
+    automatic="automatic",
+    precision="of these correct",
+    months="months since the fit",
+)
 
 Figures = Mapping[str, Any]
 
@@ -44,16 +53,18 @@ def check(folder: Path) -> None:
         raise ReportError(f"--report {folder}: {there} cannot be written. Name another folder.")
 
 
-def write(folder: Path, result: Evaluation, figures: Figures) -> None:
+def write(
+    folder: Path, result: Evaluation, figures: Figures, by_time: TimeFigures | None = None
+) -> None:
     """``report.html`` and ``results.json`` into ``folder``; each appears whole or not at all."""
-    html = render(result, figures)
+    html = render(result, figures, by_time)
     data = json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / HTML, html)
     write_whole(folder / JSON, data)
 
 
-def render(result: Evaluation, figures: Figures) -> str:
+def render(result: Evaluation, figures: Figures, by_time: TimeFigures | None = None) -> str:
     """The page; every text that came from a file is escaped by the template."""
     from . import plots  # the only part that needs matplotlib
 
@@ -77,6 +88,7 @@ def render(result: Evaluation, figures: Figures) -> str:
                 (finn["coverage"], finn["precision"]) if finn.get("coverage") else None,
             )
         ),
+        "by_time": None if by_time is None else _by_time(by_time),
         "pairs": confusions(result.rows),
         "kinds": _kinds(figures),
         "worst": [_shown(row, result) for row in worst(result.rows)],
@@ -87,6 +99,28 @@ def render(result: Evaluation, figures: Figures) -> str:
     # An engine of its own: the page must not hang on how a host configured its templates.
     template = Engine().from_string(TEMPLATE.read_text(encoding="utf-8"))
     return str(template.render(Context(context, use_l10n=False)))
+
+
+def _by_time(found: TimeFigures) -> dict[str, Any]:
+    return {
+        "chart": mark_safe(time_chart.draw(found, TIME_WORDS, percent)),  # noqa: S308 - escaped
+        "cuts": ", ".join(f"{fit.cut:%Y-%m-%d}" for fit in found.fits),
+        "target": f"{found.target.precision:.0%}",
+        "conclusion": time_output.conclusion(found),
+        "periods": [
+            {
+                "months": each.period,
+                "n": each.rows,
+                "accuracy": percent(each.first_choice.share),
+                "change": time_output.change(each.first_choice_change),
+                "coverage": percent(each.automatic.share),
+                "precision": time_output.with_interval(each.precision),
+                "support": each.precision.supports(found.target) or "-",
+                "new": percent(each.new_category.share),
+            }
+            for each in found.periods
+        ],
+    }
 
 
 def confusions(rows: Sequence[ScoredRow]) -> list[dict[str, Any]]:

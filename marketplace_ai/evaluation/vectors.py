@@ -55,7 +55,8 @@ def encode(
     kept_in: Path | None = None,
     progress: Progress = silent,
 ) -> list[EncodedRows]:
-    """The files' rows with vectors; equal texts are encoded once.
+    """The files' rows with vectors; equal texts are encoded once, and a file that is there twice is
+    the same object twice.
 
     ``kept_in``: a folder with the vectors of earlier runs, to which new ones are added.
     TableError names the line of a text that the encoder refuses; EncoderError where it
@@ -85,10 +86,13 @@ def encode(
         if kept_in is not None:
             _save(kept_in, encoder, known)
     empty = np.zeros((0, encoder.dimension), dtype=np.float32)
-    return [
-        EncodedRows(rows, np.stack([known[digest(text)] for text in rows.texts]) if rows else empty)
+    encoded = {
+        id(rows): EncodedRows(
+            rows, np.stack([known[digest(text)] for text in rows.texts]) if rows else empty
+        )
         for rows in files
-    ]
+    }
+    return [encoded[id(rows)] for rows in files]
 
 
 def encode_inputs(
@@ -100,6 +104,8 @@ def encode_inputs(
 ) -> list[EncodedRows]:
     """``inputs.files`` with the vectors that a worker would have: exemplars' by the reference
     encoder of ``encoder``, postings' by ``encoder``. For the rest see ``encode``."""
+    if encoder.reference_encoder is encoder:
+        return encode(encoder, inputs.files, kept_in=kept_in, progress=progress)
     exemplars, *postings = inputs.files
     return [
         *encode(encoder.reference_encoder, [exemplars], kept_in=kept_in, progress=progress),

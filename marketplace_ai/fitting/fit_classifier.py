@@ -46,6 +46,7 @@ def fit(
     progress: Callable[[int], None],
     force: bool = False,
     dry_run: bool = False,
+    activate: bool = True,
     condensed: create.CondensedIds | None = None,
 ) -> ClassifierVersion:
     """Fit a classifier version, and activate it unless it fails a check of the comparison.
@@ -69,6 +70,7 @@ def fit(
         target=target,
         force=force,
         dry_run=dry_run,
+        activate=activate,
         condensed=condensed,
     )
     if version.is_active and is_active:

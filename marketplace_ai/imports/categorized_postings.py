@@ -12,7 +12,7 @@ from marketplace_ai.db.alias import alias
 from marketplace_ai.imports.common import categories_by_key
 from marketplace_ai.models import Decision
 from marketplace_ai.text.bad_rows import BadRows
-from marketplace_ai.text.date_cells import without_zone
+from marketplace_ai.text.date_forms import without_zone
 from marketplace_ai.text.labeled_csv import LabeledRows
 from marketplace_ai.text.labeled_notes import tell_notes
 from marketplace_ai.text.table_error import TableError

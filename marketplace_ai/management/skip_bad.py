@@ -21,6 +21,6 @@ def add_skip_bad(parser: CommandParser) -> None:
 
 def refuse(error: Exception, options: dict[str, Any]) -> NoReturn:
     """Exit with code 2, and say where ``--skip-bad`` would help."""
-    if isinstance(error, BadRowsError) and not options["skip_bad"]:
+    if isinstance(error, BadRowsError) and error.leaves_rows and not options["skip_bad"]:
         usage_error(f"{error} (--skip-bad takes the other rows.)")
     usage_error(str(error))

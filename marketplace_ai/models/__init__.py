@@ -11,6 +11,8 @@ from .heartbeat import WorkerHeartbeat
 from .job_posting import JobPosting
 from .promotion import Promotion, PromotionKind
 from .queue import ChangeKind, PostingChange, Priority, QueuedPosting
+from .refit import Refit, RefitOutcome, RefitTrigger
+from .review_rank import ReviewRank
 from .shadow import ShadowDecision
 from .swapped import get_category_model, get_job_model
 from .table_scan import ScanPurpose, TableScan
@@ -38,6 +40,10 @@ __all__ = [
     "Promotion",
     "PromotionKind",
     "QueuedPosting",
+    "Refit",
+    "RefitOutcome",
+    "RefitTrigger",
+    "ReviewRank",
     "ScanPurpose",
     "ShadowDecision",
     "TableScan",

@@ -51,6 +51,7 @@ FOREIGN_KEYS = (
     ForeignKey("QueuedPosting", "posting", "CASCADE"),
     ForeignKey("Decision", "posting", "CASCADE"),
     ForeignKey("Decision", "category", "SET NULL"),
+    ForeignKey("ReviewRank", "decision", "CASCADE"),
     ForeignKey("ShadowDecision", "posting", "CASCADE"),
     ForeignKey("AuditedPosting", "posting", "SET NULL"),
     ForeignKey("AuditedPosting", "category", "SET NULL"),

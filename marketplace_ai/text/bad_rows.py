@@ -26,7 +26,12 @@ AnyRow = TypeVar("AnyRow", bound=_Numbered)
 
 
 class BadRowsError(TableError):
-    """Rows that cannot be used; the message names them, and ``--skip-bad`` would skip them."""
+    """Rows that cannot be used; the message names them. ``leaves_rows``: there are good ones, which
+    are left if these are skipped."""
+
+    def __init__(self, message: str, *, leaves_rows: bool = True) -> None:
+        super().__init__(message)
+        self.leaves_rows = leaves_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,10 @@ class BadRows:
         """
         bad = sorted(self.reasons.items(), key=lambda item: _order(item[0]))
         if bad and (not self.skip or len(bad) >= self.total):
-            raise BadRowsError(_sentences(self.source, self.unit, bad, self.total))
+            raise BadRowsError(
+                _sentences(self.source, self.unit, bad, self.total),
+                leaves_rows=len(bad) < self.total,
+            )
         found = LeftOut(self.source, self.total, bad, self.blank, self.unit)
         found.tell()
         return found

@@ -173,8 +173,8 @@ def _wanted_columns(
     missing = [name for name in required if name not in header]
     if missing:
         raise TableError(
-            f"{path}: the column {missing[0]!r} is missing. The first line must name the "
-            f"columns {', '.join(required)}; it names {', '.join(header) or 'none'}."
+            f"{path}: the column {missing[0]!r} is missing. The first line must name "
+            f"{', '.join(required)}; it names {', '.join(header) or 'none'}."
         )
     wanted = [name for name in dict.fromkeys((*required, *optional)) if name in header]
     twice = [name for name in wanted if header.count(name) > 1]

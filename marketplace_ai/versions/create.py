@@ -44,6 +44,7 @@ def fit_version(
     target: Target = DEFAULT_TARGET,
     force: bool = False,
     dry_run: bool = False,
+    activate: bool = True,
     condensed: CondensedIds | None = None,
 ) -> ClassifierVersion:
     """Fit a classifier for an encoder, compare it with the active version, save and activate it.
@@ -55,6 +56,7 @@ def fit_version(
         target: the precision and the confidence level asked for.
         force: activate it even if it fails a check of the comparison.
         dry_run: store nothing; the version that is returned has no key.
+        activate: False stores it, compared, and leaves the active version.
         condensed: the exemplars that shall not vote from this version on, which are marked so if
             it is activated; None: those that do not vote already.
 
@@ -77,7 +79,7 @@ def fit_version(
     if dry_run:
         return version
     activation.save(version, classifier, exemplars.train)
-    if force or not report.failed_checks:
+    if activate and (force or not report.failed_checks):
         # Together: no version decides with other votes than it was fitted with.
         with transaction.atomic(using=alias()):
             if condensed is not None:

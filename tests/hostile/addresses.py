@@ -20,13 +20,14 @@ from marketplace_ai.models import (
     Exemplar,
     JobPosting,
     QueuedPosting,
+    Refit,
 )
 
 MODELS: dict[str, type[Any]] = {
     f"{model._meta.app_label}/{model._meta.model_name}": model
     for model in (
         AuditedPosting, AutomationStop, Category, ClassifierVersion, Decision, Encoder, Exemplar,
-        Group, JobPosting, QueuedPosting, User,
+        Group, JobPosting, QueuedPosting, Refit, User,
     )
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ def full(exemplars: None, settings: Any) -> None:
     first = Encoder.objects.get().name
     candidate()
     call("activate_encoder", "small")
-    fit()
+    call("refit")
     call("activate_encoder", first, dry_run=True)
     user = User.objects.create_user("someone")
     Group.objects.create(name="some")

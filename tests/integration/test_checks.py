@@ -56,6 +56,14 @@ def test_e009_queues_that_are_no_list_of_names(settings: Any, queues: object) ->
     assert not [m for m in check_messages() if m.id == "marketplace_ai.E009"]
 
 
+def test_e010_a_text_that_would_activate(settings: Any) -> None:
+    settings.MARKETPLACE_AI_REFIT_ACTIVATES = "False"
+    message = only(check_messages(), "E010")
+    assert message.msg == "MARKETPLACE_AI_REFIT_ACTIVATES is 'False'."
+    settings.MARKETPLACE_AI_REFIT_ACTIVATES = False
+    assert not [m for m in check_messages() if m.id == "marketplace_ai.E010"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

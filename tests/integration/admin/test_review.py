@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from marketplace_ai.admin.postings import JobPostingAdmin
@@ -16,6 +18,7 @@ from marketplace_ai.models import (
     JobPosting,
     Outcome,
 )
+from marketplace_ai.review import ranks
 
 from .factories import decide, messages_of
 
@@ -244,3 +247,66 @@ def test_an_answer_that_fails_with_the_form_saves_nothing_and_says_why(
     assert messages_of(response) == ["The category does not exist any more."]
     posting.refresh_from_db()
     assert (posting.title, posting.category) == ("Male stue og gang", None)
+
+
+# -- what teaches most first -------------------------------------------------------------
+
+
+@pytest.fixture
+def ranked(painting: Category) -> list[JobPosting]:
+    """Four postings that wait; the third teaches most, then the first; the others have no rank."""
+    jobs = [JobPosting.objects.create(title=title) for title in ("En", "To", "Tre", "Fire")]
+    decisions = [decide(job, painting) for job in jobs]
+    ranks.store([decisions[2].pk, decisions[0].pk])
+    return jobs
+
+
+def test_what_teaches_most_comes_first_and_what_has_no_rank_last_with_the_oldest_first(
+    admin_client: Client, ranked: list[JobPosting]
+) -> None:
+    oldest = admin_client.get(reverse(REVIEW))
+    assert [d.posting.title for d in oldest.context["cl"].result_list] == [
+        "En",
+        "To",
+        "Tre",
+        "Fire",
+    ]
+    column = oldest.context["cl"].rank_column
+    assert f'href="?o={column}"' in oldest.content.decode()
+    response = admin_client.get(reverse(REVIEW), {"o": column})
+    titles = [d.posting.title for d in response.context["cl"].result_list]
+    assert titles == ["Tre", "En", "To", "Fire"]
+    assert f'href="{page(ranked[2])}?_review=rank"' in response.content.decode()
+    assert "as plan_labels found 0" in response.content.decode()
+
+
+def test_the_order_costs_no_query_more(admin_client: Client, ranked: list[JobPosting]) -> None:
+    url = reverse(REVIEW)
+    admin_client.get(url)
+    with CaptureQueriesContext(connection) as oldest:
+        column = admin_client.get(url).context["cl"].rank_column
+    with CaptureQueriesContext(connection) as by_rank:
+        admin_client.get(url, {"o": column})
+    assert len(by_rank) == len(oldest)
+
+
+def test_an_answer_leads_to_what_teaches_most_next(
+    admin_client: Client, ranked: list[JobPosting]
+) -> None:
+    def confirm(job: JobPosting) -> str:
+        data = {"seen": current(job).pk, "answer": "confirm"}
+        return str(admin_client.post(answer_url(job) + "?_review=rank", data)["Location"])
+
+    assert confirm(ranked[2]) == page(ranked[0]) + "?_review=rank"
+    assert confirm(ranked[0]) == page(ranked[1]) + "?_review=rank"
+    assert confirm(ranked[1]) == page(ranked[3]) + "?_review=rank"
+    assert confirm(ranked[3]) == reverse(REVIEW)
+
+
+def test_without_a_stored_order_the_list_says_how_to_get_one(
+    admin_client: Client, painting: Category
+) -> None:
+    decide(JobPosting.objects.create(title="En"), painting)
+    column = admin_client.get(reverse(REVIEW)).context["cl"].rank_column
+    shown = admin_client.get(reverse(REVIEW), {"o": column}).content.decode()
+    assert "run plan_labels --store" in shown

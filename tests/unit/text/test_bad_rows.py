@@ -211,3 +211,13 @@ def test_a_parent_that_another_file_contradicts_is_a_bad_row(tmp_path: Path) -> 
     )
     inputs = read_inputs(*files, skip_bad=True)
     assert (list(inputs.test.texts), inputs.parents) == (["z"], {"a": "p", "b": None})
+
+
+@pytest.mark.parametrize(("total", "leaves_rows"), [(2, False), (3, True)])
+def test_skipping_is_a_cure_only_where_good_rows_are_left(total: int, leaves_rows: bool) -> None:
+    bad = BadRows("a.csv", total=total)
+    bad.add(2, "wrong.")
+    bad.add(3, "wrong.")
+    with pytest.raises(BadRowsError) as caught:
+        bad.check()
+    assert caught.value.leaves_rows == leaves_rows
