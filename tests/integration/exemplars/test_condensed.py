@@ -128,6 +128,14 @@ def test_a_refit_keeps_the_votes_that_are_left(answers: None) -> None:
     assert votes() == everyone() - left
 
 
+def test_exemplars_that_lost_or_got_back_a_vote_are_no_new_ones_for_a_refit(answers: None) -> None:
+    from marketplace_ai.refitting.read_state import _count_new
+
+    for undo in (False, True):
+        call("condense_exemplars", undo=undo)
+        assert _count_new(Exemplar.objects.labeled(), active(), None) == 0
+
+
 def test_an_answer_after_condensing_votes(answers: None, catalog: dict[str, Category]) -> None:
     call("condense_exemplars")
     posting = JobPosting.objects.create(title="Beise terrassen i Lillestrøm")
