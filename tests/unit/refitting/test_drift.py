@@ -31,6 +31,7 @@ def stream(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [100, 300])
 def test_no_more_false_alarms_than_stated(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # At a level that shows in 300 draws: 0.1 for each of both tests.
