@@ -19,6 +19,15 @@ logger = logging.getLogger(__name__)
 #: A worker waits no longer for rows that others hold.
 LOCK_TIMEOUT = "200ms"
 
+# The first row that is changed locks the exemplars' generation, which others want who hold a row.
+LOCK = """
+SELECT FROM (
+    SELECT id FROM marketplace_ai_exemplar WHERE id = ANY(%(ids)s) OR condensed_by_id IS NOT NULL
+    ORDER BY id FOR UPDATE
+) AS locked
+"""
+LOCK_GENERATION = "SELECT value FROM marketplace_ai_exemplargeneration FOR UPDATE"
+
 # What was changed after it was chosen votes: it may have another label.
 CONDENSE = """
 UPDATE marketplace_ai_exemplar SET condensed_by_id = %(version)s
@@ -49,15 +58,22 @@ WHERE condensed_by_id IS NOT NULL AND is_none = %(is_none)s
 """
 
 
-def set_condensed(ids: Collection[int], version: int, generation: int) -> None:
+def set_condensed(ids: Collection[int], version: int, generation: int) -> tuple[int, int]:
     """Let exactly the exemplars ``ids`` be condensed: those that are not yet, by ``version``.
 
     ``generation``: the exemplars' when they were chosen; what changed since then keeps its vote.
+    Returns their generations before and after, which differ by this alone.
     """
     values: dict[str, Any] = {"ids": list(ids), "version": version, "generation": generation}
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
+        cursor.execute(LOCK, values)
+        cursor.execute(LOCK_GENERATION)
+        before = cursor.fetchone()
         cursor.execute(GIVE_BACK, values)
         cursor.execute(CONDENSE, values)
+        cursor.execute(LOCK_GENERATION)
+        after = cursor.fetchone()
+    return (before or (0,))[0], (after or (0,))[0]
 
 
 def revive_categories() -> int:
@@ -71,6 +87,7 @@ def revive_categories() -> int:
         return 0
     with transaction.atomic(using=alias()), connections[alias()].cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+        cursor.execute(LOCK, {"ids": []})
         for category, is_none in categories:
             cursor.execute(VOTE_AGAIN, {"category": category, "is_none": is_none})
             revived += cursor.rowcount

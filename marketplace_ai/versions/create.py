@@ -83,9 +83,17 @@ def fit_version(
         # Together: no version decides with other votes than it was fitted with.
         with transaction.atomic(using=alias()):
             if condensed is not None:
-                set_condensed(condensed.ids, version.pk, condensed.generation)
+                _condense(version, condensed)
             activation.set_active(version, expected=active)
     return version
+
+
+def _condense(version: ClassifierVersion, condensed: CondensedIds) -> None:
+    before, after = set_condensed(condensed.ids, version.pk, condensed.generation)
+    if before == version.exemplar_generation:
+        # Nothing else has changed since the fit: these are no new exemplars for it.
+        version.exemplar_generation = after
+        version.save(update_fields=["exemplar_generation"], using=alias())
 
 
 def train_classifier(

@@ -83,18 +83,16 @@ def test_the_rest_stays_stored_and_a_running_worker_follows(answers: None) -> No
     assert votes() == votes(worker)
 
 
-def test_a_second_time_changes_nothing(answers: None) -> None:
-    call("condense_exemplars")
-    before, version = condensed(), active()
-    assert "nothing changes" in call("condense_exemplars")
-    assert (condensed(), active()) == (before, version)
-
-
-def test_a_dry_run_stores_nothing(answers: None) -> None:
+def test_a_dry_run_stores_nothing_and_a_second_time_changes_nothing(answers: None) -> None:
     version = active()
     assert "are enough" in call("condense_exemplars", dry_run=True)
     assert (condensed(), active()) == (set(), version)
     assert ClassifierVersion.objects.count() == 1
+    call("condense_exemplars")
+    before, version = condensed(), active()
+    assert before
+    assert "nothing changes" in call("condense_exemplars")
+    assert (condensed(), active()) == (before, version)
 
 
 def test_undo_lets_exactly_all_vote_again(answers: None) -> None:
@@ -115,6 +113,7 @@ def test_an_older_version_decides_with_the_votes_that_it_was_fitted_with(answers
     worker = ModelLoader()
     call("condense_exemplars")
     newer, fewer = active(), votes(worker)
+    assert fewer == everyone() - condensed() != everyone()
     call("use_classifier", older.pk)
     assert votes(worker) == everyone()
     call("use_classifier", newer.pk)
@@ -127,6 +126,14 @@ def test_a_refit_keeps_the_votes_that_are_left(answers: None) -> None:
     fit()
     assert condensed() == left
     assert votes() == everyone() - left
+
+
+def test_exemplars_that_lost_or_got_back_a_vote_are_no_new_ones_for_a_refit(answers: None) -> None:
+    from marketplace_ai.refitting.read_state import _count_new
+
+    for undo in (False, True):
+        call("condense_exemplars", undo=undo)
+        assert _count_new(Exemplar.objects.labeled(), active(), None) == 0
 
 
 def test_an_answer_after_condensing_votes(answers: None, catalog: dict[str, Category]) -> None:
@@ -179,34 +186,29 @@ def teaching(answers: None) -> Exemplar:
     return row
 
 
-def test_another_label_votes(teaching: Exemplar, catalog: dict[str, Category]) -> None:
+def test_another_label_and_the_way_back_from_quarantine_give_the_vote_back(
+    teaching: Exemplar, catalog: dict[str, Category]
+) -> None:
+    other = Exemplar.objects.condensed().exclude(pk=teaching.pk).first()
+    assert other is not None
     Exemplar.objects.filter(pk=teaching.pk).update(category=catalog["plen"], category_key="plen")
-    teaching.refresh_from_db()
-    assert not teaching.is_condensed
-
-
-def test_one_that_was_quarantined_and_is_restored_votes(teaching: Exemplar) -> None:
     for state in (ExemplarState.QUARANTINED, ExemplarState.ACTIVE):
-        Exemplar.objects.filter(pk=teaching.pk).update(state=state)
-    assert teaching.pk in votes()
+        assert other.pk not in votes()
+        Exemplar.objects.filter(pk=other.pk).update(state=state)
+    assert {teaching.pk, other.pk} <= votes()
 
 
 def test_a_category_without_its_last_vote_gets_all_back(teaching: Exemplar) -> None:
     own = Exemplar.objects.labeled().filter(category=teaching.category_id)
     waiting = own.exclude(condensed_by=None).count()
+    others = condensed() - set(own.values_list("pk", flat=True))
     own.filter(condensed_by=None).delete()
-    others = set(Exemplar.objects.condensed().exclude(category_key="maling").values_list("pk"))
     assert revive_categories() == waiting
-    assert not own.exclude(condensed_by=None).exists()
-    left = set(Exemplar.objects.condensed().values_list("pk"))
-    assert left == others
+    assert condensed() == others
     assert revive_categories() == 0
-
-
-def test_a_worker_gives_them_back_by_itself(teaching: Exemplar) -> None:
-    own = Exemplar.objects.labeled().filter(category=teaching.category_id)
-    own.filter(condensed_by=None).delete()
-    assert teaching.pk in votes()
+    own.filter(pk=teaching.pk).update(condensed_by=active())
+    own.exclude(pk=teaching.pk).delete()
+    assert teaching.pk in votes()  # a worker does it by itself
 
 
 # -- what doctor says ----------------------------------------------------------------------
