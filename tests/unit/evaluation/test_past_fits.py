@@ -157,7 +157,7 @@ def test_the_later_rows_of_another_file_are_asked_about() -> None:
 
 
 def test_one_file_is_divided_so_that_the_newest_fifth_is_decided() -> None:
-    rows = encoded(stream(0, months=10))
+    rows = encoded(stream(0, months=10, each=5))
     looked = look_back(rows, rows, target=TARGET)
     assert looked.since == datetime(2025, 9, 1)
     assert [len(each) for each in looked.files] == [len(rows) * 8 // 10, len(rows) * 2 // 10]
