@@ -51,7 +51,7 @@ def lines(plan: LabelPlan) -> Iterator[str]:
     else:
         yield _waiting(plan)
     for number, each in enumerate(plan.postings[:LISTED], start=1):
-        sure = f"{each.category or 'no proposal'} {each.probability:.0%}"
+        sure = f"{each.category} {each.probability:.0%}" if each.category else "no proposal"
         yield f"{number:>4}  {sure:<34} {one_line(each.text)[:_TEXT]}  {url(each) or each.posting}"
     if len(plan.postings) > LISTED:
         yield f"      … and {len(plan.postings) - LISTED} more (--json, --csv)"
