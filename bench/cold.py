@@ -3,15 +3,17 @@ few confirmed postings; and how well all are, if none has an exemplar."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
 from marketplace_ai.classifier import Classifier, LabeledTexts
-from marketplace_ai.classifier.labeled import given_families
+from marketplace_ai.classifier.labeled import joined
+from marketplace_ai.guarantee.minimum_counts import MIN_EXEMPLARS_FOR_HEAD
 from marketplace_ai.management.console import progress
 from marketplace_ai.text.csv_files import read_csv
 from marketplace_ai.text.description_parts import description_parts
@@ -26,6 +28,9 @@ from .rows import Benchmark
 GROUPS = 5
 #: Confirmed postings of each new category.
 NUM_CONFIRMED = 3
+#: Exemplars drawn at random from all categories, beside the descriptions of those that have few.
+NUM_LABELS = (40, 120, 300, 700, 1200, 1728)
+DRAWS = 2
 #: Choices that a reviewer sees first.
 NUM_CHOICES = 3
 
@@ -41,6 +46,15 @@ def benchmarks() -> Iterator[Benchmark]:
                 f"names and scopes alone, {name}: {where}", "share", goal, "higher",
                 partial(of_descriptions, name, count),
             )  # fmt: skip
+    for labels in NUM_LABELS:
+        for named in (True, False):
+            for count in (1, NUM_CHOICES):
+                where = "first choice" if count == 1 else f"in the first {count}"
+                beside = "beside names and scopes" if named else "alone"
+                yield Benchmark(
+                    f"labels beside names, {labels} labels {beside}: {where}", "share", None,
+                    "higher", partial(of_labels, labels, count, named=named),
+                )  # fmt: skip
     for what, measure in (
         ("nothing but a name and a scope", described),
         (f"{NUM_CONFIRMED} confirmed postings as well", confirmed),
@@ -87,6 +101,33 @@ def of_descriptions(name: str, count: int) -> float:
     nothing = inside.take(np.zeros(0, dtype=np.intp))
     fitted = Classifier.fit(nothing, descriptions=descriptions(), parents=catalogue().parents)
     return float(np.mean(right(fitted, nothing, descriptions(), inside, count)))
+
+
+def of_labels(count: int, choices: int, *, named: bool) -> float:
+    """The share of calibration_nb's rows with a category whose label is among the first
+    ``choices``, after so many random exemplars; the mean of ``DRAWS`` draws."""
+    train, rows = sets()
+    judged = without(rows, frozenset([None]))
+    shares = []
+    for seed in range(DRAWS):
+        drawn = np.random.default_rng(seed).permutation(len(train))[:count]
+        fitted, taught, said = _fit_on(tuple(drawn.tolist()), named=named)
+        shares.append(np.mean(right(fitted, taught, said, judged, choices)))
+    return float(np.mean(shares))
+
+
+@lru_cache(maxsize=DRAWS)
+def _fit_on(
+    drawn: tuple[int, ...], *, named: bool
+) -> tuple[Classifier, LabeledTexts, LabeledTexts | None]:
+    """A fit on some exemplars, with the descriptions of categories that have few of them."""
+    train, _ = sets()
+    taught = train.take(np.array(drawn, dtype=np.intp))
+    counts = Counter(taught.labels)
+    few = frozenset(x for x in descriptions().labels if counts[x] < MIN_EXEMPLARS_FOR_HEAD)
+    said = only(descriptions(), few) if named and few else None
+    fitted = Classifier.fit(taught, descriptions=said, parents=catalogue().parents)
+    return fitted, taught, said
 
 
 @cache
@@ -215,12 +256,3 @@ def only(rows: LabeledTexts, group: Group) -> LabeledTexts:
 
 def without(rows: LabeledTexts, group: Group) -> LabeledTexts:
     return only(rows, frozenset(rows.labels) - group)
-
-
-def joined(first: LabeledTexts, second: LabeledTexts) -> LabeledTexts:
-    return LabeledTexts(
-        [*first.texts, *second.texts],
-        np.concatenate([first.vectors, second.vectors]),
-        [*first.labels, *second.labels],
-        given_families(first, second),
-    )

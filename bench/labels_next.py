@@ -23,7 +23,6 @@ from marketplace_ai.labeling.acquisition_order import acquisition_order
 from marketplace_ai.labeling.teaching_weights import Choices, teaching_weights
 from marketplace_ai.management.console import progress
 
-from .cold import descriptions
 from .inputs import VECTORS, catalogue, encoded, labeled, public_split
 from .rows import Benchmark, say
 
@@ -34,11 +33,7 @@ DRAWS = range(10)
 WAITING, TESTED = 1500, 1000
 #: The share of the families of the demo's rows that is tested on.
 TEST_SHARE = 0.3
-SETS = (
-    "massive_sv-SE",
-    "calibration_nb and exemplars_nb",
-    "calibration_nb and exemplars_nb, with descriptions",
-)
+SETS = ("massive_sv-SE", "calibration_nb and exemplars_nb")
 GOAL = 1.2
 #: The folds in which the classifier weighs its models, instead of ten: a third of the time.
 FOLDS = 3
@@ -84,7 +79,6 @@ def newest_first(queue: Queue, count: int) -> Integers:
     return np.arange(len(queue.waiting))[::-1][:count]
 
 
-OTHERS = ("uncertainty alone", "newest first")
 ORDERS: dict[str, Order] = {
     "the product's order": by_product,
     "uncertainty alone": by_uncertainty,
@@ -95,9 +89,9 @@ ORDERS: dict[str, Order] = {
 
 def benchmarks() -> Iterator[Benchmark]:
     for name in SETS:
-        public, described = name == SETS[0], name == SETS[2]
-        for order in list(ORDERS)[:1] if described else ("the product's order", *OTHERS):
-            goal = GOAL if order == "the product's order" and not described else None
+        public = name == SETS[0]
+        for order in ("the product's order", "uncertainty alone", "newest first"):
+            goal = GOAL if order == "the product's order" else None
             yield Benchmark(
                 f"labels next: area under the learning curve, {order} / at random: {name}",
                 "x", goal, "higher", partial(ratio, name, order, "at random"), public=public,
@@ -128,9 +122,8 @@ def curves(name: str) -> dict[str, npt.NDArray[np.float64]]:
     with progress(f"Answering {name}", len(DRAWS) * len(ORDERS)) as advance:
         for draw in DRAWS:
             pool, test = of_public(draw) if name == SETS[0] else of_catalogue(draw)
-            said = descriptions() if name == SETS[2] else None
             for order, choose in ORDERS.items():
-                found[order].append(curve(pool, test, choose, draw, said))
+                found[order].append(curve(pool, test, choose, draw))
                 advance(1, f"draw {draw}, {order}: {area(np.array(found[order][-1:]))[0]:.3f}")
     result = {order: np.array(rows) for order, rows in found.items()}
     for order, rows in result.items():
@@ -144,36 +137,28 @@ def curves(name: str) -> dict[str, npt.NDArray[np.float64]]:
     return result
 
 
-def curve(
-    pool: LabeledTexts,
-    test: LabeledTexts,
-    choose: Order,
-    seed: int,
-    said: LabeledTexts | None = None,
-) -> list[float]:
-    """The first choice on ``test`` at first and after each checkpoint, by a classifier that was
-    fitted on the answers so far and the descriptions ``said`` (None: nothing at first)."""
+def curve(pool: LabeledTexts, test: LabeledTexts, choose: Order, seed: int) -> list[float]:
+    """The first choice on ``test`` at first (0) and after each checkpoint, by a classifier that
+    was fitted on the answers so far and nothing else."""
     random = np.random.default_rng(seed)
     asked: list[int] = []
-    choices, right = (None, 0.0) if said is None else taught(pool, asked, test, said)
-    found = [right]
+    choices: Choices | None = None
+    found = [0.0]
     for answers in CHECKPOINTS:
         rest = np.setdiff1d(np.arange(len(pool)), asked)
         queue = Queue(pool.take(rest), choices, pool.vectors[asked], random)
         asked += rest[choose(queue, answers - len(asked))].tolist()
-        choices, right = taught(pool, asked, test, said)
+        choices, right = taught(pool, asked, test)
         found.append(right)
     return found
 
 
-def taught(
-    pool: LabeledTexts, asked: list[int], test: LabeledTexts, said: LabeledTexts | None
-) -> tuple[Choices, float]:
+def taught(pool: LabeledTexts, asked: list[int], test: LabeledTexts) -> tuple[Choices, float]:
     """What a fit on the answers makes of those that still wait, and how often it is right."""
     answers = pool.take(np.array(asked, dtype=np.intp))
     with patch.object(cross_fitting, "FOLDS_OF_EXEMPLARS", FOLDS):
-        classifier = Classifier.fit(answers, descriptions=said)
-    index = classifier.exemplar_model.index(answers, said)
+        classifier = Classifier.fit(answers)
+    index = classifier.exemplar_model.index(answers)
     rest = pool.take(np.setdiff1d(np.arange(len(pool)), asked))
     pooled, probability, classes = scores(classifier, index, rest)
     best = pooled.argmax(axis=1)
@@ -244,7 +229,7 @@ def keep(name: str, found: dict[str, npt.NDArray[np.float64]]) -> None:
 
 def draw_figure(kept: dict[str, dict[str, list[float]]]) -> None:
     """The rising curves, one panel for each set, into the docs."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(SETS), sharey=True), SETS, strict=True):
         for order, style in zip(ORDERS, ("-", "--", ":", "-."), strict=True):
             axes.plot([0, *CHECKPOINTS], kept[name][order], style, label=order)

@@ -53,11 +53,13 @@ class RefitAdmin(ReadOnlyAdmin):
         outcome = row.outcome
         if outcome == RefitOutcome.RUNNING and not log.is_running():
             outcome = RefitOutcome.INTERRUPTED
-        return badge(RefitOutcome(outcome).label, TONES[outcome])
+        label = dict(RefitOutcome.choices).get(outcome, outcome)
+        return badge(label, TONES.get(outcome, "quiet"))
 
     @admin.display(description=_("due by"))
     def triggers_shown(self, row: Refit) -> str:
-        return ", ".join(str(RefitTrigger(trigger).label) for trigger in row.triggers)
+        labels = dict(RefitTrigger.choices)
+        return ", ".join(str(labels.get(trigger, trigger)) for trigger in row.triggers)
 
     @admin.display(description=_("result"))
     def result_shown(self, row: Refit) -> str:

@@ -25,7 +25,9 @@ def time_section(found: TimeFigures) -> dict[str, Any]:
         months=_("months since the fit"),
     )
     return {
-        "chart": mark_safe(time_chart.draw(found, words, percent)),  # noqa: S308 - it escapes words
+        "chart": mark_safe(  # noqa: S308 - it escapes words
+            time_chart.draw(found, words, lambda share: percent(share, 0))
+        ),
         "cuts": "; ".join(date_format(fit.cut, "DATE_FORMAT") for fit in found.fits),
         "target": percent(found.target.precision, 0),
         "conclusion": _conclusion(found),

@@ -92,11 +92,11 @@ class Classifier:
         ``parents`` maps a label to its parent's. ``votes`` bool (n,) are the exemplars that will be
         in the index (None: all): the others teach, and do not vote on the labeled rows either.
 
-        ``descriptions`` of categories vote while the labeled rows are scored, but nothing is
-        fitted on them: they are no sample of postings. One whose label has no exemplar is left
-        out, because that label stays newer than the fit. If no category has an exemplar, the
-        descriptions alone decide what is proposed, and nothing is guaranteed without
-        ``calibration``.
+        ``descriptions`` of categories vote while the labeled rows are scored, and n-gram weights
+        and metric are also theirs; nothing is calibrated on them: they are no sample of postings.
+        A label that has only a description stays newer than the fit. If no category has an
+        exemplar, the descriptions alone decide what is proposed, and nothing is guaranteed
+        without ``calibration``.
 
         Raises ValueError without a single exemplar or description of a category, and for vectors
         of different dimensions.
@@ -115,10 +115,8 @@ class Classifier:
                 f"exemplars have {exemplars.vectors.shape[1]} dimensions, labeled postings "
                 f"{calibration.vectors.shape[1]}: encode both with the same encoder"
             )
-        if descriptions is not None and has_exemplars:
-            known = set(exemplars.labels)
-            described = [i for i, label in enumerate(descriptions.labels) if label in known]
-            descriptions = descriptions.take(np.array(described, dtype=np.intp))
+        if descriptions is not None and not len(descriptions):
+            descriptions = None
         # Threads of one product that wait for each other on a busy core cost tenfold, and other
         # work continues during a fit.
         with threadpool_limits(max(1, (os.cpu_count() or 2) // 2)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +55,8 @@ def cross_fit(
     score it; if there is none such, ``exemplar_model`` serves every fold, because labeled postings
     are never fitted by it. Weights, prior correction and calibration are fitted on the other folds;
     the prior counts all exemplars. Of these only ``votes`` bool (n,) are in the index (None: all).
-    ``descriptions`` vote in every fold, as they do in production.
-    ``rare``: see ``ExemplarModel.fit``.
+    ``descriptions`` vote in every fold, as they do in production, but for those of classes that
+    are newer than the fit. ``rare``: see ``ExemplarModel.fit``.
     """
     classes = exemplar_model.classes
     if calibration is None and all(label is None for label in exemplars.labels):
@@ -132,10 +133,11 @@ def _score_folds(
     ``groupings``: numbers for the exemplars, and then the rows; an exemplar that is in the group of
     a row by any of them does not teach it.
     """
+    described = None if descriptions is None else _of_classes(descriptions, exemplar_model.classes)
     groups = [(each[: len(exemplars)], each[-len(rows) :]) for each in groupings]
     voting = np.ones(len(exemplars), dtype=np.bool_) if votes is None else votes
     if not any(np.isin(of_exemplars, of_rows).any() for of_exemplars, of_rows in groups):
-        index = exemplar_model.index(exemplars.take(np.flatnonzero(voting)), descriptions)
+        index = exemplar_model.index(exemplars.take(np.flatnonzero(voting)), described)
         return exemplar_model.score_rows(index, rows), [exemplar_model] * len(folds)
     parts: list[ModelScores] = []
     models: list[ExemplarModel] = []
@@ -144,8 +146,14 @@ def _score_folds(
         kept = ~np.logical_or.reduce(near)
         taught = exemplars.take(np.flatnonzero(kept))
         model = ExemplarModel.fit(taught, exemplar_model.classes, seed, rare, descriptions)
-        index = model.index(exemplars.take(np.flatnonzero(kept & voting)), descriptions)
+        index = model.index(exemplars.take(np.flatnonzero(kept & voting)), described)
         parts.append(model.score_rows(index, rows.take(fold)))
         models.append(model)
     order = np.argsort(np.concatenate(folds))
     return ModelScores.concatenate(parts).take(order), models
+
+
+def _of_classes(descriptions: LabeledTexts, classes: Sequence[str | None]) -> LabeledTexts:
+    known = set(classes)
+    numbers = [i for i, label in enumerate(descriptions.labels) if label in known]
+    return descriptions.take(np.array(numbers, dtype=np.intp))

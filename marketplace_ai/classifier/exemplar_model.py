@@ -12,7 +12,7 @@ from marketplace_ai.classifier.index import ExemplarIndex
 from marketplace_ai.classifier.learned_metric import Metric
 from marketplace_ai.classifier.ngrams import ClauseFeatures, NgramFeatures
 
-from .labeled import LabeledTexts
+from .labeled import LabeledTexts, joined
 from .linear_heads import LinearHeads, to_class_ids
 from .opinion_pool import ModelScores
 from .second_category import SecondCategories, clauses, find_second_categories
@@ -65,17 +65,15 @@ class ExemplarModel:
         Which ones are (``rare_classes``) is decided once, on all exemplars: a fold takes some away,
         and must not score a class in another way than the classifier will.
 
-        Descriptions are not fitted on, unless no exemplar has a category: then n-gram weights and
-        metric are those of the descriptions, and there are no linear heads.
+        N-gram weights and metric are also those of ``descriptions``, of classes that are newer
+        than the fit as well: where there are many and few exemplars, they are what postings are
+        compared with. Linear heads are fitted on exemplars alone.
         """
-        if descriptions is not None and all(label is None for label in exemplars.labels):
-            codes = to_class_ids(descriptions.labels, classes)
-            features = NgramFeatures.fit(descriptions.texts)
-            metric = Metric.fit(descriptions.vectors, codes)
-            return cls(classes, features, metric, LinearHeads.nothing(metric.dimension))
-        features = NgramFeatures.fit(exemplars.texts)
+        voting = exemplars if descriptions is None else joined(exemplars, descriptions)
+        features = NgramFeatures.fit(voting.texts)
+        names = (*classes, *sorted(set(voting.labels) - set(classes), key=str))
+        metric = Metric.fit(voting.vectors, to_class_ids(voting.labels, names))
         class_ids = to_class_ids(exemplars.labels, classes)
-        metric = Metric.fit(exemplars.vectors, class_ids)
         centered = metric.center(exemplars.vectors)
         grams = features.transform(exemplars.texts)
         linear_heads = LinearHeads.fit(centered, grams, class_ids, rare, seed)
@@ -89,7 +87,7 @@ class ExemplarModel:
         self, exemplars: LabeledTexts, descriptions: LabeledTexts | None = None
     ) -> ExemplarIndex:
         """An index of the exemplars as in a worker; the ids are row numbers, followed by those
-        of the descriptions."""
+        of the descriptions. Descriptions of classes newer than the fit vote as well."""
         index = self.new_index()
         ids = range(len(exemplars))
         index.update(ids, exemplars.texts, exemplars.labels, exemplars.vectors)

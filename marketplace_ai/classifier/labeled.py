@@ -55,6 +55,16 @@ class LabeledTexts:
         )
 
 
+def joined(first: LabeledTexts, second: LabeledTexts) -> LabeledTexts:
+    """The texts of both, one after the other."""
+    return LabeledTexts(
+        [*first.texts, *second.texts],
+        np.concatenate([first.vectors, second.vectors]),
+        [*first.labels, *second.labels],
+        given_families(first, second),
+    )
+
+
 def given_families(*parts: LabeledTexts) -> list[str]:
     """The families of all ``parts`` in turn, as people know them; empty where they know none."""
     if not any(part.families for part in parts):

@@ -166,11 +166,13 @@ def log_frequency(class_ids: Codes, num_classes: int) -> Floats:
 
 def exemplar_prior(class_ids: Codes, rare: npt.NDArray[np.bool_]) -> Floats:
     """Log frequency of each class among the exemplars; that of a class that is ``rare`` (k,) is
-    that of the rarest other, as in ``widened`` for classes newer than the fit."""
+    that of the rarest other, as in ``widened`` for classes newer than the fit. If all are rare,
+    all are alike."""
     prior = log_frequency(class_ids, len(rare))
     present = np.bincount(class_ids[class_ids >= 0], minlength=len(rare)) > 0
+    others = present & ~rare
     if rare.any():
-        prior[rare] = prior[present & ~rare].min()
+        prior[rare] = prior[others].min() if others.any() else -np.log(len(prior))
     return prior
 
 

@@ -103,7 +103,7 @@ def render(result: Evaluation, figures: Figures, by_time: TimeFigures | None = N
 
 def _by_time(found: TimeFigures) -> dict[str, Any]:
     return {
-        "chart": mark_safe(time_chart.draw(found, TIME_WORDS, percent)),  # noqa: S308 - escaped
+        "chart": mark_safe(time_chart.draw(found, TIME_WORDS, "{:.0%}".format)),  # noqa: S308 - escaped
         "cuts": ", ".join(f"{fit.cut:%Y-%m-%d}" for fit in found.fits),
         "target": f"{found.target.precision:.0%}",
         "conclusion": time_output.conclusion(found),

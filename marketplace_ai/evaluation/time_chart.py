@@ -31,7 +31,8 @@ class Words:
 def draw(found: TimeFigures, words: Words, percent: Callable[[float], str]) -> str:
     """Three shares by the time since the fit with their intervals, and the target as a line.
 
-    ``percent`` writes a share. The page's style sheet gives --ours, --other, --guarantee, --faint.
+    ``percent`` writes a share in whole percents. The page's style sheet gives --ours, --other,
+    --guarantee and --faint.
     """
     curves = [
         (words.first_choice, "--ours", [each.first_choice for each in found.periods]),

@@ -23,7 +23,9 @@ SHARE_OF_ALL, SHARE_AUTOMATIC = 0.95, 0.5
 #: The ends of an interval, as quantiles.
 LOW, HIGH = 0.05, 0.95
 #: Resamples of the judging families, and draws of an audit.
-RESAMPLES, AUDITS = 200, 40
+RESAMPLES, AUDITS = 200, 20
+#: Each size of an audit is so many times the one before.
+_STEP = 1.4
 #: A curve is followed to this many times the labels that it was seen at, and no further.
 MAX_EXTRAPOLATION = 10.0
 
@@ -154,7 +156,7 @@ def audit_answers(sample: CalibrationSample, target: Target, share: float, count
                 found.setdefault(quantile, answers)
         if HIGH in found:
             break
-        size *= 1.25
+        size *= _STEP
     if 0.5 not in found:
         low = found.get(LOW)
         return Needed(

@@ -100,6 +100,7 @@ EDITABLE: dict[str, dict[str, Data]] = {
 }
 LOOKED_AT = (
     "auditedposting", "automationstop", "classifierversion", "decision", "encoder", "queuedposting",
+    "refit",
 )  # fmt: skip
 #: What a list's actions, and addresses of our own, do besides Django's usual ones.
 ACTIONS: dict[str, tuple[Act, ...]] = {

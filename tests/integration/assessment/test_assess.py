@@ -53,6 +53,14 @@ def test_figures_of_a_file(figures: dict[str, Any]) -> None:
     ] == sorted(each["rows"] for each in figures["categories"])
 
 
+def test_how_long_a_fit_stays_good(figures: dict[str, Any]) -> None:
+    found = figures["by_time"]
+    assert [each["months"] for each in found["periods"]][:2] == [[0, 1], [1, 3]]
+    assert len(found["fits"]) == 3
+    assert found["undated"] == 4  # the attack, the text in capitals, both "kjøre bort"
+    assert found["periods"][0]["accuracy"] > 0.9
+
+
 def test_what_is_wrong_with_the_file(figures: dict[str, Any]) -> None:
     assert figures["blank"] == {"n": 2, "first": [183, 184]}
     assert figures["contradictions"]["n"] == 1
@@ -77,8 +85,16 @@ def test_a_wrong_label_is_found(table: Any) -> None:
     assert found["since"] is None
 
 
-@pytest.mark.parametrize(("language", "title"), [("en", "What could be"), ("nb", "Hva som kan")])
-def test_the_page_needs_nothing_else(file: str, tmp_path: Path, language: str, title: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "title", "section"),
+    [
+        ("en", "What could be", "How long does a fit stay good?"),
+        ("nb", "Hva som kan", "Hvor lenge holder en tilpasning?"),
+    ],
+)
+def test_the_page_needs_nothing_else(
+    file: str, tmp_path: Path, language: str, title: str, section: str
+) -> None:
     page = tmp_path / "new" / "page.html"
     said = call("assess", file, html=str(page), language=language)
     assert f"Page: {page}" in said
@@ -86,6 +102,9 @@ def test_the_page_needs_nothing_else(file: str, tmp_path: Path, language: str, t
     html = page.read_text(encoding="utf-8")
     assert f'<html lang="{language}">' in html
     assert title in html
+    assert section in html
+    assert "By time: fits on what came before " in said
+    assert html.count("<svg ") == 1
     assert "<script" not in html
     assert ATTACK not in html
     assert not re.search(r"url\(|@import|\b(src|href)=", html)
@@ -171,6 +190,19 @@ def test_the_newest_rows_are_taken(file: str) -> None:
     found = call_json("assess", file, limit=120)
     assert found["rows"] == 120
     assert found["blank"]["n"] == 0  # they have no date, or an old one
+
+
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        (None, "By time: no posting has a date; --date COLUMN names the column that has one."),
+        ("2026-03-01", "By time: All rows are of one month (2026-03), so none is later than a fit"),
+    ],
+)
+def test_what_time_cannot_tell_is_said(table: Any, date: str | None, said: str) -> None:
+    lines = [f"{text},{label}" + (f",{date}" if date else "") for text, label in postings(30)]
+    header = "text,category" + (",date" if date else "")
+    assert said in call("assess", table("\n".join([header, *lines])))
 
 
 def test_json_is_one_line(file: str) -> None:

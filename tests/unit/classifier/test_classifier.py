@@ -260,7 +260,7 @@ def test_a_new_category_is_heard_by_its_exemplars_and_its_description_alone() ->
 
 
 @pytest.mark.slow
-def test_descriptions_vote_and_teach_nothing() -> None:
+def test_descriptions_vote_and_no_head_is_fitted_on_them() -> None:
     rows = world(24, 24, seed=1)
     words = LabeledTexts(
         ["klippe gress og plen", "stemme piano"], np.eye(16, dtype=np.float32)[:2],
@@ -269,11 +269,31 @@ def test_descriptions_vote_and_teach_nothing() -> None:
     plain = Classifier.fit(rows, world(20, 20, seed=2))
     said = Classifier.fit(rows, world(20, 20, seed=2), descriptions=words)
     assert said.classes == plain.classes
-    assert np.array_equal(said.exemplar_model.linear_heads.by_vector.weights,
-                          plain.exemplar_model.linear_heads.by_vector.weights)  # fmt: skip
+    heads = said.exemplar_model.linear_heads
+    assert heads.codes.tolist() == plain.exemplar_model.linear_heads.codes.tolist()
+    # Their words weigh as those of exemplars do: postings are compared with both.
+    assert not np.array_equal(said.ngrams.idf, plain.ngrams.idf)
     assert said.guarantee.rows == plain.guarantee.rows
     assert said.out_of_fold is not None and plain.out_of_fold is not None
     assert not np.array_equal(said.out_of_fold.pooled, plain.out_of_fold.pooled)
+
+
+def test_a_few_labels_beside_descriptions_take_nothing_from_the_other_categories() -> None:
+    """A head that has seen one posting each of some categories would choose among these only."""
+    words = world(3, 0, seed=4, noise=0.2)
+    postings = world(10, 0, seed=3, noise=0.2)
+    labels = sorted(set(words.labels), key=str)
+    taught = world(1, 0, seed=5, noise=0.2)
+    some = [i for i, label in enumerate(taught.labels) if label in labels[: len(labels) // 2]]
+
+    def right(exemplars: LabeledTexts) -> float:
+        fitted = Classifier.fit(exemplars, descriptions=words)
+        index = fitted.exemplar_model.index(exemplars, words)
+        found = fitted.predict(index, postings.vectors, postings.texts)
+        return float(np.mean([p.label == x for p, x in zip(found, postings.labels, strict=True)]))
+
+    nothing = taught.take(np.zeros(0, dtype=np.intp))
+    assert right(taught.take(np.array(some, dtype=np.intp))) >= right(nothing) - 0.02
 
 
 def test_descriptions_alone_propose_and_guarantee_nothing() -> None:

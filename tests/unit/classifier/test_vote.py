@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace_ai.classifier.predict import largest
-from marketplace_ai.classifier.vote import SHARPNESS, TEXT_WEIGHT, vote
+from marketplace_ai.classifier.vote import SHARPNESS, TEXT_WEIGHT, description_weight, vote
 
 
 def test_a_label_answers_by_the_mean_of_its_exemplars_not_by_their_number() -> None:
@@ -59,14 +59,15 @@ def test_the_largest_are_those_of_a_full_sort(
     np.testing.assert_array_equal(largest(values, count), expected)
 
 
-def test_a_description_has_half_the_say_beside_exemplars() -> None:
+def test_a_description_has_its_weight_beside_exemplars() -> None:
     similarity = np.array([[0.9, 0.5, 0.7, 0.2]], dtype=np.float32)
     codes, described = np.array([0, 0, 0, 1]), np.array([False, False, True, True])
     both = vote(similarity, codes, 3, described)
     exemplars = vote(similarity[:, :2], codes[:2], 3)
     words = vote(similarity[:, 2:], codes[2:], 3)
-    half = (exemplars.log_density[0, 0] + words.log_density[0, 0]) / 2
-    assert both.log_density[0, 0] == pytest.approx(half, abs=1e-5)
+    (weight,) = description_weight(np.array([2]))
+    mixed = (1 - weight) * exemplars.log_density[0, 0] + weight * words.log_density[0, 0]
+    assert both.log_density[0, 0] == pytest.approx(mixed, abs=1e-5)
     assert both.log_density[0, 1] == pytest.approx(words.log_density[0, 1], abs=1e-5)
     assert both.log_density[0, 2] == -np.inf
     # All of them are shown, so all of them share.

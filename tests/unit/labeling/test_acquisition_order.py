@@ -93,6 +93,8 @@ def test_only_proportions_of_weights_and_directions_of_vectors_matter() -> None:
     order = acquisition_order(rows, weights, cloud(5, 9), 50).tolist()
     assert acquisition_order(rows, weights * 1000, cloud(5, 9), 50).tolist() == order
     assert acquisition_order(rows * 7, weights, cloud(5, 9) * 7, 50).tolist() == order
+    moved = acquisition_order(rows + 0.5, weights, cloud(5, 9) + 0.5, 50).tolist()
+    assert moved == order
 
 
 def test_where_nothing_is_left_to_learn_all_still_have_a_place() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from marketplace_ai.guarantee.rows_needed import rows_needed
 from marketplace_ai.guarantee.target import Target
 from marketplace_ai.guarantee.threshold_search import CalibrationSample
-from marketplace_ai.labeling import goals
+from marketplace_ai.labeling import goals, subset_fits
 from marketplace_ai.labeling.category_rows import lacking
 from marketplace_ai.labeling.goals import Reason
 from marketplace_ai.labeling.learning_curve import LearningCurve, fit_curve
-from marketplace_ai.labeling.subset_fits import REPEATS, SHARES, SubsetFits, fit_subsets
+from marketplace_ai.labeling.subset_fits import SubsetFits, fit_subsets
 from tests.unit.classifier.factories import world
 
 TARGET = Target()
@@ -104,13 +106,16 @@ def test_a_classifier_that_is_hardly_ever_right_is_proven_by_no_audit() -> None:
 
 
 @pytest.mark.slow
-def test_fits_on_more_of_the_rows_are_judged_by_other_families() -> None:
+def test_fits_on_more_of_the_rows_are_judged_by_other_families(monkeypatch: Any) -> None:
+    monkeypatch.setattr(subset_fits, "SHARES", (0.15, 1.0))
+    monkeypatch.setattr(subset_fits, "REPEATS", 2)
     steps: list[int] = []
-    found = fit_subsets(world(30, 10, 0, noise=0.9), None, steps.append)
+    found = fit_subsets(world(25, 0, 0, noise=0.9), None, steps.append)
     assert found is not None
-    assert sum(steps) == len(SHARES) * REPEATS
+    assert sum(steps) == 4
     assert (np.diff(found.labels) > 0).all()
-    assert found.right.shape == found.probability.shape == (len(SHARES), len(found.families))
+    assert found.right.shape == found.probability.shape == (2, len(found.families))
+    assert len(found.families) < 100
     assert found.right[-1].mean() > found.right[0].mean()
 
 
