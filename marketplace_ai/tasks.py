@@ -38,7 +38,7 @@ def refit(calibration: str | None = None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         logger.warning(
-            "refit --if-due ended with code %s: %s", done.returncode, done.stderr[-2000:]
+            "refit --if-due ended with code %s: %s", done.returncode, done.stderr[-LAST:]
         )
     else:
-        logger.info("refit --if-due: %s", done.stdout[-2000:])
+        logger.info("refit --if-due: %s", done.stdout[-LAST:])
