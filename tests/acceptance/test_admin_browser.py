@@ -23,6 +23,8 @@ from marketplace_ai.models import (
     ExemplarGeneration,
     JobPosting,
     Outcome,
+    Refit,
+    RefitOutcome,
 )
 from tests.hostile.addresses import filled, routes
 from tests.hostile.test_markup import write_everywhere
@@ -132,7 +134,9 @@ def test_no_page_runs_what_people_wrote(
     made = version(*Category.objects.all())
     audited(made, Category.objects.get(slug="plen"))
     assert stops.stop(made, "automatic", reason=HOSTILE) is not None
-    pend(JobPosting.objects.create(title="Vent litt"), failed_at=timezone.now())
+    now = timezone.now()
+    pend(JobPosting.objects.create(title="Vent litt"), failed_at=now)
+    Refit.objects.create(version=made, started_at=now, finished_at=now, outcome=RefitOutcome.FAILED)
     write_everywhere(HOSTILE)
     User.objects.filter(is_superuser=True).update(username="admin")
     looked_at = tuple(f"/{name}/{what}" for name in LOOKED_AT for what in ("add", "<path"))

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DATA = workers.CHECKOUT / "demo" / "data"
 #: Leaves of the demo's catalogue that are used, and rows of each training file: small enough for a
 #: CPU, and enough for one epoch to change the vectors.
-LEAVES, ROWS = 6, 40
+LEAVES, ROWS = 12, 48
 
 
 @pytest.fixture

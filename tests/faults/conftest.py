@@ -13,6 +13,7 @@ from marketplace_ai.guarantee.target import Target
 from marketplace_ai.imports.common import categories_by_key
 from tests.acceptance import workers
 from tests.faults import scale
+from tests.faults.postings import titles
 
 
 @pytest.fixture
@@ -33,7 +34,10 @@ def world(request: pytest.FixtureRequest) -> None:
 def automatic(exemplars: None) -> None:
     """A classifier that asks for little, so that categories are written, too."""
     keys = categories_by_key()
-    labeled = [(text, "maling") for text in ("Male kjøkken", "Male bod", "Maling av gjerde")]
+    labels = {"Male": "maling", "Klippe": "plen", "Bytte": "rorlegger"}
+    labeled = [
+        (text, labels[text.split()[0]]) for text in titles(10_000, 120) if text.split()[0] in labels
+    ]
     fit_classifier.fit(
         LabeledPostings([(text, str(keys[key].pk)) for text, key in labeled]),
         target=Target(0.1, 0.5),
