@@ -38,6 +38,7 @@ def test_only_poison_fails_and_can_be_retried(rng: random.Random, tmp_path: Path
         worker.wait_for(
             lambda: ledger.queue(url) == ledger.Queue(0, 0, len(POISON)),
             "they do not fail",
+            2 * workers.PATIENCE,  # its process begins anew a dozen times
         )
         encoded = worker.encoded()
         log = worker.log.read_text()
