@@ -69,6 +69,13 @@ def learning_step(step: Step, console: Console) -> None:
     )
 
 
+def learning_end(console: Console) -> None:
+    console.print(
+        "These answers teach. What is tagged without a person must be proven on answers of the "
+        "random audit,\nor on a file of labeled postings (fit_classifier --calibration FILE)."
+    )
+
+
 def invitation(address: str, login: str, password: str, console: Console) -> None:
     console.print(
         f"\nAdmin: {address}admin/   login: {login}   password: {password}\n"

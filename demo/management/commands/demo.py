@@ -130,6 +130,7 @@ class Command(BaseCommand):
                     steps.append(step)
         except TimeoutError as error:
             runtime_error(f"{error} See {ROOT / 'worker.log'}.")
+        show.learning_end(console)
         return steps
 
     def _wait_for_worker(self, worker: Any) -> None:
