@@ -39,7 +39,7 @@ from tests.integration.promotion.factories import (
     labeled,
     understands_synonyms,
 )
-from tests.integration.versions.test_versions import WORDS, import_exemplars, texts
+from tests.integration.versions.factories import WORDS, import_exemplars, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

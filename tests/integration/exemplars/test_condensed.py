@@ -20,16 +20,11 @@ from marketplace_ai.review.answers import answer
 from marketplace_ai.serving.active_model import ModelLoader
 from tests.integration.admin.factories import exemplar
 from tests.integration.command_calls import call, call_json, failed, refused
+from tests.integration.versions.factories import PLACES, WORDS
 from tests.integration.worker_runs import drain, fit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
-WORDS = {
-    "maling": ["male", "maling", "tapet", "sparkle", "beis", "lakk"],
-    "rorlegger": ["kran", "avløp", "rør", "toalett", "vask", "dusj"],
-    "plen": ["gress", "plen", "klippe", "gjødsle", "hekk", "ugress"],
-}
-PLACES = ["Oslo", "Bergen", "Asker", "Bodø", "Voss", "Hamar", "Moss", "Narvik", "Molde", "Skien"]
 EACH = 24
 
 

@@ -12,7 +12,7 @@ from marketplace_ai.models import (
     Encoder,
 )
 from tests.integration.command_calls import call
-from tests.integration.versions.test_versions import WORDS, import_exemplars, texts
+from tests.integration.versions.factories import WORDS, import_exemplars, texts
 
 from .factories import candidate, in_other_words, labeled, understands_synonyms
 

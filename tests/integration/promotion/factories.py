@@ -12,7 +12,7 @@ from marketplace_ai.encoders import active
 from marketplace_ai.encoding.dummy import DummyEncoder
 from marketplace_ai.exemplars.encode import encode_exemplars
 from marketplace_ai.models import Encoder, EncoderState
-from tests.integration.versions.test_versions import PLACES, WORDS, texts
+from tests.integration.versions.factories import PLACES, WORDS, texts
 
 #: Words of the same trades that no exemplar has, in the order of ``WORDS``.
 SYNONYMS = {

@@ -24,7 +24,7 @@ from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.versions import activation, create, exemplar_set
 from tests.integration.command_calls import call, call_json, failed, refused
 from tests.integration.encoders.factories import state
-from tests.integration.versions.test_versions import WORDS
+from tests.integration.versions.factories import WORDS
 from tests.integration.worker_runs import current, drain, fit
 
 from .factories import candidate, in_other_words, labeled, understands_synonyms
@@ -61,7 +61,7 @@ class TestFittingForACandidate:
     def test_a_worse_one_is_not_activated(
         self, small: Encoder, catalog: dict[str, Category], asked: dict[str, Any]
     ) -> None:
-        from tests.integration.versions.test_versions import mislabel
+        from tests.integration.versions.factories import mislabel
 
         first = call_json("fit_classifier", encoder="small", **asked)["version"]
         mislabel(catalog)

@@ -15,11 +15,7 @@ from marketplace_ai.models import Category, ClassifierVersion, Refit, RefitOutco
 from marketplace_ai.refitting.due import FEWEST_LABELS
 from tests.integration.admin.factories import exemplar
 from tests.integration.command_calls import call, call_json, failed, refused
-from tests.integration.versions.test_versions import (  # noqa: F401 (fixtures)
-    calibration,
-    good,
-    mislabel,
-)
+from tests.integration.versions.factories import mislabel
 
 from .factories import aged, drifted
 
@@ -99,8 +95,8 @@ class TestDue:
 
     def test_a_guarantee_on_a_file_is_not_replaced_by_one_on_exemplars(
         self,
-        good: ClassifierVersion,  # noqa: F811
-        calibration: str,  # noqa: F811
+        good: ClassifierVersion,
+        calibration: str,
         catalog: dict[str, Category],
     ) -> None:
         label(catalog, 40)
@@ -141,9 +137,9 @@ class TestOutcomes:
 
     def test_a_worse_one_is_refused_and_not_tried_again(
         self,
-        good: ClassifierVersion,  # noqa: F811
+        good: ClassifierVersion,
         catalog: dict[str, Category],
-        calibration: str,  # noqa: F811
+        calibration: str,
     ) -> None:
         mislabel(catalog)
         said = failed("refit", if_due=True, calibration=calibration)

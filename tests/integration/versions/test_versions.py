@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from django.db import connection, connections
 
@@ -29,55 +28,10 @@ from marketplace_ai.review.answers import answer
 from marketplace_ai.serving.active_model import ModelLoader
 from marketplace_ai.versions import activation, create
 from tests.integration.command_calls import call, call_json, failed, refused
+from tests.integration.versions.factories import WORDS, import_exemplars, mislabel, texts
 from tests.integration.worker_runs import current, drain, fit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
-
-WORDS = {
-    "maling": ["male", "maling", "tapet", "sparkle", "beis", "lakk"],
-    "rorlegger": ["kran", "avløp", "rør", "toalett", "vask", "dusj"],
-    "plen": ["gress", "plen", "klippe", "gjødsle", "hekk", "ugress"],
-}
-PLACES = ["Oslo", "Bergen", "Asker", "Bodø", "Voss", "Hamar", "Moss", "Narvik", "Molde", "Skien"]
-
-
-def texts(key: str, count: int, seed: int) -> list[str]:
-    random = np.random.default_rng(seed)
-    return [
-        f"{' '.join(random.choice(WORDS[key], 2))} i {random.choice(PLACES)} {seed}{n:03d}"
-        for n in range(count)
-    ]
-
-
-@pytest.fixture
-def calibration(catalog: dict[str, Category], tmp_path: Any) -> str:
-    """A file of 150 labeled postings that no exemplar repeats."""
-    file = tmp_path / "labeled.csv"
-    rows = [f"{text},{key}" for key in WORDS for text in texts(key, 50, 7)]
-    file.write_text("\n".join(["text,category", *rows]) + "\n", encoding="utf-8")
-    return str(file)
-
-
-@pytest.fixture
-def good(catalog: dict[str, Category], calibration: str) -> ClassifierVersion:
-    """Active: fitted on 60 exemplars with the right labels."""
-    import_exemplars(catalog, {key: texts(key, 20, 1) for key in WORDS})
-    call("fit_classifier", calibration=calibration, target_precision=0.9)
-    return ClassifierVersion.objects.get(is_active=True)
-
-
-def import_exemplars(catalog: dict[str, Category], by_key: dict[str, list[str]]) -> None:
-    from tests.integration.admin.factories import exemplar
-
-    for key, category_texts in by_key.items():
-        for text in category_texts:
-            exemplar(text, catalog[key])
-
-
-def mislabel(catalog: dict[str, Category]) -> None:
-    """What a careless import does: many exemplars of one trade under another's name."""
-    wrong = {"maling": "plen", "plen": "rorlegger", "rorlegger": "maling"}
-    import_exemplars(catalog, {wrong[key]: texts(key, 25, 3) for key in WORDS})
 
 
 class TestFitting:
