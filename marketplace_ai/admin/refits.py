@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from marketplace_ai.models import ClassifierVersion, Refit, RefitOutcome, RefitTrigger
@@ -66,23 +65,24 @@ class RefitAdmin(ReadOnlyAdmin):
         is_running = row.outcome == RefitOutcome.RUNNING and log.is_running()
         return wording.outcome_sentence(row, is_running=is_running)
 
-    @admin.display(description=_("version"), empty_value=NOTHING)
-    def version_shown(self, row: Refit) -> SafeString | None:
+    @admin.display(description=_("version"))
+    def version_shown(self, row: Refit) -> str:
         return self._link(row.version_id)
 
-    @admin.display(description=_("version before"), empty_value=NOTHING)
-    def previous_version_shown(self, row: Refit) -> SafeString | None:
+    @admin.display(description=_("version before"))
+    def previous_version_shown(self, row: Refit) -> str:
         return self._link(row.previous_version_id)
 
-    def _link(self, pk: int | None) -> SafeString | None:
-        return None if pk is None else object_link(self.admin_site, ClassifierVersion, pk, pk)
+    def _link(self, pk: int | None) -> str:
+        # A page, unlike a list, would show None as such.
+        return NOTHING if pk is None else object_link(self.admin_site, ClassifierVersion, pk, pk)
 
-    @admin.display(description=_("drift"), empty_value=NOTHING)
-    def drift_shown(self, row: Refit) -> str | None:
+    @admin.display(description=_("drift"))
+    def drift_shown(self, row: Refit) -> str:
         if "drift" not in row.figures:
-            return None
+            return NOTHING
         return " ".join(wording.drift_lines(row.figures["drift"]))
 
-    @admin.display(description=_("labels"), empty_value=NOTHING)
-    def labels_shown(self, row: Refit) -> str | None:
-        return wording.labels_line(row.figures) if "needed" in row.figures else None
+    @admin.display(description=_("labels"))
+    def labels_shown(self, row: Refit) -> str:
+        return wording.labels_line(row.figures) if "needed" in row.figures else NOTHING

@@ -104,3 +104,11 @@ def test_a_list_costs_as_many_queries_for_60_rows_as_for_10(admin_client: Client
     many, sql = queries(admin_client, url)
     assert many == few
     assert "artifact" not in sql
+
+
+def test_what_a_refit_lacks_is_a_dash_on_its_page(admin_client: Client) -> None:
+    row = Refit.objects.create(outcome="failed", error="Boom", started_at=timezone.now())
+    url = reverse("admin:marketplace_ai_refit_change", args=[row.pk])
+    fields = admin_client.get(url).content.decode().partition("<fieldset")[2]
+    assert ">None<" not in fields
+    assert fields.count("—") >= 4
